@@ -1,0 +1,84 @@
+//! Orders that the core gives to its host. Carried out in the order given, before the next step.
+
+use crate::halt::Halt;
+use crate::id::{Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
+use crate::permission::Rights;
+use crate::record::Record;
+use crate::time::Monotonic;
+
+/// An order to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Publish the permit page now: these rights, good until this deadline.
+    Publish(Page),
+    /// Append this record to the journal and report [`crate::Input::Durable`] when it is durable.
+    Record {
+        /// Its number in this engine's life.
+        ticket: Ticket,
+        /// What to write.
+        record: Record,
+    },
+    /// The journal cannot take it: write a file into `latches/` for this halt, durably.
+    Latch(Halt),
+    /// Remove the kill switch's latch file, durably, then report [`crate::Input::KillSwitchLatchRemoved`].
+    RemoveKillSwitchLatch,
+    /// Write the kill switch's latch file, durably (engaged through the engine, or the page was found revoked).
+    WriteKillSwitchLatch {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Remove the files in `latches/` of these halts: their release is durable.
+    RemoveLatches,
+    /// Start the component's process. Report `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// Send the component its stop signal.
+    Stop {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// SIGKILL the component's whole tree, again until nothing is left, then report `TreeGone`.
+    KillTree {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// Answer an operator's request. Where it loosened something, its record is durable by now.
+    Answer {
+        /// Which request.
+        request: RequestId,
+        /// `Err`: refused, with every reason.
+        outcome: Result<(), Vec<String>>,
+    },
+    /// Everything is stopped and recorded: seal the journal and end the process.
+    Exit(ExitReason),
+}
+
+/// What the permit page shall say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Page {
+    /// Effective rights by slot; index 0 is the system.
+    pub rights: [Rights; MAX_COMPONENTS + 1],
+    /// Until when. A tightening that comes while renewal is withheld keeps the old deadline.
+    pub deadline: Monotonic,
+}
+
+/// Why the engine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitReason {
+    /// Asked to, permission above `shutdown`.
+    Requested,
+    /// Asked to while in fail-safe shutdown.
+    RequestedInShutdown,
+    /// The journal cannot be written.
+    Storage,
+}

@@ -1,0 +1,283 @@
+//! Facts that the host tells the core. Never orders: those are [`crate::Effect`]s.
+
+use crate::halt::{Cause, Trigger};
+use crate::id::{Epoch, HaltId, Instance, RequestId, Slot, Ticket};
+use crate::permission::{Mode, Permission};
+use core::time::Duration;
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The engine starts; the journal, as far as it could be read, has been replayed. Exactly once, first.
+    Start(Start),
+    /// Every record with a ticket up to this one is durable.
+    Durable(Ticket),
+    /// The journal can no longer be written (failed fsync, ENOSPC, short write). Final for this process.
+    StorageFailed(String),
+    /// Time has passed; nothing else happened. The host calls at [`crate::Core::next_deadline`] at the latest.
+    Wake,
+
+    /// The start-up checks of a class came out. Until `Integrity` passed, `starting` stands.
+    Checked {
+        /// Which class.
+        class: CheckClass,
+        /// `Err` with the evidence of the first failure.
+        outcome: Result<(), String>,
+    },
+
+    /// A spawn that an effect asked for succeeded.
+    Spawned {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// The process number.
+        pid: u32,
+    },
+    /// A spawn failed (command missing, no permission).
+    SpawnFailed {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// What the kernel said.
+        error: String,
+    },
+    /// The main process is gone.
+    Exited {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// No process of the instance's tree is alive any more. Always after `Exited` (or `SpawnFailed`); the successor is never
+    /// spawned before it.
+    TreeGone {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// A sign from a component. Signs of an older instance are ignored.
+    Sign {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// What it said.
+        sign: Sign,
+    },
+    /// The liveness probe failed its configured number of times.
+    LivenessFailed {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// What the probe saw.
+        evidence: String,
+    },
+    /// A dependency went down (its tries failed) or came back.
+    Dependency {
+        /// Index into [`crate::Policy::dependencies`].
+        index: usize,
+        /// Whether it answers.
+        up: bool,
+        /// What the probe saw.
+        evidence: String,
+    },
+
+    /// The kill switch's latch was seen on disk, or the page was found revoked.
+    KillSwitchSeen {
+        /// Who engaged it, as the latch says, or `unknown`.
+        by: String,
+        /// Why, as the latch says.
+        reason: String,
+    },
+    /// The latch file is gone from the disk, durably, as [`crate::Effect::RemoveKillSwitchLatch`] asked.
+    KillSwitchLatchRemoved,
+    /// An operator's word.
+    Operator {
+        /// For the answer.
+        request: RequestId,
+        /// Who, as the door established it (Unix user name and id).
+        by: String,
+        /// Why.
+        reason: String,
+        /// What.
+        order: Order,
+    },
+    /// Stop, cleanly: SIGTERM or SIGINT.
+    StopRequested,
+
+    /// A cause that other parts of the engine judge (limits, ledger, witness, prices) now holds. The core knows its
+    /// cap and clearance.
+    Raise {
+        /// Which cause. One of: Integrity, Witness, OrdersInDoubt, DailyLoss, Environment, Reclaiming, ComponentFailed.
+        cause: Cause,
+        /// The component it is about.
+        slot: Option<Slot>,
+        /// What was seen.
+        evidence: String,
+    },
+    /// The condition of a cause raised by `Raise` has passed. Clears self-clearing halts; lets a latched one be resumed.
+    Passed {
+        /// Which cause.
+        cause: Cause,
+        /// The component it was about.
+        slot: Option<Slot>,
+    },
+    /// A fail-safe trigger judged outside the core fired.
+    Trigger {
+        /// Which.
+        trigger: Trigger,
+        /// What was seen.
+        evidence: String,
+    },
+    /// That trigger no longer holds, so that its halt may be resumed.
+    TriggerPassed(Trigger),
+    /// A snapshot is durable.
+    SnapshotTaken,
+    /// The clocks disagree: suspend or a step of wall time.
+    ClockJumped {
+        /// By how much.
+        by: Duration,
+        /// What happened, for people.
+        evidence: String,
+    },
+    /// A new trading day began: clears `daily-loss`.
+    TradingDay,
+}
+
+/// What the host found before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Start {
+    /// This start's epoch, above every earlier one.
+    pub epoch: Epoch,
+    /// The kill switch's latch on disk: who and why, if it is engaged.
+    pub kill_switch: Option<(String, String)>,
+    /// Latched halts that the last process could not journal (files in `latches/`): cause and evidence.
+    pub latches: Vec<(Cause, String)>,
+    /// The journal was empty: this is its first start.
+    pub new_journal: bool,
+    /// The journal was found damaged at opening (the recovery table's latching rows).
+    pub damage: Option<String>,
+}
+
+/// Which start-up checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckClass {
+    /// Journal, snapshots, capital, strategy states: a failure is `integrity`.
+    Integrity,
+    /// Endpoints, dependencies, disk space: a failure is `environment`, retried.
+    Environment,
+}
+
+/// How a main process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// `exit(status)`.
+    Status(i32),
+    /// Killed by this signal.
+    Signal(i32),
+}
+
+/// What a component said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Sign {
+    /// `READY=1`, or its readiness probe passed.
+    Ready,
+    /// `WATCHDOG=1`.
+    Beat,
+    /// `heartbeat` on the bot socket, with its progress counter if it has one.
+    Heartbeat(Option<u64>),
+    /// A liveness probe passed.
+    ProbePassed,
+    /// `WATCHDOG=trigger`: it says itself that it hangs.
+    WatchdogTrigger,
+    /// `EXTEND_TIMEOUT_USEC`: start-up, stop or beat may take this much longer from now.
+    ExtendTimeout(Duration),
+    /// `WATCHDOG_USEC`: a new beat deadline.
+    WatchdogSpan(Duration),
+    /// `STOPPING=1`.
+    Stopping,
+    /// Market data of a feed arrived. `fresh` is false when the tick's own time went back.
+    Tick {
+        /// The feed's name.
+        feed: String,
+        /// Whether its own time moved on.
+        fresh: bool,
+    },
+    /// The execution queue.
+    Queue {
+        /// What it says of itself.
+        state: QueueState,
+        /// Entries waiting.
+        depth: u64,
+    },
+    /// An error it reports.
+    Error {
+        /// 1 to 5; 5 is unrecoverable.
+        severity: u8,
+        /// Unrecoverable by its own word.
+        fatal: bool,
+        /// For the evidence.
+        message: String,
+    },
+    /// The state of a part inside it.
+    Part {
+        /// The part's name.
+        name: String,
+        /// Its health in thousandths, 0 to 1000 (healthy 1000, degraded 500, critical 0, or what it reports).
+        health: u16,
+        /// Whether it says critical.
+        critical: bool,
+    },
+    /// It asks to be held back. It may always tighten its own permission.
+    Halt {
+        /// The most it wants to be allowed.
+        cap: Permission,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a queue says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueueState {
+    /// Nothing to do.
+    Idle,
+    /// Working.
+    Processing,
+    /// Stuck.
+    Stalled,
+}
+
+/// What an operator may order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Release latched halts: these, or all but the kill switch where the list is empty. All or nothing.
+    Resume(Vec<HaltId>),
+    /// Engage the kill switch through the engine (the command itself also works without one).
+    KillSwitchEngage,
+    /// Release it.
+    KillSwitchRelease,
+    /// Set the mode.
+    Mode(Mode),
+    /// Start a maintenance window of this length.
+    MaintenanceOn {
+        /// How long at most.
+        span: Duration,
+        /// Whether trading goes on meanwhile.
+        keep_trading: bool,
+    },
+    /// End it.
+    MaintenanceOff,
+    /// Stop, and keep stopped, one component.
+    StopComponent(Slot),
+    /// Start a component that an operator stopped.
+    StartComponent(Slot),
+    /// Stop and start one component.
+    RestartComponent(Slot),
+}

@@ -1,0 +1,237 @@
+//! What goes into the journal, and comes back by replay. The serde form is the journal's `t` and `b`.
+
+use crate::halt::{Cause, Halt};
+use crate::id::{ComponentName, Epoch, HaltId, Instance};
+use crate::permission::{Mode, Permission};
+use serde::{Deserialize, Serialize};
+
+/// A journal record of the core.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "t", content = "b")]
+pub enum Record {
+    /// The engine started.
+    #[serde(rename = "engine.started")]
+    EngineStarted {
+        /// This start's epoch.
+        epoch: Epoch,
+        /// The configuration's ceiling.
+        mode_ceiling: Mode,
+    },
+    /// The engine stops on request; everything is stopped.
+    #[serde(rename = "engine.stopped")]
+    EngineStopped {
+        /// What the permission was.
+        permission: Permission,
+    },
+    /// A halt was raised.
+    #[serde(rename = "halt.raised")]
+    HaltRaised(Halt),
+    /// A halt was cleared. It takes effect when this record is durable.
+    #[serde(rename = "halt.cleared")]
+    HaltCleared {
+        /// Which.
+        id: HaltId,
+        /// Its cause, for readers with grep.
+        cause: Cause,
+        /// Who cleared it.
+        by: ClearedBy,
+    },
+    /// The permission changed: derived from the halts, written for people and checked by replay.
+    #[serde(rename = "permission.changed")]
+    PermissionChanged {
+        /// Before.
+        from: Permission,
+        /// After.
+        to: Permission,
+    },
+    /// The mode ceremony. Loosening (`live`) takes effect when this record is durable.
+    #[serde(rename = "mode.set")]
+    ModeSet {
+        /// The mode asked for.
+        mode: Mode,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A component's process was started.
+    #[serde(rename = "component.started")]
+    ComponentStarted {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// The process number.
+        pid: u32,
+        /// Whether somebody is told that this was a restart, and the how manieth within the start limit's span.
+        restart: u32,
+    },
+    /// A start failed before the program ran.
+    #[serde(rename = "component.start_failed")]
+    ComponentStartFailed {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// What the kernel said.
+        error: String,
+    },
+    /// A component became ready.
+    #[serde(rename = "component.ready")]
+    ComponentReady {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// A component is being stopped on purpose.
+    #[serde(rename = "component.stopping")]
+    ComponentStopping {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Why.
+        reason: String,
+    },
+    /// A component's tree is being killed because it hangs, did not stop in time, or may not run.
+    #[serde(rename = "component.killed")]
+    ComponentKilled {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Why.
+        reason: String,
+    },
+    /// A component's main process is gone.
+    #[serde(rename = "component.exited")]
+    ComponentExited {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Its exit status, where it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<i32>,
+        /// The signal, where one killed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Whether failstop had asked it to end.
+        requested: bool,
+        /// Whether it counts as a failure.
+        failure: bool,
+        /// Milliseconds since its start.
+        up_ms: u64,
+        /// What happens next.
+        next: AfterExit,
+    },
+    /// The verdict changed.
+    #[serde(rename = "health.changed")]
+    HealthChanged {
+        /// The new verdict.
+        status: HealthStatus,
+        /// Overall health in thousandths.
+        overall: u16,
+        /// Every reason.
+        reasons: Vec<String>,
+    },
+    /// The engine's own sign of life.
+    #[serde(rename = "heartbeat")]
+    Heartbeat {
+        /// The permission.
+        permission: Permission,
+        /// Overall health in thousandths.
+        overall: u16,
+    },
+    /// Permits ran out because the engine was late or the disk slow; counted over the time since the last such record.
+    #[serde(rename = "permit.lapsed")]
+    PermitLapsed {
+        /// How often.
+        times: u32,
+    },
+    /// A start-up check class came out.
+    #[serde(rename = "check.finished")]
+    CheckFinished {
+        /// `integrity` or `environment`.
+        class: String,
+        /// The first failure, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
+    },
+    /// A maintenance window began or ended.
+    #[serde(rename = "maintenance")]
+    Maintenance {
+        /// Whether it is on.
+        on: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operator's order was accepted.
+    #[serde(rename = "operator.order")]
+    OperatorOrder {
+        /// What, in words.
+        order: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operator's order was refused.
+    #[serde(rename = "operator.refused")]
+    OperatorRefused {
+        /// What, in words.
+        order: String,
+        /// Who.
+        by: String,
+        /// Every reason of the refusal.
+        refusals: Vec<String>,
+    },
+}
+
+/// Who cleared a halt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClearedBy {
+    /// Its condition passed.
+    Itself,
+    /// An operator.
+    Operator {
+        /// Who.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What follows an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterExit {
+    /// It is started again as soon as its tree is gone.
+    RestartNow,
+    /// It is started again after this delay.
+    RestartAfterMs(u64),
+    /// It stays down: it was asked to stop, or its restart policy says so.
+    Stay,
+    /// It stays down: the start limit is spent.
+    StartLimit,
+    /// It stays down until the permission and the mode let it run.
+    NotAllowed,
+}
+
+/// The verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// A rule says unhealthy.
+    Critical,
+    /// Overall health at or below 0.5.
+    Degraded,
+    /// Good.
+    Healthy,
+}

@@ -1,0 +1,80 @@
+//! What may be read off the core, for status, health and metrics. Cheap, and changes nothing.
+
+use crate::id::{ComponentName, Instance};
+use crate::record::HealthStatus;
+use crate::time::Monotonic;
+
+/// The verdict: a pure function of the core's state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Health {
+    /// The word.
+    pub status: HealthStatus,
+    /// Overall health in thousandths: the lowest of the required components and parts, 0 when a rule says unhealthy.
+    pub overall: u16,
+    /// Every reason that keeps it from healthy.
+    pub reasons: Vec<String>,
+    /// Errors reported within the last minute.
+    pub errors_per_minute: u32,
+    /// When the last record became durable.
+    pub last_journal_write: Option<Monotonic>,
+    /// When the last snapshot became durable.
+    pub last_snapshot: Option<Monotonic>,
+}
+
+/// What a component is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ComponentState {
+    /// Its process was started and is not ready yet.
+    Starting,
+    /// Ready.
+    Ready,
+    /// Asked to stop, or being killed.
+    Stopping,
+    /// Waiting for its next start.
+    Backoff,
+    /// Not running, on purpose: asked to, or not allowed to by permission and mode.
+    Stopped,
+    /// Not running: the start limit is spent, or its policy says never.
+    Failed,
+}
+
+/// A component as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ComponentView {
+    /// Its name.
+    pub name: ComponentName,
+    /// What it is doing.
+    pub state: ComponentState,
+    /// Its process number, while it runs.
+    pub pid: Option<u32>,
+    /// Which start.
+    pub instance: Instance,
+    /// Restarts nobody asked for, in this epoch.
+    pub restarts: u32,
+    /// When this instance was started.
+    pub started: Option<Monotonic>,
+    /// When it last gave a sign of life.
+    pub last_sign: Option<Monotonic>,
+    /// Its health in thousandths.
+    pub health: u16,
+}
+
+/// A market-data feed that was seen or is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FeedView {
+    /// Its name.
+    pub name: String,
+    /// When fresh data last arrived.
+    pub last: Option<Monotonic>,
+}
+
+/// A part that a bot reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PartView {
+    /// The component that reports it.
+    pub component: ComponentName,
+    /// Its name.
+    pub name: String,
+    /// Its health in thousandths.
+    pub health: u16,
+}
