@@ -10,15 +10,18 @@ mod effect;
 mod halt;
 mod id;
 mod input;
+mod machine;
 mod permission;
 mod policy;
 mod record;
 mod time;
+mod view;
 
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
 pub use input::{CheckClass, Exit, Input, Order, QueueState, Sign, Start};
+pub use machine::Core;
 pub use permission::{Mode, Permission, Rights};
 pub use policy::{
     ComponentPolicy, DependencyPolicy, FailsafePolicy, HaltPolicy, HealthPolicy, Liveness, Orders, Policy,
@@ -26,8 +29,4 @@ pub use policy::{
 };
 pub use record::{AfterExit, ClearedBy, HealthStatus, Record};
 pub use time::Monotonic;
-
-mod core;
-pub use core::Core;
-mod view;
 pub use view::{ComponentState, ComponentView, FeedView, Health, PartView};

@@ -1,1 +1,3 @@
-//! failstop-engine
+//! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
+
+pub mod command;

@@ -1,0 +1,189 @@
+//! The answer of `failstop status --format json` and `GET /api/status`. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A system as seen from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The system's name.
+    pub system: String,
+    /// The fencing epoch.
+    pub epoch: u64,
+    /// `active`, `reduce-only`, `observe-only` or `shutdown`.
+    pub permission: String,
+    /// `dry` or `live`: the effective mode.
+    pub mode: String,
+    /// Whether the kill switch is engaged.
+    pub kill_switch: bool,
+    /// The verdict.
+    pub health: HealthSummary,
+    /// Standing halts, oldest first.
+    pub halts: Vec<HaltSummary>,
+    /// Components in the configuration's order.
+    pub components: Vec<ComponentSummary>,
+    /// Parts that bots report of themselves.
+    #[serde(default)]
+    pub parts: Vec<PartSummary>,
+    /// Market-data feeds that were seen or are configured: seconds since fresh data, `null` before the first.
+    #[serde(default)]
+    pub feeds: BTreeMap<String, Option<f64>>,
+    /// Dependencies: whether they answer; `null` while unknown.
+    #[serde(default)]
+    pub dependencies: BTreeMap<String, Option<bool>>,
+    /// The execution queue as the bot reports it, by component.
+    #[serde(default)]
+    pub queue: BTreeMap<String, QueueSummary>,
+    /// Trading metrics as the bots report them.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// The journal's durable head.
+    pub journal: JournalSummary,
+    /// Seconds since the engine started.
+    pub uptime_seconds: f64,
+    /// The version of failstop.
+    #[serde(default)]
+    pub version: String,
+    /// What is enforced, monitored and not covered, a line a component.
+    #[serde(default)]
+    pub coverage: Vec<Coverage>,
+    /// Facts about this host that weaken or strengthen what is promised (no cgroup, no TSC clock source).
+    #[serde(default)]
+    pub host_notes: Vec<String>,
+    /// The engine's process number.
+    #[serde(default)]
+    pub engine_pid: u32,
+    /// The guard's process number.
+    #[serde(default)]
+    pub guard_pid: u32,
+    /// Permits that ran out because the engine or the disk was late, in this epoch.
+    #[serde(default)]
+    pub permit_lapses: u64,
+    /// Where the observe address listens, if it does.
+    #[serde(default)]
+    pub observe: Option<String>,
+}
+
+/// The verdict in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthSummary {
+    /// `healthy`, `degraded` or `critical`.
+    pub status: String,
+    /// 0 to 1.
+    pub overall_health: f64,
+    /// Every reason that keeps it from healthy.
+    pub reasons: Vec<String>,
+    /// Errors that the bots reported within the last minute.
+    #[serde(default)]
+    pub errors_per_minute: u32,
+    /// Seconds since the last durable journal write.
+    #[serde(default)]
+    pub journal_write_age_seconds: Option<f64>,
+    /// Seconds since the last snapshot, if there ever was one.
+    #[serde(default)]
+    pub snapshot_age_seconds: Option<f64>,
+}
+
+/// A standing halt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HaltSummary {
+    /// `h-31`.
+    pub id: String,
+    /// The cause's name, as in the reference.
+    pub cause: String,
+    /// The most that is allowed while it stands.
+    pub cap: String,
+    /// Whether it needs an operator.
+    pub latched: bool,
+    /// RFC 3339, UTC.
+    pub since: String,
+    /// The component that it is about.
+    #[serde(default)]
+    pub component: Option<String>,
+    /// What was seen.
+    #[serde(default)]
+    pub evidence: String,
+    /// What to do next, as a command where there is one.
+    #[serde(default)]
+    pub next: String,
+}
+
+/// A component.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentSummary {
+    /// Its name.
+    pub name: String,
+    /// `starting`, `ready`, `stopping`, `backoff`, `stopped` or `failed`.
+    pub state: String,
+    /// Its main process, while it runs.
+    pub pid: Option<u32>,
+    /// Restarts nobody asked for, in this epoch.
+    pub restarts: u32,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// `asks`, `direct` or `none`.
+    #[serde(default)]
+    pub orders: String,
+    /// 0 to 1.
+    #[serde(default)]
+    pub health: f64,
+    /// Seconds since it was started.
+    #[serde(default)]
+    pub uptime_seconds: Option<f64>,
+    /// Seconds since its last sign of life.
+    #[serde(default)]
+    pub last_sign_seconds: Option<f64>,
+    /// What it says of itself (`STATUS=`).
+    #[serde(default)]
+    pub status_text: Option<String>,
+    /// Proportional set size of its whole tree, bytes.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Processor time of its whole tree, seconds.
+    #[serde(default)]
+    pub cpu_seconds: Option<f64>,
+}
+
+/// A part inside a bot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartSummary {
+    /// Which component reports it.
+    pub component: String,
+    /// Its name.
+    pub name: String,
+    /// 0 to 1.
+    pub health: f64,
+}
+
+/// An execution queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueSummary {
+    /// `idle`, `processing` or `stalled`.
+    pub state: String,
+    /// Entries waiting.
+    pub depth: u64,
+}
+
+/// The journal's durable head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalSummary {
+    /// The last durable sequence number.
+    pub seq: u64,
+    /// Its hash, 64 hex digits.
+    pub head: String,
+    /// The journal's id, 32 hex digits.
+    pub jid: String,
+}
+
+/// How far one component is covered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// The component.
+    pub component: String,
+    /// What failstop enforces whatever the component does.
+    pub enforced: Vec<String>,
+    /// What it watches and reacts to.
+    pub monitored: Vec<String>,
+    /// What it cannot do anything about.
+    pub not_covered: Vec<String>,
+}
