@@ -164,7 +164,8 @@ impl Setting for SmtpUrl {
         };
         if user.contains(':') {
             let message = format!("{} holds a password", at.name());
-            let help = format!("write it without the password ({host}) and add `password = {{ file = \"secrets/smtp\" }}`");
+            let help =
+                format!("write it without the password ({host}) and add `password = {{ file = \"secrets/smtp\" }}`");
             reading.refuse(Kind::ExposedSecret, &node.origin, message, help);
             return None;
         }

@@ -54,7 +54,7 @@ section! {
         liveness: Option<Liveness>, absent { heartbeat = "2m" };
         /// The progress counter of its heartbeats must move within this span. Absent: not judged.
         progress_within: Option<Duration>, absent "10m", within("1s", "168h");
-        /// Whether it may gain privileges by set-user-ID programs (then a kill cannot be promised).
+        /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
         no_new_privileges: bool, default true;
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration as a tree in which every value knows where it came from: file, environment or flag.
 
 use super::problem::{Kind, Origin, Problem};
+use super::schema::{SECTIONS, Shape};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -139,6 +140,11 @@ fn syntax_problems(text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
         lines.push(line);
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         let help = syntax_help(&message, text.lines().nth(line).unwrap_or(""));
+        let message = match message.split_once(", expected") {
+            _ if text.lines().nth(line).is_some_and(|line| line.trim_end().ends_with('=')) => "the value is missing",
+            Some((what, _)) if what == "string values must be quoted" => "a text must stand in quotes",
+            _ => &message,
+        };
         problems.push(Problem::new(Kind::Syntax, Origin::File(span), format!("not valid TOML: {message}"), help));
     }
     problems
@@ -150,7 +156,15 @@ fn syntax_help(message: &str, line: &str) -> String {
     let (key, value) = line.split_once('=').map_or((line, ""), |(k, v)| (k.trim(), v.trim()));
     let bare_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     let quotes = value.matches('"').count();
-    if message.contains("duplicate key") {
+    if message.contains("duplicate key") && line.starts_with('[') {
+        let name = line.trim_matches(['[', ']', ' ']);
+        let repeated = SECTIONS.iter().any(|section| section.name == name && section.shape == Shape::Repeated);
+        if repeated {
+            format!("write [[{name}]] with double brackets, here and above")
+        } else {
+            format!("[{name}] was begun before: put all its keys below the first one")
+        }
+    } else if message.contains("duplicate key") {
         "this key was set before: keep one of the two".to_owned()
     } else if line.starts_with('[') && !line.contains(']') {
         let name = line.trim_matches(['[', ' ']);
@@ -174,8 +188,8 @@ fn syntax_help(message: &str, line: &str) -> String {
 /// A value in the form TOML wants it.
 fn quoted(value: &str) -> String {
     match value {
-        "True" | "TRUE" | "yes" | "on" => "true".to_owned(),
-        "False" | "FALSE" | "no" | "off" => "false".to_owned(),
+        "True" | "TRUE" | "yes" => "true".to_owned(),
+        "False" | "FALSE" | "no" => "false".to_owned(),
         value if value.parse::<i64>().is_ok() || value == "true" || value == "false" => value.to_owned(),
         value => format!("\"{}\"", value.trim_matches('"').trim_matches('\'')),
     }

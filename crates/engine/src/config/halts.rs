@@ -76,7 +76,8 @@ pub(crate) fn read(table: &Table, reading: &mut Reading<'_>) -> BTreeMap<Cause, 
             }
             Some((word, _, true)) => {
                 let message = format!("how `{word}` is released cannot be changed");
-                let help = format!("remove [halts.{word}]; these may be set: {}", open().collect::<Vec<_>>().join(", "));
+                let help =
+                    format!("remove [halts.{word}]; these may be set: {}", open().collect::<Vec<_>>().join(", "));
                 reading.refuse(Kind::BadValue, &entry.key_origin, message, help);
             }
             None => {

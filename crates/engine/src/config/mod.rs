@@ -123,13 +123,8 @@ impl Config {
         let mut problems = Vec::new();
         overrides.apply(&mut root, &mut problems);
         let profile = profile_of(&root);
-        let mut reading = Reading {
-            folder: &folder,
-            world_readable: source.world_readable,
-            profile,
-            problems,
-            notices: Vec::new(),
-        };
+        let mut reading =
+            Reading { folder: &folder, world_readable: source.world_readable, profile, problems, notices: Vec::new() };
         let config = read_all(&root, source, &folder, &mut reading);
         let (problems, notices) = (located(reading.problems), located(reading.notices));
         match config {
@@ -253,7 +248,12 @@ fn table_of(root: &Table, name: &str, reading: &mut Reading<'_>) -> Option<Table
         }
         _ => {
             let message = format!("`{name}` must be a section; found {}", entry.node.found());
-            reading.refuse(Kind::WrongType, &entry.key_origin, message, format!("write [{name}] and its keys below it"));
+            reading.refuse(
+                Kind::WrongType,
+                &entry.key_origin,
+                message,
+                format!("write [{name}] and its keys below it"),
+            );
             None
         }
     }
@@ -281,7 +281,12 @@ fn repeated<'t>(root: &'t Table, name: &str, reading: &mut Reading<'_>) -> Optio
         }
         _ => {
             let message = format!("`{name}` must be sections; found {}", entry.node.found());
-            reading.refuse(Kind::WrongType, &entry.key_origin, message, format!("write [[{name}]] and its keys below it"));
+            reading.refuse(
+                Kind::WrongType,
+                &entry.key_origin,
+                message,
+                format!("write [[{name}]] and its keys below it"),
+            );
             None
         }
     }
@@ -312,7 +317,8 @@ fn tables<'t>(nodes: &[&'t Node], section: &str, reading: &mut Reading<'_>) -> V
 fn components(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Component>> {
     let nodes = repeated(root, "component", reading)?;
     if nodes.is_empty() {
-        let help = "write for example:\n[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"bot.py\"]\norders = \"asks\"";
+        let help =
+            "write for example:\n[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"bot.py\"]\norders = \"asks\"";
         reading.refuse(Kind::Missing, &Origin::Whole, "there is no [[component]]: nothing to run".to_owned(), help);
         return None;
     }
@@ -377,7 +383,12 @@ fn check_names(
             if names.iter().take(index).any(|earlier| earlier == name) {
                 let origin = origin_in(root, section, index, "name");
                 let message = format!("there are two {section} sections with the name \"{name}\"");
-                reading.refuse(Kind::Duplicate, &origin, message, format!("write another name, for example \"{name}-2\""));
+                reading.refuse(
+                    Kind::Duplicate,
+                    &origin,
+                    message,
+                    format!("write another name, for example \"{name}-2\""),
+                );
             }
         }
     };

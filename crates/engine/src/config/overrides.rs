@@ -88,7 +88,14 @@ fn variable(root: &mut Table, name: &OsString, value: &OsString, problems: &mut 
         Some(Shape::Repeated) => match longest_name(root, section, below) {
             Ok(Some((name, key))) => {
                 path.push(name);
-                path.extend(key.split("__").map(str::to_owned));
+                // Variables of a component keep their case, and whatever underscores they have.
+                let as_written = rest.get(rest.len() - key.len()..).unwrap_or(&key);
+                match as_written.get(..5).zip(as_written.get(5..)) {
+                    Some((env, variable)) if env.eq_ignore_ascii_case("env__") => {
+                        path.extend(["env".to_owned(), variable.to_owned()]);
+                    }
+                    _ => path.extend(key.split("__").map(str::to_owned)),
+                }
             }
             // `put` says that there is no such element, and which there are.
             Ok(None) => path.extend(below.split("__").map(str::to_owned)),

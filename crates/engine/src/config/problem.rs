@@ -105,14 +105,9 @@ impl Problem {
     pub(crate) fn located(mut self, file: &std::path::Path, source: Option<&Source>) -> Self {
         self.place = match (&self.origin, source) {
             (Origin::File(span), Some(source)) => Some(place(source, span)),
-            (Origin::Whole, _) => Some(Place {
-                file: file.to_owned(),
-                line: 0,
-                column: 0,
-                excerpt: String::new(),
-                indent: 0,
-                width: 0,
-            }),
+            (Origin::Whole, _) => {
+                Some(Place { file: file.to_owned(), line: 0, column: 0, excerpt: String::new(), indent: 0, width: 0 })
+            }
             (Origin::File(_), None) | (Origin::BuiltIn | Origin::Variable(_) | Origin::Flag(_), _) => None,
         };
         self
@@ -209,7 +204,7 @@ fn place(source: &Source, span: &Range<usize>) -> Place {
     let marked = source.text.get(span.clone()).unwrap_or("");
     let marked = marked.split('\n').next().unwrap_or("").trim_end_matches('\r').chars().count();
     let width = marked.clamp(1, text.chars().count().saturating_sub(column - 1).max(1));
-    let shown: Vec<char> = cover_secret(text).chars().map(printable).collect();
+    let shown: Vec<char> = cover_userinfo(&cover_secret(text)).chars().map(printable).collect();
     // A window around the carets where the line is long.
     let (from, lead) = match column - 1 {
         at if at + width <= EXCERPT_WIDTH => (0, ""),
@@ -270,6 +265,31 @@ fn cover_secret(line: &str) -> String {
     covered
 }
 
+/// Covers the password of `scheme://user:password@host`, keeping the number of characters.
+pub(crate) fn cover_userinfo(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "/\"'".contains(c)).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+            Some((Some((user, password)), host)) => {
+                out.push_str(user);
+                out.push(':');
+                out.extend(password.chars().map(|_| '*'));
+                out.push('@');
+                out.push_str(host);
+            }
+            Some((None, _)) | None => out.push_str(authority),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,6 +324,8 @@ mod tests {
         assert_eq!(cover_secret("bot_token = \"12:ab\" # c"), "bot_token = \"*****\" * *");
         assert_eq!(cover_secret("bot_token = { env = \"T\" }"), "bot_token = { env = \"T\" }");
         assert_eq!(cover_secret("name = \"a\""), "name = \"a\"");
+        assert_eq!(cover_userinfo("x = \"smtps://u:pass@h/\" # a@b"), "x = \"smtps://u:****@h/\" # a@b");
+        assert_eq!(cover_userinfo("http://h/a:b@c"), "http://h/a:b@c");
     }
 
     #[test]

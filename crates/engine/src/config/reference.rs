@@ -27,7 +27,7 @@ pub fn reference() -> String {
 }
 
 fn write_section(out: &mut String, section: &SectionInfo) {
-    comment(out, "", section.docs);
+    comment(out, section.docs);
     // A dependency and a halt's override stand commented out as a whole: none is there by default.
     let lead = if section.name == "dependency" || section.shape == Shape::Named { "# " } else { "" };
     let name = header(section.name, section.shape).replace("CAUSE", "unhealthy");
@@ -42,7 +42,7 @@ fn write_section(out: &mut String, section: &SectionInfo) {
     }
     for key in tables {
         out.push('\n');
-        comment(out, "", key.docs);
+        comment(out, key.docs);
         let _ = writeln!(out, "# [{}.{}]", section.name, key.name);
         for inner in (key.nested)().unwrap_or(&[]) {
             write_key(out, &format!("{}.{}", section.name, key.name), inner, "# ");
@@ -57,16 +57,16 @@ fn is_table_of_its_own(key: &Key) -> bool {
 
 fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str) {
     out.push('\n');
-    comment(out, lead, key.docs);
+    comment(out, key.docs);
     let nested = (key.nested)().unwrap_or(&[]);
     for inner in nested {
         let docs: Vec<&str> = inner.docs.iter().map(|line| line.trim()).collect();
         let text = format!("  {}: {}{}", inner.name, docs.join(" "), facts(inner, &format!("{schema}.{}", key.name)));
-        comment(out, lead, &[text.as_str()]);
+        comment(out, &[text.as_str()]);
     }
     let facts = facts(key, schema);
     if !facts.is_empty() {
-        comment(out, lead, &[facts.trim()]);
+        comment(out, &[facts.trim()]);
     }
     match key.preset {
         Preset::Default("{}") if !nested.is_empty() => {
@@ -97,7 +97,9 @@ fn facts(key: &Key, schema: &str) -> String {
     if let Rule::Within(least, most) = key.rule {
         facts.push(format!("From {least} to {most}."));
     }
-    if let Some((_, production, development)) = ROWS.iter().find(|(name, _, _)| *name == format!("{schema}.{}", key.name)) {
+    if let Some((_, production, development)) =
+        ROWS.iter().find(|(name, _, _)| *name == format!("{schema}.{}", key.name))
+    {
         facts.push(format!("Profile production: {production}; development: {development}."));
     }
     if let Some(later) = key.later {
@@ -107,14 +109,14 @@ fn facts(key: &Key, schema: &str) -> String {
 }
 
 /// Writes text as comment lines, wrapped.
-fn comment(out: &mut String, lead: &str, docs: &[&str]) {
+fn comment(out: &mut String, docs: &[&str]) {
     let indent: String = docs.first().map_or("", |line| line).chars().skip(1).take_while(|c| *c == ' ').collect();
     let text = docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-    let mut line = format!("{lead}#{indent}");
+    let mut line = format!("#{indent}");
     for word in text.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(out, "{line}");
-            line = format!("{lead}#{indent}{}", if indent.is_empty() { "" } else { "  " });
+            line = format!("#{indent}{}", if indent.is_empty() { "" } else { "  " });
         }
         line.push(' ');
         line.push_str(word);

@@ -21,11 +21,8 @@ section! {
 
 impl Consistent for SecretKeys {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
-        let ways = [
-            ("env", self.env.is_some()),
-            ("file", self.file.is_some()),
-            ("credential", self.credential.is_some()),
-        ];
+        let ways =
+            [("env", self.env.is_some()), ("file", self.file.is_some()), ("credential", self.credential.is_some())];
         exactly_one(&ways, "{ env = \"TELEGRAM_BOT_TOKEN\" }", places, reading);
     }
 }
@@ -55,7 +52,8 @@ impl fmt::Debug for Secret {
 }
 
 impl Setting for Secret {
-    const WANTED: &'static str = "where the secret is kept, like { env = \"TELEGRAM_BOT_TOKEN\" } or { file = \"secrets/telegram\" }";
+    const WANTED: &'static str =
+        "where the secret is kept, like { env = \"TELEGRAM_BOT_TOKEN\" } or { file = \"secrets/telegram\" }";
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         if let (Value::Raw(text), Origin::Variable(name)) = (&node.value, &node.origin)
@@ -67,7 +65,10 @@ impl Setting for Secret {
             && !text.trim_start().starts_with('{')
         {
             let message = format!("{}: a secret on the command line can be read by every user", at.name());
-            let help = format!("keep it in a file or a variable: {}={{ file = \"secrets/{}\" }}", at.key.name, at.key.name);
+            let help = format!(
+                "keep it in a file: write `{0} = {{ file = \"secrets/{0}\" }}` in the configuration",
+                at.key.name
+            );
             reading.refuse(Kind::ExposedSecret, &node.origin, message, help);
             return None;
         }
@@ -75,10 +76,7 @@ impl Setting for Secret {
         match &given.value {
             Value::Table(_) => {
                 let keys: SecretKeys = super::setting::read_nested(&given, at, reading)?;
-                keys.env
-                    .map(Self::Variable)
-                    .or(keys.file.map(Self::File))
-                    .or(keys.credential.map(Self::Credential))
+                keys.env.map(Self::Variable).or(keys.file.map(Self::File)).or(keys.credential.map(Self::Credential))
             }
             Value::Text(text) if text.is_empty() => {
                 reading.refuse(
@@ -144,7 +142,9 @@ impl Secret {
     pub fn path(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(path.clone()),
-            Self::Credential(name) => std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(name)),
+            Self::Credential(name) => {
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(name))
+            }
             Self::Variable(_) | Self::Inline(_) => None,
         }
     }
@@ -165,7 +165,8 @@ impl Secret {
                 use std::io::Read as _;
                 let path = self.path().unwrap_or_default();
                 let mut text = String::new();
-                let read = std::fs::File::open(&path).and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text));
+                let read = std::fs::File::open(&path)
+                    .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text));
                 match read {
                     Ok(_) if text.len() as u64 > MAX_SECRET_BYTES => Err(SecretFault::Unusable(path)),
                     Ok(_) => {

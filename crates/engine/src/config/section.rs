@@ -3,7 +3,7 @@
 
 use super::document::{Entry, Node, Table, Value, parse_value};
 use super::nearest::nearest;
-use super::problem::{Kind, Origin, Problem};
+use super::problem::{Kind, Origin, Problem, cover_userinfo};
 use super::profile::{self, Profile};
 use std::path::Path;
 
@@ -93,6 +93,8 @@ pub(crate) struct At<'a> {
     pub(crate) label: &'a str,
     /// The section in the schema: `permit`, `component.backoff`.
     pub(crate) schema: &'a str,
+    /// Whether it is one item of the key's list.
+    pub(crate) item: bool,
 }
 
 impl At<'_> {
@@ -103,6 +105,9 @@ impl At<'_> {
 
     /// How to write `value` (a TOML value) for this key at the place where it was written wrongly.
     pub(crate) fn write(&self, origin: &Origin, value: &str) -> String {
+        if self.item {
+            return format!("write `{value}`");
+        }
         format!("write `{}`", self.assignment(origin, value))
     }
 
@@ -169,7 +174,7 @@ impl<'t> TableReader<'t> {
     /// Reads the key at `index` of the section's table of keys.
     pub(crate) fn take<T: Setting>(&self, index: usize, reading: &mut Reading<'_>) -> Option<T> {
         let key = self.keys.get(index)?;
-        let at = At { key, label: self.label, schema: self.schema };
+        let at = At { key, label: self.label, schema: self.schema, item: false };
         if let Some(entry) = self.table.get(key.name) {
             if let Some(later) = key.later {
                 let message = format!("{}: {later}", at.name());
@@ -194,12 +199,11 @@ impl<'t> TableReader<'t> {
                 }
             },
             Preset::Required(example) => {
-                let mut help = String::new();
-                if !T::WHEN_MISSING.is_empty() {
-                    help.push_str(T::WHEN_MISSING);
-                    help.push('\n');
-                }
-                help.push_str(&format!("write for example: {} = {example}", key.name));
+                let help = match (T::WHEN_MISSING, &self.table.origin) {
+                    ("", Origin::Whole) => format!("write for example:\n{}\n{} = {example}", self.label, key.name),
+                    ("", _) => format!("write for example: {} = {example}", key.name),
+                    (explained, _) => explained.to_owned(),
+                };
                 let message = format!("{} needs the key `{}`", self.label, key.name);
                 reading.refuse(Kind::Missing, &self.table.origin, message, help);
                 None
@@ -258,10 +262,11 @@ fn synonym(word: &str) -> Option<&'static str> {
     })
 }
 
-/// A key as shown in a message: short, and without what could drive a terminal.
+/// A text as shown in a message: short, without what could drive a terminal, and without the password of a URL.
 pub(crate) fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(60).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
-    if text.chars().nth(60).is_some() {
+    let covered = cover_userinfo(text);
+    let mut out: String = covered.chars().take(60).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    if covered.chars().nth(60).is_some() {
         out.push_str("...");
     }
     out

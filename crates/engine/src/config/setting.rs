@@ -390,7 +390,8 @@ impl<T: Setting> Setting for Vec<T> {
             );
             return None;
         }
-        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, at, reading)).collect();
+        let at = At { key: at.key, label: at.label, schema: at.schema, item: true };
+        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, &at, reading)).collect();
         read.into_iter().collect()
     }
 }
@@ -536,7 +537,11 @@ pub(crate) fn read_nested<S: Section>(node: &Node, at: &At<'_>, reading: &mut Re
     if table.origin == Origin::BuiltIn {
         table.origin = given.origin.clone();
     }
-    S::read_table(&table, &format!("{}, `{}`", at.label, at.key.name), &format!("{}.{}", at.schema, at.key.name), reading)
+    let label = match at.label.strip_suffix(']') {
+        Some(section) => format!("{section}.{}]", at.key.name),
+        None => format!("`{}` of {}", at.key.name, at.label),
+    };
+    S::read_table(&table, &label, &format!("{}.{}", at.schema, at.key.name), reading)
 }
 
 #[cfg(test)]

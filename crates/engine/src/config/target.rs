@@ -44,7 +44,9 @@ impl Setting for Url {
                 let help = if text.contains("://") {
                     format!("write {}", Self::WANTED)
                 } else {
-                    at.write(&node.origin, &format!("\"http://{}\"", shown(&text)))
+                    let local = text.starts_with("127.") || text.starts_with("localhost") || text.starts_with('[');
+                    let scheme = if local { "http" } else { "https" };
+                    at.write(&node.origin, &format!("\"{scheme}://{}\"", shown(&text)))
                 };
                 reading.refuse(Kind::BadValue, &node.origin, message, help);
                 None
@@ -197,7 +199,9 @@ mod tests {
     #[test]
     fn urls() {
         let url = parse_url("https://api.kraken.com/0/public/Time?x=1#f");
-        assert!(matches!(&url, Ok(u) if u.tls && u.host == "api.kraken.com" && u.port == 443 && u.path == "/0/public/Time?x=1"));
+        assert!(
+            matches!(&url, Ok(u) if u.tls && u.host == "api.kraken.com" && u.port == 443 && u.path == "/0/public/Time?x=1")
+        );
         let url = parse_url("http://[::1]:9000");
         assert!(matches!(&url, Ok(u) if !u.tls && u.host == "::1" && u.port == 9000 && u.path == "/"));
         assert_eq!(parse_url("http://u:p@h/"), Err(UrlFault::Credentials));

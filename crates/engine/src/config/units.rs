@@ -106,7 +106,8 @@ fn guess_duration(text: &str) -> Option<String> {
 
 /// Understands `1800M`, `1800 MiB`, `1.5GB`, `2g`; a bare number is taken for megabytes where it is small.
 fn guess_size(text: &str) -> Option<String> {
-    let compact: String = text.trim().to_ascii_lowercase().chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
+    let compact: String =
+        text.trim().to_ascii_lowercase().chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
     let digits = compact.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(compact.len());
     let number = compact.get(..digits)?;
     let value: f64 = number.parse().ok().filter(|value| *value < 1e12)?;
