@@ -2,5 +2,6 @@
 
 pub mod announce;
 pub mod command;
+pub mod config;
 pub mod doors;
 pub mod words;
