@@ -1,3 +1,7 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
 pub mod command;
+pub mod doors;
+pub mod limits;
+pub mod metrics;
+pub mod status;

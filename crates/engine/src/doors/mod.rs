@@ -1,0 +1,11 @@
+//! The doors: every way in from outside. Each parses into [`crate::command::Command`]; what is legal when is decided
+//! behind it, by the loop.
+
+mod ask;
+pub mod control;
+mod http;
+pub mod observe;
+mod thread;
+
+pub use http::Limits;
+pub use thread::{HttpDoors, StartFailed};
