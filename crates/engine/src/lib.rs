@@ -4,4 +4,7 @@ pub mod announce;
 pub mod command;
 pub mod config;
 pub mod doors;
+pub mod limits;
+pub mod metrics;
+pub mod status;
 pub mod words;
