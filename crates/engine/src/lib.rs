@@ -1,3 +1,4 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
 pub mod command;
+pub mod process;
