@@ -6,5 +6,6 @@ pub mod config;
 pub mod doors;
 pub mod limits;
 pub mod metrics;
+pub mod process;
 pub mod status;
 pub mod words;
