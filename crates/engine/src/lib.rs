@@ -4,4 +4,5 @@ pub mod clock;
 pub mod command;
 pub mod notify_socket;
 pub mod output;
+pub mod process;
 pub mod systemd;
