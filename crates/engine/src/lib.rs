@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod command;
+pub mod kill_switch;
 pub mod notify_socket;
 pub mod output;
+pub mod permit;
 pub mod process;
+pub mod runtime_dir;
 pub mod systemd;
