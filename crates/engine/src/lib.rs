@@ -2,7 +2,15 @@
 
 pub mod announce;
 pub mod checks;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod doors;
+pub mod limits;
+pub mod metrics;
+pub mod notify_socket;
+pub mod output;
+pub mod process;
+pub mod status;
+pub mod systemd;
 pub mod words;
