@@ -5,6 +5,7 @@ mod commands;
 mod engine_client;
 mod exit;
 mod failure;
+mod journal_tail;
 mod out;
 mod place;
 mod render;

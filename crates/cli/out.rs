@@ -33,25 +33,30 @@ pub fn complain(text: &str) {
     let _ = writeln!(stream, "{text}");
 }
 
+/// Clears the terminal and goes to its upper left corner. Not a matter of colour, so NO_COLOR does not forbid it.
+pub fn clear_screen() {
+    let _ = io::stdout().write_all(b"\x1b[H\x1b[2J");
+}
+
 /// How a report on standard output is laid out.
 pub fn layout() -> Layout {
     if io::stdout().is_terminal() { Layout::People } else { Layout::Lines }
 }
 
-/// Standard output for many lines: buffered, and flushed when asked to.
+/// Standard output for many lines: buffered, handed over when asked to, bytes as they are.
 pub struct Stream {
-    inner: io::BufWriter<anstream::AutoStream<io::StdoutLock<'static>>>,
+    inner: io::BufWriter<io::StdoutLock<'static>>,
 }
 
 impl Stream {
     /// Locks standard output.
     pub fn new() -> Self {
-        Self { inner: io::BufWriter::with_capacity(1 << 16, anstream::AutoStream::auto(io::stdout().lock())) }
+        Self { inner: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()) }
     }
 
-    /// Writes `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<Reader, Failure> {
-        judge(self.inner.write_all(bytes))
+    /// Writes `line` and a line feed.
+    pub fn line(&mut self, line: &[u8]) -> Result<Reader, Failure> {
+        judge(self.inner.write_all(line).and_then(|()| self.inner.write_all(b"\n")))
     }
 
     /// Hands everything to the reader.

@@ -80,6 +80,15 @@ impl Place {
         })
     }
 
+    /// Which system, for people: its name, else its directory.
+    pub fn describe(&self) -> String {
+        match (&self.name, &self.state) {
+            (Some(name), _) => format!("system {name}"),
+            (None, Some(state)) => format!("the system in {}", state.display()),
+            (None, None) => "an unknown system".to_owned(),
+        }
+    }
+
     /// The three keys of a configuration, with the environment's overrides. Relative paths are relative to its folder.
     fn from_config(path: &Path, text: &str) -> Self {
         let (mut keys, mut notes) = match text.parse::<toml::Table>() {

@@ -176,15 +176,15 @@ Examples:
 /// Below the options of `send`.
 pub const SEND_HELP: &str = "\
 Types and their keys (a key with ? may be left out):
-  hello        client, version
+  hello        client?, version?
   heartbeat    progress?
   tick         feed, instrument?, time?
-  metric       name, value
+  metric       name, value, labels?
   part         name, status (healthy, degraded, critical), health?, detail?
-  queue        state (idle, processing, stalled), depth, oldest_ms?
-  error        kind, message, part?, severity (1 to 5), fatal?
+  queue        state (idle, processing, stalled), depth?, oldest_ms?
+  error        kind, message, part?, severity? (1 to 5), fatal?
   halt         cap (reduce-only, observe-only, shutdown), reason
-  event        type (starts with `x.`), and any other KEY=VALUE as its data
+  event        name (starts with `x.`), and further KEY=VALUE or one data={JSON} to record
   permission   none; prints the permission, and fails unless it is `active`
 
 The answer is awaited: an event is answered once it is durable, with its sequence number.
@@ -198,5 +198,5 @@ Exit status:
 Examples:
   failstop send heartbeat progress=42
   failstop send tick feed=binance instrument=BTCUSDT
-  failstop send event type=x.rebalance side=buy size=0.5
+  failstop send event name=x.rebalance side=buy size=0.5
   failstop send permission && ./place-order";

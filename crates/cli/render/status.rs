@@ -130,10 +130,19 @@ fn component_row(component: &ComponentSummary) -> [Cell; 8] {
         component.pid.map(|pid| format!("pid {pid}")).unwrap_or_default().into(),
         format!("restarts {}", component.restarts).into(),
         component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
-        Cell::from(component.memory_bytes.map(size).unwrap_or_default()).right(),
-        Cell::from(component.cpu_seconds.map(|seconds| format!("{} CPU", span(seconds))).unwrap_or_default()).right(),
+        memory(component).into(),
+        Cell::from(component.cpu_percent.map(|percent| format!("{percent:.0} % CPU")).unwrap_or_default()).right(),
         component.status_text.clone().unwrap_or_default().into(),
     ]
+}
+
+/// `412 MB of 1.8 GB`, as far as it is known.
+fn memory(component: &ComponentSummary) -> String {
+    match (component.memory_bytes, component.memory_max_bytes) {
+        (Some(used), Some(most)) => format!("{} of {}", size(used), size(most)),
+        (Some(used), None) => size(used),
+        (None, _) => String::new(),
+    }
 }
 
 fn coverage_table(coverage: &[Coverage]) -> String {
@@ -245,11 +254,11 @@ fn component_line(component: &ComponentSummary) -> String {
     if let Some(seconds) = component.last_sign_seconds {
         let _ = write!(line, ", beat {} ago", age(seconds));
     }
-    if let Some(bytes) = component.memory_bytes {
-        let _ = write!(line, ", {}", size(bytes));
+    if component.memory_bytes.is_some() {
+        let _ = write!(line, ", {}", memory(component));
     }
-    if let Some(seconds) = component.cpu_seconds {
-        let _ = write!(line, ", {} CPU", span(seconds));
+    if let Some(percent) = component.cpu_percent {
+        let _ = write!(line, ", {percent:.0} % CPU");
     }
     if let Some(text) = &component.status_text {
         let _ = write!(line, ", says: {text}");

@@ -16,9 +16,10 @@ pub(in crate::render) fn sample() -> Status {
             "next": "failstop resume --halt h-31 --reason \"...\" --confirm demo"}],
         "components": [
             {"name": "bot", "state": "ready", "pid": 20718, "restarts": 2, "ready": true, "last_sign_seconds": 4.2,
-                "memory_bytes": 412_000_000, "cpu_seconds": 61.0},
+                "memory_bytes": 412_000_000, "memory_max_bytes": 1_800_000_000_u64, "cpu_seconds": 61.0,
+                "cpu_percent": 3.2},
             {"name": "scanner", "state": "ready", "pid": 20719, "restarts": 0, "ready": true,
-                "memory_bytes": 88_000_000, "cpu_seconds": 0.4}],
+                "memory_bytes": 88_000_000, "cpu_seconds": 0.4, "cpu_percent": 0.1}],
         "feeds": {"binance": 2.4, "kraken": null},
         "journal": {"seq": 18441, "head": "9f2c41abdeadbeef", "jid": "00"},
         "uptime_seconds": 11_520.0,
