@@ -4,36 +4,36 @@
 use crate::failure::Failure;
 use crate::place::Place;
 use failstop_client::status::Status;
+use failstop_engine::doors::control::client::{ClientError, ControlClient};
+use failstop_engine::doors::control::wire::{ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
-/// How long an engine may take to answer. One that lives answers within milliseconds, but a release is answered when
-/// its record is durable, and a slow disk takes its time.
+/// How long an observe address may take to answer. One that lives answers within milliseconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read.
 const ANSWER_MAX_BYTES: usize = 8 << 20;
 
 /// A running engine, or what should be one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Engine {
-    /// Its control socket.
-    Socket(PathBuf),
-    /// Its observe address.
+    /// Through its control socket.
+    Control {
+        /// The way to it.
+        client: ControlClient,
+        /// Where it is.
+        socket: PathBuf,
+    },
+    /// Through its observe address.
     Observe(Uri),
-}
-
-/// An answer as it came.
-struct Reply {
-    status: StatusCode,
-    body: Bytes,
 }
 
 impl Engine {
@@ -44,25 +44,25 @@ impl Engine {
             runtime_dir: place.runtime.as_deref(),
             state_dir: place.state.as_deref(),
         };
-        let sockets: Vec<PathBuf> =
-            runtime_dir::find(&lookup).iter().map(|dir| runtime_dir::control_socket_path(dir)).collect();
-        let mut failure = None;
-        for socket in sockets {
-            match std::os::unix::net::UnixStream::connect(&socket) {
-                Ok(_listens) => return Ok(Self::Socket(socket)),
-                Err(error) => failure = failure.or(Some((socket, error))),
+        let mut first = None;
+        for dir in runtime_dir::find(&lookup) {
+            match Self::at_socket(&runtime_dir::control_socket_path(&dir)) {
+                Ok(engine) => return Ok(engine),
+                Err(failure) => first = first.or(Some(failure)),
             }
         }
-        let (at, why) = match failure {
-            Some((socket, error)) => (socket.display().to_string(), error.to_string()),
-            None => (place.describe(), "it has no runtime directory".to_owned()),
-        };
-        Err(Failure::NoEngine { at, why, next: start_it(place) })
+        Err(first.unwrap_or_else(|| Failure::NoEngine {
+            what: format!("no engine of {} runs: it has no runtime directory", place.describe()),
+            next: start_it(place.config.as_deref()),
+        }))
     }
 
     /// The engine behind a control socket.
-    pub fn at_socket(path: &Path) -> Self {
-        Self::Socket(path.to_owned())
+    pub fn at_socket(socket: &Path) -> Result<Self, Failure> {
+        match ControlClient::connect(socket) {
+            Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
+            Err(error) => Err(failure(error, socket)),
+        }
     }
 
     /// The engine behind an observe address, as in `http://127.0.0.1:8080`.
@@ -81,149 +81,119 @@ impl Engine {
 
     /// The whole status.
     pub fn status(&self) -> Result<Status, Failure> {
-        let reply = self.ask(Method::GET, "/api/status", None)?;
-        if !reply.status.is_success() {
-            return Err(self.refused(&reply));
+        match self {
+            Self::Control { client, socket } => client.status().map_err(|error| failure(error, socket)),
+            Self::Observe(uri) => observed(uri).map_err(|error| Failure::NoEngine {
+                what: format!("no status from {uri}: {error}"),
+                next: "see whether the system runs there, and [observe] listen in its configuration".to_owned(),
+            }),
         }
-        serde_json::from_slice(&reply.body).map_err(|error| self.silent(format!("its answer is not a status: {error}")))
     }
 
     /// Releases latched halts: these, or all but the kill switch.
-    pub fn resume(&self, halts: &[u64], reason: &str, confirm: &str) -> Result<(), Failure> {
-        let halts: Vec<String> = halts.iter().map(|id| format!("h-{id}")).collect();
-        self.order("/api/control/resume", &json!({ "halts": halts, "reason": reason, "confirm": confirm }))
+    pub fn resume(&self, halts: &[u64], reason: String, confirm: String) -> Result<(), Failure> {
+        let halts = halts.iter().map(|id| format!("h-{id}")).collect();
+        self.order(&ControlOrder::Resume(Resume { halts, reason, confirm }))
     }
 
     /// Releases the kill switch.
-    pub fn release_kill_switch(&self, reason: &str, confirm: &str) -> Result<(), Failure> {
-        self.order("/api/control/kill-switch/release", &json!({ "reason": reason, "confirm": confirm }))
+    pub fn release_kill_switch(&self, reason: String, confirm: String) -> Result<(), Failure> {
+        self.order(&ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason, confirm }))
     }
 
-    /// Sets the mode: `dry` or `live`.
-    pub fn set_mode(&self, mode: &str, reason: Option<&str>, confirm: Option<&str>) -> Result<(), Failure> {
-        let mut body = json!({ "mode": mode });
-        if let Some(reason) = reason {
-            body["reason"] = json!(reason);
-        }
-        if let Some(confirm) = confirm {
-            body["confirm"] = json!(confirm);
-        }
-        self.order("/api/control/mode", &body)
+    /// Only paper orders from now on.
+    pub fn mode_dry(&self, reason: Option<String>) -> Result<(), Failure> {
+        let reason = reason.unwrap_or_default();
+        self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Dry, reason, confirm: String::new() }))
     }
 
-    fn order(&self, path: &str, body: &Value) -> Result<(), Failure> {
-        let reply = self.ask(Method::POST, path, Some(body))?;
-        if reply.status.is_success() { Ok(()) } else { Err(self.refused(&reply)) }
+    /// Real orders from now on, as far as configuration and permission allow.
+    pub fn mode_live(&self, reason: Option<String>, confirm: String) -> Result<(), Failure> {
+        let reason = reason.unwrap_or_default();
+        self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason, confirm }))
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| Failure::System { what: "start a runtime for one request", source })?;
-        let exchange = async { tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, path, body)).await };
-        match runtime.block_on(exchange) {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(self.silent(error.to_string())),
-            Err(_elapsed) => Err(self.silent(format!("it does not answer within {} s", ANSWER_TIMEOUT.as_secs()))),
-        }
-    }
-
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Reply> {
+    fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
         match self {
-            Self::Socket(socket) => {
-                let stream = tokio::net::UnixStream::connect(socket).await?;
-                converse(stream, "localhost", method, path, body).await
-            }
-            Self::Observe(uri) => {
-                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-                let stream = tokio::net::TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
-                let authority = uri.authority().map_or(host, |authority| authority.as_str());
-                converse(stream, authority, method, path, body).await
-            }
-        }
-    }
-
-    /// An answer that is not a yes.
-    fn refused(&self, reply: &Reply) -> Failure {
-        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let error = body["error"].as_str().map(str::to_owned);
-        let mut reasons: Vec<String> =
-            body["refusals"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        if reasons.is_empty() {
-            reasons.extend(error);
-        }
-        if reply.status.is_server_error() || reasons.is_empty() {
-            let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
-            return self.silent(format!("it answered {}{why}", reply.status));
-        }
-        Failure::Refused { reasons }
-    }
-
-    /// No usable answer: with what is known of the process that should have given one.
-    fn silent(&self, why: String) -> Failure {
-        match self {
-            Self::Socket(socket) => {
-                let info = socket.parent().and_then(|dir| EngineInfo::read(dir).ok());
-                let next = match info.map(|info| (info.engine_state(), info)) {
-                    Some((EngineState::Frozen, info)) => format!(
-                        "the engine is stopped and denies all orders; `kill -CONT {}` wakes it, \
-                         `failstop kill-switch engage` works without it",
-                        info.engine.pid
-                    ),
-                    Some((EngineState::Gone, _)) => "start it with `failstop run`".to_owned(),
-                    Some((EngineState::Running, _)) => {
-                        "try again; `failstop kill-switch engage` works without it".to_owned()
-                    }
-                    None => "see whether this is the control socket of a system that runs".to_owned(),
-                };
-                Failure::NoEngine { at: socket.display().to_string(), why, next }
-            }
-            Self::Observe(uri) => Failure::NoEngine {
-                at: uri.to_string(),
-                why,
-                next: "see whether the system runs there, and [observe] listen in its configuration".to_owned(),
-            },
+            Self::Control { client, socket } => client.order(order).map_err(|error| failure(error, socket)),
+            Self::Observe(uri) => Err(Failure::Usage {
+                what: format!("{uri} only answers questions"),
+                next: "give orders on the engine's own host, over its control socket".to_owned(),
+            }),
         }
     }
 }
 
-fn start_it(place: &Place) -> String {
-    let run = match &place.config {
-        Some(path) => format!("`failstop run --config {}`", path.display()),
-        None => "`failstop run`".to_owned(),
+/// The client's error with what is known of the process that should have answered.
+fn failure(error: ClientError, socket: &Path) -> Failure {
+    match error {
+        ClientError::Refused { error, refusals } if refusals.is_empty() => Failure::Refused { reasons: vec![error] },
+        ClientError::Refused { refusals, .. } => Failure::Refused { reasons: refusals },
+        ClientError::NotAllowed { .. } => {
+            Failure::NoEngine { what: error.to_string(), next: "try it with sudo".to_owned() }
+        }
+        ClientError::NoEngine { .. } | ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => {
+            let info = socket.parent().and_then(|dir| EngineInfo::read(dir).ok());
+            let next = match info.map(|info| (info.engine_state(), info.engine.pid)) {
+                Some((EngineState::Frozen, pid)) => format!(
+                    "the engine is stopped, so every permit has run out; `kill -CONT {pid}` wakes it, and \
+                     `failstop kill-switch engage` works without it"
+                ),
+                Some((EngineState::Running, _)) => {
+                    "try again; `failstop kill-switch engage` works without it".to_owned()
+                }
+                Some((EngineState::Gone, _)) | None => start_it(None),
+            };
+            Failure::NoEngine { what: error.to_string(), next }
+        }
+    }
+}
+
+fn start_it(config: Option<&Path>) -> String {
+    let run = match config {
+        Some(path) => format!("failstop run --config {}", path.display()),
+        None => "failstop run".to_owned(),
     };
-    format!("start it with {run}; `failstop events` shows what it did last")
+    format!("start it with `{run}`; `failstop events` shows what it did last")
 }
 
-async fn converse<S>(stream: S, host: &str, method: Method, path: &str, body: Option<&Value>) -> io::Result<Reply>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
+/// `GET /api/status` of an observe address.
+fn observed(uri: &Uri) -> io::Result<Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let within = runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, ask(uri)).await });
+    match within {
+        Ok(answer) => Ok(serde_json::from_slice(&answer?)?),
+        Err(_) => {
+            let late = format!("nothing within {} s", ANSWER_TIMEOUT.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, late))
+        }
+    }
+}
+
+async fn ask(uri: &Uri) -> io::Result<Bytes> {
+    // An IPv6 address stands in brackets in an address and without them everywhere else.
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let payload = body.map(Value::to_string).unwrap_or_default();
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", host)
-        .header("content-type", "application/json")
-        .header("connection", "close")
-        .body(Full::new(Bytes::from(payload)))
+    let authority = uri.authority().map_or(host, |authority| authority.as_str());
+    let request = Request::get("/api/status")
+        .header("host", authority)
+        .header("accept", "application/json")
+        .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        let status = response.status();
+        if !response.status().is_success() {
+            return Err(io::Error::other(format!("it answered {}", response.status())));
+        }
         let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await.map_err(io::Error::other)?;
-        Ok(Reply { status, body: body.to_bytes() })
+        Ok(body.to_bytes())
     };
-    // The connection must be driven while the answer is awaited; whichever of its ends comes first, the answer counts.
-    let driver = async {
-        let _ = connection.await;
-        std::future::pending::<()>().await;
-    };
+    let mut answer = std::pin::pin!(answer);
     tokio::select! {
-        answer = answer => answer,
-        () = driver => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")),
+        outcome = answer.as_mut() => outcome,
+        // The connection's end is no news if the answer was in what it left.
+        _ = connection => answer.await,
     }
 }

@@ -38,12 +38,10 @@ pub enum Failure {
         next: String,
     },
     /// No engine answers.
-    #[error("no engine answers at {at}: {why}")]
+    #[error("{what}")]
     NoEngine {
-        /// Socket or address.
-        at: String,
-        /// What happened.
-        why: String,
+        /// Where it was looked for, and what happened.
+        what: String,
         /// What to do next.
         next: String,
     },

@@ -2,12 +2,14 @@
 
 mod args;
 mod commands;
+mod configuration;
 mod engine_client;
 mod exit;
 mod failure;
 mod journal_tail;
 mod out;
 mod place;
+mod priority;
 mod render;
 
 use args::{Cli, Command};

@@ -88,6 +88,9 @@ fn pages(command: &Command, name: &str, wanted: &mut BTreeMap<PathBuf, Vec<u8>>)
     let path = Path::new("man").join(format!("{name}.1"));
     let mut page = Vec::new();
     Man::new(command.clone().display_name(name))
+        .title(name.to_uppercase())
+        .source(concat!("failstop ", env!("CARGO_PKG_VERSION")))
+        .manual("failstop manual")
         .render(&mut page)
         .map_err(|source| TaskError::File { path: path.clone(), source })?;
     wanted.insert(path, page);

@@ -5,7 +5,6 @@
 
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 mod help;
@@ -139,7 +138,7 @@ pub struct RunArgs {
     pub profile: Option<String>,
     /// Where the observe address listens, instead of the configuration's [observe] listen
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<String>,
     /// Serve no page at `/` of the observe address
     #[arg(long)]
     pub no_dashboard: bool,
@@ -150,8 +149,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<Format>,
     /// Override one setting, as in `--set health.errors_per_minute=20`; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// End with status 5 on a fail-safe shutdown, instead of staying up and answering
     #[arg(long)]
     pub exit_on_failsafe: bool,

@@ -11,7 +11,7 @@ use crate::place::Place;
 pub fn resume(args: ResumeArgs) -> Result<Exit, Failure> {
     let place = Place::find(&args.place)?;
     let engine = Engine::of(&place)?;
-    engine.resume(&args.halts, &args.reason, &args.confirm)?;
+    engine.resume(&args.halts, args.reason, args.confirm)?;
     out::print_last(&after("resumed", &engine))?;
     Ok(Exit::Good)
 }

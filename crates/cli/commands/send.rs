@@ -29,8 +29,7 @@ pub fn send(args: &SendArgs) -> Result<Exit, Failure> {
     let message = message(args.kind, &args.fields)?;
     let socket = socket(args.socket.as_deref())?;
     let answer = exchange(&socket, &message).map_err(|source| Failure::NoEngine {
-        at: socket.display().to_string(),
-        why: source.to_string(),
+        what: format!("no answer from the bot socket {}: {source}", socket.display()),
         next: "start the system with `failstop run`, or correct $FAILSTOP_SOCKET".to_owned(),
     })?;
     if answer["ok"].as_bool() != Some(true) {

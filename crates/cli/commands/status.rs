@@ -40,7 +40,7 @@ pub fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 /// Asks anew each time, so that a restart of the engine is followed.
 fn ask(args: &StatusArgs) -> Result<Status, Failure> {
     let engine = match (&args.socket, &args.url) {
-        (Some(socket), _) => Engine::at_socket(socket),
+        (Some(socket), _) => Engine::at_socket(socket)?,
         (None, Some(url)) => Engine::at_url(url)?,
         (None, None) => Engine::of(&Place::of(args.config.as_deref(), None)?)?,
     };
