@@ -2,4 +2,5 @@
 
 pub mod announce;
 pub mod command;
+pub mod doors;
 pub mod words;
