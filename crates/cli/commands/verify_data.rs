@@ -8,7 +8,7 @@ use crate::{configuration, out, priority};
 use failstop_journal::verify::{Options, Outcome, Progress, Report, verify};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Verifies it, prints the report; the exit status is the verdict.
 pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
@@ -44,7 +44,7 @@ pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn examine(args: &VerifyArgs, state: &PathBuf) -> Report {
+fn examine(args: &VerifyArgs, state: &Path) -> Report {
     let options = if args.nice { Options { threads: 1 } } else { Options::default() };
     let bar = bar(args);
     let report = verify(state, &options, &|progress: Progress| {

@@ -111,7 +111,13 @@ mod tests {
             Record::Heartbeat { permission: Permission::Active, overall: 505 },
         ];
         let text: Vec<String> = records.iter().map(say).collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        2026-11-07T21:04:11.123Z    18441  engine       started, epoch 7, mode at most dry
+        2026-11-07T21:04:11.123Z    18441  permission   observe-only -> active
+        2026-11-07T21:04:11.123Z    18441  bot          exited by signal 9 (SIGKILL) (not requested), up 2 min 28 s; restarting now
+        2026-11-07T21:04:11.123Z    18441  bot          ready after 41 ms
+        2026-11-07T21:04:11.123Z    18441  heartbeat    permission active, health 0.50
+        "#);
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn since(text: &str, now: Timestamp) -> String {
 /// Components, then what they report, then the journal: one aligned block.
 fn what_runs(status: &Status) -> String {
     let names = status.components.iter().map(|component| component.name.chars().count());
-    let label = names.chain(["dependencies".len() - 2]).max().unwrap_or(0).max("journal".len());
+    let label = names.max().unwrap_or(0).max("journal".len());
     let mut table = Table::with_first_column(label);
     for component in &status.components {
         table.row(component_row(component));
@@ -268,4 +268,4 @@ fn component_line(component: &ComponentSummary) -> String {
 
 #[cfg(test)]
 #[path = "status_tests.rs"]
-mod tests;
+pub(in crate::render) mod tests;

@@ -36,13 +36,42 @@ fn plain(status: &Status, layout: Layout) -> String {
 
 #[test]
 fn people_see_permission_then_why_then_what_runs() {
-    insta::assert_snapshot!(plain(&sample(), Layout::People), @"");
+    insta::assert_snapshot!(plain(&sample(), Layout::People), @r#"
+    demo   OBSERVE-ONLY   mode dry   up 3 h 12 min   epoch 7
+
+    halts  heartbeat-lost  bot  since 20:51:07Z (14 min 3 s)   latched   observe-only (h-31)
+           the bot beat last at 20:49:07Z; it was restarted and is healthy
+           next: failstop resume --halt h-31 --reason "..." --confirm demo
+
+    bot       ready   pid 20718   restarts 2   beat 4 s ago   412 MB of 1.8 GB   3 % CPU
+    scanner   ready   pid 20719   restarts 0                  88 MB              0 % CPU
+    feed      binance: fresh 2 s ago
+    feed      kraken: nothing yet
+    journal   18 441 records, durable, head 9f2c41ab
+
+    bot   enforced: permit, restart   monitored: heartbeat 2 min
+    "#);
 }
 
 #[test]
 fn a_pipe_gets_one_line_a_fact() {
     let text = plain(&sample(), Layout::Lines);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    system demo
+    permission observe-only
+    mode dry
+    epoch 7
+    uptime 3 h 12 min
+    kill-switch off
+    health healthy 1.00
+    halt h-31 heartbeat-lost component bot cap observe-only latched since 20:51:07Z (14 min 3 s): the bot beat last at 20:49:07Z; it was restarted and is healthy; next: failstop resume --halt h-31 --reason "..." --confirm demo
+    component bot ready pid 20718 restarts 2, beat 4 s ago, 412 MB of 1.8 GB, 3 % CPU
+    component scanner ready pid 20719 restarts 0, 88 MB, 0 % CPU
+    feed binance fresh 2 s ago
+    feed kraken nothing yet
+    journal seq 18441 head 9f2c41abdeadbeef jid 00
+    coverage bot enforced: permit, restart; monitored: heartbeat 2 min
+    "#);
 }
 
 #[test]

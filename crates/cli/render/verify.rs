@@ -21,7 +21,7 @@ pub fn text(report: &Report, folder: &Path, layout: Layout) -> String {
     if let Some(torn) = &report.torn_tail {
         let _ = writeln!(
             out,
-            "torn tail: {} byte {}: {} that were never acknowledged; the next start keeps them in torn/ and cuts them off",
+            "torn tail: {} byte {}: {}, never acknowledged; the next start moves them to torn/",
             printable(&folder.join(&torn.file).display().to_string()),
             number(torn.offset, layout),
             counted(torn.bytes, "byte")
@@ -64,7 +64,7 @@ fn number(number: u64, layout: Layout) -> String {
 
 fn sum(report: &Report) -> String {
     let what = format!(
-        "{} in {} ({}, {})",
+        "{} ({}, {}, {})",
         counted(report.records, "record"),
         counted(report.segments, "segment"),
         size(report.bytes),
@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn intact_says_how_much_and_which_head() {
-        insta::assert_snapshot!(say(&report("intact"), Layout::People), @"");
+        insta::assert_snapshot!(say(&report("intact"), Layout::People), @r#"
+        intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f
+        "#);
     }
 
     #[test]
@@ -124,7 +126,14 @@ mod tests {
             .unwrap(),
         ];
         report.more_violations = 2;
-        insta::assert_snapshot!(say(&report, Layout::People), @"");
+        insta::assert_snapshot!(say(&report, Layout::People), @r#"
+        violated: state/journal/j-0000000000001001.ndjson line 8 112, seq 1 292 112, byte 5 120 334
+          body-changed: the body of this record was changed
+          last verified record before it: seq 1 292 111
+          next: keep a copy of this file; see docs/runbooks/integrity.md
+        and 2 violations more
+        3 violations in 18 441 records (3 segments, 4.2 MB, 41 ms)
+        "#);
         insta::assert_snapshot!(say(&report, Layout::Lines), @"");
     }
 
@@ -135,6 +144,9 @@ mod tests {
             "file": "j-0000000000000001.ndjson", "offset": 1_000, "bytes": 1
         }))
         .unwrap();
-        insta::assert_snapshot!(say(&report, Layout::Lines), @"");
+        insta::assert_snapshot!(say(&report, Layout::Lines), @r#"
+        torn tail: state/journal/j-0000000000000001.ndjson byte 1000: 1 byte, never acknowledged; the next start moves them to torn/
+        intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f
+        "#);
     }
 }
