@@ -8,7 +8,7 @@ mod bare;
 mod footprint;
 mod run;
 
-use failstop_client::permit::PermitPage;
+use failstop_client::permit::{Intent, PermitPage};
 use run::{Run, monotonic};
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ fn kill_switch() {
         let started = monotonic();
         let mut engage = run.command("kill-switch engage");
         let mut engage = engage.args(["--reason", "bench"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-        while permit.check(0).is_allowed() {
+        while permit.check(0, Intent::Open).allows() {
             std::hint::spin_loop();
         }
         denies.push((monotonic() - started) as f64 / 1e6);

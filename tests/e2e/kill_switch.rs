@@ -2,7 +2,7 @@
 
 use crate::rounds;
 use crate::system::{PATIENCE, System, signal};
-use failstop_client::permit::PermitPage;
+use failstop_client::permit::{Intent, PermitPage};
 use std::time::Duration;
 
 const BOTS: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ignore-term\", \"child\", \"double-fork\"]\norders = \"asks\"\n";
@@ -20,7 +20,7 @@ fn running_engine() {
     system.wait_active();
     let permit = PermitPage::open(&system.path("run/permit")).unwrap();
     engage(&system);
-    assert!(!permit.check(0).is_allowed());
+    assert!(!permit.check(0, Intent::Open).allows());
     system.wait_no_survivors(PATIENCE);
     let status = system.wait_status("shutdown", |status| status["permission"] == "shutdown");
     assert_eq!(status["kill_switch"], true);

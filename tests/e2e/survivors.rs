@@ -2,7 +2,7 @@
 
 use crate::rounds;
 use crate::system::{System, signal};
-use failstop_client::permit::PermitPage;
+use failstop_client::permit::{Intent, PermitPage};
 use std::time::{Duration, Instant};
 
 /// One component ignores SIGTERM in a session of its own, one double-forks, one has a chain and a stopped child.
@@ -50,7 +50,7 @@ fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
         signal(victim, libc::SIGKILL);
         system.wait_no_survivors(Duration::from_secs(1));
         let _ = system.wait_end();
-        assert!(!permit.check(0).is_allowed(), "round {round}: the permit denies");
+        assert!(!permit.check(0, Intent::Open).allows(), "round {round}: the permit denies");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::words;
 use core::time::Duration;
-use failstop_core::{AfterExit, ClearedBy, HealthStatus, Mode, Permission, Record};
+use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
 
 /// A line: what it is about, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +99,14 @@ pub fn line(record: &Record) -> Option<Line> {
             None => ("checks", format!("{class} passed")),
             Some(failure) => ("checks", format!("{class} failed: {failure}")),
         },
-        Record::Maintenance { on, by, reason } => {
-            ("maintenance", format!("{} by {by}: {reason}", if *on { "on" } else { "off" }))
+        Record::Maintenance { on: true, span_ms, by, reason } => {
+            let span = words::duration(Duration::from_millis(*span_ms));
+            ("maintenance", format!("on for {span} by {by}: {reason}"))
+        }
+        Record::Maintenance { on: false, by, reason, .. } => ("maintenance", format!("off by {by}: {reason}")),
+        Record::ComponentHeld { component, held, by, reason } => {
+            let what = if *held { "kept stopped" } else { "may start again" };
+            return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}: {reason}") });
         }
         Record::OperatorOrder { order, by, reason } => {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
@@ -116,7 +122,7 @@ pub fn line(record: &Record) -> Option<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use failstop_core::{Cause, ComponentName, Halt, HaltId, Instance, Scope};
+    use failstop_core::{Cause, ComponentName, Halt, HaltId, Instance, Mode, Permission, Scope};
 
     #[test]
     fn an_exit_says_how_whether_asked_and_what_follows() {
