@@ -4,21 +4,19 @@
 use crate::failure::Failure;
 use crate::place::config_path;
 use failstop_engine::config::{Config, Overrides};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The configuration's path. Where nobody named one and there is none, that is said instead of what is wrong with it.
+pub fn path(flag: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = config_path(flag);
+    match (flag, std::fs::metadata(&path)) {
+        (None, Err(source)) => Err(Failure::NoConfig { path, source }),
+        (None, Ok(_)) | (Some(_), _) => Ok(path),
+    }
+}
 
 /// The configuration that `--config`, `$FAILSTOP_CONFIG` or this folder gives, with the environment's overrides.
 pub fn load(flag: Option<&Path>) -> Result<Config, Failure> {
-    load_with(flag, &Overrides::from_environment())
-}
-
-/// The same, with more overrides.
-pub fn load_with(flag: Option<&Path>, overrides: &Overrides) -> Result<Config, Failure> {
-    let path = config_path(flag);
-    if flag.is_none()
-        && let Err(source) = std::fs::metadata(&path)
-    {
-        // Nobody named this file, so say how to name one rather than what is wrong with it.
-        return Err(Failure::NoConfig { path, source });
-    }
-    Config::load(&path, overrides).map_err(|errors| Failure::Config { rendered: errors.to_string() })
+    Config::load(&path(flag)?, &Overrides::from_environment())
+        .map_err(|errors| Failure::Config { rendered: errors.to_string() })
 }

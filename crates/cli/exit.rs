@@ -1,29 +1,22 @@
 //! The exit statuses, named. They are API: runbooks, cron jobs and CI depend on them. Every command's outcome becomes
-//! one of these, and only `main` turns one into a number.
+//! one of these, and only `main` turns one into a number. Those of a run that began are the engine's own
+//! ([`failstop_engine::app::status`]).
 
 use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, allowed, good, intact, ok; `run`: stopped on request.
+    /// Done, allowed, good, intact, ok.
     Good,
     /// The answer is no: refused, violated, a check failed, something did not stop. `status`: warning.
     No,
-    /// Usage, or a configuration that cannot be read. `run`: the configuration cannot be used.
+    /// Usage, or a configuration that cannot be read.
     Usage,
     /// `status`: critical.
     Critical,
     /// Could not find out or do anything; no engine answers. `status`: unknown.
     Unknown,
-    /// `run`: another instance holds the state directory.
-    OtherInstance,
-    /// `run`: ended while in fail-safe shutdown.
-    InShutdown,
-    /// `run`: the journal cannot be written.
-    Storage,
-    /// `run`: the engine died under its guard.
-    EngineDied,
 }
 
 impl Exit {
@@ -34,10 +27,6 @@ impl Exit {
             Self::No => 1,
             Self::Usage | Self::Critical => 2,
             Self::Unknown => 3,
-            Self::OtherInstance => 4,
-            Self::InShutdown => 5,
-            Self::Storage => 6,
-            Self::EngineDied => 7,
         }
     }
 }

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_refusal_gives_every_reason() {
-        let refused = |reasons: &[&str]| Failure::Refused { reasons: reasons.iter().map(ToString::to_string).collect() };
+        let refused =
+            |reasons: &[&str]| Failure::Refused { reasons: reasons.iter().map(ToString::to_string).collect() };
         assert_eq!(refused(&["h-3 holds"]).report(), "error: refused: h-3 holds");
         assert_eq!(refused(&["a", "b"]).report(), "error: refused, for 2 reasons:\n  a\n  b");
         assert_eq!(refused(&["a"]).exit().status(), 1);

@@ -28,18 +28,16 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Good.into() };
         }
     };
-    dispatch(cli.command)
-        .unwrap_or_else(|failure| {
-            out::complain(&failure.report());
-            failure.exit()
-        })
-        .into()
+    dispatch(cli.command).unwrap_or_else(|failure| {
+        out::complain(&failure.report());
+        failure.exit().into()
+    })
 }
 
-fn dispatch(command: Command) -> Result<Exit, Failure> {
-    match command {
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    let exit = match command {
+        Command::Run(args) => return commands::run::run(args),
         Command::Init(args) => commands::init::init(&args),
-        Command::Run(args) => commands::run::run(args),
         Command::Check(args) => commands::check::check(&args),
         Command::VerifyData(args) => commands::verify_data::verify_data(&args),
         Command::Status(args) => commands::status::status(&args),
@@ -49,5 +47,6 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Events(args) => commands::events::events(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
-    }
+    };
+    exit.map(ExitCode::from)
 }

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_sound_file_is_parsed() {
-        let place = at("/etc/f/demo.toml", "system.name = 'demo'\nsystem.state_dir = \"s\"\nsystem.runtime_dir = '/run/x'");
+        let place =
+            at("/etc/f/demo.toml", "system.name = 'demo'\nsystem.state_dir = \"s\"\nsystem.runtime_dir = '/run/x'");
         assert_eq!(place.name.as_deref(), Some("demo"));
         assert_eq!(place.state.as_deref(), Some(Path::new("/etc/f/s")));
         assert_eq!(place.runtime.as_deref(), Some(Path::new("/run/x")));

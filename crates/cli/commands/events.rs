@@ -132,9 +132,12 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
         now.checked_sub(SignedDuration::from_secs(number.checked_mul(seconds)?)).ok()
     };
     let day = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    text.parse().ok().or_else(ago).or_else(|| if text.contains('T') { None } else { day() }).ok_or_else(|| Failure::Usage {
-        what: format!("--since {text}: not a time"),
-        next: "write a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)".to_owned(),
+    text.parse().ok().or_else(ago).or_else(|| if text.contains('T') { None } else { day() }).ok_or_else(|| {
+        Failure::Usage {
+            what: format!("--since {text}: not a time"),
+            next: "write a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)"
+                .to_owned(),
+        }
     })
 }
 
@@ -209,7 +212,9 @@ mod tests {
         ] {
             assert_eq!(since(text, now).unwrap().to_string(), time, "{text}");
         }
-        for text in ["", "h", "5", "5w", "yesterday", "-1h", "99999999999999999999s", "999999999999999d", "2026-11-07T09:00"] {
+        for text in
+            ["", "h", "5", "5w", "yesterday", "-1h", "99999999999999999999s", "999999999999999d", "2026-11-07T09:00"]
+        {
             assert_eq!(since(text, now).unwrap_err().exit(), Exit::Usage, "{text}");
         }
     }

@@ -93,14 +93,13 @@ fn exchange(socket: &Path, message: &[u8]) -> io::Result<Value> {
 
 /// The message as a line for the socket, judged by the same rules as the engine will.
 fn message(kind: SendKind, fields: &[(String, String)]) -> Result<Vec<u8>, Failure> {
-    let usage = |what: String| Failure::Usage {
-        what,
-        next: "see `failstop send --help` for the keys of each type".to_owned(),
-    };
+    let usage =
+        |what: String| Failure::Usage { what, next: "see `failstop send --help` for the keys of each type".to_owned() };
     let mut object = Map::new();
     let mut data = Map::new();
     for (key, text) in fields {
-        let target = if kind == SendKind::Event && !matches!(key.as_str(), "name" | "data") { &mut data } else { &mut object };
+        let target =
+            if kind == SendKind::Event && !matches!(key.as_str(), "name" | "data") { &mut data } else { &mut object };
         if target.insert(key.clone(), value(kind, key, text)).is_some() {
             return Err(usage(format!("`{key}` is given twice")));
         }

@@ -126,8 +126,12 @@ mod tests {
         let line = line(&status);
         assert_eq!(line.matches('|').count(), 1, "{line}");
         assert_eq!(line.lines().count(), 1, "{line}");
-        insta::assert_snapshot!(line, @r#"
-        FAILSTOP WARNING - a/b\nc: observe-only, mode dry, healthy, 2 of 2 ready, up 3 h 12 min; h-31 heartbeat-lost bot | permission=1;3:;1:;0;3 health=1.000;0.501:;;0;1 halts=1 ready=2;;;0;2 restarts=2c errors_per_minute=0 permit_lapses=0c journal_seq=18441c uptime=11520s 'binance_age'=2.400s 'it_s__x_age'=1.000s 'bot_memory'=412000000B 'bot_cpu'=61.000s 'scanner_memory'=88000000B 'scanner_cpu'=0.400s
-        "#);
+        assert_eq!(
+            line,
+            "FAILSTOP WARNING - a/b\\nc: observe-only, mode dry, healthy, 2 of 2 ready, up 3 h 12 min; h-31 heartbeat-lost bot | \
+             permission=1;3:;1:;0;3 health=1.000;0.501:;;0;1 halts=1 ready=2;;;0;2 restarts=2c errors_per_minute=0 permit_lapses=0c \
+             journal_seq=18441c uptime=11520s 'binance_age'=2.400s 'it_s__x_age'=1.000s \
+             'bot_memory'=412000000B 'bot_cpu'=61.000s 'scanner_memory'=88000000B 'scanner_cpu'=0.400s\n"
+        );
     }
 }

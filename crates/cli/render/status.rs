@@ -70,7 +70,8 @@ fn halt_heading(halt: &HaltSummary, now: Timestamp) -> String {
     if let Some(component) = &halt.component {
         let _ = write!(line, "  {}", printable(component));
     }
-    let _ = write!(line, "  {}   {}", since(&halt.since, now), if halt.latched { "latched" } else { "clears by itself" });
+    let _ =
+        write!(line, "  {}   {}", since(&halt.since, now), if halt.latched { "latched" } else { "clears by itself" });
     let _ = write!(line, "   {} ({})", printable(&halt.cap), printable(&halt.id));
     line
 }

@@ -27,7 +27,7 @@ pub fn text(report: &Report, folder: &Path, layout: Layout) -> String {
             counted(torn.bytes, "byte")
         );
     }
-    out.push_str(&sum(report));
+    out.push_str(&sum(report, layout));
     out
 }
 
@@ -62,10 +62,11 @@ fn number(number: u64, layout: Layout) -> String {
     }
 }
 
-fn sum(report: &Report) -> String {
+fn sum(report: &Report, layout: Layout) -> String {
+    let records = if report.records == 1 { "record" } else { "records" };
     let what = format!(
-        "{} ({}, {}, {})",
-        counted(report.records, "record"),
+        "{} {records} ({}, {}, {})",
+        number(report.records, layout),
         counted(report.segments, "segment"),
         size(report.bytes),
         span(report.seconds)
@@ -74,7 +75,7 @@ fn sum(report: &Report) -> String {
         Outcome::Intact => {
             let head = report.head.as_ref().map(|head| {
                 let hash = head.hash.to_string();
-                format!("; head seq {}, {}", grouped(head.seq), short_hash(&hash))
+                format!("; head seq {}, {}", number(head.seq, layout), short_hash(&hash))
             });
             format!("{}: {what}{}\n", Tone::Good.paint("intact"), head.unwrap_or_default())
         }
@@ -110,9 +111,8 @@ mod tests {
 
     #[test]
     fn intact_says_how_much_and_which_head() {
-        insta::assert_snapshot!(say(&report("intact"), Layout::People), @r#"
-        intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f
-        "#);
+        let said = say(&report("intact"), Layout::People);
+        assert_eq!(said, "intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f\n");
     }
 
     #[test]
@@ -134,7 +134,11 @@ mod tests {
         and 2 violations more
         3 violations in 18 441 records (3 segments, 4.2 MB, 41 ms)
         "#);
-        insta::assert_snapshot!(say(&report, Layout::Lines), @"");
+        insta::assert_snapshot!(say(&report, Layout::Lines), @r#"
+        violated: state/journal/j-0000000000001001.ndjson line 8112, seq 1292112, byte 5120334: body-changed: the body of this record was changed; last verified record before it: seq 1292111; next: keep a copy of this file; see docs/runbooks/integrity.md
+        and 2 violations more
+        3 violations in 18441 records (3 segments, 4.2 MB, 41 ms)
+        "#);
     }
 
     #[test]
@@ -146,7 +150,7 @@ mod tests {
         .unwrap();
         insta::assert_snapshot!(say(&report, Layout::Lines), @r#"
         torn tail: state/journal/j-0000000000000001.ndjson byte 1000: 1 byte, never acknowledged; the next start moves them to torn/
-        intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f
+        intact: 18441 records (3 segments, 4.2 MB, 41 ms); head seq 18441, 9f9f9f9f
         "#);
     }
 }
