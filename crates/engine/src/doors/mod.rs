@@ -3,8 +3,12 @@
 
 mod ask;
 pub mod control;
+#[cfg(test)]
+mod fake_loop;
 mod http;
 pub mod observe;
+#[cfg(test)]
+mod reference_tests;
 mod thread;
 
 pub use http::Limits;
