@@ -2,6 +2,7 @@
 //! behind it, by the loop.
 
 mod ask;
+pub mod bot;
 pub mod control;
 #[cfg(test)]
 mod fake_loop;

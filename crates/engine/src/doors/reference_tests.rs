@@ -350,5 +350,5 @@ fn the_checker_finds_faults() {
 fn the_schema_names_every_cause() {
     let schema = document("status.schema.json");
     let causes = schema["$defs"]["halt"]["properties"]["cause"]["enum"].clone();
-    assert_eq!(causes, json!(crate::status::words::CAUSES.map(crate::status::words::cause)));
+    assert_eq!(causes, json!(failstop_core::Cause::ALL.map(failstop_core::Cause::name)));
 }
