@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 pub enum Does {
     /// Answers a question about this status, and `Done` or what is given here to orders.
     Answers(Box<Status>),
+    /// As `Answers`, and the status's epoch says how many questions were put before.
+    Counts,
     /// Refuses every order with these reasons.
     Refuses(Vec<String>),
     /// Takes requests and never answers, keeping the way back open.
@@ -39,7 +41,7 @@ impl FakeLoop {
             let mut kept: Vec<oneshot::Sender<Answer>> = Vec::new();
             let current = match &does {
                 Does::Answers(status) => status.clone(),
-                Does::Refuses(_) | Does::Hangs => Box::new(status()),
+                Does::Counts | Does::Refuses(_) | Does::Hangs => Box::new(status()),
             };
             while let Some(Request { command, reply }) = requests.blocking_recv() {
                 if matches!(does, Does::Hangs) {
@@ -48,8 +50,12 @@ impl FakeLoop {
                 }
                 let answer = match command {
                     Command::Status => {
-                        asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        Answer::Status(current.clone())
+                        let before = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        let mut status = current.clone();
+                        if matches!(does, Does::Counts) {
+                            status.epoch = before as u64;
+                        }
+                        Answer::Status(status)
                     }
                     Command::Metrics { openmetrics } => {
                         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
@@ -59,7 +65,7 @@ impl FakeLoop {
                         let _ = told.send(format!("{order:?} {reason:?} uid {}", peer.uid));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Hangs => Answer::Done,
+                            Does::Answers(_) | Does::Counts | Does::Hangs => Answer::Done,
                         }
                     }
                     Command::Stop => {

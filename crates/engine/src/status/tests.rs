@@ -36,7 +36,7 @@ fn component(name: &str, pid: Option<u32>) -> ComponentView {
         started: Some(at(900)),
         last_sign: Some(at(996)),
         health: 500,
-        queue: None,
+        queue: pid.map(|_| QueueView { state: QueueState::Processing, depth: 4 }),
     }
 }
 

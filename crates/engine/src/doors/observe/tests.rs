@@ -278,14 +278,19 @@ fn a_peer_that_never_speaks_or_never_ends_is_dropped() {
 
 #[test]
 fn a_flood_asks_the_loop_seldom_and_every_answer_is_fresh() {
-    let open = open(healthy());
+    let open = open_with(Does::Counts, Limits::OBSERVE);
     let address = open.address;
     let begun = std::time::Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(move || {
+                let mut last = None;
                 for _ in 0..25 {
-                    assert_eq!(exchange(TcpStream::connect(address).unwrap(), &get("/health")).code, 200);
+                    let reply = exchange(TcpStream::connect(address).unwrap(), &get("/api/status"));
+                    // The loop was asked anew after the last answer had come.
+                    let question = reply.json()["epoch"].as_u64();
+                    assert!(question > last, "{question:?} after {last:?}");
+                    last = question;
                 }
             });
         }
