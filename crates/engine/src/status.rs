@@ -124,8 +124,8 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
     Status {
         system: facts.system.clone(),
         epoch: facts.epoch,
-        permission: crate::words::permission(view.permission).to_owned(),
-        mode: crate::words::mode(view.mode).to_owned(),
+        permission: words::permission(view.permission).to_owned(),
+        mode: words::mode(view.mode).to_owned(),
         kill_switch: view.kill_switch,
         health: HealthSummary {
             status: words::health(view.health.status).to_owned(),
@@ -186,7 +186,7 @@ fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts
     HaltSummary {
         id: format!("h-{}", halt.id.0),
         cause: halt.cause.name().to_owned(),
-        cap: crate::words::permission(halt.cap).to_owned(),
+        cap: words::permission(halt.cap).to_owned(),
         latched: halt.latched,
         since: rfc3339(wall_time(since, now, facts.wall)),
         component: halt.component.as_ref().map(|name| name.0.clone()),

@@ -1,5 +1,7 @@
-//! The words that the status uses beside those of [`crate::words`]. Exhaustive, so that a new state cannot be shown as
+//! The words that the status uses: those of [`crate::words`] and its own. Exhaustive, so that a new state cannot be shown as
 //! nothing.
+
+pub use crate::words::{cause, mode, permission};
 
 use failstop_core::{ComponentState, HealthStatus, Orders, QueueState, Trigger};
 
