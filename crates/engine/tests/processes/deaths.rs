@@ -110,6 +110,32 @@ fn main_processes_die_with_the_engine_though_the_guard_is_stopped_and_the_rest_w
     }
 }
 
+/// Whether the engine dies before the new process has its death signal or after: nobody but the process itself can see to
+/// its end, as the guard is stopped.
+#[test]
+fn a_process_that_was_just_being_started_dies_with_the_engine_though_the_guard_is_stopped() {
+    for mode in modes() {
+        for attempt in 0..tries() {
+            let mut engine = Engine::start(mode);
+            engine.tell("churn 1 plain");
+            for _ in 0..=attempt % 7 {
+                engine.hear("spawning 1");
+            }
+            signal(engine.guard, libc::SIGSTOP);
+            let moment = Instant::now() + Duration::from_micros(u64::from(attempt * 331 % 3000));
+            while Instant::now() < moment {
+                std::hint::spin_loop();
+            }
+            signal(engine.engine, libc::SIGKILL);
+            wait_until("the death of all but the guard", || {
+                alive(&engine.token).iter().all(|(pid, _)| *pid == engine.guard)
+            });
+            signal(engine.guard, libc::SIGCONT);
+            assert_eq!(engine.wait().code(), Some(7));
+        }
+    }
+}
+
 #[test]
 fn guard_and_engine_killed_together_leave_nothing_for_the_next_start() {
     for mode in modes() {
