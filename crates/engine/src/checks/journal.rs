@@ -1,6 +1,6 @@
 //! The journal's chain is intact. Reads only, beside a running engine too.
 
-use super::{Finding, Subject};
+use super::{Caller, Finding, Subject};
 use failstop_journal::verify::{Options, Outcome as Verified, verify};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -20,14 +20,19 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             if entries.next().is_none() {
                 return vec![Finding::passed("none yet: the first start makes it")];
             }
-            vec![chain(state)]
+            vec![chain(state, subject.caller)]
         }
     }
 }
 
 /// Verifies the journal of a state directory, every byte of it.
-fn chain(state: &Path) -> Finding {
-    let report = match verify(state, &Options::default(), &|_| {}) {
+fn chain(state: &Path, caller: Caller) -> Finding {
+    let options = match caller {
+        Caller::Command => Options::default(),
+        // The engine's own work comes first.
+        Caller::Engine => Options { threads: 1 },
+    };
+    let report = match verify(state, &options, &|_| {}) {
         Ok(report) => report,
         Err(error) => {
             return Finding::undetermined(error.to_string(), "find out why, for example with `failstop verify-data`");

@@ -23,7 +23,8 @@ section! {
         /// The most that this file allows: in "dry" no order reaches the exchange, whatever an operator says; "live" needs
         /// `failstop mode live` besides.
         mode: Mode, default "dry";
-        /// Puts components into cgroups where they can be made. With false, trees are followed by ancestry and marks alone.
+        /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
+        /// by ancestry and marks.
         cgroup: bool, default true;
     }
 }
