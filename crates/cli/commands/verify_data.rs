@@ -37,7 +37,7 @@ pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
         },
         Format::Text if exit == Exit::Unknown => {
             let why = report.error.as_deref().unwrap_or("no reason is known");
-            out::complain(&format!("error: could not verify: {why}"));
+            out::complain(&format!("error: could not verify {}: {why}", state.display()));
         }
         Format::Text => out::print_last(&words::text(&report, &state.join("journal"), out::layout()))?,
     }
