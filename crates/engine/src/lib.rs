@@ -1,6 +1,7 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
 pub mod announce;
+pub mod app;
 pub mod checks;
 pub mod clock;
 pub mod command;

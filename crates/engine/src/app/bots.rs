@@ -2,8 +2,8 @@
 
 use super::engine::Engine;
 use crate::doors::bot::{
-    Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire, permission_on_wire,
-    rights_on_wire,
+    Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire,
+    permission_on_wire, rights_on_wire,
 };
 use crate::notify_socket::{Notice, Notification, Received};
 use crate::process::tree::TreeId;
@@ -78,7 +78,8 @@ impl Engine {
                 taken
             }
             (Meaning::Event(event), Some(_)) => {
-                self.ledger.event(event.kind, event.data, answer);
+                let payload = serde_json::Value::Object(event.data).to_string();
+                self.ledger.event(event.kind, payload, answer);
                 true
             }
             (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => {
@@ -91,7 +92,7 @@ impl Engine {
     }
 
     fn greet(&self, tree: Option<TreeId>, answer: Answer) {
-        answer.give(&Reply::Hello(wire::HelloAnswer {
+        answer.give(&Reply::Hello(Box::new(wire::HelloAnswer {
             system: self.mark.name.clone(),
             component: tree.and_then(|tree| self.name_of(tree.slot)).map(str::to_owned),
             slot: tree.and_then(|tree| u8::try_from(tree.slot.number()).ok()),
@@ -99,7 +100,7 @@ impl Engine {
             permission: permission_on_wire(self.core.permission()),
             mode: mode_on_wire(self.core.mode()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        }));
+        })));
     }
 
     fn tell_permission(&self, tree: Option<TreeId>, answer: Answer) {
@@ -148,6 +149,7 @@ impl Engine {
                 id: format!("h-{}", halt.id.0),
                 cause: words::cause(halt.cause).to_owned(),
                 cap: permission_on_wire(halt.cap),
+                latched: halt.latched,
             })
             .collect();
         Push::Permission {

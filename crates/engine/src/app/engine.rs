@@ -6,7 +6,7 @@
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::{Diagnosis, Findings, Purpose};
-use super::events::{Event, Sources};
+use super::events::{self, Event, Sources};
 use super::facts::{Facts, Identity};
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
@@ -15,7 +15,7 @@ use super::start::Prepared;
 use super::{RunError, status, summary};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::checks::{self, Outcome};
-use crate::clock::{self, ClockChanges, Jump, JumpDetector, Reading, Timer};
+use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self, Command, Request};
 use crate::config::{Config, Destination, Format, Listen};
 use crate::doors::bot::{self, BotDoor};
@@ -48,8 +48,6 @@ use failstop_journal::{Bounds, Head, Progress, Recorder, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
@@ -102,7 +100,6 @@ pub struct Engine {
     beat_at: Option<Monotonic>,
     jumps: JumpDetector,
     sample_at: Monotonic,
-    pub(super) started_at: Monotonic,
     pub(super) notify_begin: Vec<(Slot, failstop_core::Instance)>,
     side: EngineSide,
     cgroup: Option<SystemCgroup>,
@@ -152,7 +149,8 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         side.announce_cgroup(cgroup.path())?;
     }
     let names = blueprints.iter().map(|blueprint| (blueprint.slot, blueprint.name.clone()));
-    let trees = Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
+    let trees =
+        Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
 
     let mut notify = NotifySockets::new();
     let own_uid = nix::unistd::geteuid().as_raw();
@@ -180,7 +178,10 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
 
     let output = Output::start(output::Settings {
         state_dir: state_dir.clone(),
-        rotation: Rotation { max_bytes: config.output.max_size.0, files: config.output.files },
+        rotation: Rotation {
+            max_bytes: config.output.max_size.0,
+            keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
+        },
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
         show: config.output.to.contains(&Destination::Stdout),
     })?;
@@ -221,7 +222,7 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let info = EngineInfo {
         system: config.name().to_owned(),
         jid: jid.clone(),
-        mark: mark.value(),
+        mark: mark.to_string(),
         epoch: prepared.epoch.0,
         engine: this,
         guard: ProcessRef::of(side.guard_pid).ok().flatten(),
@@ -245,9 +246,7 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         jid,
         observe: observe_address,
     };
-    let readable = |fd: std::os::fd::BorrowedFd<'_>| -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
-        AsyncFd::with_interest(fd.try_clone_to_owned()?, Interest::READABLE)
-    };
+    let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
         timer: Timer::new().map_err(host("make a timer"))?,
         recorder: recorder_reports,
@@ -264,7 +263,7 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         Format::Text => LineFormat::Text,
         Format::Json => LineFormat::Json,
     };
-    let systemd = Systemd::from_env().unwrap_or_default();
+    let systemd = Systemd::from_env(side.relays_notify());
     let mut engine = Engine {
         facts: Facts::new(&config, identity, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings),
@@ -298,7 +297,6 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         systemd,
         jumps: JumpDetector::new(Reading::take()),
         sample_at: started_at,
-        started_at,
         notify_begin: Vec::new(),
         side,
         cgroup: prepared.cgroup,
@@ -313,7 +311,8 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         config,
         _lock: prepared.lock,
     };
-    let summary = summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, &engine.facts.host_notes());
+    let summary =
+        summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
     engine.feed(Input::Start(prepared.start));
@@ -435,7 +434,8 @@ impl Engine {
         }
         self.diagnosis.retry(now);
         if self.beat_at.is_some_and(|at| now >= at) {
-            self.systemd.beat();
+            let line = self.systemd.beat();
+            self.tell_systemd(line);
             self.beat_at = self.systemd.beat_every().map(|every| now.plus(every));
         }
         if now >= self.sample_at {
@@ -447,12 +447,21 @@ impl Engine {
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
         self.push_permission();
+        let line = self.systemd.status(words::permission(self.core.permission()));
+        self.tell_systemd(line);
         for record in std::mem::take(&mut self.to_say) {
             self.announcer.record(&self.output, clock::wall(), &record);
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
             self.exit_on_failsafe = false;
             self.feed(Input::StopRequested);
+        }
+    }
+
+    /// A lost line harms only the service manager's view.
+    fn tell_systemd(&self, line: Option<String>) {
+        if let Some(line) = line {
+            let _ = self.side.notify(&line);
         }
     }
 
@@ -472,7 +481,8 @@ impl Engine {
                 self.note_diagnostics();
                 if !self.announced_ready && self.permit_granted() {
                     self.announced_ready = true;
-                    self.systemd.ready(words::permission(self.core.permission()));
+                    let line = self.systemd.ready(words::permission(self.core.permission()));
+                    self.tell_systemd(line);
                 }
             }
             Report::Failed { error, last_words } => {
@@ -505,7 +515,7 @@ impl Engine {
     fn note_diagnostics(&mut self) {
         self.permit.note(&failstop_client::permit::Diagnostics {
             durable_seq: self.head.0,
-            head: *self.head.1.as_bytes(),
+            head: self.head.1.to_raw(),
             permission: match self.core.permission() {
                 Permission::Shutdown => 0,
                 Permission::ObserveOnly => 1,
@@ -527,7 +537,8 @@ impl Engine {
             match self.side.signals.next() {
                 Ok(Some(Signal::Child)) => self.reap(),
                 Ok(Some(Signal::Terminate | Signal::Interrupt)) => {
-                    self.systemd.stopping("stopping on request");
+                    let line = self.systemd.stopping("stopping on request");
+                    self.tell_systemd(line);
                     self.feed(Input::StopRequested);
                 }
                 Ok(Some(Signal::Hangup)) => {
@@ -627,12 +638,7 @@ impl Engine {
 
     fn look_at_clocks(&mut self) {
         let Some(jump) = self.jumps.feed(Reading::take()) else { return };
-        let by = jump.by();
-        let evidence = match jump {
-            Jump::Suspended(_) => format!("the machine slept for {}", crate::words::duration(by)),
-            Jump::Forward(_) => format!("wall time was set forward by {}", crate::words::duration(by)),
-            Jump::Backward(_) => format!("wall time was set back by {}", crate::words::duration(by)),
-        };
+        let (by, evidence) = (jump.by(), jump.to_string());
         self.feed(Input::ClockJumped { by, evidence });
     }
 
@@ -727,7 +733,7 @@ impl Engine {
                 let _ = reply.send(command::Answer::Status(status));
             }
             Command::Metrics { openmetrics } => {
-                let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Prometheus };
+                let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Text };
                 let status = self.status();
                 let text = render(format, &status, &self.meters, self.facts.own());
                 let _ = reply.send(command::Answer::Metrics(text));
@@ -835,9 +841,7 @@ impl Engine {
     }
 
     fn extinguish(&mut self) {
-        let kill = self.cgroup.as_ref().and_then(|cgroup| {
-            crate::process::cgroup::KillHandle::open(cgroup.path()).ok()
-        });
+        let kill = self.cgroup.as_ref().and_then(|cgroup| crate::process::cgroup::KillHandle::open(cgroup.path()).ok());
         let trees = &mut self.trees;
         let outcome = extinguish(kill.as_ref(), None, &mut |reaped| {
             trees.reaped(reaped.pid);

@@ -10,6 +10,7 @@ use crate::notify_socket::{NotifySockets, Received};
 use failstop_core::Monotonic;
 use std::io;
 use std::os::fd::OwnedFd;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
@@ -82,6 +83,16 @@ impl Sources {
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands) => event,
         }
     }
+}
+
+/// Registers a descriptor to be waited on for reading.
+///
+/// # Errors
+/// Those of the runtime.
+pub fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor stays open and the same until it is dropped.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    Ok(registered?)
 }
 
 async fn changed(latch: Option<&LatchWatch>) -> io::Result<()> {

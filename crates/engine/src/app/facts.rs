@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::status::{ComponentFacts, HostFacts};
-use core::time::Duration;
 use failstop_client::status::{HostSummary, JournalSummary};
 use failstop_core::{Epoch, Monotonic};
 use std::collections::BTreeMap;
@@ -95,6 +94,11 @@ impl Facts {
         self.own = ProcessSample::own().ok();
     }
 
+    /// What the operator should know of this host.
+    pub fn host_notes(&self) -> &[String] {
+        &self.host_notes
+    }
+
     /// The engine's own figures, as last sampled.
     pub fn own(&self) -> Option<&ProcessSample> {
         self.own.as_ref()
@@ -143,6 +147,3 @@ impl Facts {
         }
     }
 }
-
-/// How often trees and host are measured at the least, whatever the configuration says of limits.
-pub const SAMPLE_AT_LEAST: Duration = Duration::from_secs(600);

@@ -1,9 +1,9 @@
 //! The engine's side of the recorder: core records and bots' events on their way to the disk, and who waits for them.
 
-use crate::doors::bot::Answer;
-use failstop_client::wire;
 use crate::clock;
+use crate::doors::bot::Answer;
 use core::time::Duration;
+use failstop_client::wire;
 use failstop_core::{Monotonic, Record, Ticket};
 use failstop_journal::{AppendError, Entry, Handle, Importance, Written};
 use std::borrow::Cow;

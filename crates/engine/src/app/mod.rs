@@ -72,7 +72,8 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
         }
     };
     // One thread drives everything; only checks of the journal, which wait for the disk, run beside it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(engine::live(prepared)),
         Err(source) => Err(RunError::Host { what: "make the event loop", source }),

@@ -95,7 +95,8 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         damage.get_or_insert(unknown);
     }
 
-    latch::put_back(&state).map_err(|error| RunError::StateDir { path: state.clone(), source: io::Error::other(error) })?;
+    latch::put_back(&state)
+        .map_err(|error| RunError::StateDir { path: state.clone(), source: io::Error::other(error) })?;
     let latch = read_latch(&state);
     let latches = list_halt_latches(&state)?;
 
@@ -103,8 +104,8 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let mark = SystemMark { name: config.name().to_owned(), jid: recovered.jid().to_string() };
     let leftovers = leftovers::clear(&mark, &register::read(runtime.path()), CLEAR_WITHIN)?;
     runtime.clear();
-    let register =
-        Register::begin(runtime.path()).map_err(|source| RunError::Host { what: "write the register of processes", source })?;
+    let register = Register::begin(runtime.path())
+        .map_err(|source| RunError::Host { what: "write the register of processes", source })?;
 
     let raised = epoch::raise(&state, Some(Epoch(recovered.last_epoch())))?;
     notes.extend(raised.note);

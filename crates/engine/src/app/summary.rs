@@ -27,7 +27,8 @@ pub fn summary(config: &Config, info: &EngineInfo, verdict: &Verdict, records: u
     for covered in coverage(config, &HostFacts::gather()) {
         let orders = config.components.iter().find(|component| component.name.as_str() == covered.component);
         let orders = orders.map_or("", |component| crate::status::words::orders(component.orders));
-        let _ = writeln!(text, "  {:<width$}  {orders:<6}  enforced: {}", covered.component, covered.enforced.join(", "));
+        let _ =
+            writeln!(text, "  {:<width$}  {orders:<6}  enforced: {}", covered.component, covered.enforced.join(", "));
         for (what, list) in [("monitored", &covered.monitored), ("not covered", &covered.not_covered)] {
             if !list.is_empty() {
                 let _ = writeln!(text, "  {:<width$}  {:<6}  {what}: {}", "", "", list.join(", "));
