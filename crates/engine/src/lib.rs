@@ -1,4 +1,15 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
+pub mod announce;
+pub mod clock;
 pub mod command;
+pub mod config;
 pub mod doors;
+pub mod limits;
+pub mod metrics;
+pub mod notify_socket;
+pub mod output;
+pub mod process;
+pub mod status;
+pub mod systemd;
+pub mod words;

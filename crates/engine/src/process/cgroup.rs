@@ -1,0 +1,412 @@
+//! A cgroup for the system and one below it for each component, where they can be made: the kernel then knows a
+//! component's tree and kills it in one call. Needs no controller, so the `unified` hierarchy of a hybrid host serves too.
+//!
+//! Only cgroups made here are ever touched, and they lie below failstop's own cgroup, so that whoever manages that one
+//! (systemd, a container) takes them away with it.
+
+use crate::process::mark::SystemMark;
+use crate::process::procfs;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why there are no cgroups. Never an error of the system: it works without them.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// Switched off.
+    #[error("cgroups are switched off in the configuration")]
+    SwitchedOff,
+    /// Version 1 only, or none.
+    #[error("no cgroup v2 hierarchy is mounted")]
+    NotMounted,
+    /// The cgroup of this process lies outside what is mounted here.
+    #[error("failstop's own cgroup {path} lies outside the mounted hierarchy")]
+    Outside {
+        /// As the kernel says it.
+        path: String,
+    },
+    /// Not allowed here: unprivileged outside a delegated subtree, or read-only in a container.
+    #[error("no cgroup can be made in {}: {source}; with systemd set Delegate=yes", .parent.display())]
+    Refused {
+        /// Failstop's own cgroup.
+        parent: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Below a threaded cgroup, or before Linux 5.14.
+    #[error("a cgroup in {} cannot hold processes or has no cgroup.kill (Linux 5.14)", .parent.display())]
+    Unsuited {
+        /// Failstop's own cgroup.
+        parent: PathBuf,
+    },
+    /// `/proc` could not be read.
+    #[error("failstop's own cgroup cannot be found: {0}")]
+    Unknown(#[source] io::Error),
+}
+
+/// What kills a cgroup and everything below it.
+#[derive(Debug)]
+pub struct KillHandle(OwnedFd);
+
+impl KillHandle {
+    /// Opens the cgroup at this path. It must be one that failstop made.
+    ///
+    /// # Errors
+    /// When it is gone, or has no `cgroup.kill`.
+    pub fn open(cgroup: &Path) -> io::Result<Self> {
+        let file = File::options().write(true).custom_flags(libc::O_NOFOLLOW).open(cgroup.join("cgroup.kill"))?;
+        Ok(Self(file.into()))
+    }
+
+    /// SIGKILL to every process in it and below, those that are just being forked included.
+    ///
+    /// # Errors
+    /// `ENODEV` when the cgroup is gone.
+    pub fn kill(&self) -> io::Result<()> {
+        // SAFETY: an open descriptor and one byte to read.
+        if unsafe { libc::write(self.0.as_raw_fd(), c"1".as_ptr().cast(), 1) } == 1 {
+            return Ok(());
+        }
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The system's cgroup of this epoch.
+#[derive(Debug)]
+pub struct SystemCgroup {
+    path: PathBuf,
+}
+
+impl SystemCgroup {
+    /// What every cgroup of a system is called, but for the epoch at its end.
+    pub fn name_prefix(mark: &SystemMark) -> String {
+        format!("failstop-{}-{}-", mark.name, mark.jid)
+    }
+
+    /// Makes `failstop-NAME-JID-EPOCH` below this process's own cgroup.
+    ///
+    /// # Errors
+    /// Why there will be none; the system then works without.
+    pub fn make(mark: &SystemMark, epoch: u64) -> Result<Self, Unavailable> {
+        let parent = own_cgroup()?;
+        let path = parent.join(format!("{}{epoch}", Self::name_prefix(mark)));
+        match std::fs::create_dir(&path) {
+            Ok(()) => {}
+            // The same epoch of the same journal: a start that ended before its epoch was durable. Leftovers are gone.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Unavailable::Refused { parent, source }),
+        }
+        let made = Self { path };
+        // Moving a process needs write access to the common ancestor's list too, and that is our own cgroup.
+        let suited = std::fs::read_to_string(made.path.join("cgroup.type")).is_ok_and(|kind| kind.trim() == "domain")
+            && KillHandle::open(&made.path).is_ok();
+        let movable = [&parent, &made.path].into_iter().try_for_each(|cgroup| writable(&cgroup.join("cgroup.procs")));
+        match (suited, movable) {
+            (true, Ok(())) => Ok(made),
+            (false, _) => {
+                made.remove_quietly();
+                Err(Unavailable::Unsuited { parent })
+            }
+            (true, Err(source)) => {
+                made.remove_quietly();
+                Err(Unavailable::Refused { parent, source })
+            }
+        }
+    }
+
+    /// Where it is: for `engine.json`, the guard and the kill switch.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the cgroup of a component, or takes the one that is there.
+    ///
+    /// # Errors
+    /// Whatever the kernel says.
+    pub fn component(&self, name: &str) -> io::Result<ComponentCgroup> {
+        ComponentCgroup::make(self.path.join(name))
+    }
+
+    /// Kills everything in all of its cgroups.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn kill(&self) -> io::Result<()> {
+        KillHandle::open(&self.path)?.kill()
+    }
+
+    /// Whether any process is alive in it or below.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn populated(&self) -> io::Result<bool> {
+        read_populated(&File::open(self.path.join("cgroup.events"))?)
+    }
+
+    /// Removes it and what is below. Empty ones only can be removed, so nothing is lost by trying.
+    ///
+    /// # Errors
+    /// `EBUSY` while a process lives in it.
+    pub fn remove(self) -> io::Result<()> {
+        remove_tree(&self.path)
+    }
+
+    fn remove_quietly(self) {
+        let _ = remove_tree(&self.path);
+    }
+}
+
+/// A component's cgroup; it serves all its instances, one after the other.
+#[derive(Debug)]
+pub struct ComponentCgroup {
+    path: PathBuf,
+    directory: OwnedFd,
+    kill: KillHandle,
+    events: File,
+}
+
+impl ComponentCgroup {
+    fn make(path: PathBuf) -> io::Result<Self> {
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let directory = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&path)?;
+        let kill = KillHandle::open(&path)?;
+        let events = File::open(path.join("cgroup.events"))?;
+        Ok(Self { path, directory: directory.into(), kill, events })
+    }
+
+    /// Where it is: for limits, and for what it accounts.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Kills everything in it.
+    ///
+    /// # Errors
+    /// Nothing is expected.
+    pub fn kill(&self) -> io::Result<()> {
+        self.kill.kill()
+    }
+
+    /// Whether any process is alive in it or below. Zombies do not count.
+    ///
+    /// # Errors
+    /// Nothing is expected.
+    pub fn populated(&self) -> io::Result<bool> {
+        read_populated(&self.events)
+    }
+
+    /// The processes in it, those of cgroups below not included.
+    ///
+    /// # Errors
+    /// Nothing is expected.
+    pub fn processes(&self) -> io::Result<Vec<i32>> {
+        let text = std::fs::read_to_string(self.path.join("cgroup.procs"))?;
+        Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+    }
+}
+
+impl AsFd for ComponentCgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// The component part of a process's cgroup path, where the process is in a cgroup of this system, of any epoch.
+pub fn component_in_path<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
+    let mut parts = path.split('/');
+    parts.by_ref().find(|part| is_epoch_of(prefix, part))?;
+    Some(parts.next().unwrap_or_default())
+}
+
+/// The path of the system's cgroup within a process's cgroup path, where there is one.
+pub fn system_in_path<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
+    let mut end = 0;
+    for part in path.split('/') {
+        end += part.len() + 1;
+        if is_epoch_of(prefix, part) {
+            return path.get(..end - 1);
+        }
+    }
+    None
+}
+
+fn is_epoch_of(prefix: &str, part: &str) -> bool {
+    part.strip_prefix(prefix).is_some_and(|epoch| !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Cgroups of earlier epochs of this system below this process's own cgroup.
+pub fn earlier(mark: &SystemMark) -> Vec<PathBuf> {
+    let prefix = SystemCgroup::name_prefix(mark);
+    let Ok(own) = own_cgroup() else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(own) else { return Vec::new() };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_str().is_some_and(|name| is_epoch_of(&prefix, name)))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Where a path of the kernel's (as in `/proc/PID/cgroup`) lies in the file system.
+///
+/// # Errors
+/// See [`Unavailable`].
+pub fn locate(path: &str) -> Result<PathBuf, Unavailable> {
+    let mounts = std::fs::read("/proc/self/mountinfo").map_err(Unavailable::Unknown)?;
+    locate_in(&String::from_utf8_lossy(&mounts), path)
+}
+
+/// Removes a cgroup made by failstop, with its empty components.
+///
+/// # Errors
+/// `EBUSY` while a process lives in it.
+pub fn remove_tree(cgroup: &Path) -> io::Result<()> {
+    match std::fs::read_dir(cgroup) {
+        Ok(entries) => {
+            for entry in entries.filter_map(Result::ok) {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    remove_tree(&entry.path())?;
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match std::fs::remove_dir(cgroup) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn own_cgroup() -> Result<PathBuf, Unavailable> {
+    // SAFETY: takes nothing and cannot fail.
+    let me = unsafe { libc::getpid() };
+    let path = procfs::cgroup_path(me).map_err(Unavailable::Unknown)?.ok_or(Unavailable::NotMounted)?;
+    locate(&path)
+}
+
+/// Of all mounts of the hierarchy the first that shows the path.
+fn locate_in(mountinfo: &str, path: &str) -> Result<PathBuf, Unavailable> {
+    let mut mounted = false;
+    for line in mountinfo.lines() {
+        // 36 35 98:0 /root /mount/point options … - type source super-options
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        if right.split(' ').next() != Some("cgroup2") {
+            continue;
+        }
+        let mut fields = left.split(' ').skip(3);
+        let (Some(root), Some(point)) = (fields.next(), fields.next()) else { continue };
+        mounted = true;
+        let root = unescape(root);
+        let below = if root == b"/" {
+            path.strip_prefix('/')
+        } else {
+            std::str::from_utf8(&root)
+                .ok()
+                .and_then(|root| path.strip_prefix(root))
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                .map(|rest| rest.trim_start_matches('/'))
+        };
+        if let Some(below) = below
+            && !below.split('/').any(|part| part == "..")
+        {
+            let point = unescape(point);
+            let point = Path::new(std::ffi::OsStr::from_bytes(&point));
+            return Ok(if below.is_empty() { point.to_owned() } else { point.join(below) });
+        }
+    }
+    Err(if mounted { Unavailable::Outside { path: path.to_owned() } } else { Unavailable::NotMounted })
+}
+
+/// Undoes the `\040` of mountinfo.
+fn unescape(field: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let octal = (byte == b'\\')
+            .then(|| after.get(..3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(escaped) = octal {
+            plain.push(escaped);
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            plain.push(byte);
+            rest = after;
+        }
+    }
+    plain
+}
+
+fn writable(path: &Path) -> io::Result<()> {
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a valid string; effective ids are what will be judged later.
+    if unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+fn read_populated(events: &File) -> io::Result<bool> {
+    let mut buffer = [0_u8; 256];
+    let length = match events.read_at(&mut buffer, 0) {
+        Ok(length) => length,
+        // Removed by somebody: then nothing lives in it.
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let text = buffer.get(..length).unwrap_or_default();
+    if text.split(|byte| *byte == b'\n').any(|line| line == b"populated 0") {
+        return Ok(false);
+    }
+    if text.split(|byte| *byte == b'\n').any(|line| line == b"populated 1") {
+        return Ok(true);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "cgroup.events does not say `populated`"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    const HYBRID: &str = "24 1 0:21 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        25 24 0:22 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
+        26 24 0:23 / /sys/fs/cgroup/uni\\040fied rw shared:4 - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn the_unified_hierarchy_of_a_hybrid_host_is_found() {
+        assert_eq!(locate_in(HYBRID, "/a/b").unwrap(), Path::new("/sys/fs/cgroup/uni fied/a/b"));
+        assert_eq!(locate_in(HYBRID, "/").unwrap(), Path::new("/sys/fs/cgroup/uni fied"));
+        assert!(matches!(locate_in("24 1 0:21 / /x rw - cgroup cgroup rw", "/"), Err(Unavailable::NotMounted)));
+    }
+
+    #[test]
+    fn a_path_outside_the_mount_is_not_guessed() {
+        let bind = "26 24 0:23 /user.slice/mine /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(locate_in(bind, "/user.slice/mine/x").unwrap(), Path::new("/sys/fs/cgroup/x"));
+        assert_eq!(locate_in(bind, "/user.slice/mine").unwrap(), Path::new("/sys/fs/cgroup"));
+        assert!(matches!(locate_in(bind, "/user.slice/mine2/x"), Err(Unavailable::Outside { .. })));
+        assert!(matches!(locate_in(HYBRID, "/../other"), Err(Unavailable::Outside { .. })));
+    }
+
+    #[test]
+    fn a_cgroup_of_another_system_is_not_ours() {
+        let mark = SystemMark { name: "demo".into(), jid: "00ff".into() };
+        let prefix = SystemCgroup::name_prefix(&mark);
+        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7/bot"), Some("bot"));
+        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7/bot/below"), Some("bot"));
+        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7"), Some(""));
+        assert_eq!(system_in_path(&prefix, "/x/failstop-demo-00ff-7/bot"), Some("/x/failstop-demo-00ff-7"));
+        assert_eq!(system_in_path(&prefix, "/failstop-demo-00ff-7"), Some("/failstop-demo-00ff-7"));
+        for other in ["/failstop-demo-00fe-7/bot", "/failstop-demo-00ff-/bot", "/failstop-demo-00ff-7x/bot", "/", ""] {
+            assert_eq!((component_in_path(&prefix, other), system_in_path(&prefix, other)), (None, None), "{other}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The guard's life: wait for a signal to hand on, a word from the engine, or the engine's end.
+
+use crate::process::cgroup::{self, KillHandle};
+use crate::process::extinguish::{Extinguished, extinguish};
+use crate::process::guard::ENGINE_DIED;
+use crate::process::guard::link::{self, MESSAGE_MAX_BYTES, Message, Received};
+use crate::process::guard::page::Page;
+use crate::process::pidfd::PidFd;
+use crate::process::signals::{Signal, Signals};
+use failstop_core::Exit;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How often and at what distance the removal of the cgroup is tried: the kernel lets go of the last process a little
+/// later than its status is taken.
+const REMOVE_TRIES: u32 = 20;
+const REMOVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// What the guard must end when the engine has ended.
+#[derive(Debug, Default)]
+struct Charge {
+    page: Option<Page>,
+    /// Where it could not be mapped when it was announced: tried again at the end.
+    page_path: Option<PathBuf>,
+    cgroup: Option<(PathBuf, KillHandle)>,
+}
+
+/// Stays until the engine is dead, its permit revoked and nothing is left below; says with what status to end.
+pub(super) fn until_all_is_over(
+    engine_pid: i32,
+    engine: &PidFd,
+    signals: &Signals,
+    link: OwnedFd,
+    notify_socket: Option<OsString>,
+) -> ExitCode {
+    let notify = notify_socket.and_then(|path| Relay::open(&path).ok());
+    let mut charge = Charge::default();
+    let mut buffer = [0; MESSAGE_MAX_BYTES];
+    let mut link_ended = false;
+    loop {
+        let ended = wait(engine, signals, (!link_ended).then_some(&link));
+        // Read before judging the end: the engine's last word may be the path of what must be revoked.
+        link_ended |= listen(&link, &mut buffer, &mut charge, notify.as_ref());
+        if ended {
+            break;
+        }
+        while let Ok(Some(signal)) = signals.next() {
+            match signal {
+                Signal::Child => {}
+                // Gone in this very moment: its end comes next.
+                Signal::Terminate | Signal::Interrupt | Signal::Hangup => drop(engine.signal(signal.number())),
+            }
+        }
+    }
+    end(engine_pid, &mut charge)
+}
+
+/// Waits for anything; whether the engine has ended.
+fn wait(engine: &PidFd, signals: &Signals, link: Option<&OwnedFd>) -> bool {
+    let watch = |fd: i32| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut watched = [
+        watch(engine.as_fd().as_raw_fd()),
+        watch(signals.as_raw_fd()),
+        // A negative descriptor is passed over.
+        watch(link.map_or(-1, AsRawFd::as_raw_fd)),
+    ];
+    // SAFETY: three valid entries.
+    let ready = unsafe { libc::poll(watched.as_mut_ptr(), 3, -1) };
+    // A failed poll (no memory) must not end the guard; the short look at the engine keeps it from spinning.
+    if ready < 0 { engine.wait_end(10).unwrap_or(false) } else { watched[0].revents != 0 }
+}
+
+/// Takes in everything that the engine has said; whether the link has ended.
+fn listen(link: &OwnedFd, buffer: &mut [u8; MESSAGE_MAX_BYTES], charge: &mut Charge, notify: Option<&Relay>) -> bool {
+    loop {
+        match link::receive(link, buffer) {
+            Received::Message(Message::Permit(path)) => {
+                let path = Path::new(OsStr::from_bytes(path));
+                charge.page = Page::map(path).ok();
+                charge.page_path = charge.page.is_none().then(|| path.to_owned());
+            }
+            Received::Message(Message::Cgroup(path)) => {
+                let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+                charge.cgroup = KillHandle::open(&path).ok().map(|handle| (path, handle));
+            }
+            Received::Message(Message::Notify(state)) => {
+                if let Some(notify) = notify {
+                    notify.send(state);
+                }
+            }
+            Received::Unknown => {}
+            Received::Nothing => return false,
+            Received::End => return true,
+        }
+    }
+}
+
+/// Closes the gate, then ends everything.
+fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
+    if charge.page.is_none() {
+        charge.page = charge.page_path.take().and_then(|path| Page::map(&path).ok());
+    }
+    if let Some(page) = &charge.page {
+        page.revoke();
+    }
+    let mut engine_exit = None;
+    let handle = charge.cgroup.as_ref().map(|(_, handle)| handle);
+    let outcome = extinguish(handle, None, &mut |reaped| {
+        if reaped.pid == engine_pid {
+            engine_exit = Some(reaped.exit);
+        }
+    });
+    if let Some((path, _)) = &charge.cgroup {
+        for _ in 0..REMOVE_TRIES {
+            if cgroup::remove_tree(path).is_ok() {
+                break;
+            }
+            std::thread::sleep(REMOVE_PAUSE);
+        }
+    }
+    match engine_exit {
+        Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status & 0xff).unwrap_or(ENGINE_DIED)),
+        Some(Exit::Signal(signal)) => {
+            say(&format!(
+                "failstop: the engine died by signal {signal}: the permit is revoked, every process is ended ({})",
+                ended(&outcome)
+            ));
+            ExitCode::from(ENGINE_DIED)
+        }
+        None => ExitCode::from(ENGINE_DIED),
+    }
+}
+
+fn ended(outcome: &io::Result<Extinguished>) -> String {
+    match outcome {
+        // The engine is one of them.
+        Ok(outcome) => match outcome.reaped.saturating_sub(1) {
+            1 => "1 beside it".to_owned(),
+            count => format!("{count} beside it"),
+        },
+        Err(error) => format!("but their status could not be taken: {error}"),
+    }
+}
+
+/// To standard error, whoever reads it or not.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The service manager's notify socket.
+struct Relay {
+    socket: UnixDatagram,
+    address: SocketAddr,
+}
+
+impl Relay {
+    fn open(path: &OsStr) -> io::Result<Self> {
+        let address = match path.as_bytes().strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(Path::new(path))?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, address })
+    }
+
+    /// A line that does not get through is lost: the next one says the same or more, and the guard must not wait.
+    fn send(&self, state: &[u8]) {
+        let _ = self.socket.send_to_addr(state, &self.address);
+    }
+}

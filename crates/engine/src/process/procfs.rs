@@ -1,0 +1,241 @@
+//! Reads `/proc`: who is whose child, since when, and what a process carries. For the modules that must find processes.
+
+use crate::process::mark::Marks;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The largest environment that is searched for marks. The kernel's own limit for arguments and environment together is
+/// a quarter of the stack limit, 2 MiB by default.
+const ENVIRON_MAX_BYTES: u64 = 8 << 20;
+
+/// Exactly one process of this boot: a number alone may be reused, a number with its start time is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// The process number.
+    pub pid: i32,
+    /// When it started: clock ticks since boot, as field 22 of `/proc/PID/stat` counts them.
+    pub start_time: u64,
+}
+
+/// What `/proc/PID/stat` says, as far as it is needed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Which process.
+    pub id: ProcessId,
+    /// Its parent.
+    pub parent: i32,
+    /// `R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I`.
+    pub state: char,
+    /// The name of its program, at most 15 bytes.
+    pub comm: String,
+    /// Whether it is a thread of the kernel.
+    pub kernel: bool,
+}
+
+impl Stat {
+    /// Whether its first thread has ended. Others may still run: see [`is_dead`].
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// Whether it sleeps where not even SIGKILL reaches it for now.
+    pub fn is_uninterruptible(&self) -> bool {
+        self.state == 'D'
+    }
+}
+
+/// Reads `/proc/PID/stat`.
+///
+/// # Errors
+/// `NotFound` (or `ESRCH`) when there is no such process, and whatever the kernel says otherwise.
+pub fn stat(pid: i32) -> io::Result<Stat> {
+    let mut buffer = [0_u8; 1024];
+    let mut file = File::open(format!("/proc/{pid}/stat"))?;
+    let length = file.read(&mut buffer)?;
+    parse_stat(buffer.get(..length).unwrap_or_default())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has an unknown form")))
+}
+
+/// The name may contain anything, spaces and parentheses included, so the fields are counted from the last `)`.
+fn parse_stat(line: &[u8]) -> Option<Stat> {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let open = line.iter().position(|byte| *byte == b'(')?;
+    let close = line.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(line.get(..open)?).ok()?.trim().parse().ok()?;
+    let comm = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+    // Field 3 of the manual page is the first one here.
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Stat { id: ProcessId { pid, start_time }, parent, state, comm, kernel: flags & KERNEL_THREAD != 0 })
+}
+
+/// Every process number there is, kernel threads included.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn all() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::with_capacity(256);
+    for entry in std::fs::read_dir("/proc")? {
+        if let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+/// The direct children of a process, those of all its threads. Empty when it is gone.
+///
+/// One reading may miss a child that arrives or vanishes meanwhile, except that children of the *calling* process never
+/// vanish while its one reaping thread is here: for those, what the list does not hold had not yet been born or
+/// re-parented when the reading began.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn children_of(pid: i32) -> io::Result<Vec<i32>> {
+    let mut children = Vec::new();
+    let tasks = match std::fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(tasks) => tasks,
+        Err(error) if is_gone(&error) => return Ok(children),
+        Err(error) => return Err(error),
+    };
+    for task in tasks {
+        let task = match task {
+            Ok(task) => task.path(),
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        match std::fs::read_to_string(task.join("children")) {
+            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|child| child.parse::<i32>().ok())),
+            Err(error) if is_gone(&error) => {
+                // Either the thread is gone, or this kernel has no such file (CONFIG_PROC_CHILDREN).
+                if task.join("stat").exists() {
+                    return children_by_scan(pid);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(children)
+}
+
+fn children_by_scan(parent: i32) -> io::Result<Vec<i32>> {
+    let mut children = Vec::new();
+    for pid in all()? {
+        if stat(pid).is_ok_and(|stat| stat.parent == parent) {
+            children.push(pid);
+        }
+    }
+    Ok(children)
+}
+
+/// The marks in the environment that the process was started with.
+///
+/// # Errors
+/// `PermissionDenied` for another user's process, `NotFound` or `ESRCH` for one that is gone.
+pub fn marks(pid: i32) -> io::Result<Marks> {
+    let mut environ = Vec::with_capacity(4096);
+    File::open(format!("/proc/{pid}/environ"))?.take(ENVIRON_MAX_BYTES).read_to_end(&mut environ)?;
+    if environ.is_empty() {
+        // A kernel thread, a zombie, or a process whose first thread has ended while others run: those still show it.
+        for task in other_threads(pid) {
+            File::open(format!("/proc/{pid}/task/{task}/environ"))?
+                .take(ENVIRON_MAX_BYTES)
+                .read_to_end(&mut environ)?;
+            if !environ.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(Marks::parse(&environ))
+}
+
+/// Whether nothing of the process runs any more: a zombie without further threads.
+pub fn is_dead(stat: &Stat) -> bool {
+    stat.is_zombie() && other_threads(stat.id.pid).is_empty()
+}
+
+fn other_threads(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let tasks = tasks.filter_map(Result::ok).filter_map(|task| task.file_name().to_str()?.parse().ok());
+    tasks.filter(|task| *task != pid).collect()
+}
+
+/// The path of the process in the cgroup v2 hierarchy, as this process's cgroup namespace shows it; `None` where there is
+/// no such hierarchy.
+///
+/// # Errors
+/// `NotFound` or `ESRCH` for a process that is gone.
+pub fn cgroup_path(pid: i32) -> io::Result<Option<String>> {
+    let text = std::fs::read(format!("/proc/{pid}/cgroup"))?;
+    Ok(String::from_utf8_lossy(&text).lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned))
+}
+
+/// The user that the process runs as: the owner of its directory in `/proc`.
+///
+/// # Errors
+/// `NotFound` for a process that is gone.
+pub fn user(pid: i32) -> io::Result<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(std::fs::metadata(Path::new("/proc").join(pid.to_string()))?.uid())
+}
+
+/// Whether an error about a file in `/proc/PID` only means that the process is no more.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// The identity of this boot, so that process numbers and start times of an earlier one are not taken for ours.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_move_the_fields() {
+        let line = b"4321 (a) R 1 (b c) S 77 4321 4321 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!(stat.id, ProcessId { pid: 4321, start_time: 987_654 });
+        assert_eq!((stat.parent, stat.state, stat.comm.as_str(), stat.kernel), (77, 'S', "a) R 1 (b c", false));
+    }
+
+    #[test]
+    fn a_kernel_thread_is_recognised_by_its_flag() {
+        let line = b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0";
+        assert!(parse_stat(line).unwrap().kernel);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [&b""[..], b"1", b"1 (x", b"1 (x) S", b"x (x) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"] {
+            assert_eq!(parse_stat(line), None);
+        }
+    }
+
+    #[test]
+    fn this_process_finds_itself_and_its_child() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let own = stat(me).unwrap();
+        assert_eq!(own.id.pid, me);
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(children_of(me).unwrap().contains(&pid));
+        assert!(children_by_scan(me).unwrap().contains(&pid));
+        assert_eq!(stat(pid).unwrap().parent, me);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_gone(&stat(pid).unwrap_err()));
+        assert!(children_of(pid).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! What the new process does between its birth and its program, in the memory of the engine.
+//!
+//! Everything here runs while the engine's main thread is suspended in the kernel, on another stack but in the same
+//! memory. So: system calls only, nothing that allocates, locks, panics or calls libc's own bookkeeping (its `setuid`
+//! signals every thread), and every failure goes home through [`Plan::failed`].
+
+use libc::{c_char, c_int, c_long};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The steps between birth and program, in their order; told to people when one fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Step {
+    /// A session of its own.
+    Session = 1,
+    /// Into its cgroup.
+    Cgroup,
+    /// Standard input, output and error.
+    Descriptors,
+    /// Its resource limits.
+    Limits,
+    /// Its group and further groups.
+    Groups,
+    /// Its user.
+    User,
+    /// Its working directory, as its user.
+    Directory,
+    /// The parent-death signal.
+    DeathSignal,
+    /// The engine must still be there.
+    Orphaned,
+    /// No new privileges.
+    NoNewPrivileges,
+    /// Default dispositions and an empty mask.
+    Signals,
+    /// The program itself.
+    Exec,
+}
+
+impl Step {
+    const ALL: [Self; 12] = [
+        Self::Session,
+        Self::Cgroup,
+        Self::Descriptors,
+        Self::Limits,
+        Self::Groups,
+        Self::User,
+        Self::Directory,
+        Self::DeathSignal,
+        Self::Orphaned,
+        Self::NoNewPrivileges,
+        Self::Signals,
+        Self::Exec,
+    ];
+
+    pub(super) fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| *step as i32 == number)
+    }
+}
+
+/// Everything the child needs, prepared before its birth. All pointers outlive it.
+#[repr(C)]
+pub(super) struct Plan {
+    pub path: *const c_char,
+    pub argv: *const *const c_char,
+    pub envp: *const *const c_char,
+    pub directory: *const c_char,
+    /// Above 2, all three.
+    pub stdin: c_int,
+    pub stdout: c_int,
+    pub stderr: c_int,
+    /// `cgroup.procs` open for writing, or -1 where the kernel has put the child in place.
+    pub cgroup_procs: c_int,
+    pub umask: Option<u32>,
+    pub limits: *const (u32, libc::rlimit),
+    pub limit_count: usize,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Null: leave the further groups alone.
+    pub groups: *const u32,
+    pub group_count: usize,
+    /// The engine's process number.
+    pub parent: c_int,
+    pub no_new_privileges: bool,
+    /// Where the way ended: a [`Step`], or 0.
+    pub failed_step: AtomicI32,
+    /// And why.
+    pub failed_errno: AtomicI32,
+}
+
+/// A system call, raw: libc's function keeps to itself but for errno, which belongs to a suspended thread.
+macro_rules! call {
+    ($number:expr $(, $argument:expr)*) => {
+        // SAFETY: the arguments are integers or pointers into the plan, which outlives the child; the calls made here
+        // act on the calling process alone.
+        unsafe { libc::syscall($number $(, $argument as c_long)*) }
+    };
+}
+
+/// The child's whole life before its program.
+///
+/// # Safety
+/// `plan` points to a [`Plan`] that stays alive and unmoved until this process has ended or become another program.
+pub(super) unsafe extern "C" fn run(plan: *const Plan) -> ! {
+    // SAFETY: by this function's contract. Only the two atomics are written through it.
+    let plan = unsafe { &*plan };
+    let step = prepare(plan);
+    // SAFETY: the thread's own errno; the engine's main thread, whose it is, is suspended.
+    let errno = unsafe { *libc::__errno_location() };
+    plan.failed_errno.store(errno, Ordering::Relaxed);
+    plan.failed_step.store(step as i32, Ordering::Release);
+    loop {
+        call!(libc::SYS_exit_group, 127);
+    }
+}
+
+/// Goes through the steps; returns only when one failed, errno saying why.
+fn prepare(plan: &Plan) -> Step {
+    if call!(libc::SYS_setsid) < 0 {
+        return Step::Session;
+    }
+    // "0" means the writer. Before the user changes: afterwards it might not be allowed.
+    if plan.cgroup_procs >= 0 && call!(libc::SYS_write, plan.cgroup_procs, c"0".as_ptr(), 1) != 1 {
+        return Step::Cgroup;
+    }
+    for (from, to) in [(plan.stdin, 0), (plan.stdout, 1), (plan.stderr, 2)] {
+        if call!(libc::SYS_dup3, from, to, 0) < 0 {
+            return Step::Descriptors;
+        }
+    }
+    if let Some(mask) = plan.umask {
+        call!(libc::SYS_umask, mask);
+    }
+    let mut index = 0;
+    while index < plan.limit_count {
+        // SAFETY: `limits` points to `limit_count` entries.
+        let (resource, limit) = unsafe { &*plan.limits.add(index) };
+        if call!(libc::SYS_prlimit64, 0, *resource, std::ptr::from_ref(limit), 0) < 0 {
+            return Step::Limits;
+        }
+        index += 1;
+    }
+    if !plan.groups.is_null() && call!(libc::SYS_setgroups, plan.group_count, plan.groups) < 0 {
+        return Step::Groups;
+    }
+    if let Some(gid) = plan.gid
+        && call!(libc::SYS_setresgid, gid, gid, gid) < 0
+    {
+        return Step::Groups;
+    }
+    if let Some(uid) = plan.uid
+        && call!(libc::SYS_setresuid, uid, uid, uid) < 0
+    {
+        return Step::User;
+    }
+    if call!(libc::SYS_chdir, plan.directory) < 0 {
+        return Step::Directory;
+    }
+    // After the change of user, which would clear it. If the engine died before, nothing will ever fire: look.
+    if call!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0 {
+        return Step::DeathSignal;
+    }
+    if call!(libc::SYS_getppid) != c_long::from(plan.parent) {
+        return Step::Orphaned;
+    }
+    if plan.no_new_privileges && call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
+        return Step::NoNewPrivileges;
+    }
+    close_all_but_three();
+    if !reset_signals() {
+        return Step::Signals;
+    }
+    call!(libc::SYS_execve, plan.path, plan.argv, plan.envp);
+    Step::Exec
+}
+
+/// No component inherits anything but its three descriptors: neither the instance lock nor what a shell left open.
+fn close_all_but_three() {
+    if call!(libc::SYS_close_range, 3, c_int::MAX, 0) == 0 {
+        return;
+    }
+    // Before Linux 5.9. Ours are closed on exec in any case, so this is for what we ourselves inherited.
+    let mut fd = 3;
+    while fd < 1024 {
+        call!(libc::SYS_close, fd);
+        fd += 1;
+    }
+}
+
+/// Every disposition becomes the default and nothing is blocked: an ignored SIGPIPE, say, would outlive the exec.
+/// The mask comes last, so that no handler of the engine's ever runs in this process.
+fn reset_signals() -> bool {
+    /// Larger than the kernel's `sigaction` on every architecture; all zeros is the default disposition.
+    static DEFAULT: [u64; 8] = [0; 8];
+    static NONE: u64 = 0;
+    const SET_BYTES: usize = size_of::<u64>();
+    let mut signal = 1;
+    while signal <= 64 {
+        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            call!(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, 0, SET_BYTES);
+        }
+        signal += 1;
+    }
+    call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const NONE, 0, SET_BYTES) == 0
+}

@@ -1,0 +1,333 @@
+//! Starts a component's process: in about 0.2 ms, in its cgroup from birth, with nothing inherited, and unable to outlive
+//! the engine. For the loop, on the main thread only.
+
+mod child;
+mod resolve;
+mod vfork;
+
+pub use child::Step;
+pub use resolve::{ResolveError, resolve};
+
+use crate::process::pidfd::PidFd;
+use crate::process::procfs::{self, ProcessId};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The program's file, absolute; see [`resolve`].
+    pub program: PathBuf,
+    /// All arguments, the zeroth (what it is called) included.
+    pub arguments: Vec<OsString>,
+    /// The whole environment; nothing else is passed on. Carries the marks of [`crate::process::mark`].
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory, absolute.
+    pub directory: PathBuf,
+    /// The user, where it is not the engine's own.
+    pub uid: Option<u32>,
+    /// The group, where it is not the engine's own.
+    pub gid: Option<u32>,
+    /// The further groups, where they are not the engine's own. Needs privileges, even when it is empty.
+    pub groups: Option<Vec<u32>>,
+    /// The file mode mask, where it is not the engine's own.
+    pub umask: Option<u32>,
+    /// Resource limits: `RLIMIT_…`, soft, hard.
+    pub limits: Vec<(u32, u64, u64)>,
+    /// Whether a set-user-ID program stays powerless. On unless the user insists: such a program would clear the
+    /// parent-death signal and be out of an unprivileged guard's reach.
+    pub no_new_privileges: bool,
+}
+
+impl Command {
+    /// A command with the engine's own user and limits, no new privileges, and an empty environment.
+    pub fn new(program: PathBuf, arguments: Vec<OsString>, directory: PathBuf) -> Self {
+        Self {
+            program,
+            arguments,
+            environment: Vec::new(),
+            directory,
+            uid: None,
+            gid: None,
+            groups: None,
+            umask: None,
+            limits: Vec::new(),
+            no_new_privileges: true,
+        }
+    }
+}
+
+/// Where the new process's output goes and which cgroup it is born into.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its standard output.
+    pub stdout: BorrowedFd<'a>,
+    /// Its standard error.
+    pub stderr: BorrowedFd<'a>,
+    /// The directory of its cgroup, opened.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// A started process.
+#[derive(Debug)]
+pub struct Child {
+    /// Which process.
+    pub id: ProcessId,
+    /// The handle to signal it by.
+    pub pidfd: PidFd,
+}
+
+/// Why a process was not started. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// A NUL byte, which no program can be given.
+    #[error("{what} contains a NUL byte: correct `command`, `directory` or the environment of this component")]
+    Nul {
+        /// Where it stands.
+        what: &'static str,
+    },
+    /// The kernel made no new process.
+    #[error("no process could be made for {}: {source}", .program.display())]
+    Clone {
+        /// What was to be started.
+        program: PathBuf,
+        /// What the kernel said: `EAGAIN` for a limit on processes, `ENOMEM` for memory.
+        source: io::Error,
+    },
+    /// A step before the program failed.
+    #[error("{} could not be started: {} failed: {source}{}", .program.display(), step_in_words(*.step), hint(*.step, .source))]
+    Step {
+        /// What was to be started.
+        program: PathBuf,
+        /// Which step.
+        step: Step,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The engine ran out of what it needs for starting anything.
+    #[error("{what}: {source}")]
+    Prepare {
+        /// What was being done.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Not the main thread: the new process would die with this thread.
+    #[error("processes are started from the main thread only")]
+    NotMainThread,
+}
+
+fn step_in_words(step: Step) -> &'static str {
+    match step {
+        Step::Session => "making its session",
+        Step::Cgroup => "entering its cgroup",
+        Step::Descriptors => "connecting its standard input and output",
+        Step::Limits => "setting its resource limits",
+        Step::Groups => "taking on its groups",
+        Step::User => "taking on its user",
+        Step::Directory => "entering its working directory",
+        Step::DeathSignal => "setting its parent-death signal",
+        Step::Orphaned => "looking for the engine (which is gone)",
+        Step::NoNewPrivileges => "giving up new privileges",
+        Step::Signals => "resetting its signals",
+        Step::Exec => "executing it",
+    }
+}
+
+fn hint(step: Step, source: &io::Error) -> &'static str {
+    match (step, source.raw_os_error()) {
+        (Step::Exec, Some(libc::ENOEXEC)) => {
+            "; a script needs a first line such as #!/bin/sh, or its interpreter before it"
+        }
+        (Step::Exec, Some(libc::ENOENT)) => "; the file or the interpreter in its first line is missing",
+        (Step::Exec, Some(libc::EACCES)) => "; its user may not execute it, or its file system is mounted noexec",
+        (Step::Groups | Step::User, Some(libc::EPERM)) => {
+            "; only root may change users: remove `user` and `group`, or run failstop as root"
+        }
+        (Step::Directory, Some(libc::ENOENT)) => "; correct `directory`",
+        (Step::Directory, Some(libc::EACCES)) => "; its user may not enter it",
+        _ => "",
+    }
+}
+
+/// Starts processes. One an engine, made and used on its main thread.
+#[derive(Debug)]
+pub struct Spawner {
+    stack: vfork::Stack,
+    null: OwnedFd,
+    own_pid: i32,
+    clone3_refused: bool,
+    // Not Send, not Sync: see `SpawnError::NotMainThread`.
+    main_thread: PhantomData<*const ()>,
+}
+
+impl Spawner {
+    /// Gets the child's stack and standard input ready.
+    ///
+    /// # Errors
+    /// [`SpawnError::NotMainThread`], or a failed mapping or opening of `/dev/null`.
+    pub fn new() -> Result<Self, SpawnError> {
+        // SAFETY: two calls without arguments that cannot fail.
+        let (own_pid, own_thread) = unsafe { (libc::getpid(), libc::gettid()) };
+        if own_pid != own_thread {
+            return Err(SpawnError::NotMainThread);
+        }
+        let stack = vfork::Stack::map()
+            .map_err(|source| SpawnError::Prepare { what: "mapping a stack for new processes", source })?;
+        let null = File::open("/dev/null")
+            .and_then(|file| above_two(&file))
+            .map_err(|source| SpawnError::Prepare { what: "opening /dev/null", source })?;
+        Ok(Self { stack, null, own_pid, clone3_refused: false, main_thread: PhantomData })
+    }
+
+    /// Starts a process, and returns when it has become its program, or why it could not.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]; the failed process is reaped already and never seen by the reaper.
+    pub fn spawn(&mut self, command: &Command, place: &Place<'_>) -> Result<Child, SpawnError> {
+        let program = text(command.program.as_os_str(), "the program's path")?;
+        let directory = text(command.directory.as_os_str(), "the working directory")?;
+        let arguments =
+            command.arguments.iter().map(|argument| text(argument, "an argument")).collect::<Result<Vec<_>, _>>()?;
+        let environment = command
+            .environment
+            .iter()
+            .map(|(key, value)| {
+                let mut entry = key.clone();
+                entry.push("=");
+                entry.push(value);
+                text(&entry, "the environment")
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let limits = command
+            .limits
+            .iter()
+            .map(|(resource, soft, hard)| (*resource, libc::rlimit { rlim_cur: *soft, rlim_max: *hard }))
+            .collect::<Vec<_>>();
+        let descriptors = |source| SpawnError::Prepare { what: "duplicating the output's descriptors", source };
+        let stdout = above_two(&place.stdout).map_err(descriptors)?;
+        let stderr = above_two(&place.stderr).map_err(descriptors)?;
+        let argv = pointers(&arguments);
+        let envp = pointers(&environment);
+
+        let mut plan = child::Plan {
+            path: program.as_ptr(),
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            directory: directory.as_ptr(),
+            stdin: self.null.as_raw_fd(),
+            stdout: stdout.as_raw_fd(),
+            stderr: stderr.as_raw_fd(),
+            cgroup_procs: -1,
+            umask: command.umask,
+            limits: limits.as_ptr(),
+            limit_count: limits.len(),
+            uid: command.uid,
+            gid: command.gid,
+            groups: command.groups.as_ref().map_or(ptr::null(), |groups| groups.as_ptr()),
+            group_count: command.groups.as_ref().map_or(0, Vec::len),
+            parent: self.own_pid,
+            no_new_privileges: command.no_new_privileges,
+            failed_step: AtomicI32::new(0),
+            failed_errno: AtomicI32::new(0),
+        };
+        let born = self.bear(&mut plan, place.cgroup).map_err(|source| match source {
+            Unborn::Clone(source) => SpawnError::Clone { program: command.program.clone(), source },
+            Unborn::Cgroup(source) => SpawnError::Step { program: command.program.clone(), step: Step::Cgroup, source },
+        })?;
+
+        if let Some(step) = Step::from_number(plan.failed_step.load(Ordering::Acquire)) {
+            reap(&born.pidfd);
+            let source = io::Error::from_raw_os_error(plan.failed_errno.load(Ordering::Relaxed));
+            return Err(SpawnError::Step { program: command.program.clone(), step, source });
+        }
+        // Even if it has ended by now it is a zombie until our reaper takes it, and still says when it started.
+        let start_time = match procfs::stat(born.pid) {
+            Ok(stat) => stat.id.start_time,
+            Err(source) => {
+                // Without its start time it could not be told from a successor. Nothing is expected to lead here.
+                let _ = born.pidfd.signal(libc::SIGKILL);
+                reap(&born.pidfd);
+                return Err(SpawnError::Prepare { what: "reading when the new process started", source });
+            }
+        };
+        Ok(Child { id: ProcessId { pid: born.pid, start_time }, pidfd: born.pidfd })
+    }
+
+    fn bear(&mut self, plan: &mut child::Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<vfork::Born, Unborn> {
+        let _held = vfork::SignalsHeld::new();
+        if !self.clone3_refused {
+            // SAFETY: the plan is complete and lives in the caller's frame, which waits.
+            match unsafe { vfork::by_clone3(plan, &self.stack, cgroup) } {
+                Ok(born) => return Ok(born),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EAGAIN | libc::ENOMEM) => return Err(Unborn::Clone(error)),
+                    Some(libc::ENOSYS | libc::E2BIG | libc::EPERM) => self.clone3_refused = true,
+                    // The cgroup was refused at birth: the way below asks again, and says it as a failed step.
+                    _ => {}
+                },
+            }
+        }
+        let procs = cgroup.map(open_procs).transpose().map_err(Unborn::Cgroup)?;
+        plan.cgroup_procs = procs.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        // SAFETY: as above; `procs` outlives the call too.
+        unsafe { vfork::by_clone(plan, &self.stack) }.map_err(Unborn::Clone)
+    }
+}
+
+enum Unborn {
+    Clone(io::Error),
+    Cgroup(io::Error),
+}
+
+fn text(value: &OsStr, what: &'static str) -> Result<CString, SpawnError> {
+    CString::new(value.as_bytes()).map_err(|_| SpawnError::Nul { what })
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// A duplicate above the three standard descriptors, closed on exec: the child puts it into place by `dup3`, and must not
+/// overwrite one that it still needs.
+fn above_two(fd: &impl AsRawFd) -> io::Result<OwnedFd> {
+    // SAFETY: an open descriptor and a number.
+    let duplicate = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    if duplicate < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just made, and known to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
+fn open_procs(cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: an open directory and a literal.
+    let fd = unsafe { libc::openat(cgroup.as_raw_fd(), c"cgroup.procs".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, and known to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes the status of a child that is ending, and only of that one.
+fn reap(pidfd: &PidFd) {
+    use std::os::fd::AsFd as _;
+    let id = pidfd.as_fd().as_raw_fd().unsigned_abs();
+    loop {
+        // SAFETY: siginfo_t is plain data.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: an open pidfd and a valid place for the answer.
+        let done = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED) };
+        if done == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return;
+        }
+    }
+}

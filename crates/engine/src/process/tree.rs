@@ -1,0 +1,431 @@
+//! The trees of the components: who belongs to which, killing one until nothing is left of it, and the proof that nothing
+//! is. For the engine's loop, without ever waiting.
+//!
+//! The proof rests on the engine being a child subreaper: once a component's main process is reaped, whatever is left of
+//! its tree hangs, at the top, directly off the engine. So a tree is gone when its main process is reaped and no direct
+//! child of the engine is an orphan of it; a cgroup, where there is one, must be empty besides. A process that cannot be
+//! told to belong to anybody is killed, and until it is dead no tree that is being killed counts as gone.
+
+use crate::process::cgroup::{self, ComponentCgroup, SystemCgroup};
+use crate::process::extinguish::kill_child_and_below;
+use crate::process::mark::SystemMark;
+use crate::process::pidfd::PidFd;
+use crate::process::procfs::{self, ProcessId, Stat};
+use crate::process::spawn::Child;
+use failstop_core::{Instance, Slot};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
+
+/// The first and the longest pause before a kill is tried again; SIGCHLD comes earlier as a rule.
+const RETRY_FIRST: Duration = Duration::from_millis(1);
+const RETRY_LONGEST: Duration = Duration::from_millis(100);
+/// After so many rounds what is still there is reported.
+const ROUNDS_UNTIL_STUCK: u32 = 20;
+/// The longest chain of parents that is followed.
+const DEPTH_MAX: usize = 4096;
+
+/// One start of one component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeId {
+    /// Which component.
+    pub slot: Slot,
+    /// Which start.
+    pub instance: Instance,
+}
+
+/// A start was reported while the component's last tree was still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the tree of start {} of this component is not gone yet", .0.instance.0)]
+pub struct StillThere(pub TreeId);
+
+/// An orphan that belonged to no running tree and was killed; for the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Which process.
+    pub id: ProcessId,
+    /// Its program's name.
+    pub comm: String,
+    /// The component that it was of, where that is known (an older start's).
+    pub component: Option<String>,
+}
+
+/// A process that does not die of SIGKILL, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Whose tree.
+    pub tree: TreeId,
+    /// The component's name.
+    pub component: String,
+    /// The process; state `D` is uninterruptible sleep.
+    pub process: Stat,
+}
+
+#[derive(Debug)]
+struct Tree {
+    id: TreeId,
+    main: ProcessId,
+    pidfd: PidFd,
+    main_reaped: bool,
+    killing: Option<Killing>,
+}
+
+#[derive(Debug)]
+struct Killing {
+    rounds: u32,
+    pause: Duration,
+}
+
+/// Whose a direct child of the engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A tree that is here now.
+    Tree(TreeId),
+    /// Nobody's who is here; the component is named where it is known.
+    Nobody(Option<String>),
+    /// Dead, or gone meanwhile; the reaper takes it.
+    Dead,
+}
+
+/// What hangs directly off the engine without being a main process.
+#[derive(Debug, Default)]
+struct Orphans {
+    /// Living ones, by the tree that they belong to.
+    of: BTreeMap<Slot, Vec<i32>>,
+    /// Whether there is something that belongs to nobody, or that changed while it was looked at: then nothing is
+    /// proven gone in this look.
+    unsettled: bool,
+}
+
+/// Every tree there is.
+#[derive(Debug)]
+pub struct Trees {
+    mark: SystemMark,
+    cgroup_prefix: String,
+    own_pid: i32,
+    names: BTreeMap<Slot, String>,
+    cgroups: BTreeMap<Slot, ComponentCgroup>,
+    trees: BTreeMap<Slot, Tree>,
+    /// Direct children that are no component: probes, hooks.
+    others: BTreeSet<i32>,
+    /// Who belonged to whom when it was last looked at, for orphans that hide their environment.
+    sampled: HashMap<ProcessId, TreeId>,
+    strays: Vec<Stray>,
+}
+
+impl Trees {
+    /// No trees yet. `names` are the components; each gets a cgroup where the system has one.
+    ///
+    /// # Errors
+    /// When a component's cgroup cannot be made although the system's could.
+    pub fn new(
+        mark: SystemMark,
+        names: impl IntoIterator<Item = (Slot, String)>,
+        system: Option<&SystemCgroup>,
+    ) -> io::Result<Self> {
+        let names: BTreeMap<Slot, String> = names.into_iter().collect();
+        let mut cgroups = BTreeMap::new();
+        if let Some(system) = system {
+            for (slot, name) in &names {
+                cgroups.insert(*slot, system.component(name)?);
+            }
+        }
+        Ok(Self {
+            cgroup_prefix: SystemCgroup::name_prefix(&mark),
+            mark,
+            own_pid: i32::try_from(std::process::id()).unwrap_or_default(),
+            names,
+            cgroups,
+            trees: BTreeMap::new(),
+            others: BTreeSet::new(),
+            sampled: HashMap::new(),
+            strays: Vec::new(),
+        })
+    }
+
+    /// The cgroup that the component's next process is to be born into.
+    pub fn cgroup(&self, slot: Slot) -> Option<BorrowedFd<'_>> {
+        self.cgroups.get(&slot).map(ComponentCgroup::as_fd)
+    }
+
+    /// The component's cgroup as such, for limits and accounting.
+    pub fn component_cgroup(&self, slot: Slot) -> Option<&ComponentCgroup> {
+        self.cgroups.get(&slot)
+    }
+
+    /// Whether the component may be spawned: nothing is left of its last start.
+    pub fn is_free(&self, slot: Slot) -> bool {
+        !self.trees.contains_key(&slot)
+    }
+
+    /// Notes a start.
+    ///
+    /// # Errors
+    /// [`StillThere`] when the last tree of this component was not proven gone. The new process is killed then.
+    pub fn planted(&mut self, id: TreeId, child: Child) -> Result<(), StillThere> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            // It comes back as an unknown child and dies as a stray, whatever becomes of this signal.
+            let _ = child.pidfd.signal(libc::SIGKILL);
+            return Err(StillThere(tree.id));
+        }
+        let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, killing: None };
+        self.trees.insert(id.slot, tree);
+        Ok(())
+    }
+
+    /// Notes a direct child that is no component, so that it is not taken for an orphan.
+    pub fn other_started(&mut self, pid: i32) {
+        self.others.insert(pid);
+    }
+
+    /// Notes what the reaper took; whose main process it was, if it was one.
+    pub fn reaped(&mut self, pid: i32) -> Option<TreeId> {
+        self.others.remove(&pid);
+        let tree = self.trees.values_mut().find(|tree| tree.main.pid == pid && !tree.main_reaped)?;
+        tree.main_reaped = true;
+        Some(tree.id)
+    }
+
+    /// Sends the main process a signal: the stop signal, as a rule. `Ok(false)` when it has ended or is another start's.
+    ///
+    /// # Errors
+    /// `EPERM`, which is not expected of our own child.
+    pub fn signal(&self, id: TreeId, signal: i32) -> io::Result<bool> {
+        match self.tree(id) {
+            Some(tree) if !tree.main_reaped => tree.pidfd.signal(signal),
+            _ => Ok(false),
+        }
+    }
+
+    /// Kills the tree, and goes on doing so at every [`Trees::poll`] until it is gone. A start that is not here is gone.
+    pub fn begin_kill(&mut self, id: TreeId) {
+        if let Some(tree) = self.trees.get_mut(&id.slot)
+            && tree.id == id
+            && tree.killing.is_none()
+        {
+            tree.killing = Some(Killing { rounds: 0, pause: RETRY_FIRST });
+        }
+    }
+
+    /// Goes on with every kill that was begun, and says which trees are gone by now. Call right after
+    /// [`Trees::begin_kill`], after reaping, and when [`Trees::retry_after`] has passed.
+    pub fn poll(&mut self) -> Vec<TreeId> {
+        if self.trees.values().all(|tree| tree.killing.is_none()) {
+            return Vec::new();
+        }
+        let Orphans { of, unsettled } = self.orphans();
+        for slot in self.trees.keys().copied().collect::<Vec<_>>() {
+            self.kill_round(slot, of.get(&slot).map(Vec::as_slice).unwrap_or_default());
+        }
+        let gone: Vec<TreeId> = self
+            .trees
+            .values()
+            .filter(|tree| tree.killing.is_some() && tree.main_reaped)
+            .filter(|tree| !unsettled && !of.contains_key(&tree.id.slot))
+            .filter(|tree| self.cgroups.get(&tree.id.slot).is_none_or(|cgroup| matches!(cgroup.populated(), Ok(false))))
+            .map(|tree| tree.id)
+            .collect();
+        for id in &gone {
+            self.trees.remove(&id.slot);
+            self.sampled.retain(|_, owner| owner != id);
+        }
+        gone
+    }
+
+    /// How long until [`Trees::poll`] should be called at the latest; `None` when nothing is being killed.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.trees.values().filter_map(|tree| tree.killing.as_ref()).map(|killing| killing.pause).min()
+    }
+
+    /// Processes that have outlived many rounds of SIGKILL.
+    pub fn stuck(&self) -> Vec<Stuck> {
+        let mut stuck = Vec::new();
+        for tree in self.trees.values() {
+            if tree.killing.as_ref().is_none_or(|killing| killing.rounds < ROUNDS_UNTIL_STUCK) {
+                continue;
+            }
+            let component = self.names.get(&tree.id.slot).cloned().unwrap_or_default();
+            let alive = self.members(tree.id).into_iter().filter_map(|id| procfs::stat(id.pid).ok());
+            stuck.extend(alive.filter(|stat| !procfs::is_dead(stat)).map(|process| Stuck {
+                tree: tree.id,
+                component: component.clone(),
+                process,
+            }));
+        }
+        stuck
+    }
+
+    /// Every living process of the tree, the main process first.
+    pub fn members(&self, id: TreeId) -> Vec<ProcessId> {
+        let Some(tree) = self.tree(id) else { return Vec::new() };
+        let mut open: Vec<i32> = Vec::new();
+        let children = self.direct_children().unwrap_or_default();
+        open.extend(children.into_iter().filter(|pid| self.owner_of_child(*pid) == Owner::Tree(id)));
+        if !tree.main_reaped {
+            open.push(tree.main.pid);
+        }
+        let mut members = Vec::new();
+        let mut seen = BTreeSet::new();
+        while let Some(pid) = open.pop() {
+            if seen.insert(pid)
+                && let Ok(stat) = procfs::stat(pid)
+            {
+                open.extend(procfs::children_of(pid).unwrap_or_default());
+                if !procfs::is_dead(&stat) {
+                    members.push(stat.id);
+                }
+            }
+        }
+        // What sits in the cgroup without hanging below us was put there by root; it counts, as it will be killed too.
+        for pid in self.cgroups.get(&id.slot).and_then(|cgroup| cgroup.processes().ok()).unwrap_or_default() {
+            if !seen.contains(&pid)
+                && let Ok(stat) = procfs::stat(pid)
+            {
+                members.push(stat.id);
+            }
+        }
+        members
+    }
+
+    /// Remembers who belongs to whom, for orphans that will hide their environment. Call with every resource sampling
+    /// and when a component becomes ready.
+    pub fn sample(&mut self) {
+        let ids: Vec<TreeId> = self.trees.values().map(|tree| tree.id).collect();
+        let sampled = ids.into_iter().flat_map(|id| self.members(id).into_iter().map(move |member| (member, id)));
+        self.sampled = sampled.collect();
+    }
+
+    /// Kills orphans that belong to no tree. Call after reaping a main process and with every sampling.
+    pub fn sweep_strays(&mut self) {
+        let _ = self.orphans();
+    }
+
+    /// The strays that were killed since this was last asked, for the journal.
+    pub fn take_strays(&mut self) -> Vec<Stray> {
+        std::mem::take(&mut self.strays)
+    }
+
+    /// Which tree a process is in: for doors that must know whether a peer is a component's. `None` for everybody else.
+    pub fn tree_of(&self, pid: i32) -> Option<TreeId> {
+        let mut current = pid;
+        for _ in 0..DEPTH_MAX {
+            if let Some(tree) = self.trees.values().find(|tree| tree.main.pid == current && !tree.main_reaped) {
+                return Some(tree.id);
+            }
+            let parent = procfs::stat(current).ok()?.parent;
+            if parent == self.own_pid {
+                return match self.owner_of_child(current) {
+                    Owner::Tree(id) => Some(id),
+                    Owner::Nobody(_) | Owner::Dead => None,
+                };
+            }
+            if parent <= 1 {
+                break;
+            }
+            current = parent;
+        }
+        None
+    }
+
+    /// The main process of each tree that has one.
+    pub fn main_processes(&self) -> impl Iterator<Item = (TreeId, ProcessId)> {
+        self.trees.values().filter(|tree| !tree.main_reaped).map(|tree| (tree.id, tree.main))
+    }
+
+    fn tree(&self, id: TreeId) -> Option<&Tree> {
+        self.trees.get(&id.slot).filter(|tree| tree.id == id)
+    }
+
+    /// One round of SIGKILL to everything of a tree that is being killed.
+    fn kill_round(&mut self, slot: Slot, orphans: &[i32]) {
+        let Some(tree) = self.trees.get_mut(&slot) else { return };
+        let Some(killing) = &mut tree.killing else { return };
+        if killing.rounds > 0 {
+            killing.pause = (killing.pause * 2).min(RETRY_LONGEST);
+        }
+        killing.rounds += 1;
+        let first = killing.rounds == 1;
+        let by_cgroup = self.cgroups.get(&slot).is_some_and(|cgroup| cgroup.kill().is_ok());
+        if first && by_cgroup {
+            return;
+        }
+        // Also where a cgroup was killed before: root may have moved a process out of it.
+        if !tree.main_reaped {
+            kill_child_and_below(tree.main.pid);
+        }
+        for orphan in orphans {
+            kill_child_and_below(*orphan);
+        }
+    }
+
+    /// Looks at every direct child once, and kills those that cannot be told to be anybody's.
+    fn orphans(&mut self) -> Orphans {
+        let mut orphans = Orphans::default();
+        let Ok(children) = self.direct_children() else {
+            return Orphans { unsettled: true, ..orphans };
+        };
+        for pid in children {
+            match self.owner_of_child(pid) {
+                Owner::Tree(id) => orphans.of.entry(id.slot).or_default().push(pid),
+                // It may have died after we listed, and its children have come to us since. SIGCHLD is on its way.
+                Owner::Dead => orphans.unsettled = true,
+                Owner::Nobody(component) => {
+                    orphans.unsettled = true;
+                    let stat = procfs::stat(pid);
+                    kill_child_and_below(pid);
+                    if let Ok(stat) = stat
+                        && !self.strays.iter().any(|stray| stray.id == stat.id)
+                    {
+                        self.strays.push(Stray { id: stat.id, comm: stat.comm, component });
+                    }
+                }
+            }
+        }
+        orphans
+    }
+
+    /// The engine's children that are neither main processes nor noted by [`Trees::other_started`].
+    fn direct_children(&self) -> io::Result<Vec<i32>> {
+        let mut children = procfs::children_of(self.own_pid)?;
+        children.retain(|pid| {
+            !self.others.contains(pid) && !self.trees.values().any(|tree| tree.main.pid == *pid && !tree.main_reaped)
+        });
+        Ok(children)
+    }
+
+    /// Told apart by the cgroup, else by the environment's mark, else by the last sampled ancestry.
+    fn owner_of_child(&self, pid: i32) -> Owner {
+        let Ok(stat) = procfs::stat(pid) else { return Owner::Dead };
+        if procfs::is_dead(&stat) {
+            return Owner::Dead;
+        }
+        if let Ok(Some(path)) = procfs::cgroup_path(pid)
+            && let Some(component) = cgroup::component_in_path(&self.cgroup_prefix, &path)
+            && let Some(tree) = self.trees.values().find(|tree| self.is_named(tree.id.slot, component))
+        {
+            return Owner::Tree(tree.id);
+        }
+        let marks = procfs::marks(pid).unwrap_or_default();
+        let component = marks.component.clone().filter(|_| marks.belongs_to(&self.mark));
+        if let Some(component) = component {
+            let owner = self
+                .trees
+                .values()
+                .find(|tree| self.is_named(tree.id.slot, &component) && marks.instance == Some(tree.id.instance.0));
+            return match owner {
+                Some(tree) => Owner::Tree(tree.id),
+                None => Owner::Nobody(Some(component)),
+            };
+        }
+        match self.sampled.get(&stat.id) {
+            Some(id) if self.tree(*id).is_some() => Owner::Tree(*id),
+            Some(id) => Owner::Nobody(self.names.get(&id.slot).cloned()),
+            None => Owner::Nobody(None),
+        }
+    }
+
+    fn is_named(&self, slot: Slot, component: &str) -> bool {
+        self.names.get(&slot).is_some_and(|name| name == component)
+    }
+}
