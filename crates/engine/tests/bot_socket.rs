@@ -356,7 +356,8 @@ fn of_unread_permission_changes_only_the_latest_is_kept() {
 
 #[test]
 fn other_pushes_are_kept_to_a_bound_and_then_the_client_is_closed() {
-    let host = Host::start();
+    // No patience runs out here: what closes it is the bound.
+    let host = Host::with(Options { stall: Duration::from_secs(3_600), ..Options::default() });
     let mut deaf = host.connect();
     deaf.is_served();
     let reason = "r".repeat(1_000);
