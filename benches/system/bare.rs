@@ -18,8 +18,7 @@ pub fn restarts(rounds: usize) -> Vec<f64> {
             tell.send(pid).unwrap();
             // SAFETY: no memory is touched.
             let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-            let mut poll =
-                libc::pollfd { fd: i32::try_from(pidfd).unwrap(), events: libc::POLLIN, revents: 0 };
+            let mut poll = libc::pollfd { fd: i32::try_from(pidfd).unwrap(), events: libc::POLLIN, revents: 0 };
             // SAFETY: one valid pollfd.
             unsafe { libc::poll(&raw mut poll, 1, -1) };
             let mut status = 0;

@@ -24,7 +24,10 @@ pub fn at_rest() {
     let after: u64 = own.iter().map(|pid| ticks(*pid)).sum();
     let pss: u64 = own.iter().map(|pid| pss_kib(*pid)).sum();
     let millis = (after - before) * 10;
-    println!("at rest, 10 components          ours {:.1} MB PSS, {millis} ms CPU a minute (reach 12 MB, 60 ms)", pss as f64 / 1e3 * 1.024);
+    println!(
+        "at rest, 10 components          ours {:.1} MB PSS, {millis} ms CPU a minute (reach 12 MB, 60 ms)",
+        pss as f64 / 1e3 * 1.024
+    );
 }
 
 fn pss_kib(pid: i32) -> u64 {

@@ -44,7 +44,10 @@ fn crash_to_first_instruction() {
         ours.push((run.stamp(round + 1) - killed) as f64 / 1e6);
     }
     let (ours, bare) = (median(ours), median(bare));
-    println!("crash -> new first instruction  ours {ours:.3} ms   bare posix_spawn + pidfd loop {bare:.3} ms   ratio {:.2}", ours / bare);
+    println!(
+        "crash -> new first instruction  ours {ours:.3} ms   bare posix_spawn + pidfd loop {bare:.3} ms   ratio {:.2}",
+        ours / bare
+    );
 }
 
 /// SIGSTOP of the component to the first instruction of its successor, less the heartbeat deadline.
@@ -64,7 +67,10 @@ fn hang_to_new_instance() {
         run::signal(pid, libc::SIGSTOP);
         ours.push((run.stamp(round + 1) - stopped) as f64 / 1e6);
     }
-    println!("hang -> new instance            ours {:.1} ms after the freeze, with a beat deadline of 1 000 ms", median(ours));
+    println!(
+        "hang -> new instance            ours {:.1} ms after the freeze, with a beat deadline of 1 000 ms",
+        median(ours)
+    );
 }
 
 /// Start of the kill-switch process to the permit's denial and to the end of the last component process.

@@ -39,7 +39,11 @@ fn five_crashes_within_the_limit_keep_it_down_with_a_latch_and_the_engine_answer
     ));
     system.start();
     let status = system.wait_status("component-failed", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "component-failed" && halt["latched"] == true)
+        status["halts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|halt| halt["cause"] == "component-failed" && halt["latched"] == true)
     });
     assert_eq!(status["permission"], "shutdown");
     assert_eq!(status["components"][0]["state"], "failed");

@@ -66,12 +66,12 @@ fn guard_killed_as_root_with_a_cgroup() {
 
 #[test]
 fn engine_killed_without_a_cgroup() {
-    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = \"off\"", STUBBORN), Victim::Engine, rounds(5));
+    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = false", STUBBORN), Victim::Engine, rounds(5));
 }
 
 #[test]
 fn guard_killed_without_a_cgroup() {
-    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = \"off\"", STUBBORN), Victim::Guard, rounds(5));
+    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = false", STUBBORN), Victim::Guard, rounds(5));
 }
 
 #[test]

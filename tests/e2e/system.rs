@@ -183,7 +183,8 @@ impl System {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let kinds: Vec<String> = self.records().iter().map(|record| format!("{} {}", record["t"], record["b"])).collect();
+        let kinds: Vec<String> =
+            self.records().iter().map(|record| format!("{} {}", record["t"], record["b"])).collect();
         panic!("waited in vain for a record {kind}; there are:\n{}\nlog:\n{}", kinds.join("\n"), self.log());
     }
 

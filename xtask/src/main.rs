@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask TASK`. Everything CI does is one of these, so that it can be done at a desk too.
 
 mod bench;
+mod generate;
 mod quickstart;
 mod run;
 mod setup;
@@ -33,6 +34,12 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Write the shell completions and manual pages of both binaries.
+    Generate {
+        /// Compare with what is committed instead of writing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run every bench and print our figure, the reference's and the ratio.
     Bench {
         /// Only benches whose name contains this.
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
         Task::Quickstart => quickstart::quickstart(),
         Task::Test { long } => test::test(long),
         Task::Walls { write } => walls::walls(write),
+        Task::Generate { check } => generate::generate(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
         Task::Setup => setup::setup(),
     };

@@ -49,6 +49,12 @@ impl Head {
         &self.0
     }
 
+    /// The 32 bytes that the digits spell.
+    pub fn to_raw(&self) -> [u8; 32] {
+        let value = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 };
+        std::array::from_fn(|index| (value(self.0[2 * index]) << 4) | value(self.0[2 * index + 1]))
+    }
+
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -30,6 +30,11 @@ impl Jid {
     pub fn from_u128(number: u128) -> Self {
         Self(number)
     }
+
+    /// The 16 bytes that the digits spell.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
 }
 
 impl fmt::Display for Jid {

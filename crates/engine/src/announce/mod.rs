@@ -3,9 +3,9 @@
 
 mod line;
 
+use crate::output::Output;
 use failstop_core::Record;
 use jiff::Timestamp;
-use std::io::Write;
 
 pub use line::{Line, line};
 
@@ -18,8 +18,8 @@ pub enum Format {
     Json,
 }
 
-/// Writes lines to standard output. A closed or blocked terminal never stops the engine: a line that cannot be written is
-/// dropped, since the journal has it.
+/// Writes lines through the output threads, so that a blocked terminal never holds the engine up; what a reader misses stands
+/// in the journal.
 #[derive(Debug)]
 pub struct Announcer {
     format: Format,
@@ -32,45 +32,33 @@ impl Announcer {
     }
 
     /// Says what `record` means to people, if it means anything to them.
-    pub fn record(&self, at: Timestamp, record: &Record) {
+    pub fn record(&self, output: &Output, at: Timestamp, record: &Record) {
         if let Some(line) = line(record) {
-            self.write(at, &line);
+            output.say(&self.format(at, &line));
         }
     }
 
     /// Says something that is not in the journal (a warning of start-up, an address).
-    pub fn say(&self, at: Timestamp, topic: &str, text: &str) {
-        self.write(at, &Line { topic: topic.to_owned(), text: text.to_owned() });
+    pub fn say(&self, output: &Output, at: Timestamp, topic: &str, text: &str) {
+        output.say(&self.format(at, &Line { topic: topic.to_owned(), text: text.to_owned() }));
     }
 
-    /// Prints the summary of start-up: text only, as it comes.
-    pub fn summary(&self, text: &str) {
+    /// Prints the summary of start-up: for people only, as it comes.
+    pub fn summary(&self, output: &Output, text: &str) {
         if self.format == Format::Text {
-            self.put(text);
+            output.say(text.trim_end());
         }
     }
 
-    fn write(&self, at: Timestamp, line: &Line) {
-        let text = match self.format {
-            Format::Text => {
-                let at = at.strftime("%H:%M:%SZ");
-                format!("{at}  {:<11} {}\n", line.topic, line.text)
-            }
-            Format::Json => {
-                let object = serde_json::json!({
-                    "timestamp": at.to_string(),
-                    "topic": line.topic,
-                    "message": line.text,
-                });
-                format!("{object}\n")
-            }
-        };
-        self.put(&text);
-    }
-
-    fn put(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that went away must not end the engine; what it missed stands in the journal.
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    fn format(&self, at: Timestamp, line: &Line) -> String {
+        match self.format {
+            Format::Text => format!("{}  {:<11} {}", at.strftime("%H:%M:%SZ"), line.topic, line.text),
+            Format::Json => serde_json::json!({
+                "timestamp": crate::clock::rfc3339(at),
+                "topic": line.topic,
+                "message": line.text,
+            })
+            .to_string(),
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Tells the loop at once that something in the state directory's root was made, so that an engaged kill switch shows without
 //! waiting for the next renewal of the permit. Only a hint: the loop looks at the latch before each publication anyway.
 
+use super::events;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Watches a state directory for new names.
@@ -24,7 +24,7 @@ impl LatchWatch {
     pub fn new(state_dir: &Path) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         inotify.add_watch(state_dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
-        let readable = AsyncFd::with_interest(inotify.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
+        let readable = events::readable(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { readable, inotify })
     }
 

@@ -142,7 +142,7 @@ fn syntax_problems(text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
         let help = syntax_help(&message, text.lines().nth(line).unwrap_or(""));
         let message = match message.split_once(", expected") {
             _ if text.lines().nth(line).is_some_and(|line| line.trim_end().ends_with('=')) => "the value is missing",
-            Some((what, _)) if what == "string values must be quoted" => "a text must stand in quotes",
+            Some(("string values must be quoted", _)) => "a text must stand in quotes",
             _ => &message,
         };
         problems.push(Problem::new(Kind::Syntax, Origin::File(span), format!("not valid TOML: {message}"), help));

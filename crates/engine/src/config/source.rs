@@ -23,8 +23,8 @@ pub(crate) struct Source {
 
 impl Source {
     /// Opens and reads `file`.
-    pub(crate) fn read(file: &Path) -> Result<Self, Problem> {
-        let refuse = |kind, message: String, help: String| Problem::new(kind, Origin::Whole, message, help);
+    pub(crate) fn read(file: &Path) -> Result<Self, Box<Problem>> {
+        let refuse = |kind, message: String, help: String| Box::new(Problem::new(kind, Origin::Whole, message, help));
         // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(file);
         let mut handle = match opened {
@@ -91,14 +91,14 @@ fn position(bytes: &[u8], offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-fn decode(mut bytes: Vec<u8>) -> Result<String, Problem> {
+fn decode(mut bytes: Vec<u8>) -> Result<String, Box<Problem>> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(Problem::new(
+        return Err(Box::new(Problem::new(
             Kind::Encoding,
             Origin::Whole,
             "the file is encoded in UTF-16".to_owned(),
             "save it as UTF-8, for example with: iconv -f UTF-16 -t UTF-8".to_owned(),
-        ));
+        )));
     }
     if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
         bytes.drain(..3);
@@ -108,12 +108,12 @@ fn decode(mut bytes: Vec<u8>) -> Result<String, Problem> {
         let bytes = error.as_bytes();
         let (line, column) = position(bytes, offset);
         let byte = bytes.get(offset).copied().unwrap_or_default();
-        Problem::new(
+        Box::new(Problem::new(
             Kind::Encoding,
             Origin::Whole,
             format!("line {line}, column {column}: the byte 0x{byte:02X} is not valid UTF-8"),
             "save the file as UTF-8; if it was written as Latin-1: iconv -f LATIN1 -t UTF-8".to_owned(),
-        )
+        ))
     })
 }
 

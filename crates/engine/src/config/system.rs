@@ -23,6 +23,9 @@ section! {
         /// The most that this file allows: in "dry" no order reaches the exchange, whatever an operator says; "live" needs
         /// `failstop mode live` besides.
         mode: Mode, default "dry";
+        /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
+        /// by ancestry and marks.
+        cgroup: bool, default true;
     }
 }
 

@@ -3,13 +3,12 @@
 //! The doors: every way in from outside. Each parses into [`crate::command::Command`]; what is legal when is decided
 //! behind it, by the loop.
 
-
 pub use http::Limits;
 pub use thread::{HttpDoors, StartFailed};
 
 mod ask;
-mod http;
-mod thread;
 pub mod bot;
 pub mod control;
+mod http;
 pub mod observe;
+mod thread;

@@ -184,11 +184,8 @@ impl NotifySockets {
         for step in 0..self.sockets.len() {
             let index = (self.turn + step) % self.sockets.len();
             let component = &self.sockets[index];
-            loop {
-                let mut ready = match component.socket.poll_read_ready(context) {
-                    Poll::Ready(ready) => ready?,
-                    Poll::Pending => break,
-                };
+            while let Poll::Ready(ready) = component.socket.poll_read_ready(context) {
+                let mut ready = ready?;
                 match receive(component.socket.get_ref(), &mut self.buffer[..], &mut self.control) {
                     Ok(datagram) => {
                         self.turn = (index + 1) % self.sockets.len();
