@@ -174,6 +174,8 @@ class Journal:
                 raise Violation(*place, f"{left['bytes'] - before['bytes']} bytes are missing at the end")
             if before["bytes"] > left["bytes"]:
                 raise Violation(before["name"], left["records"] + 1, first, left["bytes"], "more than was there")
+            if prev == self.head and first > self.seq + 1:
+                raise Violation(f"j-{self.seq + 1:016}.ndjson", 0, self.seq + 1, 0, "whole segments are missing")
             if prev != self.head or first != self.seq + 1 or left["records"] != before["records"]:
                 raise Violation(name, 1, first, 0, "continues another chain than the segment before it ends with")
         self.number = seg["seg"]
