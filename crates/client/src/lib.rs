@@ -5,3 +5,4 @@
 
 pub mod permit;
 pub mod status;
+pub mod wire;
