@@ -1,2 +1,52 @@
-//! developer tasks
-fn main() {}
+//! The `failstop` command: arguments in, text and exit status out.
+
+mod args;
+mod commands;
+mod configuration;
+mod engine_client;
+mod exit;
+mod failure;
+mod journal_tail;
+mod out;
+mod place;
+mod priority;
+mod render;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use exit::Exit;
+use failure::Failure;
+use std::process::ExitCode;
+
+// No thread and no runtime starts before a command is chosen: `run` forks its guard first.
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, the rest is usage; a closed pipe is nobody's fault.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Good.into() };
+        }
+    };
+    dispatch(cli.command).unwrap_or_else(|failure| {
+        out::complain(&failure.report());
+        failure.exit().into()
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    let exit = match command {
+        Command::Run(args) => return commands::run::run(args),
+        Command::Init(args) => commands::init::init(&args),
+        Command::Check(args) => commands::check::check(&args),
+        Command::VerifyData(args) => commands::verify_data::verify_data(&args),
+        Command::Status(args) => commands::status::status(&args),
+        Command::KillSwitch(args) => commands::kill_switch::kill_switch(args.action),
+        Command::Resume(args) => commands::resume::resume(args),
+        Command::Mode(args) => commands::mode::mode(args.mode),
+        Command::Events(args) => commands::events::events(&args),
+        Command::Send(args) => commands::send::send(&args),
+        Command::Completions(args) => commands::completions::completions(&args),
+    };
+    exit.map(ExitCode::from)
+}

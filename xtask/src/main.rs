@@ -1,2 +1,68 @@
-//! developer tasks
-fn main() {}
+//! Developer tasks: `cargo xtask TASK`. Everything CI does is one of these, so that it can be done at a desk too.
+
+mod bench;
+mod generate;
+mod quickstart;
+mod run;
+mod setup;
+mod test;
+mod walls;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer tasks of failstop")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and run the quickstart: a paper-trading bot under `failstop run` on recorded market data.
+    Quickstart,
+    /// Install what the tests need, then format check, lints, walls, generated files and every test: what CI runs.
+    Test {
+        /// The long variants too: 10 000 simulated power losses, the full model check, 200 rounds of each kill.
+        #[arg(long)]
+        long: bool,
+    },
+    /// Compare the dependency trees of the walled crates with the committed lists.
+    Walls {
+        /// Write the lists instead of comparing.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Write the shell completions and manual pages of both binaries.
+    Generate {
+        /// Compare with what is committed instead of writing.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run every bench and print our figure, the reference's and the ratio.
+    Bench {
+        /// Only benches whose name contains this.
+        filter: Option<String>,
+    },
+    /// Install what the tests need, and nothing else.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Quickstart => quickstart::quickstart(),
+        Task::Test { long } => test::test(long),
+        Task::Walls { write } => walls::walls(write),
+        Task::Generate { check } => generate::generate(check),
+        Task::Bench { filter } => bench::bench(filter.as_deref()),
+        Task::Setup => setup::setup(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

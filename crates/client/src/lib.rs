@@ -1,3 +1,8 @@
 //! failstop-client: what a bot links, and the wire types that every door of failstop speaks.
+//!
+//! Blocking and small. Two things a bot needs: [`permit::Permit`], checked before each order, and the bot socket, on
+//! which it says that it lives and what it sees.
 
+pub mod permit;
 pub mod status;
+pub mod wire;

@@ -62,6 +62,15 @@ pub struct Status {
     /// Where the observe address listens, if it does.
     #[serde(default)]
     pub observe: Option<String>,
+    /// When this answer was made: RFC 3339, UTC.
+    #[serde(default)]
+    pub timestamp: String,
+    /// What all components and the engine use together.
+    #[serde(default)]
+    pub resources: ResourceSummary,
+    /// The machine that it runs on, once sampled.
+    #[serde(default)]
+    pub host: Option<HostSummary>,
 }
 
 /// The verdict in short.
@@ -139,9 +148,15 @@ pub struct ComponentSummary {
     /// Proportional set size of its whole tree, bytes.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
-    /// Processor time of its whole tree, seconds.
+    /// Processor time of its whole tree, seconds. Never falls within an epoch.
     #[serde(default)]
     pub cpu_seconds: Option<f64>,
+    /// Processor time of its whole tree between the last two samples, in percent of the processors that may be used.
+    #[serde(default)]
+    pub cpu_percent: Option<f64>,
+    /// The most memory its tree may use, bytes, where a limit is configured.
+    #[serde(default)]
+    pub memory_max_bytes: Option<u64>,
 }
 
 /// A part inside a bot.
@@ -162,6 +177,30 @@ pub struct QueueSummary {
     pub state: String,
     /// Entries waiting.
     pub depth: u64,
+}
+
+/// What the components and the engine use together; `null` before the first sample.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResourceSummary {
+    /// Proportional set size, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processor time between the last two samples, in percent of the processors that may be used.
+    pub cpu_percent: Option<f64>,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostSummary {
+    /// Processors in use, 0 to 100; `null` before the second sample.
+    pub cpu_percent: Option<f64>,
+    /// Memory, bytes.
+    pub memory_total_bytes: u64,
+    /// Memory that could be had without swapping, bytes.
+    pub memory_available_bytes: u64,
+    /// Size of the file system that holds the state directory, bytes.
+    pub disk_total_bytes: u64,
+    /// What an ordinary user may still write there, bytes.
+    pub disk_available_bytes: u64,
 }
 
 /// The journal's durable head.

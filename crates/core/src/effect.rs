@@ -20,16 +20,20 @@ pub enum Effect {
     },
     /// The journal cannot take it: write a file into `latches/` for this halt, durably.
     Latch(Halt),
-    /// Remove the kill switch's latch file, durably, then report [`crate::Input::KillSwitchLatchRemoved`].
+    /// Remove the kill switch's latch file, durably, then report [`crate::Input::KillSwitchLatchRemoved`]. Only the latch
+    /// that the core was told of: the host renames it aside first and compares it with what it reported; another one
+    /// is put back and reported as [`crate::Input::KillSwitchSeen`] instead, so that an engagement in this very moment
+    /// is not lost.
     RemoveKillSwitchLatch,
-    /// Write the kill switch's latch file, durably (engaged through the engine, or the page was found revoked).
+    /// Write the kill switch's latch file, durably (engaged through the engine, or the page was found revoked). Nothing
+    /// to do where one stands on disk already.
     WriteKillSwitchLatch {
         /// Who.
         by: String,
         /// Why.
         reason: String,
     },
-    /// Remove the files in `latches/` of these halts: their release is durable.
+    /// Remove the files in `latches/` that [`crate::Start::latches`] told of: their halts are durable in the journal now.
     RemoveLatches,
     /// Start the component's process. Report `Spawned` or `SpawnFailed`.
     Spawn {

@@ -55,6 +55,60 @@ pub enum Cause {
     BotRequest,
 }
 
+impl Cause {
+    /// Every cause, in the order of the list.
+    pub const ALL: [Self; 21] = [
+        Self::KillSwitch,
+        Self::Failsafe,
+        Self::Integrity,
+        Self::Storage,
+        Self::Witness,
+        Self::NewJournal,
+        Self::OrdersInDoubt,
+        Self::HeartbeatLost,
+        Self::NoProgress,
+        Self::Hung,
+        Self::ComponentFailed,
+        Self::Unhealthy,
+        Self::Starting,
+        Self::Environment,
+        Self::ComponentDown,
+        Self::Reclaiming,
+        Self::DailyLoss,
+        Self::Maintenance,
+        Self::Clock,
+        Self::Overload,
+        Self::BotRequest,
+    ];
+
+    /// Its name, as in the journal, the configuration and the reference.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KillSwitch => "kill-switch",
+            Self::Failsafe => "failsafe",
+            Self::Integrity => "integrity",
+            Self::Storage => "storage",
+            Self::Witness => "witness",
+            Self::NewJournal => "new-journal",
+            Self::OrdersInDoubt => "orders-in-doubt",
+            Self::HeartbeatLost => "heartbeat-lost",
+            Self::NoProgress => "no-progress",
+            Self::Hung => "hung",
+            Self::ComponentFailed => "component-failed",
+            Self::Unhealthy => "unhealthy",
+            Self::Starting => "starting",
+            Self::Environment => "environment",
+            Self::ComponentDown => "component-down",
+            Self::Reclaiming => "reclaiming",
+            Self::DailyLoss => "daily-loss",
+            Self::Maintenance => "maintenance",
+            Self::Clock => "clock",
+            Self::Overload => "overload",
+            Self::BotRequest => "bot-request",
+        }
+    }
+}
+
 /// What made a [`Cause::Failsafe`] halt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -19,6 +19,11 @@ impl Slot {
         if index < MAX_COMPONENTS { u8::try_from(index + 1).ok().map(Self) } else { None }
     }
 
+    /// The component's index (0-based) in the configuration; `None` for the system's slot.
+    pub fn index(self) -> Option<usize> {
+        self.number().checked_sub(1)
+    }
+
     /// The slot's number, 0 to 31.
     pub fn number(self) -> usize {
         usize::from(self.0)

@@ -10,7 +10,8 @@ use core::time::Duration;
 pub enum Input {
     /// The engine starts; the journal, as far as it could be read, has been replayed. Exactly once, first.
     Start(Start),
-    /// Every record with a ticket up to this one is durable.
+    /// Every record with a ticket up to this one is durable. May repeat a ticket: it then says that something else (a
+    /// bot's event) was durably written now.
     Durable(Ticket),
     /// The journal can no longer be written (failed fsync, ENOSPC, short write). Final for this process.
     StorageFailed(String),
@@ -88,7 +89,9 @@ pub enum Input {
         evidence: String,
     },
 
-    /// The kill switch's latch was seen on disk, or the page was found revoked.
+    /// The kill switch's latch was seen on disk, or the page was found revoked. Once for each engagement (a latch that
+    /// appears or is replaced by another, or words that somebody else revoked): while a release is under way this is a
+    /// new engagement, and the release then ends nothing.
     KillSwitchSeen {
         /// Who engaged it, as the latch says, or `unknown`.
         by: String,
@@ -112,7 +115,8 @@ pub enum Input {
     StopRequested,
 
     /// A cause that other parts of the engine judge (limits, ledger, witness, prices) now holds. The core knows its
-    /// cap and clearance.
+    /// cap and clearance. After a restart the host raises again, before it reports `Checked` for `Integrity`, whatever
+    /// still holds: a latched halt of an earlier epoch whose cause was not raised again may be resumed.
     Raise {
         /// Which cause. One of: Integrity, Witness, OrdersInDoubt, DailyLoss, Environment, Reclaiming, ComponentFailed.
         cause: Cause,
@@ -139,7 +143,8 @@ pub enum Input {
     TriggerPassed(Trigger),
     /// A snapshot is durable.
     SnapshotTaken,
-    /// The clocks disagree: suspend or a step of wall time.
+    /// The clocks disagree: suspend or a step of wall time. The first input after the host noticed it, so that no age is
+    /// judged over the gap.
     ClockJumped {
         /// By how much.
         by: Duration,

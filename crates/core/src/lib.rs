@@ -6,22 +6,42 @@
 //! The asymmetry rule is enforced here: what tightens comes out of the step that learned the cause, before its record
 //! is durable; what loosens comes out only of the step that handles [`Input::Durable`] for the record that permits it.
 
+#![forbid(unsafe_code)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod causes;
+mod component;
+mod conditions;
 mod effect;
+mod failsafe;
 mod halt;
+mod health;
 mod id;
 mod input;
+mod ledger;
+mod liveness;
 mod machine;
+mod memory;
+mod operator;
 mod permission;
 mod policy;
+mod reading;
 mod record;
+mod renewal;
+mod restart;
+mod startup;
 mod time;
+mod turn;
 mod view;
 
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
+pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
 pub use input::{CheckClass, Exit, Input, Order, QueueState, Sign, Start};
 pub use machine::Core;
+pub use memory::Recorded;
+pub use operator::MAX_MAINTENANCE;
 pub use permission::{Mode, Permission, Rights};
 pub use policy::{
     ComponentPolicy, DependencyPolicy, FailsafePolicy, HaltPolicy, HealthPolicy, Liveness, Orders, Policy,
@@ -29,4 +49,4 @@ pub use policy::{
 };
 pub use record::{AfterExit, ClearedBy, HealthStatus, Record};
 pub use time::Monotonic;
-pub use view::{ComponentState, ComponentView, FeedView, Health, PartView};
+pub use view::{ComponentState, ComponentView, FeedView, Health, PartView, QueueView};

@@ -1,86 +1,359 @@
-//! The machine itself: one owner of all state, stepped by its host.
+//! The machine itself: one owner of all state, stepped by its host. What each input means is in the modules by concern;
+//! here is the order in which a step looks at them.
 
+use crate::component::Component;
 use crate::effect::{Effect, Page};
-use crate::halt::Halt;
-use crate::input::Input;
+use crate::halt::{Cause, Trigger};
+use crate::health::Watch;
+use crate::id::Slot;
+use crate::input::{CheckClass, Input};
+use crate::ledger::{Grievance, Standings, Writing};
+use crate::memory::Recorded;
+use crate::operator::Orders;
 use crate::permission::{Mode, Permission};
 use crate::policy::Policy;
-use crate::record::Record;
+use crate::record::{ClearedBy, Record};
+use crate::renewal::Permit;
+use crate::startup::Life;
 use crate::time::Monotonic;
-use crate::view::{ComponentView, FeedView, Health, PartView};
+use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The core. See the crate's first lines for the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core {
-    policy: Policy,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) recorded: Recorded,
+    pub(crate) standing: Standings,
+    pub(crate) writing: Writing,
+    pub(crate) life: Life,
+    pub(crate) components: Vec<Component>,
+    /// By index of the policy: whether it answers, once known.
+    pub(crate) dependencies: Vec<Option<bool>>,
+    pub(crate) watch: Watch,
+    pub(crate) permit: Permit,
+    pub(crate) operator: Orders,
+    /// Causes that the host judges and that hold now, with what was seen.
+    pub(crate) judged: BTreeMap<(Cause, Option<Slot>), String>,
+    /// Fail-safe triggers that the host judges and that hold now.
+    pub(crate) triggers: BTreeMap<Trigger, String>,
+    /// The permission as it was recorded last.
+    noted: Permission,
+    /// The time of the last step.
+    now: Monotonic,
+    /// No later than this something is to be looked at again.
+    due: Option<Monotonic>,
+    /// Whether this step changed anything that decisions hang on.
+    pub(crate) dirty: bool,
 }
+
+/// How often a step goes round until nothing changes any more. Each round needs a change of a halt or a component, so
+/// two or three are the rule.
+const MAX_ROUNDS: usize = 16;
+
+/// A deadline that stays due although it was looked at is looked at again after this; never a busy loop.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 impl Core {
     /// A core that has seen nothing: `observe-only`, nothing published.
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        let watch = Watch::new(&policy);
+        let components = policy.components.iter().take(crate::MAX_COMPONENTS).map(|_| Component::new()).collect();
+        let dependencies = vec![None; policy.dependencies.len()];
+        Self {
+            policy: Arc::new(policy),
+            recorded: Recorded::new(),
+            standing: Standings::new(),
+            writing: Writing::default(),
+            life: Life::default(),
+            components,
+            dependencies,
+            watch,
+            permit: Permit::default(),
+            operator: Orders::default(),
+            judged: BTreeMap::new(),
+            triggers: BTreeMap::new(),
+            noted: Permission::ObserveOnly,
+            now: Monotonic::default(),
+            due: None,
+            dirty: false,
+        }
     }
 
     /// Takes one record of the journal, before the first step. The same state as from the inputs that made it.
-    pub fn replay(&mut self, _record: &Record) {}
+    pub fn replay(&mut self, record: &Record) {
+        self.recorded.apply(record);
+    }
 
     /// Takes one fact at time `now` and appends the orders that follow to `out`.
-    pub fn step(&mut self, _now: Monotonic, _input: Input, _out: &mut Vec<Effect>) {}
+    pub fn step(&mut self, now: Monotonic, input: Input, out: &mut Vec<Effect>) {
+        if self.life.exited {
+            return;
+        }
+        let first = out.len();
+        let mut turn = Turn { now: self.forward(now), out };
+        self.now = turn.now;
+        self.take(&mut turn, input);
+        if self.dirty || self.due.is_some_and(|due| turn.now >= due) {
+            self.settle(&mut turn, first);
+        }
+    }
+
+    fn take(&mut self, turn: &mut Turn<'_>, input: Input) {
+        if self.life.epoch.is_none() {
+            // Nothing is decided before the start; the host's first input is `Start`.
+            if let Input::Start(start) = input {
+                self.start(turn, start);
+            }
+            return;
+        }
+        match input {
+            Input::Start(_) | Input::Wake => {}
+            Input::Durable(ticket) => {
+                if self.writing.failed.is_none() {
+                    self.durable(turn, ticket);
+                }
+            }
+            Input::StorageFailed(evidence) => self.storage_failed(turn, evidence),
+            Input::Checked { class, outcome } => {
+                if class == CheckClass::Integrity && outcome.is_ok() {
+                    self.judged.remove(&(Cause::Integrity, None));
+                }
+                self.checked(turn, class, outcome);
+            }
+            Input::Spawned { slot, instance, pid } => self.spawned(turn, slot, instance, pid),
+            Input::SpawnFailed { slot, instance, error } => self.spawn_failed(turn, slot, instance, error),
+            Input::Exited { slot, instance, exit } => self.exited(turn, slot, instance, exit),
+            Input::TreeGone { slot, instance } => self.tree_gone(turn, slot, instance),
+            Input::Sign { slot, instance, sign } => self.sign(turn, slot, instance, sign),
+            Input::LivenessFailed { slot, instance, evidence } => self.liveness_failed(turn, slot, instance, evidence),
+            Input::Dependency { index, up, evidence } => self.dependency(turn, index, up, evidence),
+            Input::KillSwitchSeen { by, reason } => self.kill_switch_seen(turn, by, reason),
+            Input::KillSwitchLatchRemoved => self.kill_switch_latch_removed(turn),
+            Input::Operator { request, by, reason, order } => self.operate(turn, request, by, reason, order),
+            Input::StopRequested => {
+                self.life.stopping = true;
+                self.dirty = true;
+            }
+            Input::Raise { cause, slot, evidence } => self.raised_by_host(turn, cause, slot, evidence),
+            Input::Passed { cause, slot } => {
+                self.judged.remove(&(cause, slot));
+                self.dirty = true;
+            }
+            Input::Trigger { trigger, evidence } => {
+                let evidence = clip(evidence, TEXT_MAX_BYTES);
+                self.triggers.insert(trigger, evidence.clone());
+                self.trip(turn, trigger, evidence);
+            }
+            Input::TriggerPassed(trigger) => {
+                self.triggers.remove(&trigger);
+            }
+            Input::SnapshotTaken => {
+                self.watch.last_snapshot = Some(turn.now);
+                self.dirty = true;
+            }
+            Input::ClockJumped { by, evidence } => {
+                let evidence = clip(evidence, TEXT_MAX_BYTES);
+                self.clock_jumped(turn, by, &evidence);
+            }
+            Input::TradingDay => self.trading_day(turn),
+        }
+    }
+
+    /// Our time for the host's: the same, unless the host's clock ever went backwards.
+    fn forward(&mut self, host: Monotonic) -> Monotonic {
+        let now = host.plus(self.life.lag);
+        if now < self.now {
+            self.life.lag = self.life.lag.saturating_add(self.now.since(now));
+            self.life.lag_is_new = true;
+            self.dirty = true;
+            self.now
+        } else {
+            now
+        }
+    }
+
+    /// The host's time for ours.
+    pub(crate) fn host_time(&self, at: Monotonic) -> Monotonic {
+        at.minus(self.life.lag)
+    }
+
+    /// The time of the last step.
+    pub(crate) fn last_step(&self) -> Monotonic {
+        self.now
+    }
+
+    fn dependency(&mut self, turn: &mut Turn<'_>, index: usize, up: bool, evidence: String) {
+        let Some(state) = self.dependencies.get_mut(index) else { return };
+        let before = state.replace(up);
+        self.dirty = true;
+        let Some(name) = self.policy.dependencies.get(index).map(|dependency| dependency.name.clone()) else { return };
+        if up {
+            if before == Some(false) {
+                let policy = Arc::clone(&self.policy);
+                let needs = |component: usize| {
+                    policy.components.get(component).is_some_and(|component| component.needs.contains(&name))
+                };
+                self.rearm_deadlines(turn, needs);
+            }
+        } else {
+            let evidence = format!("dependency {name} is down: {}", clip(evidence, TEXT_MAX_BYTES));
+            self.raise(turn, Grievance::of(Cause::Environment, evidence));
+        }
+    }
+
+    fn raised_by_host(&mut self, turn: &mut Turn<'_>, cause: Cause, slot: Option<Slot>, evidence: String) {
+        let evidence = clip(evidence, TEXT_MAX_BYTES);
+        // A slot that is no component's is about the system.
+        let slot = slot.filter(|slot| self.name_of(*slot).is_some());
+        match cause {
+            Cause::KillSwitch => self.kill_switch_seen(turn, "failstop".to_owned(), evidence),
+            Cause::Failsafe => self.trip(turn, Trigger::Limit, evidence),
+            Cause::Integrity
+            | Cause::Storage
+            | Cause::Witness
+            | Cause::NewJournal
+            | Cause::OrdersInDoubt
+            | Cause::HeartbeatLost
+            | Cause::NoProgress
+            | Cause::Hung
+            | Cause::ComponentFailed
+            | Cause::Unhealthy
+            | Cause::Starting
+            | Cause::Environment
+            | Cause::ComponentDown
+            | Cause::Reclaiming
+            | Cause::DailyLoss
+            | Cause::Maintenance
+            | Cause::Clock
+            | Cause::Overload
+            | Cause::BotRequest => {
+                self.judged.insert((cause, slot), evidence.clone());
+                self.raise(turn, Grievance { slot, ..Grievance::of(cause, evidence) });
+                self.dirty = true;
+            }
+        }
+    }
+
+    fn clock_jumped(&mut self, turn: &mut Turn<'_>, by: Duration, evidence: &str) {
+        self.watch.clock_jumped = Some(turn.now);
+        self.watch.all_ages_anew(turn.now);
+        for component in &mut self.components {
+            if let Some(queue) = &mut component.queue {
+                queue.progress = turn.now;
+            }
+        }
+        self.rearm_deadlines(turn, |_| true);
+        let evidence = format!("{evidence} ({})", crate::turn::span(by));
+        self.raise(turn, Grievance::of(Cause::Clock, evidence));
+    }
+
+    fn trading_day(&mut self, turn: &mut Turn<'_>) {
+        self.judged.retain(|(cause, _), _| *cause != Cause::DailyLoss);
+        let ids: Vec<_> =
+            self.recorded.halts.values().filter(|halt| halt.cause == Cause::DailyLoss).map(|halt| halt.id).collect();
+        for id in ids {
+            self.clear(turn, id, ClearedBy::Itself);
+        }
+        self.dirty = true;
+    }
+
+    /// Looks at everything until nothing changes any more, then publishes.
+    fn settle(&mut self, turn: &mut Turn<'_>, first: usize) {
+        if self.life.epoch.is_none() {
+            return;
+        }
+        if self.life.lag_is_new {
+            self.life.lag_is_new = false;
+            self.trip(turn, Trigger::ClockBackwards, "the monotonic clock went backwards");
+        }
+        self.judge_lapse(turn);
+        self.judge_deadlines(turn);
+        self.settle_maintenance(turn);
+        if !self.stands_at_all(Cause::Clock) {
+            self.watch.clock_jumped = None;
+        }
+        for _ in 0..MAX_ROUNDS {
+            self.dirty = false;
+            self.settle_health(turn);
+            self.settle_failsafe(turn);
+            self.settle_conditions(turn);
+            self.settle_components(turn);
+            if !self.dirty {
+                break;
+            }
+        }
+        let permission = self.recorded.permission();
+        if permission != self.noted {
+            let from = core::mem::replace(&mut self.noted, permission);
+            self.record(turn, Record::PermissionChanged { from, to: permission });
+        }
+        self.settle_heartbeat(turn);
+        self.settle_exit(turn);
+        self.publish(turn, first);
+        self.due = self.next_due(turn.now);
+    }
+
+    fn next_due(&self, now: Monotonic) -> Option<Monotonic> {
+        if self.life.exited {
+            return None;
+        }
+        let mut due: Option<Monotonic> = None;
+        let mut add = |at: Monotonic| due = Some(due.map_or(at, |before| before.min(at)));
+        for index in 0..self.components.len() {
+            if let Some(at) = self.spawn_due(index) {
+                add(at);
+            }
+        }
+        self.deadlines_due(&mut add);
+        self.verdict_due(now, &mut add);
+        self.failsafe_due(now, &mut add);
+        self.conditions_due(now, &mut add);
+        if self.writing.failed.is_none() {
+            add(self.life.heartbeat_at);
+            if let Some(at) = self.verdict_record_due() {
+                add(at);
+            }
+        }
+        if let Some(at) = self.lapse_record_due() {
+            add(at);
+        }
+        if let Some(at) = self.renewal_due(now) {
+            add(at);
+        }
+        due.map(|at| if at <= now { now.plus(LOOK_AGAIN) } else { at })
+    }
 
     /// When to call [`Core::step`] with [`Input::Wake`] at the latest.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        None
+        self.due.map(|at| self.host_time(at))
     }
 
-    /// The permission: the minimum over standing halts.
+    /// The permission: the minimum over standing halts; `observe-only` at most before the start.
     pub fn permission(&self) -> Permission {
-        Permission::ObserveOnly
+        let permission = self.recorded.permission();
+        if self.life.epoch.is_none() { permission.min(Permission::ObserveOnly) } else { permission }
     }
 
     /// The effective mode.
     pub fn mode(&self) -> Mode {
-        self.policy.mode_ceiling
+        self.effective_mode()
     }
 
-    /// Every standing halt, in the order of their ids.
-    pub fn halts(&self) -> impl Iterator<Item = (&Halt, Monotonic)> {
-        core::iter::empty()
-    }
-
-    /// Whether a kill-switch halt stands.
+    /// Whether a kill-switch halt stands. It stands until its release is durable and its latch is gone from the disk.
     pub fn kill_switch(&self) -> bool {
-        false
+        self.kill_switch_stands()
     }
 
     /// The page as last published, if any was.
     pub fn page(&self) -> Option<&Page> {
-        None
+        self.permit.page.as_ref()
     }
 
-    /// The verdict at `now`.
-    pub fn health(&self, _now: Monotonic) -> Health {
-        Health {
-            status: crate::HealthStatus::Healthy,
-            overall: 1000,
-            reasons: Vec::new(),
-            errors_per_minute: 0,
-            last_journal_write: None,
-            last_snapshot: None,
-        }
-    }
-
-    /// Every component, in the configuration's order.
-    pub fn components(&self) -> Vec<ComponentView> {
-        Vec::new()
-    }
-
-    /// Every feed that was seen or is configured.
-    pub fn feeds(&self) -> Vec<FeedView> {
-        Vec::new()
-    }
-
-    /// Every part that a component reported.
-    pub fn parts(&self) -> Vec<PartView> {
-        Vec::new()
+    /// What the journal would bring back if everything emitted were durable, but for what still waits to loosen.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 }

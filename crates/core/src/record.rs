@@ -161,11 +161,27 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
-    /// A maintenance window began or ended.
+    /// An operator stopped a component and keeps it stopped, or lets it start again (that takes effect when this record
+    /// is durable). Survives a restart of the engine.
+    #[serde(rename = "component.held")]
+    ComponentHeld {
+        /// Which component.
+        component: ComponentName,
+        /// Whether it is kept stopped.
+        held: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A maintenance window began or ended. The end takes effect when this record is durable. After a restart of the
+    /// engine a standing window runs its whole length again, since the core knows no wall time.
     #[serde(rename = "maintenance")]
     Maintenance {
         /// Whether it is on.
         on: bool,
+        /// Its length in milliseconds; 0 when it ends.
+        span_ms: u64,
         /// Who.
         by: String,
         /// Why.

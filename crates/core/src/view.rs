@@ -1,6 +1,7 @@
 //! What may be read off the core, for status, health and metrics. Cheap, and changes nothing.
 
 use crate::id::{ComponentName, Instance};
+use crate::input::QueueState;
 use crate::record::HealthStatus;
 use crate::time::Monotonic;
 
@@ -57,6 +58,17 @@ pub struct ComponentView {
     pub last_sign: Option<Monotonic>,
     /// Its health in thousandths.
     pub health: u16,
+    /// Its execution queue, once it reported one.
+    pub queue: Option<QueueView>,
+}
+
+/// An execution queue as judged: stalled by its own word, or because it made no progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QueueView {
+    /// Its state.
+    pub state: QueueState,
+    /// Entries waiting.
+    pub depth: u64,
 }
 
 /// A market-data feed that was seen or is configured.

@@ -1,4 +1,20 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
+pub mod announce;
+pub mod app;
+pub mod checks;
+pub mod clock;
 pub mod command;
+pub mod config;
+pub mod doors;
+pub mod kill_switch;
+pub mod limits;
+pub mod metrics;
+pub mod notify_socket;
+pub mod output;
+pub mod permit;
 pub mod process;
+pub mod runtime_dir;
+pub mod status;
+pub mod systemd;
+pub mod words;

@@ -1,0 +1,104 @@
+//! Whole-system figures: the built `failstop` with a real component, beside a bare loop measured in the same run.
+//!
+//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup ends the bench")]
+
+mod bare;
+mod footprint;
+mod run;
+
+use failstop_client::permit::{Intent, PermitPage};
+use run::{Run, monotonic};
+use std::time::Duration;
+
+fn main() {
+    crash_to_first_instruction();
+    hang_to_new_instance();
+    kill_switch();
+    footprint::at_rest();
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// SIGKILL of the component to the first instruction of its successor, everything recorded.
+fn crash_to_first_instruction() {
+    const ROUNDS: usize = 60;
+    let bare = bare::restarts(ROUNDS);
+    let run = Run::start(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"STAMP\", \"DIR/stamps\"]\norders = \"asks\"\n",
+        "start_limit = { starts = 1000, within = \"300s\" }\n",
+        "backoff = { initial = \"1ms\", max = \"1ms\", reset_after = \"1ms\" }\n",
+    ));
+    let mut ours = Vec::new();
+    for round in 0..ROUNDS {
+        run.stamp(round);
+        let pid = run.component_pid();
+        // Settle, so that each round starts from a component that has been up for a while.
+        std::thread::sleep(Duration::from_millis(20));
+        let killed = monotonic();
+        run::signal(pid, libc::SIGKILL);
+        ours.push((run.stamp(round + 1) - killed) as f64 / 1e6);
+    }
+    let (ours, bare) = (median(ours), median(bare));
+    println!(
+        "crash -> new first instruction  ours {ours:.3} ms   bare posix_spawn + pidfd loop {bare:.3} ms   ratio {:.2}",
+        ours / bare
+    );
+}
+
+/// SIGSTOP of the component to the first instruction of its successor, less the heartbeat deadline.
+fn hang_to_new_instance() {
+    const ROUNDS: usize = 5;
+    let run = Run::start(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"STAMP\", \"DIR/stamps\", \"20\"]\norders = \"asks\"\n",
+        "liveness = { heartbeat = \"1s\" }\nstart_limit = { starts = 1000, within = \"300s\" }\n",
+        "backoff = { initial = \"1ms\", max = \"1ms\", reset_after = \"1ms\" }\n",
+    ));
+    let mut ours = Vec::new();
+    for round in 0..ROUNDS {
+        run.stamp(round);
+        let pid = run.component_pid();
+        std::thread::sleep(Duration::from_millis(200));
+        let stopped = monotonic();
+        run::signal(pid, libc::SIGSTOP);
+        ours.push((run.stamp(round + 1) - stopped) as f64 / 1e6);
+    }
+    println!(
+        "hang -> new instance            ours {:.1} ms after the freeze, with a beat deadline of 1 000 ms",
+        median(ours)
+    );
+}
+
+/// Start of the kill-switch process to the permit's denial and to the end of the last component process.
+fn kill_switch() {
+    const ROUNDS: usize = 10;
+    let (mut denies, mut gone) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let run = Run::start(concat!(
+            "[[component]]\nname = \"bot\"\ncommand = [\"STAMP\", \"DIR/stamps\"]\norders = \"asks\"\n",
+            "[[component]]\nname = \"other\"\ncommand = [\"STAMP\", \"DIR/others\"]\norders = \"asks\"\n",
+        ));
+        run.stamp(0);
+        run.wait_active();
+        let permit = PermitPage::open(&run.path("run/permit")).unwrap();
+        let pids = run.component_pids();
+        let started = monotonic();
+        let mut engage = run.command("kill-switch engage");
+        let mut engage = engage.args(["--reason", "bench"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        while permit.check(0, Intent::Open).allows() {
+            std::hint::spin_loop();
+        }
+        denies.push((monotonic() - started) as f64 / 1e6);
+        while pids.iter().any(|pid| run::exists(*pid)) {
+            std::thread::yield_now();
+        }
+        gone.push((monotonic() - started) as f64 / 1e6);
+        engage.wait().unwrap();
+    }
+    println!("kill switch -> permit denies    ours {:.2} ms (reach 5 ms)", median(denies));
+    println!("kill switch -> last process gone ours {:.2} ms (reach 20 ms)", median(gone));
+}

@@ -1,0 +1,150 @@
+//! A running system for the benches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn monotonic() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()
+}
+
+/// Signals a process that the bench started.
+pub fn signal(pid: i32, signal: i32) {
+    assert!(pid > 1);
+    // SAFETY: no memory is touched.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether the process exists and is no zombie.
+pub fn exists(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
+}
+
+/// The stamping component.
+pub fn stamp_program() -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_failstop"));
+    binary.parent().unwrap().join("examples/stamp").to_str().unwrap().to_owned()
+}
+
+/// Waits for the `index`-th stamp (0-based) in a file.
+pub fn wait_stamp(path: &Path, index: usize) -> u64 {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        let bytes = fs::read(path).unwrap_or_default();
+        if let Some(stamp) = bytes.chunks_exact(8).nth(index) {
+            return u64::from_le_bytes(stamp.try_into().unwrap());
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    panic!("no stamp {index} in {}", path.display());
+}
+
+/// `failstop run` in a folder of its own, stopped on drop.
+pub struct Run {
+    folder: tempfile::TempDir,
+    guard: Child,
+}
+
+impl Run {
+    /// Starts it with this configuration; `STAMP` is the stamping component, `DIR` the folder.
+    pub fn start(configuration: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let head = format!(
+            "[system]\nname = \"bench-{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\nmode = \"dry\"\n[observe]\nlisten = \"127.0.0.1:0\"\n",
+            std::process::id()
+        );
+        let text = format!("{head}{configuration}")
+            .replace("STAMP", &stamp_program())
+            .replace("DIR", folder.path().to_str().unwrap());
+        fs::write(folder.path().join("failstop.toml"), text).unwrap();
+        let log = fs::File::create(folder.path().join("run.log")).unwrap();
+        let guard = Command::new(env!("CARGO_BIN_EXE_failstop"))
+            .args(["run", "--config"])
+            .arg(folder.path().join("failstop.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let run = Self { folder, guard };
+        run.wait_active();
+        run
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A command on this system.
+    pub fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failstop"));
+        command.args(subcommand.split(' ')).arg("--config").arg(self.path("failstop.toml"));
+        command
+    }
+
+    /// The status.
+    pub fn status(&self) -> Option<serde_json::Value> {
+        let output = self.command("status").args(["--format", "json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// Waits until everything is ready and active.
+    pub fn wait_active(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            let active = self.status().is_some_and(|status| {
+                status["permission"] == "active"
+                    && status["components"].as_array().is_some_and(|all| all.iter().all(|one| one["ready"] == true))
+            });
+            if active {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("never active:\n{}", fs::read_to_string(self.path("run.log")).unwrap_or_default());
+    }
+
+    /// The stamp of the component's start number `index`.
+    pub fn stamp(&self, index: usize) -> u64 {
+        wait_stamp(&self.path("stamps"), index)
+    }
+
+    /// The main processes of all components.
+    pub fn component_pids(&self) -> Vec<i32> {
+        let status = self.status().unwrap();
+        let components = status["components"].as_array().unwrap();
+        components.iter().filter_map(|one| i32::try_from(one["pid"].as_i64()?).ok()).collect()
+    }
+
+    /// The main process of the only component.
+    pub fn component_pid(&self) -> i32 {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            if let Some(pid) = self.component_pids().first() {
+                return *pid;
+            }
+        }
+        panic!("no component runs");
+    }
+
+    /// Guard and engine.
+    pub fn own_pids(&self) -> [i32; 2] {
+        let text = fs::read_to_string(self.path("run/engine.json")).unwrap();
+        let info: serde_json::Value = serde_json::from_str(&text).unwrap();
+        [i32::try_from(self.guard.id()).unwrap(), i32::try_from(info["engine"]["pid"].as_i64().unwrap()).unwrap()]
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        signal(i32::try_from(self.guard.id()).unwrap(), libc::SIGTERM);
+        drop(self.guard.wait());
+    }
+}

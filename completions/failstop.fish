@@ -1,0 +1,134 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_failstop_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_failstop_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_failstop_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_failstop_using_subcommand
+    set -l cmd (__fish_failstop_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c failstop -n "__fish_failstop_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_needs_command" -s V -l version -d 'Print version'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "init" -d 'Write a commented configuration for a bot'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "run" -d 'Run the bot under failstop'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "check" -d 'Test the configuration and the host, as `run` does at its start'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "verify-data" -d 'Verify the journal, from its first record to its last'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "status" -d 'Show what the system may do, why, and what it does'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d 'Stop all trading at once, in whatever state the engine is'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "mode" -d 'Choose between paper and real orders'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand init" -l name -d 'The system\'s name: letters, digits, `-` and `_` [default: the folder\'s name]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand init" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l profile -d 'The profile whose defaults come before the file: production or development' -r
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l listen -d 'Where the observe address listens, instead of the configuration\'s [observe] listen' -r
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l log-level -d 'The least severe log lines to print' -r -f -a "error\t'Failures only'
+warn\t'And what needs attention'
+info\t'And what happens'
+debug\t'And how'
+trace\t'And everything'"
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l log-format -d 'How log lines are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l set -d 'Override one setting, as in `--set health.errors_per_minute=20`; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l no-dashboard -d 'Serve no page at `/` of the observe address'
+complete -c failstop -n "__fish_failstop_using_subcommand run" -l exit-on-failsafe -d 'End with status 5 on a fail-safe shutdown, instead of staying up and answering'
+complete -c failstop -n "__fish_failstop_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l only -d 'Run only this check; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l skip -d 'Leave out this check; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'
+junit\t'A JUnit report for CI'
+github\t'Annotations for GitHub\'s CI'"
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l offline -d 'Skip the checks that need a network'
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l strict -d 'Let a warning count as a failure'
+complete -c failstop -n "__fish_failstop_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l nice -d 'Give way to other processes: lowest processor and disk priority'
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l quiet -d 'Print nothing when intact'
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l socket -d 'The engine\'s control socket, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l url -d 'The engine\'s observe address, as in http://127.0.0.1:8080' -r
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l watch -d 'Print it again every two seconds until interrupted'
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l nagios -d 'Print one line with performance data, as Nagios and its kin read it'
+complete -c failstop -n "__fish_failstop_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "engage" -d 'Deny all orders and kill every process of every component, now'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "release" -d 'Let the system run again, as far as its other halts allow'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "status" -d 'Say whether it is engaged, by whom, when and why'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l reason -d 'Why; it goes into the latch and the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l confirm -d 'The system\'s name, typed out' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l halt -d 'Which halt, as `failstop status` names it; may be repeated [default: all but the kill switch]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l confirm -d 'The system\'s name, typed out' -r
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -f -a "dry" -d 'Paper only: no order reaches the exchange'
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -f -a "live" -d 'Real orders, whenever the permission allows'
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l confirm -d 'The system\'s name, typed out' -r
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l since -d 'Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l format -d 'How they are printed; json is the journal\'s own lines' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l follow -d 'Go on printing what is recorded from now on'
+complete -c failstop -n "__fish_failstop_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,202 @@
+//! The longer words of `--help`: what each command is for, its exit statuses, and examples that work as they stand.
+
+/// One line about the program.
+pub const ABOUT: &str = "Make an unattended trading bot fail-stop";
+
+/// A paragraph about it.
+pub const LONG_ABOUT: &str = "Make an unattended trading bot fail-stop: it halts on failure, its failure is visible, and \
+what it recorded survives.\n\nPut `failstop run` in front of the bot. It supervises the bot's processes, gives out the \
+permit by which they may trade, halts them for named and recorded reasons, and keeps a journal that shows afterwards \
+what happened.";
+
+/// Below the list of commands.
+pub const ROOT_HELP: &str = "\
+Finding the system:
+  Commands find it by --config, else $FAILSTOP_CONFIG, else ./failstop.toml.
+
+Examples:
+  failstop init -- python3 bot.py          write a commented failstop.toml
+  failstop check --offline                 test the configuration, without a network
+  failstop run                             run the bot under failstop
+  failstop status                          what it does, and what to do next
+  failstop kill-switch engage --reason \"venue misprices\"";
+
+/// Below the options of `run`.
+pub const RUN_HELP: &str = "\
+Exit status:
+  0  stopped on request
+  2  the configuration cannot be used
+  4  another instance runs on the same state directory
+  5  stopped on request (or by --exit-on-failsafe) while in fail-safe shutdown
+  6  the journal cannot be written
+  7  the engine died under its guard
+
+Settings, each overriding the ones before it: built in, profile, file, environment
+(FAILSTOP__SECTION__KEY, FAILSTOP__COMPONENT__NAME__KEY), flags.
+
+Examples:
+  failstop run --config /etc/failstop/demo.toml
+  failstop run --profile development --log-level debug
+  failstop run --set health.market_data_max_age=30s --set component.bot.stop_grace=20s";
+
+/// Below the options of `check`.
+pub const CHECK_HELP: &str = "\
+Exit status:
+  0  all checks passed (warnings do not count, unless --strict)
+  1  some failed
+  2  usage, or the configuration cannot be read
+  3  a check could not be carried out
+
+Examples:
+  failstop check
+  failstop check --offline --strict --format junit > failstop.xml
+  failstop check --only secrets --only command";
+
+/// Below the options of `verify-data`.
+pub const VERIFY_HELP: &str = "\
+It needs no running engine, writes nothing, and may run while the engine does. It reads as
+the engine's user or as root.
+
+Exit status:
+  0  intact (a torn end that the next start repairs is reported, and is intact)
+  1  violated: the file, line, sequence number and byte of each violation are printed
+  2  usage, or the configuration cannot be read
+  3  could not verify
+
+Examples:
+  failstop verify-data --config failstop.toml
+  failstop verify-data --state /var/lib/failstop/demo --format json
+  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact";
+
+/// Below the options of `status`.
+pub const STATUS_HELP: &str = "\
+Exit status:
+  0  ok
+  1  warning: degraded, or the permission is not `active`
+  2  critical: unhealthy, shut down, or the kill switch is engaged
+  3  unknown: no engine answers
+
+Examples:
+  failstop status
+  failstop status --watch
+  failstop status --format json | jq .halts
+  failstop status --nagios --config /etc/failstop/demo.toml
+  failstop status --url http://127.0.0.1:8080";
+
+/// Below the options of `kill-switch`.
+pub const KILL_HELP: &str = "\
+Exit status:
+  0  done (also when it was engaged already); `status`: not engaged
+  1  engaged on disk, but something did not stop; `status`: engaged; `release`: refused
+  2  usage
+  3  nothing could be done; `release`: no engine answers
+
+Examples:
+  failstop kill-switch engage --reason \"venue misprices\"
+  failstop kill-switch engage --reason \"config is broken\" --state /var/lib/failstop/demo
+  failstop kill-switch status
+  failstop kill-switch release --reason \"venue is back\" --confirm demo";
+
+/// Below the options of `kill-switch engage`.
+pub const ENGAGE_HELP: &str = "\
+It needs neither a running engine nor a sound configuration: it revokes the permit, makes the
+latch durable and kills every process of every component itself. Orders that are open at the
+venue stay open there.
+
+Examples:
+  failstop kill-switch engage --reason \"venue misprices\"
+  failstop kill-switch engage --reason drill --state state --runtime run";
+
+/// Below the options of `kill-switch release`.
+pub const RELEASE_HELP: &str = "\
+It needs a running engine, which journals the release before it takes effect.
+
+Examples:
+  failstop kill-switch release --reason \"venue is back\" --confirm demo";
+
+/// Below the options of `resume`.
+pub const RESUME_HELP: &str = "\
+All or nothing: refused with every reason while the cause of one of them still holds. The kill
+switch is not released by this command.
+
+Exit status:
+  0  resumed, and recorded
+  1  refused; each reason says what to do next
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop resume --reason \"feed is back, positions checked\" --confirm demo
+  failstop resume --halt h-31 --reason \"bot patched\" --confirm demo";
+
+/// Below the options of `mode`.
+pub const MODE_HELP: &str = "\
+The configuration is the ceiling: `live` also needs mode = \"live\" under [system].
+
+Exit status:
+  0  done, and recorded
+  1  refused
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop mode dry
+  failstop mode live --confirm demo";
+
+/// Below the options of `events`.
+pub const EVENTS_HELP: &str = "\
+It reads the journal's files, so it needs no running engine.
+
+Exit status:
+  0  done
+  2  usage
+  3  the journal cannot be read
+
+Examples:
+  failstop events --since 1h
+  failstop events --follow --type halt --type component
+  failstop events --since 2026-11-07 --format json | jq -r .t | sort | uniq -c";
+
+/// Below the options of `init`.
+pub const INIT_HELP: &str = "\
+Asks for what it was not told, but only on a terminal. Never overwrites a file.
+
+Examples:
+  failstop init
+  failstop init --output demo/failstop.toml -- python3 bot.py
+  failstop init --output - -- node bot.js";
+
+/// Below the options of `completions`.
+pub const COMPLETIONS_HELP: &str = "\
+Examples:
+  failstop completions bash > ~/.local/share/bash-completion/completions/failstop
+  failstop completions zsh > ~/.zfunc/_failstop
+  failstop completions fish > ~/.config/fish/completions/failstop.fish";
+
+/// Below the options of `send`.
+pub const SEND_HELP: &str = "\
+Types and their keys (a key with ? may be left out):
+  hello        client?, version?
+  heartbeat    progress?
+  tick         feed, instrument?, time?
+  metric       name, value, labels?
+  part         name, status (healthy, degraded, critical), health?, detail?
+  queue        state (idle, processing, stalled), depth?, oldest_ms?
+  error        kind, message, part?, severity? (1 to 5), fatal?
+  halt         cap (reduce-only, observe-only, shutdown), reason
+  event        name (starts with `x.`), and further KEY=VALUE or one data={JSON} to record
+  permission   none; prints the permission, and fails unless it is `active`
+
+The answer is awaited: an event is answered once it is durable, with its sequence number.
+
+Exit status:
+  0  accepted; `permission`: active
+  1  refused; `permission`: anything but active
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop send heartbeat progress=42
+  failstop send tick feed=binance instrument=BTCUSDT
+  failstop send event name=x.rebalance side=buy size=0.5
+  failstop send permission && ./place-order";

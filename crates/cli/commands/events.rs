@@ -1,0 +1,229 @@
+//! `failstop events`: prints the journal's records, and those that come.
+
+use crate::args::{EventsArgs, Format};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::journal_tail::{JournalTail, Next};
+use crate::out::{self, Reader, Stream};
+use crate::place::Place;
+use crate::render::event::{Envelope, line};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+/// Prints them.
+pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
+    let place = Place::of(args.config.as_deref(), args.state.as_deref())?;
+    let state = place.state_dir()?;
+    let filter = Filter::new(args)?;
+    let unreadable = |folder: &Path| {
+        let path = folder.to_owned();
+        move |source| Failure::Unreadable {
+            path,
+            source,
+            next: "name the state directory of a system that has run; read it as its user or as root",
+        }
+    };
+    let folder = state.join("journal");
+    // Watched before it is read, so that nothing slips in between.
+    let growth = if args.follow { Some(Growth::watch(&folder).map_err(unreadable(&folder))?) } else { None };
+    let mut tail = JournalTail::open(state).map_err(unreadable(&folder))?;
+    if let Some(since) = filter.since {
+        tail.start_at_last(|segment| begins_before(segment, since)).map_err(unreadable(&folder))?;
+    }
+    let mut stream = Stream::new();
+    loop {
+        if print_all(&mut tail, &filter, args.format, &mut stream)? == Reader::Gone {
+            return Ok(Exit::Good);
+        }
+        match &growth {
+            None => return Ok(Exit::Good),
+            Some(growth) => {
+                if growth.wait()? == Reader::Gone {
+                    return Ok(Exit::Good);
+                }
+            }
+        }
+    }
+}
+
+/// Prints what is there now.
+fn print_all(tail: &mut JournalTail, filter: &Filter, format: Format, stream: &mut Stream) -> Result<Reader, Failure> {
+    loop {
+        let next = tail.next().map_err(|source| Failure::Unreadable {
+            path: tail.folder().to_owned(),
+            source,
+            next: "see `failstop verify-data`",
+        })?;
+        let raw = match next {
+            Next::Line(raw) => raw,
+            Next::Oversized(file, offset) => {
+                out::complain(&format!(
+                    "warning: {} byte {offset}: no line of a journal is so long; see `failstop verify-data`",
+                    file.display()
+                ));
+                continue;
+            }
+            Next::End => return stream.flush(),
+        };
+        let reader = match serde_json::from_slice::<Envelope>(&raw) {
+            Ok(envelope) if !filter.wants(&envelope) => Reader::There,
+            Ok(envelope) => match format {
+                Format::Text => stream.line(line(&envelope).as_bytes())?,
+                Format::Json => stream.line(&raw)?,
+            },
+            Err(error) => {
+                out::complain(&format!("warning: {}: no record ({error}); see `failstop verify-data`", tail.place()));
+                Reader::There
+            }
+        };
+        if reader == Reader::Gone {
+            return Ok(Reader::Gone);
+        }
+    }
+}
+
+/// Which records are wanted.
+struct Filter {
+    types: Vec<String>,
+    since: Option<Timestamp>,
+}
+
+impl Filter {
+    fn new(args: &EventsArgs) -> Result<Self, Failure> {
+        let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
+        let types = args.types.iter().map(|t| t.trim_end_matches('*').trim_end_matches('.').to_owned()).collect();
+        Ok(Self { types, since })
+    }
+
+    fn wants(&self, envelope: &Envelope) -> bool {
+        let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(&envelope.t, wanted));
+        let in_time = match self.since {
+            // A time that cannot be read is no reason to hide a record.
+            Some(since) => envelope.ts.parse::<Timestamp>().map_or(true, |ts| ts >= since),
+            None => true,
+        };
+        of_type && in_time
+    }
+}
+
+/// Whether a type is the wanted one, or below it: `halt.raised` is below `halt`.
+fn below(kind: &str, wanted: &str) -> bool {
+    kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A time, a day, or how long ago.
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let ago = || {
+        let unit = text.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = text[..unit].parse().ok()?;
+        let seconds = match &text[unit..] {
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        now.checked_sub(SignedDuration::from_secs(number.checked_mul(seconds)?)).ok()
+    };
+    let day = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    text.parse().ok().or_else(ago).or_else(|| if text.contains('T') { None } else { day() }).ok_or_else(|| {
+        Failure::Usage {
+            what: format!("--since {text}: not a time"),
+            next: "write a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)"
+                .to_owned(),
+        }
+    })
+}
+
+/// Whether the first record of a segment was written before `since`, so that no earlier segment need be read. What
+/// cannot be read does not count.
+fn begins_before(segment: &Path, since: Timestamp) -> bool {
+    let first = || {
+        let mut raw = Vec::new();
+        BufReader::new(File::open(segment)?).take(65_536).read_until(b'\n', &mut raw)?;
+        let envelope: Envelope = serde_json::from_slice(&raw)?;
+        envelope.ts.parse::<Timestamp>().map_err(io::Error::other)
+    };
+    first().is_ok_and(|ts| ts < since)
+}
+
+/// Tells when the journal has grown.
+struct Growth {
+    inotify: Inotify,
+}
+
+impl Growth {
+    fn watch(folder: &Path) -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        inotify.add_watch(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+        Ok(Self { inotify })
+    }
+
+    /// Sleeps until something was written, or until nobody reads any more.
+    fn wait(&self) -> Result<Reader, Failure> {
+        let system = |errno: Errno| Failure::System { what: "watch the journal", source: errno.into() };
+        let stdout = io::stdout();
+        loop {
+            let mut watched = [
+                PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN),
+                // Errors alone: of a pipe, that its other end is closed.
+                PollFd::new(stdout.as_fd(), PollFlags::empty()),
+            ];
+            match poll(&mut watched, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(system(errno)),
+                Ok(_) => {}
+            }
+            if watched[1].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) {
+                return Ok(Reader::Gone);
+            }
+            match self.inotify.read_events() {
+                Ok(_) => return Ok(Reader::There),
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => return Err(system(errno)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+    use super::*;
+
+    #[test]
+    fn since_is_a_time_a_day_or_how_long_ago() {
+        let now: Timestamp = "2026-11-07T12:00:00Z".parse().unwrap();
+        for (text, time) in [
+            ("2026-11-07T09:00:00Z", "2026-11-07T09:00:00Z"),
+            ("2026-11-07T09:00:00+02:00", "2026-11-07T07:00:00Z"),
+            ("2026-11-06", "2026-11-06T00:00:00Z"),
+            ("90s", "2026-11-07T11:58:30Z"),
+            ("15m", "2026-11-07T11:45:00Z"),
+            ("2h", "2026-11-07T10:00:00Z"),
+            ("7d", "2026-10-31T12:00:00Z"),
+        ] {
+            assert_eq!(since(text, now).unwrap().to_string(), time, "{text}");
+        }
+        for text in
+            ["", "h", "5", "5w", "yesterday", "-1h", "99999999999999999999s", "999999999999999d", "2026-11-07T09:00"]
+        {
+            assert_eq!(since(text, now).unwrap_err().exit(), Exit::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_type_stands_for_all_below_it() {
+        assert!(below("halt.raised", "halt"));
+        assert!(below("halt.raised", "halt.raised"));
+        assert!(!below("halted", "halt"));
+        assert!(!below("halt", "halt.raised"));
+    }
+}

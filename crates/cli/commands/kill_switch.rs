@@ -1,0 +1,133 @@
+//! `failstop kill-switch`: engage it in whatever state the engine and the configuration are, release it through a
+//! running engine, or say what it is.
+
+use super::resume::after;
+use crate::args::{Format, KillSwitchAction, PlaceArgs};
+use crate::engine_client::Engine;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out;
+use crate::place::Place;
+use crate::render::style::Tone;
+use crate::render::text::printable;
+use failstop_engine::kill_switch::{self, Caller, Latch, Verdict};
+use failstop_engine::runtime_dir::{self, Lookup};
+use serde_json::json;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+
+/// Does what is asked.
+pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
+    match action {
+        KillSwitchAction::Engage { reason, place } => engage(&reason, &place),
+        KillSwitchAction::Release { reason, confirm, place } => release(reason, confirm, &place),
+        KillSwitchAction::Status { place, format } => status(&place, format),
+    }
+}
+
+fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
+    let mut place = Place::find(args)?;
+    make_room(&mut place, args);
+    let runtime_dirs = runtime_dir::find(&Lookup {
+        system: place.name.as_deref(),
+        runtime_dir: place.runtime.as_deref(),
+        state_dir: place.state.as_deref(),
+    });
+    let report = kill_switch::engage(place.state.as_deref(), &runtime_dirs, &Caller::this(), reason);
+    let (exit, headline) = match report.verdict() {
+        Verdict::Done => (Exit::Good, format!("kill switch of {} {}", place.describe(), Tone::Bad.paint("engaged"))),
+        Verdict::Incomplete => (Exit::No, format!("kill switch of {}: not everything could be done", place.describe())),
+        Verdict::Nothing => (Exit::Unknown, format!("kill switch of {}: nothing could be done", place.describe())),
+    };
+    let mut text = format!("{headline}\n");
+    for line in report.lines() {
+        text.push_str(&format!("{}\n", printable(&line)));
+    }
+    for note in &place.notes {
+        text.push_str(&format!("note       {}\n", printable(note)));
+    }
+    // What was done stands, whether or not anybody reads it.
+    out::print_last(&text)?;
+    Ok(exit)
+}
+
+/// Before a system's first start there is no state directory that could hold the latch. One that the configuration names
+/// is made; one that was typed is not, since a typing mistake would look like an engaged kill switch.
+fn make_room(place: &mut Place, args: &PlaceArgs) {
+    let (Some(config), Some(state), None) = (&place.config, &place.state, &args.state) else { return };
+    if state.exists() || DirBuilder::new().recursive(true).mode(0o700).create(state).is_err() {
+        // What is wrong with it shows when the latch is written.
+        return;
+    }
+    place.notes.push(format!("{} is made: this system was never started", state.display()));
+    // Made by root for a system of somebody else, it must not keep that user's engine out.
+    if let Ok(owner) = std::fs::metadata(config).map(|metadata| (metadata.uid(), metadata.gid()))
+        && nix::unistd::geteuid().is_root()
+        && owner.0 != 0
+        && let Err(error) = std::os::unix::fs::chown(state, Some(owner.0), Some(owner.1))
+    {
+        place.notes.push(format!("{} could not be given to user {}: {error}", state.display(), owner.0));
+    }
+}
+
+fn release(reason: String, confirm: String, args: &PlaceArgs) -> Result<Exit, Failure> {
+    let engine = Engine::of(&Place::find(args)?)?;
+    engine.release_kill_switch(reason, confirm)?;
+    out::print_last(&after("kill switch released", &engine))?;
+    Ok(Exit::Good)
+}
+
+/// As the disk tells it, which is what counts: no engine is asked.
+fn status(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
+    let place = Place::find(args)?;
+    let state = place.state_dir()?;
+    let latch = kill_switch::read_latch(state);
+    let text = match (format, &latch) {
+        (Format::Text, Latch::Clear) => format!("kill switch of {}: off\n", place.describe()),
+        (Format::Text, Latch::Engaged { first, again }) => {
+            let mut text = format!(
+                "kill switch of {}: {} since {} by {}: {}\n",
+                place.describe(),
+                Tone::Bad.paint("engaged"),
+                printable(&first.time),
+                printable(&first.by),
+                printable(&first.reason)
+            );
+            for later in again {
+                text.push_str(&format!(
+                    "again      {} by {}: {}\n",
+                    printable(&later.time),
+                    printable(&later.by),
+                    printable(&later.reason)
+                ));
+            }
+            text.push_str("next: failstop kill-switch release --reason \"...\" --confirm ");
+            text.push_str(place.name.as_deref().unwrap_or("NAME-OF-SYSTEM"));
+            text.push('\n');
+            text
+        }
+        (Format::Text, Latch::Unreadable(error)) => {
+            format!("kill switch of {}: {}: {error}\n", place.describe(), Tone::Bad.paint("engaged"))
+        }
+        (Format::Json, latch) => {
+            let (engaged, first, again, error) = match latch {
+                Latch::Clear => (false, None, [].as_slice(), None),
+                Latch::Engaged { first, again } => (true, Some(first), again.as_slice(), None),
+                Latch::Unreadable(error) => (true, None, [].as_slice(), Some(error.to_string())),
+            };
+            let again: Vec<_> =
+                again.iter().map(|e| json!({ "by": e.by, "reason": e.reason, "time": e.time })).collect();
+            let object = json!({
+                "engaged": engaged,
+                "by": first.map(|e| &e.by),
+                "reason": first.map(|e| &e.reason),
+                "time": first.map(|e| &e.time),
+                "again": again,
+                "error": error,
+            });
+            format!("{object}\n")
+        }
+    };
+    out::print_last(&text)?;
+    Ok(if latch.is_engaged() { Exit::No } else { Exit::Good })
+}

@@ -1,0 +1,13 @@
+//! One file a command.
+
+pub mod check;
+pub mod completions;
+pub mod events;
+pub mod init;
+pub mod kill_switch;
+pub mod mode;
+pub mod resume;
+pub mod run;
+pub mod send;
+pub mod status;
+pub mod verify_data;

@@ -1,0 +1,88 @@
+//! `failstop status`: what the system may do, why, and what it does. The exit status is the verdict.
+
+use crate::args::{Format, StatusArgs};
+use crate::engine_client::Engine;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out::{self, Reader};
+use crate::place::Place;
+use crate::render::{Layout, nagios, status as words};
+use failstop_client::status::Status;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How often `--watch` asks.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Prints it, once or until interrupted.
+pub fn status(args: &StatusArgs) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch(args);
+    }
+    match ask(args) {
+        Ok(status) => {
+            out::print_last(&render(args, &status)?)?;
+            Ok(nagios::verdict(&status))
+        }
+        // A plugin speaks on standard output, and its only other word is unknown.
+        Err(failure) if args.nagios => {
+            out::print_last(&nagios::unknown(&failure.to_string()))?;
+            Ok(Exit::Unknown)
+        }
+        // Two means critical here, so whatever keeps one from finding out is a three.
+        Err(failure) => {
+            out::complain(&failure.report());
+            Ok(Exit::Unknown)
+        }
+    }
+}
+
+/// Asks anew each time, so that a restart of the engine is followed.
+fn ask(args: &StatusArgs) -> Result<Status, Failure> {
+    let engine = match (&args.socket, &args.url) {
+        (Some(socket), _) => Engine::at_socket(socket)?,
+        (None, Some(url)) => Engine::at_url(url)?,
+        (None, None) => Engine::of(&Place::of(args.config.as_deref(), None)?)?,
+    };
+    engine.status()
+}
+
+fn render(args: &StatusArgs, status: &Status) -> Result<String, Failure> {
+    if args.nagios {
+        return Ok(nagios::line(status));
+    }
+    match args.format {
+        Format::Text => Ok(words::text(status, Timestamp::now(), out::layout())),
+        Format::Json => match serde_json::to_string(status) {
+            Ok(json) => Ok(format!("{json}\n")),
+            Err(error) => Err(Failure::Output(error.into())),
+        },
+    }
+}
+
+/// On a terminal the picture is redrawn; in a pipe one report follows another.
+fn watch(args: &StatusArgs) -> Result<Exit, Failure> {
+    let redraw = args.format == Format::Text && out::layout() == Layout::People;
+    loop {
+        let (text, last) = match ask(args) {
+            Ok(status) => (render(args, &status)?, nagios::verdict(&status)),
+            // Nothing to watch is only then an end when it cannot change: a mistake of usage.
+            Err(failure) if failure.exit() == Exit::Usage => {
+                out::complain(&failure.report());
+                return Ok(Exit::Unknown);
+            }
+            Err(failure) if args.format == Format::Json => {
+                out::complain(&failure.report());
+                (String::new(), Exit::Unknown)
+            }
+            Err(failure) => (format!("{}\n", failure.report()), Exit::Unknown),
+        };
+        if redraw {
+            out::clear_screen();
+        }
+        if out::print(&text)? == Reader::Gone {
+            return Ok(last);
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}

@@ -1,0 +1,215 @@
+//! Asks a running engine: over its control socket, or (reading only) over its observe address. The one place of the
+//! command line that knows the engine's HTTP paths.
+
+use crate::failure::Failure;
+use crate::place::Place;
+use failstop_client::status::Status;
+use failstop_engine::doors::control::client::{ClientError, ControlClient};
+use failstop_engine::doors::control::wire::{ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode};
+use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// How long an observe address may take to answer. One that lives answers within milliseconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest answer that is read.
+const ANSWER_MAX_BYTES: usize = 8 << 20;
+
+/// A running engine, or what should be one.
+#[derive(Debug)]
+pub enum Engine {
+    /// Through its control socket.
+    Control {
+        /// The way to it.
+        client: ControlClient,
+        /// Where it is.
+        socket: PathBuf,
+    },
+    /// Through its observe address.
+    Observe(Uri),
+}
+
+impl Engine {
+    /// The engine of a system: the first of the places where its control socket may be at which somebody listens.
+    pub fn of(place: &Place) -> Result<Self, Failure> {
+        let lookup = Lookup {
+            system: place.name.as_deref(),
+            runtime_dir: place.runtime.as_deref(),
+            state_dir: place.state.as_deref(),
+        };
+        let mut first = None;
+        for dir in runtime_dir::find(&lookup) {
+            match Self::at_socket(&runtime_dir::control_socket_path(&dir)) {
+                Ok(engine) => return Ok(engine),
+                Err(failure) => first = first.or(Some(failure)),
+            }
+        }
+        Err(first.unwrap_or_else(|| Failure::NoEngine {
+            what: format!("no engine of {} runs: it has no runtime directory", place.describe()),
+            next: start_it(place.config.as_deref()),
+        }))
+    }
+
+    /// The engine behind a control socket.
+    pub fn at_socket(socket: &Path) -> Result<Self, Failure> {
+        match ControlClient::connect(socket) {
+            // One that is stopped would take the connection and answer nothing: no need to wait for that.
+            Ok(_) if let Some(pid) = frozen(socket) => Err(Failure::NoEngine {
+                what: format!("the engine at {} is stopped (process {pid}) and answers nothing", socket.display()),
+                next: wake_it(pid),
+            }),
+            Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
+            Err(error) => Err(failure(error, socket)),
+        }
+    }
+
+    /// The engine behind an observe address, as in `http://127.0.0.1:8080`.
+    pub fn at_url(url: &str) -> Result<Self, Failure> {
+        let usage = |what: String| Failure::Usage {
+            what,
+            next: "write it as http://HOST:PORT, the engine's observe address".to_owned(),
+        };
+        let uri: Uri = url.parse().map_err(|error| usage(format!("--url {url}: {error}")))?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http"), Some(_)) => Ok(Self::Observe(uri)),
+            (Some("https"), Some(_)) => Err(usage(format!("--url {url}: only plain http is spoken here"))),
+            _ => Err(usage(format!("--url {url}: not an address"))),
+        }
+    }
+
+    /// The whole status.
+    pub fn status(&self) -> Result<Status, Failure> {
+        match self {
+            Self::Control { client, socket } => client.status().map_err(|error| failure(error, socket)),
+            Self::Observe(uri) => observed(uri).map_err(|error| Failure::NoEngine {
+                what: format!("no status from {uri}: {error}"),
+                next: "see whether the system runs there, and [observe] listen in its configuration".to_owned(),
+            }),
+        }
+    }
+
+    /// Releases latched halts: these, or all but the kill switch.
+    pub fn resume(&self, halts: &[u64], reason: String, confirm: String) -> Result<(), Failure> {
+        let halts = halts.iter().map(|id| format!("h-{id}")).collect();
+        self.order(&ControlOrder::Resume(Resume { halts, reason, confirm }))
+    }
+
+    /// Releases the kill switch.
+    pub fn release_kill_switch(&self, reason: String, confirm: String) -> Result<(), Failure> {
+        self.order(&ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason, confirm }))
+    }
+
+    /// Only paper orders from now on.
+    pub fn mode_dry(&self, reason: Option<String>) -> Result<(), Failure> {
+        let reason = reason.unwrap_or_default();
+        self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Dry, reason, confirm: String::new() }))
+    }
+
+    /// Real orders from now on, as far as configuration and permission allow.
+    ///
+    /// The engine wants a reason for whatever loosens; typing the system's name is one, if no better is given.
+    pub fn mode_live(&self, reason: Option<String>, confirm: String) -> Result<(), Failure> {
+        let reason = reason.unwrap_or_else(|| "confirmed with the system's name, no reason given".to_owned());
+        self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason, confirm }))
+    }
+
+    fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
+        match self {
+            Self::Control { client, socket } => client.order(order).map_err(|error| failure(error, socket)),
+            Self::Observe(uri) => Err(Failure::Usage {
+                what: format!("{uri} only answers questions"),
+                next: "give orders on the engine's own host, over its control socket".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The client's error with what is known of the process that should have answered.
+fn failure(error: ClientError, socket: &Path) -> Failure {
+    match error {
+        ClientError::Refused { error, refusals } if refusals.is_empty() => Failure::Refused { reasons: vec![error] },
+        ClientError::Refused { refusals, .. } => Failure::Refused { reasons: refusals },
+        ClientError::NotAllowed { .. } => {
+            Failure::NoEngine { what: error.to_string(), next: "try it with sudo".to_owned() }
+        }
+        ClientError::NoEngine { source, .. } => Failure::NoEngine {
+            what: format!("no engine answers at {}: {source}", socket.display()),
+            next: start_it(None),
+        },
+        ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => Failure::NoEngine {
+            what: error.to_string(),
+            next: match frozen(socket) {
+                Some(pid) => wake_it(pid),
+                None => "try again; `failstop kill-switch engage` works without it".to_owned(),
+            },
+        },
+    }
+}
+
+/// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).
+fn frozen(socket: &Path) -> Option<i32> {
+    let info = EngineInfo::read(socket.parent()?).ok()?;
+    (info.engine_state() == EngineState::Frozen).then_some(info.engine.pid)
+}
+
+fn wake_it(pid: i32) -> String {
+    format!(
+        "every permit has run out meanwhile; `kill -CONT {pid}` wakes it, `failstop kill-switch engage` works without it"
+    )
+}
+
+fn start_it(config: Option<&Path>) -> String {
+    let run = match config {
+        Some(path) => format!("failstop run --config {}", path.display()),
+        None => "failstop run".to_owned(),
+    };
+    format!("start it with `{run}`; `failstop events` shows what it did last")
+}
+
+/// `GET /api/status` of an observe address.
+fn observed(uri: &Uri) -> io::Result<Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let within = runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, ask(uri)).await });
+    match within {
+        Ok(answer) => Ok(serde_json::from_slice(&answer?)?),
+        Err(_) => {
+            let late = format!("nothing within {} s", ANSWER_TIMEOUT.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, late))
+        }
+    }
+}
+
+async fn ask(uri: &Uri) -> io::Result<Bytes> {
+    // An IPv6 address stands in brackets in an address and without them everywhere else.
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let authority = uri.authority().map_or(host, |authority| authority.as_str());
+    let request = Request::get("/api/status")
+        .header("host", authority)
+        .header("accept", "application/json")
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        if !response.status().is_success() {
+            return Err(io::Error::other(format!("it answered {}", response.status())));
+        }
+        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await.map_err(io::Error::other)?;
+        Ok(body.to_bytes())
+    };
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        outcome = answer.as_mut() => outcome,
+        // The connection's end is no news if the answer was in what it left.
+        _ = connection => answer.await,
+    }
+}

@@ -1,0 +1,20 @@
+//! How facts are put into words: numbers, sizes, durations, tables and the few words that have a colour.
+
+pub mod duration;
+pub mod event;
+pub mod nagios;
+pub mod number;
+pub mod status;
+pub mod style;
+pub mod table;
+pub mod text;
+pub mod verify;
+
+/// Whom a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Somebody at a terminal: blocks, aligned, with air between them.
+    People,
+    /// A pipe or a file: one line a fact, so that grep and awk find it whole.
+    Lines,
+}

@@ -1,0 +1,277 @@
+//! `failstop status` in words: first what the system may do and why, then what runs, then what it does.
+
+use super::Layout;
+use super::duration::{age, span};
+use super::number::{grouped, short_hash, size};
+use super::style::Tone;
+use super::table::{Cell, Table};
+use super::text::printable;
+use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
+use jiff::{Timestamp, Unit};
+use std::fmt::Write as _;
+
+/// The whole status, as of `now`.
+pub fn text(status: &Status, now: Timestamp, layout: Layout) -> String {
+    match layout {
+        Layout::People => for_people(status, now),
+        Layout::Lines => as_lines(status, now),
+    }
+}
+
+fn for_people(status: &Status, now: Timestamp) -> String {
+    let mut out = format!(
+        "{}   {}   mode {}   up {}   epoch {}\n",
+        printable(&status.system),
+        Tone::of(&status.permission).paint(&status.permission.to_uppercase()),
+        Tone::of(&status.mode).paint(&status.mode),
+        span(status.uptime_seconds),
+        status.epoch
+    );
+    if !status.halts.is_empty() {
+        out.push('\n');
+        for (index, halt) in status.halts.iter().enumerate() {
+            let label = if index == 0 { "halts" } else { "" };
+            let _ = writeln!(out, "{label:<7}{}", halt_heading(halt, now));
+            if !halt.evidence.is_empty() {
+                let _ = writeln!(out, "       {}", printable(&halt.evidence));
+            }
+            if !halt.next.is_empty() {
+                let _ = writeln!(out, "       next: {}", printable(&halt.next));
+            }
+        }
+    }
+    if status.health.status != "healthy" {
+        out.push('\n');
+        let _ = writeln!(
+            out,
+            "health {} ({:.2})",
+            Tone::of(&status.health.status).paint(&printable(&status.health.status)),
+            status.health.overall_health
+        );
+        for reason in &status.health.reasons {
+            let _ = writeln!(out, "       {}", printable(reason));
+        }
+    }
+    out.push('\n');
+    let names = status.components.iter().map(|component| component.name.chars().count());
+    let label = names.max().unwrap_or(0).max("journal".len());
+    out.push_str(&what_runs(status, label));
+    if !status.coverage.is_empty() {
+        out.push('\n');
+        out.push_str(&coverage_block(&status.coverage, label));
+    }
+    for note in &status.host_notes {
+        let _ = writeln!(out, "note: {}", printable(note));
+    }
+    out
+}
+
+/// One halt without its evidence: `heartbeat-lost  bot  since 20:51:07Z (14 min)   latched`.
+fn halt_heading(halt: &HaltSummary, now: Timestamp) -> String {
+    let mut line = Tone::of(&halt.cap).paint(&printable(&halt.cause));
+    if let Some(component) = &halt.component {
+        let _ = write!(line, "  {}", printable(component));
+    }
+    let _ =
+        write!(line, "  {}   {}", since(&halt.since, now), if halt.latched { "latched" } else { "clears by itself" });
+    let _ = write!(line, "   {} ({})", printable(&halt.cap), printable(&halt.id));
+    line
+}
+
+/// `since 20:51:07Z (14 min)`; with the day where it is another one.
+fn since(text: &str, now: Timestamp) -> String {
+    let Ok(then) = text.parse::<Timestamp>() else {
+        return format!("since {}", printable(text));
+    };
+    let elapsed = age(now.duration_since(then).as_secs_f64());
+    let when = then.round(Unit::Second).unwrap_or(then).to_string();
+    let today = now.to_string();
+    match (when.split_once('T'), today.split_once('T')) {
+        (Some((day, time)), Some((this_day, _))) if day == this_day => format!("since {time} ({elapsed})"),
+        _ => format!("since {when} ({elapsed})"),
+    }
+}
+
+/// Components, then what they report, then the journal: one aligned block with first words of width `label`.
+fn what_runs(status: &Status, label: usize) -> String {
+    let mut table = Table::with_first_column(label);
+    for component in &status.components {
+        table.row(component_row(component));
+    }
+    let mut out = table.render();
+    let mut fact = |name: &str, text: &str| {
+        let _ = writeln!(out, "{name:<label$}   {text}");
+    };
+    for (name, queue) in &status.queue {
+        fact("queue", &format!("{}: {}, {} waiting", printable(name), printable(&queue.state), grouped(queue.depth)));
+    }
+    for part in &status.parts {
+        fact("part", &format!("{}/{}: {:.2}", printable(&part.component), printable(&part.name), part.health));
+    }
+    for (name, seconds) in &status.feeds {
+        fact("feed", &format!("{}: {}", printable(name), feed(*seconds)));
+    }
+    for (name, up) in &status.dependencies {
+        fact("needs", &format!("{}: {}", printable(name), answers(*up)));
+    }
+    for (name, value) in &status.metrics {
+        fact("metric", &format!("{}: {value}", printable(name)));
+    }
+    fact("journal", &journal(status));
+    if let Some(observe) = &status.observe {
+        fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
+    }
+    out
+}
+
+fn component_row(component: &ComponentSummary) -> [Cell; 8] {
+    [
+        component.name.clone().into(),
+        Cell::state(&component.state),
+        component.pid.map(|pid| format!("pid {pid}")).unwrap_or_default().into(),
+        format!("restarts {}", component.restarts).into(),
+        component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
+        memory(component).into(),
+        Cell::from(component.cpu_percent.map(|percent| format!("{percent:.0} % CPU")).unwrap_or_default()).right(),
+        component.status_text.clone().unwrap_or_default().into(),
+    ]
+}
+
+/// `412 MB of 1.8 GB`, as far as it is known.
+fn memory(component: &ComponentSummary) -> String {
+    match (component.memory_bytes, component.memory_max_bytes) {
+        (Some(used), Some(most)) => format!("{} of {}", size(used), size(most)),
+        (Some(used), None) => size(used),
+        (None, _) => String::new(),
+    }
+}
+
+/// Three lines a component, since each is long: enforced, monitored, not covered.
+fn coverage_block(coverage: &[Coverage], label: usize) -> String {
+    let mut out = String::new();
+    for line in coverage {
+        let mut name = printable(&line.component);
+        for (what, list) in
+            [("enforced", &line.enforced), ("monitored", &line.monitored), ("not covered", &line.not_covered)]
+        {
+            let covers = covers(what, list);
+            if !covers.is_empty() {
+                let _ = writeln!(out, "{name:<label$}   {}", printable(&covers));
+                name = "".into();
+            }
+        }
+    }
+    out
+}
+
+fn covers(what: &str, list: &[String]) -> String {
+    if list.is_empty() { String::new() } else { format!("{what}: {}", list.join(", ")) }
+}
+
+fn feed(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| "nothing yet".to_owned(), |seconds| format!("fresh {} ago", age(seconds)))
+}
+
+fn answers(up: Option<bool>) -> &'static str {
+    match up {
+        Some(true) => "up",
+        Some(false) => "down",
+        None => "not known yet",
+    }
+}
+
+fn journal(status: &Status) -> String {
+    format!("{} records, durable, head {}", grouped(status.journal.seq), short_hash(&status.journal.head))
+}
+
+/// One fact a line, its kind first.
+fn as_lines(status: &Status, now: Timestamp) -> String {
+    let mut out = String::new();
+    let mut fact = |kind: &str, text: &str| {
+        let _ = writeln!(out, "{kind} {}", printable(text));
+    };
+    fact("system", &status.system);
+    fact("permission", &status.permission);
+    fact("mode", &status.mode);
+    fact("epoch", &status.epoch.to_string());
+    fact("uptime", &span(status.uptime_seconds));
+    fact("kill-switch", if status.kill_switch { "engaged" } else { "off" });
+    let mut health = format!("{} {:.2}", status.health.status, status.health.overall_health);
+    if !status.health.reasons.is_empty() {
+        let _ = write!(health, ": {}", status.health.reasons.join("; "));
+    }
+    fact("health", &health);
+    for halt in &status.halts {
+        let component = halt.component.as_ref().map(|name| format!(" component {name}")).unwrap_or_default();
+        let kind = if halt.latched { "latched" } else { "clears by itself" };
+        let mut line =
+            format!("{} {}{component} cap {} {kind} {}", halt.id, halt.cause, halt.cap, since(&halt.since, now));
+        if !halt.evidence.is_empty() {
+            let _ = write!(line, ": {}", halt.evidence);
+        }
+        if !halt.next.is_empty() {
+            let _ = write!(line, "; next: {}", halt.next);
+        }
+        fact("halt", &line);
+    }
+    for component in &status.components {
+        fact("component", &component_line(component));
+    }
+    for (name, queue) in &status.queue {
+        fact("queue", &format!("{name} {} {} waiting", queue.state, queue.depth));
+    }
+    for part in &status.parts {
+        fact("part", &format!("{}/{} {:.2}", part.component, part.name, part.health));
+    }
+    for (name, seconds) in &status.feeds {
+        fact("feed", &format!("{name} {}", feed(*seconds)));
+    }
+    for (name, up) in &status.dependencies {
+        fact("dependency", &format!("{name} {}", answers(*up)));
+    }
+    for (name, value) in &status.metrics {
+        fact("metric", &format!("{name} {value}"));
+    }
+    fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
+    for line in &status.coverage {
+        let parts = [
+            covers("enforced", &line.enforced),
+            covers("monitored", &line.monitored),
+            covers("not covered", &line.not_covered),
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        fact("coverage", &format!("{} {}", line.component, parts.join("; ")));
+    }
+    if let Some(observe) = &status.observe {
+        fact("observe", observe);
+    }
+    for note in &status.host_notes {
+        fact("note", note);
+    }
+    out
+}
+
+fn component_line(component: &ComponentSummary) -> String {
+    let mut line = format!("{} {}", component.name, component.state);
+    if let Some(pid) = component.pid {
+        let _ = write!(line, " pid {pid}");
+    }
+    let _ = write!(line, " restarts {}", component.restarts);
+    if let Some(seconds) = component.last_sign_seconds {
+        let _ = write!(line, ", beat {} ago", age(seconds));
+    }
+    if component.memory_bytes.is_some() {
+        let _ = write!(line, ", {}", memory(component));
+    }
+    if let Some(percent) = component.cpu_percent {
+        let _ = write!(line, ", {percent:.0} % CPU");
+    }
+    if let Some(text) = &component.status_text {
+        let _ = write!(line, ", says: {text}");
+    }
+    line
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+pub(in crate::render) mod tests;

@@ -1,0 +1,95 @@
+//! What `failstop status` prints for a system in trouble, and for one that is well.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::*;
+use failstop_client::status::Status;
+
+/// A status as an engine would answer it, in the published JSON form.
+pub(in crate::render) fn sample() -> Status {
+    serde_json::from_value(serde_json::json!({
+        "system": "demo", "epoch": 7, "permission": "observe-only", "mode": "dry", "kill_switch": false,
+        "health": {"status": "healthy", "overall_health": 1.0, "reasons": []},
+        "halts": [{"id": "h-31", "cause": "heartbeat-lost", "cap": "observe-only", "latched": true,
+            "since": "2026-11-07T20:51:07Z", "component": "bot",
+            "evidence": "the bot beat last at 20:49:07Z; it was restarted and is healthy",
+            "next": "failstop resume --halt h-31 --reason \"...\" --confirm demo"}],
+        "components": [
+            {"name": "bot", "state": "ready", "pid": 20718, "restarts": 2, "ready": true, "last_sign_seconds": 4.2,
+                "memory_bytes": 412_000_000, "memory_max_bytes": 1_800_000_000_u64, "cpu_seconds": 61.0,
+                "cpu_percent": 3.2},
+            {"name": "scanner", "state": "ready", "pid": 20719, "restarts": 0, "ready": true,
+                "memory_bytes": 88_000_000, "cpu_seconds": 0.4, "cpu_percent": 0.1}],
+        "feeds": {"binance": 2.4, "kraken": null},
+        "journal": {"seq": 18441, "head": "9f2c41abdeadbeef", "jid": "00"},
+        "uptime_seconds": 11_520.0,
+        "coverage": [{"component": "bot", "enforced": ["permit", "restart"], "monitored": ["heartbeat 2 min"],
+            "not_covered": []}]
+    }))
+    .unwrap()
+}
+
+fn plain(status: &Status, layout: Layout) -> String {
+    let now = "2026-11-07T21:05:10Z".parse().unwrap();
+    anstream::adapter::strip_str(&text(status, now, layout)).to_string()
+}
+
+#[test]
+fn people_see_permission_then_why_then_what_runs() {
+    insta::assert_snapshot!(plain(&sample(), Layout::People), @r#"
+    demo   OBSERVE-ONLY   mode dry   up 3 h 12 min   epoch 7
+
+    halts  heartbeat-lost  bot  since 20:51:07Z (14 min 3 s)   latched   observe-only (h-31)
+           the bot beat last at 20:49:07Z; it was restarted and is healthy
+           next: failstop resume --halt h-31 --reason "..." --confirm demo
+
+    bot       ready   pid 20718   restarts 2   beat 4 s ago   412 MB of 1.8 GB   3 % CPU
+    scanner   ready   pid 20719   restarts 0                  88 MB              0 % CPU
+    feed      binance: fresh 2 s ago
+    feed      kraken: nothing yet
+    journal   18 441 records, durable, head 9f2c41ab
+
+    bot       enforced: permit, restart
+              monitored: heartbeat 2 min
+    "#);
+}
+
+#[test]
+fn a_pipe_gets_one_line_a_fact() {
+    let text = plain(&sample(), Layout::Lines);
+    insta::assert_snapshot!(text, @r#"
+    system demo
+    permission observe-only
+    mode dry
+    epoch 7
+    uptime 3 h 12 min
+    kill-switch off
+    health healthy 1.00
+    halt h-31 heartbeat-lost component bot cap observe-only latched since 20:51:07Z (14 min 3 s): the bot beat last at 20:49:07Z; it was restarted and is healthy; next: failstop resume --halt h-31 --reason "..." --confirm demo
+    component bot ready pid 20718 restarts 2, beat 4 s ago, 412 MB of 1.8 GB, 3 % CPU
+    component scanner ready pid 20719 restarts 0, 88 MB, 0 % CPU
+    feed binance fresh 2 s ago
+    feed kraken nothing yet
+    journal seq 18441 head 9f2c41abdeadbeef jid 00
+    coverage bot enforced: permit, restart; monitored: heartbeat 2 min
+    "#);
+}
+
+#[test]
+fn nothing_a_bot_says_breaks_a_line() {
+    let mut status = sample();
+    status.components[0].status_text = Some("x\n\x1b[2Jpermission active".to_owned());
+    status.halts[0].evidence = "a\nb".to_owned();
+    let before = plain(&sample(), Layout::Lines).lines().count();
+    for layout in [Layout::Lines, Layout::People] {
+        assert!(!plain(&status, layout).contains('\x1b'));
+    }
+    assert_eq!(plain(&status, Layout::Lines).lines().count(), before);
+}
+
+#[test]
+fn a_halt_of_another_day_shows_the_day() {
+    let now: Timestamp = "2026-11-08T00:00:10Z".parse().unwrap();
+    assert_eq!(since("2026-11-07T23:59:10.7Z", now), "since 2026-11-07T23:59:11Z (59 s)");
+    assert_eq!(since("yesterday", now), "since yesterday");
+}

@@ -1,0 +1,38 @@
+//! Words that somebody else chose (a bot's status, a halt's evidence, an operator's reason), made fit to print.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// `text` with every control character written out, so that nothing a bot says can move a cursor, hide a line or
+/// split one.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => clean.push_str("\\n"),
+            '\t' => clean.push(' '),
+            c if harmful(c) => {
+                let _ = write!(clean, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => clean.push(c),
+        }
+    }
+    Cow::Owned(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(printable("plain, é, 日本"), "plain, é, 日本");
+        assert_eq!(printable("a\x1b[2Jb\nc\td\u{202e}e"), "a\\u{1b}[2Jb\\nc d\\u{202e}e");
+    }
+}

@@ -1,0 +1,156 @@
+//! `failstop verify-data` in words: each violation with its exact place, then the sum of it.
+
+use super::Layout;
+use super::duration::span;
+use super::number::{counted, grouped, short_hash, size};
+use super::style::Tone;
+use super::text::printable;
+use failstop_journal::verify::{Outcome, Report, Violation};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The report on the journal in `folder`.
+pub fn text(report: &Report, folder: &Path, layout: Layout) -> String {
+    let mut out = String::new();
+    for violation in &report.violations {
+        out.push_str(&one(violation, folder, layout));
+    }
+    if report.more_violations > 0 {
+        let _ = writeln!(out, "and {} more", counted(report.more_violations, "violation"));
+    }
+    if let Some(torn) = &report.torn_tail {
+        let _ = writeln!(
+            out,
+            "torn tail: {} byte {}: {}, never acknowledged; the next start moves them to torn/",
+            printable(&folder.join(&torn.file).display().to_string()),
+            number(torn.offset, layout),
+            counted(torn.bytes, "byte")
+        );
+    }
+    out.push_str(&sum(report, layout));
+    out
+}
+
+fn one(violation: &Violation, folder: &Path, layout: Layout) -> String {
+    let Violation { class, file, line, seq, offset, detail } = violation;
+    let place = format!(
+        "{} line {}, seq {}, byte {}",
+        printable(&folder.join(file).display().to_string()),
+        number(*line, layout),
+        number(*seq, layout),
+        number(*offset, layout)
+    );
+    let last = match seq.checked_sub(1) {
+        None | Some(0) => "no record before it".to_owned(),
+        Some(last) => format!("last verified record before it: seq {}", number(last, layout)),
+    };
+    let next = "next: keep a copy of this file; see docs/runbooks/integrity.md";
+    let violated = Tone::Bad.paint("violated");
+    match layout {
+        Layout::People => {
+            format!("{violated}: {place}\n  {class}: {}\n  {last}\n  {next}\n", printable(detail))
+        }
+        Layout::Lines => format!("{violated}: {place}: {class}: {}; {last}; {next}\n", printable(detail)),
+    }
+}
+
+/// Grouped for people; plain for whoever cuts fields out of a line.
+fn number(number: u64, layout: Layout) -> String {
+    match layout {
+        Layout::People => grouped(number),
+        Layout::Lines => number.to_string(),
+    }
+}
+
+fn sum(report: &Report, layout: Layout) -> String {
+    let records = if report.records == 1 { "record" } else { "records" };
+    let what = format!(
+        "{} {records} ({}, {}, {})",
+        number(report.records, layout),
+        counted(report.segments, "segment"),
+        size(report.bytes),
+        span(report.seconds)
+    );
+    match report.result {
+        Outcome::Intact => {
+            let head = report.head.as_ref().map(|head| {
+                let hash = head.hash.to_string();
+                format!("; head seq {}, {}", number(head.seq, layout), short_hash(&hash))
+            });
+            format!("{}: {what}{}\n", Tone::Good.paint("intact"), head.unwrap_or_default())
+        }
+        Outcome::Violated => {
+            let count = report.violations.len() as u64 + report.more_violations;
+            format!("{} in {what}\n", counted(count, "violation"))
+        }
+        Outcome::Unverifiable => {
+            let why = report.error.as_deref().unwrap_or("no reason is known");
+            format!("could not verify: {}\n", printable(why))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+    use super::*;
+
+    fn report(result: &str) -> Report {
+        serde_json::from_value(serde_json::json!({
+            "result": result, "records": 18_441, "bytes": 4_200_000, "segments": 3,
+            "head": {"seq": 18_441, "hash": "9f".repeat(32)},
+            "violations": [], "more_violations": 0, "torn_tail": null, "origin": "demo", "jid": null, "seconds": 0.041
+        }))
+        .unwrap()
+    }
+
+    fn say(report: &Report, layout: Layout) -> String {
+        anstream::adapter::strip_str(&text(report, Path::new("state/journal"), layout)).to_string()
+    }
+
+    #[test]
+    fn intact_says_how_much_and_which_head() {
+        let said = say(&report("intact"), Layout::People);
+        assert_eq!(said, "intact: 18 441 records (3 segments, 4.2 MB, 41 ms); head seq 18 441, 9f9f9f9f\n");
+    }
+
+    #[test]
+    fn a_violation_says_where_what_and_what_next() {
+        let mut report = report("violated");
+        report.violations = vec![
+            serde_json::from_value(serde_json::json!({
+                "class": "body-changed", "file": "j-0000000000001001.ndjson", "line": 8_112, "seq": 1_292_112,
+                "offset": 5_120_334, "detail": "the body of this record was changed"
+            }))
+            .unwrap(),
+        ];
+        report.more_violations = 2;
+        insta::assert_snapshot!(say(&report, Layout::People), @r#"
+        violated: state/journal/j-0000000000001001.ndjson line 8 112, seq 1 292 112, byte 5 120 334
+          body-changed: the body of this record was changed
+          last verified record before it: seq 1 292 111
+          next: keep a copy of this file; see docs/runbooks/integrity.md
+        and 2 violations more
+        3 violations in 18 441 records (3 segments, 4.2 MB, 41 ms)
+        "#);
+        insta::assert_snapshot!(say(&report, Layout::Lines), @r#"
+        violated: state/journal/j-0000000000001001.ndjson line 8112, seq 1292112, byte 5120334: body-changed: the body of this record was changed; last verified record before it: seq 1292111; next: keep a copy of this file; see docs/runbooks/integrity.md
+        and 2 violations more
+        3 violations in 18441 records (3 segments, 4.2 MB, 41 ms)
+        "#);
+    }
+
+    #[test]
+    fn a_torn_tail_is_said_and_is_no_violation() {
+        let mut report = report("intact");
+        report.torn_tail = serde_json::from_value(serde_json::json!({
+            "file": "j-0000000000000001.ndjson", "offset": 1_000, "bytes": 1
+        }))
+        .unwrap();
+        insta::assert_snapshot!(say(&report, Layout::Lines), @r#"
+        torn tail: state/journal/j-0000000000000001.ndjson byte 1000: 1 byte, never acknowledged; the next start moves them to torn/
+        intact: 18441 records (3 segments, 4.2 MB, 41 ms); head seq 18441, 9f9f9f9f
+        "#);
+    }
+}

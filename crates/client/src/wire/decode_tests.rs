@@ -1,0 +1,236 @@
+//! Lines good and bad.
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::super::message::{HaltCap, PartStatus};
+use super::*;
+use std::collections::BTreeMap;
+
+fn good(line: &str) -> Message {
+    match decode(line.as_bytes()) {
+        Ok(decoded) => decoded.message,
+        Err(rejected) => panic!("{line} was rejected: {rejected:?}"),
+    }
+}
+
+fn code(line: impl AsRef<[u8]>) -> Code {
+    match decode(line.as_ref()) {
+        Ok(decoded) => panic!("{} was taken as {decoded:?}", String::from_utf8_lossy(line.as_ref())),
+        Err(rejected) => {
+            assert!(!rejected.error.is_empty());
+            rejected.code
+        }
+    }
+}
+
+#[test]
+fn every_type_in_its_shortest_form() {
+    assert_eq!(good(r#"{"type":"hello"}"#), Message::Hello(Hello::default()));
+    assert_eq!(good(r#"{"type":"heartbeat"}"#), Message::Heartbeat(Heartbeat { progress: None }));
+    assert_eq!(good(r#"{"type":"heartbeat","progress":7}"#), Message::Heartbeat(Heartbeat { progress: Some(7) }));
+    assert_eq!(
+        good(r#"{"type":"tick","feed":"binance"}"#),
+        Message::Tick(Tick { feed: "binance".into(), instrument: None, time: None })
+    );
+    assert_eq!(
+        good(r#"{"type":"metric","name":"daily_pnl","value":"-12.5"}"#),
+        Message::Metric(Metric { name: "daily_pnl".into(), value: -12.5, labels: BTreeMap::new() })
+    );
+    assert_eq!(
+        good(r#"{"type":"part","name":"executor","status":"degraded"}"#),
+        Message::Part(Part { name: "executor".into(), status: PartStatus::Degraded, health: None, detail: None })
+    );
+    assert_eq!(
+        good(r#"{"type":"queue","state":"idle"}"#),
+        Message::Queue(Queue { state: QueueState::Idle, depth: 0, oldest_ms: None })
+    );
+    assert_eq!(
+        good(r#"{"type":"error","kind":"api","message":"timeout"}"#),
+        Message::Error(Error { kind: "api".into(), message: "timeout".into(), part: None, severity: 3, fatal: false })
+    );
+    assert_eq!(
+        good(r#"{"type":"halt","cap":"reduce-only","reason":"spread"}"#),
+        Message::Halt(Halt { cap: HaltCap::ReduceOnly, reason: "spread".into() })
+    );
+    assert_eq!(
+        good(r#"{"type":"event","name":"x.rebalanced"}"#),
+        Message::Event(Event { kind: "x.rebalanced".into(), data: serde_json::Map::new() })
+    );
+    assert_eq!(good(r#"{"type":"permission?"}"#), Message::Permission);
+    assert_eq!(good(r#"{"type":"permission"}"#), Message::Permission);
+}
+
+#[test]
+fn what_is_encoded_is_decoded_again() {
+    let mut data = serde_json::Map::new();
+    data.insert("amount".into(), "0.10".into());
+    data.insert("list".into(), serde_json::json!([1, null, {"a": true}]));
+    let messages = [
+        Message::Hello(Hello { client: "c".into(), version: "1".into() }),
+        Message::Heartbeat(Heartbeat { progress: Some(u64::MAX) }),
+        Message::Tick(Tick {
+            feed: "f".into(),
+            instrument: Some("BTC\"USDT".into()),
+            time: Some(Time::UnixMs(1_742_943_000_123)),
+        }),
+        Message::Tick(Tick {
+            feed: "f".into(),
+            instrument: None,
+            time: Some(Time::Text("2026-11-07T00:05:00Z".into())),
+        }),
+        Message::Metric(Metric { name: "m".into(), value: 0.1, labels: BTreeMap::from([("a".into(), "b".into())]) }),
+        Message::Part(Part {
+            name: "p".into(),
+            status: PartStatus::Healthy,
+            health: Some(0.7),
+            detail: Some("d".into()),
+        }),
+        Message::Queue(Queue { state: QueueState::Processing, depth: 3, oldest_ms: Some(9) }),
+        Message::Error(Error {
+            kind: "k".into(),
+            message: "m\nn".into(),
+            part: Some("p".into()),
+            severity: 5,
+            fatal: true,
+        }),
+        Message::Halt(Halt { cap: HaltCap::ObserveOnly, reason: "r".into() }),
+        Message::Event(Event { kind: "x.y".into(), data }),
+        Message::Permission,
+    ];
+    for message in messages {
+        for id in [None, Some(Id::Number(-3)), Some(Id::Text("a-1".into()))] {
+            let line = encode(id.as_ref(), &message);
+            let text = line.strip_suffix(b"\n").unwrap();
+            assert!(!text.contains(&b'\n'));
+            assert_eq!(decode(text).unwrap(), Decoded { id, message: message.clone() });
+            assert!(String::from_utf8_lossy(text).contains(&format!("\"type\":\"{}\"", message.kind())));
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_ignored_also_where_another_type_has_them() {
+    assert_eq!(
+        good(r#"{"v":2,"type":"heartbeat","depth":"deep","time":{"a":[1.5]},"message":7}"#),
+        Message::Heartbeat(Heartbeat { progress: None })
+    );
+}
+
+#[test]
+fn the_id_survives_a_bad_field() {
+    let rejected = decode(br#"{"type":"heartbeat","progress":"x","id":41}"#).unwrap_err();
+    assert_eq!((rejected.id, rejected.code), (Some(Id::Number(41)), Code::BadField));
+    let rejected = decode(br#"{"id":"q","type":"nonsense"}"#).unwrap_err();
+    assert_eq!((rejected.id, rejected.code), (Some(Id::Text("q".into())), Code::UnknownType));
+}
+
+#[test]
+fn bad_lines() {
+    for line in [
+        "",
+        " ",
+        "x",
+        "[]",
+        "7",
+        "null",
+        "\"heartbeat\"",
+        "{",
+        r#"{"type":"heartbeat""#,
+        "{}{}",
+        r#"{"type":"heartbeat"} x"#,
+    ] {
+        assert_eq!(code(line), Code::BadJson, "{line}");
+    }
+    assert_eq!(code(b"{\"type\":\"\xff\"}"), Code::BadUtf8);
+    assert_eq!(code("{}"), Code::UnknownType);
+    assert_eq!(code(r#"{"type":"order"}"#), Code::UnknownType);
+    assert_eq!(code(vec![b' '; MAX_LINE + 1]), Code::LineTooLong);
+    for line in [
+        r#"{"type":7}"#,
+        r#"{"type":"heartbeat","id":1.5}"#,
+        r#"{"type":"heartbeat","id":{}}"#,
+        r#"{"type":"heartbeat","progress":-1}"#,
+        r#"{"type":"heartbeat","progress":1.5}"#,
+        r#"{"type":"tick"}"#,
+        r#"{"type":"tick","feed":""}"#,
+        r#"{"type":"tick","feed":"a\nb"}"#,
+        r#"{"type":"tick","feed":"a","time":1.5}"#,
+        r#"{"type":"metric","name":"a"}"#,
+        r#"{"type":"metric","name":"a","value":"much"}"#,
+        r#"{"type":"metric","name":"a","value":"inf"}"#,
+        r#"{"type":"metric","name":"a","value":"NaN"}"#,
+        r#"{"type":"metric","name":"a","value":null}"#,
+        r#"{"type":"metric","name":"a","value":1,"labels":{"a":1}}"#,
+        r#"{"type":"part","name":"a","status":"fine"}"#,
+        r#"{"type":"part","name":"a","status":"healthy","health":1.01}"#,
+        r#"{"type":"queue","state":"processing"}"#,
+        r#"{"type":"queue","state":"processing","depth":-1}"#,
+        r#"{"type":"error"}"#,
+        r#"{"type":"error","kind":"a","severity":0}"#,
+        r#"{"type":"error","kind":"a","severity":6}"#,
+        r#"{"type":"error","kind":"a","severity":300}"#,
+        r#"{"type":"halt","cap":"active","reason":"a"}"#,
+        r#"{"type":"halt","cap":"shutdown"}"#,
+        r#"{"type":"halt","cap":"shutdown","reason":" "}"#,
+        r#"{"type":"event"}"#,
+        r#"{"type":"event","name":"halt.cleared"}"#,
+        r#"{"type":"event","name":"x."}"#,
+        r#"{"type":"event","name":"x.a","data":[]}"#,
+        r#"{"type":"event","name":"x.a","data":{"a":1.5}}"#,
+        r#"{"type":"event","name":"x.a","data":{"a":[{"b":1e3}]}}"#,
+        r#"{"type":"event","name":"x.a","data":{"a":18446744073709551616}}"#,
+    ] {
+        assert_eq!(code(line), Code::BadField, "{line}");
+    }
+    let long = "n".repeat(MAX_NAME + 1);
+    assert_eq!(code(format!(r#"{{"type":"tick","feed":"{long}"}}"#)), Code::BadField);
+    assert_eq!(code(format!(r#"{{"type":"heartbeat","id":"{long}"}}"#)), Code::BadField);
+    let large = "n".repeat(MAX_EVENT_DATA);
+    assert_eq!(code(format!(r#"{{"type":"event","name":"x.a","data":{{"a":"{large}"}}}}"#)), Code::BadField);
+}
+
+#[test]
+fn deep_nesting_is_refused_and_never_overflows_the_stack() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for levels in [1, MAX_DEPTH - 2] {
+        good(&format!(r#"{{"type":"event","name":"x.a","data":{{"a":{}}}}}"#, deep(levels)));
+    }
+    for levels in [MAX_DEPTH, 127, 128, 10_000, 30_000] {
+        let line = format!(r#"{{"type":"event","name":"x.a","data":{{"a":{}}}}}"#, deep(levels));
+        assert_eq!(code(line), Code::BadField, "{levels} levels");
+        let bare = deep(levels);
+        assert_eq!(code(bare), Code::BadJson);
+        // In a field that nobody reads it may stand as deep as the line is long.
+        good(&format!(r#"{{"type":"heartbeat","junk":{}}}"#, deep(levels)));
+    }
+}
+
+#[test]
+fn arbitrary_bytes_never_panic() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let seeds = [r#"{"type":"tick","feed":"a","id":1}"#, r#"{"type":"event","name":"x.a","data":{"a":[1,"b"]}}"#];
+    for round in 0..20_000_usize {
+        let mut line = seeds[round % 2].as_bytes().to_vec();
+        for _ in 0..=round % 4 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let at = usize::try_from(state % line.len() as u64).unwrap();
+            line[at] = u8::try_from(state >> 56).unwrap();
+        }
+        let _ = decode(&line);
+    }
+}
+
+#[test]
+fn replies_are_one_line_each() {
+    let mut out = Vec::new();
+    Reply::Done.write_line(Some(&Id::Number(4)), &mut out);
+    Reply::Done.write_line(Some(&Id::Text("a\"b".into())), &mut out);
+    Reply::Recorded { seq: 9 }.write_line(Some(&Id::Number(5)), &mut out);
+    Reply::Refused { code: Code::BadJson, error: "no\nway".into() }.write_line(None, &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "{\"id\":4,\"ok\":true}\n{\"id\":\"a\\\"b\",\"ok\":true}\n{\"id\":5,\"ok\":true,\"seq\":9}\n\
+         {\"ok\":false,\"code\":\"BAD_JSON\",\"error\":\"no\\nway\"}\n"
+    );
+}

@@ -1,0 +1,582 @@
+//! One component's life: what it is doing, when it may run, and its starts, stops and kills.
+//!
+//! ```text
+//!            spawn                Ready                 stop
+//!   Down ----------> Starting -----------> Ready -----------------> Stopping
+//!    ^  ^               |                   |  exit, hang               | exit, grace over
+//!    |  |               | exit, too late    v                           v
+//!    |  +---------- Waiting <---- tree gone ------------------------- Killing
+//!    +------------------------------ tree gone ------------------------+
+//! ```
+
+use crate::effect::Effect;
+use crate::halt::Cause;
+use crate::id::{Instance, Slot};
+use crate::input::{Exit, QueueState};
+use crate::ledger::Grievance;
+use crate::machine::Core;
+use crate::permission::{Mode, Permission};
+use crate::policy::{ComponentPolicy, Orders};
+use crate::record::{AfterExit, Record};
+use crate::time::Monotonic;
+use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
+use core::time::Duration;
+use std::collections::VecDeque;
+
+/// What a component is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// Nothing of it runs. It is started as soon as it may, unless its restart policy is spent.
+    Down,
+    /// Nothing of it runs; it is started when this time has come and it may.
+    Waiting { due: Monotonic },
+    /// Started, and not ready yet; killed at the deadline.
+    Starting { deadline: Monotonic },
+    /// Ready.
+    Ready,
+    /// It was sent its stop signal, or announced its end itself; killed at `kill_at`.
+    Stopping { kill_at: Monotonic, requested: bool },
+    /// Its tree is being killed. `exited` says what follows once its main process is gone.
+    Killing { requested: bool, exited: Option<Next> },
+}
+
+/// What follows once nothing of the tree is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Next {
+    /// Down, and started again as soon as it may.
+    Down,
+    /// Started at this time.
+    At(Monotonic),
+    /// Its restart policy says no more.
+    Spent,
+}
+
+/// Why a component may not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Hindrance {
+    /// The engine's own start is not durable yet.
+    EngineStarting,
+    /// The engine stops.
+    EngineStopping,
+    /// An operator stopped it.
+    Held,
+    /// A `component-failed` halt stands.
+    Failed,
+    /// The permission or the mode does not let it.
+    NotAllowed,
+}
+
+impl Hindrance {
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::EngineStarting => "the engine is still starting",
+            Self::EngineStopping => "the engine stops",
+            Self::Held => "an operator stopped it",
+            Self::Failed => "it failed too often",
+            Self::NotAllowed => "permission and mode do not let it run",
+        }
+    }
+}
+
+/// A component's state beside its policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Component {
+    pub phase: Phase,
+    pub instance: Instance,
+    pub pid: Option<u32>,
+    pub started: Option<Monotonic>,
+    /// When this instance became ready; kept over its end until the next start.
+    pub ready_since: Option<Monotonic>,
+    /// When it last gave any sign of life.
+    pub last_sign: Option<Monotonic>,
+    /// Whether it ever gave a sign in this epoch.
+    pub ever_signed: bool,
+    /// Whether this instance gave a sign since it became ready.
+    pub fresh: bool,
+    /// By when the next required beat must come.
+    pub beat_by: Option<Monotonic>,
+    /// A shorter beat deadline that it asked for itself.
+    pub beat_span: Option<Duration>,
+    /// Its last progress counter.
+    pub progress: Option<u64>,
+    /// By when the counter must have moved.
+    pub progress_by: Option<Monotonic>,
+    /// Times of the starts that count towards the start limit, oldest first; at most [`MAX_STARTS_KEPT`].
+    pub starts: VecDeque<Monotonic>,
+    /// Exits in a row that nobody asked for, since it was last ready for long enough.
+    pub in_a_row: u32,
+    /// Whether the next start follows an exit that nobody asked for.
+    pub after_failure: bool,
+    /// Restarts that nobody asked for, in this epoch.
+    pub restarts: u32,
+    /// Its restart policy says no more starts.
+    pub spent: bool,
+    /// Whether an operator asked for a restart and waits for the stop.
+    pub restarting: bool,
+    /// Whether failstop itself keeps it stopped, until it is ready again: ages are not judged meanwhile.
+    pub kept_stopped: bool,
+    /// When its own stale source last stopped it, for a `direct` one.
+    pub stale_stop: Option<Monotonic>,
+    /// Its execution queue, once reported.
+    pub queue: Option<Queue>,
+    /// The instance that reported an unrecoverable error, if one did.
+    pub fatal: Option<Instance>,
+}
+
+/// An execution queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Queue {
+    pub state: QueueState,
+    pub depth: u64,
+    /// When it last got shorter or was empty.
+    pub progress: Monotonic,
+}
+
+/// The most start times that are kept: a start limit above this is judged as this.
+pub(crate) const MAX_STARTS_KEPT: usize = 64;
+
+impl Component {
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Down,
+            instance: Instance(0),
+            pid: None,
+            started: None,
+            ready_since: None,
+            last_sign: None,
+            ever_signed: false,
+            fresh: false,
+            beat_by: None,
+            beat_span: None,
+            progress: None,
+            progress_by: None,
+            starts: VecDeque::new(),
+            in_a_row: 0,
+            after_failure: false,
+            restarts: 0,
+            spent: false,
+            restarting: false,
+            kept_stopped: true,
+            stale_stop: None,
+            queue: None,
+            fatal: None,
+        }
+    }
+
+    /// An operator resumed it: its failures are forgotten.
+    pub fn forgive(&mut self) {
+        self.starts.clear();
+        self.in_a_row = 0;
+        self.spent = false;
+        if let Phase::Waiting { .. } = self.phase {
+            self.phase = Phase::Down;
+        }
+    }
+
+    /// Whether a process of it may be alive.
+    pub fn is_running(&self) -> bool {
+        match self.phase {
+            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => true,
+            Phase::Down | Phase::Waiting { .. } => false,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        match self.phase {
+            Phase::Ready => true,
+            Phase::Starting { .. }
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Down
+            | Phase::Waiting { .. } => false,
+        }
+    }
+
+    /// Whether it is ready and gave a fresh sign, where it ever gave signs in this epoch.
+    pub fn is_ready_and_fresh(&self) -> bool {
+        self.is_ready() && (self.fresh || !self.ever_signed)
+    }
+
+    fn forget_instance(&mut self) {
+        self.pid = None;
+        self.fresh = false;
+        self.beat_by = None;
+        self.beat_span = None;
+        self.progress = None;
+        self.progress_by = None;
+        self.queue = None;
+    }
+}
+
+impl Core {
+    /// The component in this slot, if the slot is one.
+    pub(crate) fn at(&self, slot: Slot) -> Option<(usize, &Component)> {
+        let index = slot.index()?;
+        self.components.get(index).map(|component| (index, component))
+    }
+
+    /// The index of the component in `slot` if `instance` is its present one.
+    pub(crate) fn present(&self, slot: Slot, instance: Instance) -> Option<usize> {
+        self.at(slot).filter(|(_, component)| component.instance == instance && component.is_running()).map(|(i, _)| i)
+    }
+
+    /// Why the component may not run now, if so.
+    pub(crate) fn hindrance(&self, index: usize) -> Option<Hindrance> {
+        let policy = self.policy.components.get(index)?;
+        if self.life.exiting() || self.writing.failed.is_some() {
+            return Some(Hindrance::EngineStopping);
+        }
+        if !self.life.started_durable {
+            return Some(Hindrance::EngineStarting);
+        }
+        if self.recorded.held.contains(&policy.name) {
+            return Some(Hindrance::Held);
+        }
+        if self.has_failed(policy) {
+            return Some(Hindrance::Failed);
+        }
+        if self.may_run(policy) { None } else { Some(Hindrance::NotAllowed) }
+    }
+
+    /// Whether a `component-failed` halt stands for it.
+    pub(crate) fn has_failed(&self, policy: &ComponentPolicy) -> bool {
+        self.recorded
+            .halts
+            .values()
+            .any(|halt| halt.cause == Cause::ComponentFailed && halt.component.as_ref() == Some(&policy.name))
+    }
+
+    fn may_run(&self, policy: &ComponentPolicy) -> bool {
+        let mut permission = Permission::Active;
+        for halt in self.recorded.halts.values() {
+            let own_outage = halt.cause == Cause::ComponentDown && halt.component.as_ref() == Some(&policy.name);
+            let binds = halt.scope == crate::Scope::System || halt.component.as_ref() == Some(&policy.name);
+            if binds && !own_outage {
+                permission = permission.min(halt.cap);
+            }
+        }
+        match policy.orders {
+            Orders::Asks | Orders::None => permission > Permission::Shutdown,
+            Orders::Direct => permission == Permission::Active && self.effective_mode() == Mode::Live,
+        }
+    }
+
+    /// Whether every component that this one depends on is ready.
+    fn dependencies_ready(&self, policy: &ComponentPolicy) -> bool {
+        policy.depends_on.iter().all(|&other| self.components.get(other).is_some_and(Component::is_ready))
+    }
+
+    /// Whether a component that depends on this one may still be alive.
+    fn has_running_dependents(&self, index: usize) -> bool {
+        self.policy
+            .components
+            .iter()
+            .zip(&self.components)
+            .any(|(policy, component)| policy.depends_on.contains(&index) && component.is_running())
+    }
+
+    /// Starts, stops and kills what the present state asks for.
+    pub(crate) fn settle_components(&mut self, turn: &mut Turn<'_>) {
+        let kill_now = self.kill_switch_stands();
+        for index in 0..self.components.len() {
+            let hindrance = self.hindrance(index);
+            let Some(component) = self.components.get_mut(index) else { continue };
+            match component.phase {
+                Phase::Starting { .. } | Phase::Ready => {
+                    if component.restarting {
+                        self.stop(turn, index, "an operator asked for a restart");
+                    } else if let Some(hindrance) = hindrance {
+                        if kill_now {
+                            self.kill(turn, index, true, "the kill switch is engaged");
+                        } else if hindrance != Hindrance::EngineStopping || !self.has_running_dependents(index) {
+                            self.note_stale_stop(turn, index, hindrance);
+                            self.stop(turn, index, hindrance.reason());
+                        }
+                    }
+                }
+                Phase::Stopping { kill_at, requested } => {
+                    if kill_now {
+                        self.kill(turn, index, requested, "the kill switch is engaged");
+                    } else if turn.now >= kill_at {
+                        self.kill(turn, index, requested, "it did not stop within its grace period");
+                    }
+                }
+                Phase::Killing { .. } => {}
+                Phase::Down | Phase::Waiting { .. } => match hindrance {
+                    Some(hindrance) => {
+                        component.kept_stopped = true;
+                        component.restarting = false;
+                        if hindrance == Hindrance::EngineStopping {
+                            component.phase = Phase::Down;
+                        }
+                    }
+                    None => {
+                        if self.is_due(turn.now, index) {
+                            self.spawn(turn, index);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether a component that may run is to be started now.
+    fn is_due(&self, now: Monotonic, index: usize) -> bool {
+        let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
+            return false;
+        };
+        let due = match component.phase {
+            Phase::Down => !component.spent,
+            Phase::Waiting { due } => now >= due,
+            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => false,
+        };
+        due && self.dependencies_ready(policy) && !self.restart_suppressed(component)
+    }
+
+    /// A maintenance window holds back restarts that nobody asked for.
+    pub(crate) fn restart_suppressed(&self, component: &Component) -> bool {
+        component.after_failure && self.recorded.maintenance_ms.is_some()
+    }
+
+    /// When a waiting component is to be started, if only time is missing.
+    pub(crate) fn spawn_due(&self, index: usize) -> Option<Monotonic> {
+        let (component, policy) = (self.components.get(index)?, self.policy.components.get(index)?);
+        match component.phase {
+            Phase::Waiting { due }
+                if self.hindrance(index).is_none()
+                    && self.dependencies_ready(policy)
+                    && !self.restart_suppressed(component) =>
+            {
+                Some(due)
+            }
+            Phase::Waiting { .. }
+            | Phase::Down
+            | Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. } => None,
+        }
+    }
+
+    fn spawn(&mut self, turn: &mut Turn<'_>, index: usize) {
+        let (Some(component), Some(policy), Some(slot)) =
+            (self.components.get_mut(index), self.policy.components.get(index), Slot::component(index))
+        else {
+            return;
+        };
+        component.forget_instance();
+        component.instance = Instance(component.instance.0 + 1);
+        component.started = Some(turn.now);
+        component.ready_since = None;
+        component.phase = Phase::Starting { deadline: turn.now.plus(policy.start_period) };
+        component.restarting = false;
+        if component.after_failure {
+            component.restarts = component.restarts.saturating_add(1);
+        }
+        if component.starts.len() >= MAX_STARTS_KEPT {
+            component.starts.pop_front();
+        }
+        component.starts.push_back(turn.now);
+        self.dirty = true;
+        turn.push(Effect::Spawn { slot, instance: component.instance });
+    }
+
+    fn stop(&mut self, turn: &mut Turn<'_>, index: usize, reason: &str) {
+        let (Some(component), Some(policy), Some(slot)) =
+            (self.components.get_mut(index), self.policy.components.get(index), Slot::component(index))
+        else {
+            return;
+        };
+        component.phase = Phase::Stopping { kill_at: turn.now.plus(policy.stop_grace), requested: true };
+        component.kept_stopped = true;
+        let instance = component.instance;
+        let name = policy.name.clone();
+        self.dirty = true;
+        turn.push(Effect::Stop { slot, instance });
+        self.record(turn, Record::ComponentStopping { component: name, instance, reason: reason.to_owned() });
+    }
+
+    /// Kills the component's whole tree. `requested` says whether somebody wanted it to end; otherwise its end counts
+    /// as a failure.
+    pub(crate) fn kill(&mut self, turn: &mut Turn<'_>, index: usize, requested: bool, reason: &str) {
+        let (Some(component), Some(policy), Some(slot)) =
+            (self.components.get_mut(index), self.policy.components.get(index), Slot::component(index))
+        else {
+            return;
+        };
+        component.phase = Phase::Killing { requested, exited: None };
+        component.kept_stopped |= requested;
+        let instance = component.instance;
+        let name = policy.name.clone();
+        self.dirty = true;
+        turn.push(Effect::KillTree { slot, instance });
+        self.record(turn, Record::ComponentKilled { component: name, instance, reason: reason.to_owned() });
+    }
+
+    pub(crate) fn spawned(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, pid: u32) {
+        let Some(index) = self.present(slot, instance) else { return };
+        let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
+        else {
+            return;
+        };
+        component.pid = Some(pid);
+        let counted = component.starts.iter().filter(|at| turn.now.since(**at) < policy.start_limit_within).count();
+        let restart =
+            if component.after_failure { u32::try_from(counted.saturating_sub(1)).unwrap_or(u32::MAX) } else { 0 };
+        let (name, readiness) = (policy.name.clone(), policy.readiness);
+        let starting = matches!(component.phase, Phase::Starting { .. });
+        self.dirty = true;
+        self.record(turn, Record::ComponentStarted { component: name, instance, pid, restart });
+        if starting && !readiness {
+            self.became_ready(turn, index);
+        }
+    }
+
+    pub(crate) fn spawn_failed(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, error: String) {
+        let Some(index) = self.present(slot, instance) else { return };
+        let Some(name) = self.name_of(slot).cloned() else { return };
+        let error = clip(error, TEXT_MAX_BYTES);
+        let evidence = format!("it could not be started: {error}");
+        self.record(turn, Record::ComponentStartFailed { component: name, instance, error });
+        let requested = self.end_was_requested(index);
+        let (next, after) = self.decide_after_exit(turn, index, requested, true);
+        if let Some(component) = self.components.get_mut(index) {
+            component.phase = Phase::Killing { requested, exited: Some(next) };
+        }
+        self.dirty = true;
+        self.note_outage(turn, slot, requested, after, &evidence);
+    }
+
+    fn end_was_requested(&self, index: usize) -> bool {
+        match self.components.get(index).map(|component| component.phase) {
+            Some(Phase::Stopping { requested, .. } | Phase::Killing { requested, .. }) => requested,
+            Some(Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready) | None => false,
+        }
+    }
+
+    /// The main process is gone: what follows is decided and recorded now, and happens once the tree is gone.
+    pub(crate) fn exited(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, exit: Exit) {
+        let Some(index) = self.present(slot, instance) else { return };
+        let Some(component) = self.components.get(index) else { return };
+        let (requested, was_killing, was_ready) = match component.phase {
+            Phase::Killing { exited: Some(_), .. } | Phase::Down | Phase::Waiting { .. } => return,
+            Phase::Killing { requested, exited: None } => (requested, true, false),
+            Phase::Stopping { requested, .. } => (requested, false, true),
+            Phase::Starting { .. } => (false, false, false),
+            Phase::Ready => (false, false, true),
+        };
+        let clean = match exit {
+            Exit::Status(status) => status == 0,
+            Exit::Signal(_) => false,
+        };
+        // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
+        let failure = !requested && (was_killing || !was_ready || !clean);
+        let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
+        let (next, after) = self.decide_after_exit(turn, index, requested, failure);
+        let Some(name) = self.name_of(slot).cloned() else { return };
+        if let Some(component) = self.components.get_mut(index) {
+            component.phase = Phase::Killing { requested, exited: Some(next) };
+            component.forget_instance();
+        }
+        self.watch.forget_parts(index);
+        self.dirty = true;
+        if !was_killing {
+            // Whatever it left behind must be gone before a successor runs.
+            turn.push(Effect::KillTree { slot, instance });
+        }
+        let (status, signal) = match exit {
+            Exit::Status(status) => (Some(status), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+        };
+        let record = Record::ComponentExited {
+            component: name,
+            instance,
+            status,
+            signal,
+            requested,
+            failure,
+            up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
+            next: after,
+        };
+        self.record(turn, record);
+        let evidence = match exit {
+            Exit::Status(status) => format!("it exited with status {status} (nobody asked it to)"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} (nobody asked it to)"),
+        };
+        self.note_outage(turn, slot, requested, after, &evidence);
+    }
+
+    /// Raises what an unrequested end raises.
+    fn note_outage(&mut self, turn: &mut Turn<'_>, slot: Slot, requested: bool, after: AfterExit, evidence: &str) {
+        if requested {
+            return;
+        }
+        self.raise(turn, Grievance::about(Cause::ComponentDown, slot, evidence));
+        if after == AfterExit::StartLimit {
+            let limit = slot
+                .index()
+                .and_then(|index| self.policy.components.get(index))
+                .map_or((0, Duration::ZERO), |p| (p.start_limit, p.start_limit_within));
+            let evidence = format!("{} starts within {}, then {evidence}", limit.0, crate::turn::span(limit.1));
+            self.raise(turn, Grievance::about(Cause::ComponentFailed, slot, evidence));
+        }
+    }
+
+    pub(crate) fn tree_gone(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance) {
+        let Some(index) = self.present(slot, instance) else { return };
+        let Some(component) = self.components.get_mut(index) else { return };
+        let next = match component.phase {
+            Phase::Killing { exited: Some(next), .. } => next,
+            // The host must tell of the exit first. Proof that nothing is left is worth more than its order: the
+            // instance counts as ended now, by an unknown signal.
+            Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {
+                self.exited(turn, slot, instance, Exit::Signal(0));
+                match self.components.get(index).map(|component| component.phase) {
+                    Some(Phase::Killing { exited: Some(next), .. }) => next,
+                    Some(
+                        Phase::Killing { exited: None, .. }
+                        | Phase::Starting { .. }
+                        | Phase::Ready
+                        | Phase::Stopping { .. }
+                        | Phase::Down
+                        | Phase::Waiting { .. },
+                    )
+                    | None => return,
+                }
+            }
+            Phase::Down | Phase::Waiting { .. } => return,
+        };
+        if let Some(component) = self.components.get_mut(index) {
+            component.phase = match next {
+                Next::Down => Phase::Down,
+                Next::At(due) => Phase::Waiting { due },
+                Next::Spent => {
+                    component.spent = true;
+                    Phase::Down
+                }
+            };
+            self.dirty = true;
+        }
+    }
+
+    /// A `direct` component is stopped because its own source went stale: twice within 15 minutes is a trigger.
+    fn note_stale_stop(&mut self, turn: &mut Turn<'_>, index: usize, hindrance: Hindrance) {
+        let Some(policy) = self.policy.components.get(index) else { return };
+        if hindrance != Hindrance::NotAllowed || policy.orders != Orders::Direct {
+            return;
+        }
+        if !self.stands_at_all(Cause::Unhealthy) || !self.watch.owns_stale_feed(&self.policy, turn.now, index) {
+            return;
+        }
+        let name = policy.name.0.clone();
+        let Some(component) = self.components.get_mut(index) else { return };
+        let before = component.stale_stop.replace(turn.now);
+        if before.is_some_and(|at| turn.now.since(at) <= STALE_STOPS_WITHIN) {
+            let evidence = format!("component {name} was stopped twice within 15 min because its own source was stale");
+            self.trip(turn, crate::Trigger::StaleSourceAgain, evidence);
+        }
+    }
+}
+
+/// Two stops of a `direct` component by its own stale source within this span are a fail-safe trigger.
+const STALE_STOPS_WITHIN: Duration = Duration::from_secs(15 * 60);

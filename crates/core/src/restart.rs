@@ -1,0 +1,112 @@
+//! When a component is started again: restart policy, delays with jitter, start limit.
+
+use crate::component::{Hindrance, MAX_STARTS_KEPT, Next};
+use crate::machine::Core;
+use crate::policy::{ComponentPolicy, RestartPolicy};
+use crate::record::AfterExit;
+use crate::time::Monotonic;
+use crate::turn::Turn;
+use core::time::Duration;
+
+/// An exit this soon after readiness, while a needed dependency is down, is the dependency's fault.
+const BLAMED_ON_DEPENDENCY: Duration = Duration::from_secs(10);
+
+impl Core {
+    /// Decides what follows an exit, and counts it. `failure` as recorded.
+    pub(crate) fn decide_after_exit(
+        &mut self,
+        turn: &Turn<'_>,
+        index: usize,
+        requested: bool,
+        failure: bool,
+    ) -> (Next, AfterExit) {
+        let blamed = self.blames_dependency(turn.now, index);
+        let hindrance = self.hindrance(index);
+        let jitter_key = self.jitter_key(index);
+        let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
+        else {
+            return (Next::Spent, AfterExit::Stay);
+        };
+        if requested {
+            // Somebody wanted this end: its start counts towards nothing.
+            component.starts.pop_back();
+            component.after_failure = false;
+            let after = match hindrance {
+                None => AfterExit::RestartNow,
+                Some(Hindrance::NotAllowed) => AfterExit::NotAllowed,
+                Some(Hindrance::EngineStarting | Hindrance::EngineStopping | Hindrance::Held | Hindrance::Failed) => {
+                    AfterExit::Stay
+                }
+            };
+            return (Next::Down, after);
+        }
+        let again = match policy.restart {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => failure,
+            RestartPolicy::Never => false,
+        };
+        if !again {
+            return (Next::Spent, AfterExit::Stay);
+        }
+        component.after_failure = true;
+        if component.ready_since.is_some_and(|since| turn.now.since(since) >= policy.backoff_reset_after) {
+            component.in_a_row = 0;
+        }
+        let in_a_row = component.in_a_row;
+        component.in_a_row = in_a_row.saturating_add(1);
+        if blamed {
+            component.starts.pop_back();
+        } else {
+            while component.starts.front().is_some_and(|at| turn.now.since(*at) >= policy.start_limit_within) {
+                component.starts.pop_front();
+            }
+            let limit = usize::try_from(policy.start_limit).unwrap_or(MAX_STARTS_KEPT).clamp(1, MAX_STARTS_KEPT);
+            if component.starts.len() >= limit {
+                return (Next::Down, AfterExit::StartLimit);
+            }
+        }
+        // While a needed dependency is down even the first restart waits.
+        let doublings = if blamed { Some(in_a_row) } else { in_a_row.checked_sub(1) };
+        let delay = doublings.map_or(Duration::ZERO, |doublings| delay(policy, doublings, jitter_key));
+        let due = turn.now.plus(delay);
+        let after = match hindrance {
+            Some(Hindrance::NotAllowed) => AfterExit::NotAllowed,
+            Some(Hindrance::EngineStarting | Hindrance::EngineStopping | Hindrance::Held | Hindrance::Failed) => {
+                AfterExit::Stay
+            }
+            None if delay.is_zero() => AfterExit::RestartNow,
+            None => AfterExit::RestartAfterMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+        };
+        (Next::At(due), after)
+    }
+
+    /// Whether an exit now is blamed on a dependency that the component needs and that is down.
+    fn blames_dependency(&self, now: Monotonic, index: usize) -> bool {
+        let Some(component) = self.components.get(index) else { return false };
+        let soon = component.ready_since.is_none_or(|since| now.since(since) <= BLAMED_ON_DEPENDENCY);
+        soon && self.needed_dependency_down(index)
+    }
+
+    fn jitter_key(&self, index: usize) -> u64 {
+        let count = self.components.get(index).map_or(0, |component| component.instance.0);
+        let slot = u64::try_from(index).unwrap_or(0);
+        splitmix(splitmix(splitmix(self.policy.jitter_seed ^ self.recorded.epoch.0) ^ slot) ^ count)
+    }
+}
+
+/// `backoff_initial` doubled `doublings` times, within 20 % by the jitter key, never above `backoff_max`.
+pub(crate) fn delay(policy: &ComponentPolicy, doublings: u32, jitter_key: u64) -> Duration {
+    let factor = 1_u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX);
+    let base = policy.backoff_initial.saturating_mul(factor).min(policy.backoff_max);
+    let thousandths = 800 + u128::from(jitter_key % 401);
+    let nanos = base.as_nanos() * thousandths / 1000;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(policy.backoff_max)
+}
+
+/// The finaliser of SplitMix64: spreads a counter over all bits.
+pub(crate) fn splitmix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,166 @@
+//! One line of text for each record that a person at the terminal wants to see.
+
+use crate::words;
+use core::time::Duration;
+use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
+
+/// A line: what it is about, and what happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// A component's name, `permission`, `halt`, `health`, `mode`, `operator` or `engine`.
+    pub topic: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// The line for `record`; `None` for records that only machines want.
+pub fn line(record: &Record) -> Option<Line> {
+    let (topic, text) = match record {
+        Record::EngineStarted { .. } | Record::Heartbeat { .. } => return None,
+        Record::EngineStopped { permission } => {
+            ("engine", format!("stopped on request, permission was {}", words::permission(*permission)))
+        }
+        Record::HaltRaised(halt) => {
+            let about = halt.component.as_ref().map(|name| format!(" of {}", name.0)).unwrap_or_default();
+            let clears = if halt.latched {
+                format!("latched; next: failstop resume --halt h-{} --reason \"...\"", halt.id.0)
+            } else {
+                "clears by itself".to_owned()
+            };
+            let cap = words::permission(halt.cap);
+            let cause = words::cause(halt.cause);
+            ("halt", format!("{cause}{about}: {}: {cap} (h-{}, {clears})", halt.evidence, halt.id.0))
+        }
+        Record::HaltCleared { id, cause, by } => {
+            let by = match by {
+                ClearedBy::Itself => "its condition has passed".to_owned(),
+                ClearedBy::Operator { who, reason } => format!("released by {who}: {reason}"),
+            };
+            ("halt", format!("{} (h-{}) cleared: {by}", words::cause(*cause), id.0))
+        }
+        Record::PermissionChanged { from, to } => {
+            ("permission", format!("{} -> {}", words::permission(*from), words::permission(*to)))
+        }
+        Record::ModeSet { mode, by, reason } => {
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            ("mode", format!("{} set by {by}{reason}", words::mode(*mode)))
+        }
+        Record::ComponentStarted { component, pid, .. } => {
+            return Some(Line { topic: component.0.clone(), text: format!("started, pid {pid}") });
+        }
+        Record::ComponentStartFailed { component, error, .. } => {
+            return Some(Line { topic: component.0.clone(), text: format!("could not be started: {error}") });
+        }
+        Record::ComponentReady { component, after_ms, .. } => {
+            let after = words::duration(Duration::from_millis(*after_ms));
+            return Some(Line { topic: component.0.clone(), text: format!("ready after {after}") });
+        }
+        Record::ComponentStopping { component, reason, .. } => {
+            return Some(Line { topic: component.0.clone(), text: format!("being stopped: {reason}") });
+        }
+        Record::ComponentKilled { component, reason, .. } => {
+            return Some(Line {
+                topic: component.0.clone(),
+                text: format!("being killed with its whole tree: {reason}"),
+            });
+        }
+        Record::ComponentExited { component, status, signal, requested, up_ms, next, .. } => {
+            let how = match (status, signal) {
+                (_, Some(signal)) => format!("exited by signal {}", words::signal(*signal)),
+                (Some(status), None) => format!("exited with status {status}"),
+                (None, None) => "exited".to_owned(),
+            };
+            let asked = if *requested { "as requested" } else { "not requested" };
+            let up = words::duration(Duration::from_millis(*up_ms));
+            let next = match next {
+                AfterExit::RestartNow => "restarting now".to_owned(),
+                AfterExit::RestartAfterMs(ms) => {
+                    format!("restarting in {}", words::duration(Duration::from_millis(*ms)))
+                }
+                AfterExit::Stay => "stays down".to_owned(),
+                AfterExit::StartLimit => "stays down: too many starts".to_owned(),
+                AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
+            };
+            return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}; {next}") });
+        }
+        Record::HealthChanged { status, overall, reasons } => {
+            let word = match status {
+                HealthStatus::Healthy => "healthy",
+                HealthStatus::Degraded => "degraded",
+                HealthStatus::Critical => "critical",
+            };
+            let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+            ("health", format!("{word} ({}.{:02}){why}", overall / 1000, overall % 1000 / 10))
+        }
+        Record::PermitLapsed { times } => {
+            ("permit", format!("ran out {} because the engine or the disk was late", words::times(*times)))
+        }
+        Record::CheckFinished { class, failure } => match failure {
+            None => ("checks", format!("{class} passed")),
+            Some(failure) => ("checks", format!("{class} failed: {failure}")),
+        },
+        Record::Maintenance { on: true, span_ms, by, reason } => {
+            let span = words::duration(Duration::from_millis(*span_ms));
+            ("maintenance", format!("on for {span} by {by}: {reason}"))
+        }
+        Record::Maintenance { on: false, by, reason, .. } => ("maintenance", format!("off by {by}: {reason}")),
+        Record::ComponentHeld { component, held, by, reason } => {
+            let what = if *held { "kept stopped" } else { "may start again" };
+            return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}: {reason}") });
+        }
+        Record::OperatorOrder { order, by, reason } => {
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            ("operator", format!("{order} by {by}{reason}"))
+        }
+        Record::OperatorRefused { order, by, refusals } => {
+            ("operator", format!("{order} by {by} refused: {}", refusals.join("; ")))
+        }
+    };
+    Some(Line { topic: topic.to_owned(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failstop_core::{Cause, ComponentName, Halt, HaltId, Instance, Mode, Permission, Scope};
+
+    #[test]
+    fn an_exit_says_how_whether_asked_and_what_follows() {
+        let record = Record::ComponentExited {
+            component: ComponentName("bot".to_owned()),
+            instance: Instance(1),
+            status: None,
+            signal: Some(9),
+            requested: false,
+            failure: true,
+            up_ms: 148_000,
+            next: AfterExit::RestartNow,
+        };
+        let line = line(&record).map(|line| (line.topic, line.text));
+        let text = "exited by signal 9 (SIGKILL) (not requested), up 2 min 28 s; restarting now";
+        assert_eq!(line, Some(("bot".to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn a_latched_halt_says_how_to_release_it() {
+        let halt = Halt {
+            id: HaltId(31),
+            cause: Cause::HeartbeatLost,
+            component: Some(ComponentName("bot".to_owned())),
+            scope: Scope::System,
+            cap: Permission::ObserveOnly,
+            latched: true,
+            trigger: None,
+            evidence: "no heartbeat for 5 s".to_owned(),
+        };
+        let text = line(&Record::HaltRaised(halt)).map(|line| line.text).unwrap_or_default();
+        assert!(text.contains("heartbeat-lost of bot: no heartbeat for 5 s: observe-only"), "{text}");
+        assert!(text.contains("failstop resume --halt h-31"), "{text}");
+    }
+
+    #[test]
+    fn mode_names_are_those_of_the_glossary() {
+        let record = Record::ModeSet { mode: Mode::Live, by: "root (0)".to_owned(), reason: "go".to_owned() };
+        assert_eq!(line(&record).map(|line| line.text), Some("live set by root (0): go".to_owned()));
+    }
+}

@@ -1,0 +1,205 @@
+//! What bots say on the bot socket and over sd_notify, and what they are told.
+
+use super::engine::Engine;
+use crate::doors::bot::{
+    Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire,
+    permission_on_wire, rights_on_wire,
+};
+use crate::notify_socket::{Notice, Notification, Received};
+use crate::process::tree::TreeId;
+use crate::status::words;
+use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
+use failstop_core::{Input, Scope, Slot};
+use std::collections::BTreeMap;
+
+/// A client of the bot socket.
+struct Client {
+    connection: Connection,
+    /// Which start of which component it belongs to; `None` for everybody else.
+    tree: Option<TreeId>,
+}
+
+/// Everybody on the bot socket.
+#[derive(Default)]
+pub struct Bots {
+    clients: BTreeMap<ConnectionId, Client>,
+    feeds: FeedClock,
+    /// What each slot was told last, so that only changes are pushed.
+    told: BTreeMap<Option<Slot>, Push>,
+}
+
+impl Engine {
+    /// Something happened on the bot socket.
+    pub(super) fn bot(&mut self, event: BotEvent) {
+        match event {
+            BotEvent::Opened(connection) => {
+                let tree = self.trees.tree_of(connection.peer().pid);
+                self.bots.clients.insert(connection.id(), Client { connection, tree });
+            }
+            BotEvent::Closed(id) => {
+                self.bots.clients.remove(&id);
+            }
+            BotEvent::Request(request) => self.bot_request(request),
+        }
+    }
+
+    fn bot_request(&mut self, request: BotRequest) {
+        let BotRequest { connection, message, answer, .. } = request;
+        let tree = self.bots.clients.get(&connection).and_then(|client| client.tree);
+        let meaning = match meaning(message, &mut self.bots.feeds, crate::clock::wall()) {
+            Ok(meaning) => meaning,
+            Err(refusal) => {
+                self.meters.bot_message(false);
+                answer.give(&refusal);
+                return;
+            }
+        };
+        let taken = match (meaning, tree) {
+            (Meaning::Hello(_), tree) => {
+                self.greet(tree, answer);
+                true
+            }
+            (Meaning::Permission, tree) => {
+                self.tell_permission(tree, answer);
+                true
+            }
+            (Meaning::Sign(sign), Some(tree)) => {
+                self.feed(Input::Sign { slot: tree.slot, instance: tree.instance, sign });
+                answer.done();
+                true
+            }
+            (Meaning::Metric(metric), Some(_)) => {
+                let taken = self.facts.metric(&metric.name, metric.value);
+                if taken {
+                    answer.done();
+                } else {
+                    answer.refuse(Code::BadField, "too many different metrics are reported already");
+                }
+                taken
+            }
+            (Meaning::Event(event), Some(_)) => {
+                let payload = serde_json::Value::Object(event.data).to_string();
+                self.ledger.event(event.kind, payload, answer);
+                true
+            }
+            (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => {
+                let why = "only processes of a component of this system are listened to; start it as one";
+                answer.refuse(Code::NotAComponent, why);
+                false
+            }
+        };
+        self.meters.bot_message(taken);
+    }
+
+    fn greet(&self, tree: Option<TreeId>, answer: Answer) {
+        answer.give(&Reply::Hello(Box::new(wire::HelloAnswer {
+            system: self.mark.name.clone(),
+            component: tree.and_then(|tree| self.name_of(tree.slot)).map(str::to_owned),
+            slot: tree.and_then(|tree| u8::try_from(tree.slot.number()).ok()),
+            epoch: self.epoch.0,
+            permission: permission_on_wire(self.core.permission()),
+            mode: mode_on_wire(self.core.mode()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })));
+    }
+
+    fn tell_permission(&self, tree: Option<TreeId>, answer: Answer) {
+        let slot = tree.map_or(Slot::SYSTEM, |tree| tree.slot);
+        let page = self.core.page();
+        let rights = page.and_then(|page| page.rights.get(slot.number())).copied().unwrap_or_default();
+        answer.give(&Reply::Permission(wire::PermissionAnswer {
+            permission: permission_on_wire(self.core.permission()),
+            mode: mode_on_wire(self.core.mode()),
+            rights: rights_on_wire(rights),
+            epoch: self.epoch.0,
+            permit_deadline: page.map(|page| page.deadline.as_micros()),
+        }));
+    }
+
+    /// Pushes the permission to everybody whose view of it changed.
+    pub(super) fn push_permission(&mut self) {
+        if self.bots.clients.is_empty() {
+            return;
+        }
+        let slots: Vec<Option<Slot>> =
+            self.bots.clients.values().map(|client| client.tree.map(|tree| tree.slot)).collect();
+        for slot in slots {
+            let push = self.permission_for(slot);
+            if self.bots.told.get(&slot) == Some(&push) {
+                continue;
+            }
+            for client in self.bots.clients.values().filter(|client| client.tree.map(|tree| tree.slot) == slot) {
+                client.connection.push(&push);
+            }
+            self.bots.told.insert(slot, push);
+        }
+    }
+
+    fn permission_for(&self, slot: Option<Slot>) -> Push {
+        let name = slot.and_then(|slot| self.name_of(slot));
+        let halts = self
+            .core
+            .halts()
+            .map(|(halt, _)| halt)
+            .filter(|halt| match halt.scope {
+                Scope::System => true,
+                Scope::Component => name.is_some() && halt.component.as_ref().map(|one| one.0.as_str()) == name,
+            })
+            .map(|halt| HaltNote {
+                id: format!("h-{}", halt.id.0),
+                cause: words::cause(halt.cause).to_owned(),
+                cap: permission_on_wire(halt.cap),
+                latched: halt.latched,
+            })
+            .collect();
+        Push::Permission {
+            permission: permission_on_wire(self.core.permission()),
+            mode: mode_on_wire(self.core.mode()),
+            halts,
+        }
+    }
+
+    /// Tells a component's clients that it is being stopped.
+    pub(super) fn push_stop(&self, slot: Slot, reason: &str) {
+        let grace = slot.index().and_then(|index| self.config.components.get(index)).map(|one| one.stop_grace);
+        let grace_ms = grace.map_or(0, |grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+        let push = Push::Stop { reason: reason.to_owned(), grace_ms };
+        for client in self.bots.clients.values().filter(|client| client.tree.is_some_and(|tree| tree.slot == slot)) {
+            client.connection.push(&push);
+        }
+    }
+
+    /// A component said something over sd_notify.
+    pub(super) fn notice(&mut self, received: Received) {
+        match received {
+            Received::Notice(notice) => self.notified(notice),
+            Received::Refused { slot, refusal } => {
+                let name = self.name_of(slot).unwrap_or_default().to_owned();
+                self.say(&name, &format!("notify socket: {refusal}"));
+            }
+        }
+    }
+
+    fn notified(&mut self, notice: Notice) {
+        // The sender is often gone by the time one looks: only a process proven to be another component's is refused.
+        if let Some(tree) = self.trees.tree_of(notice.pid)
+            && tree.slot != notice.slot
+        {
+            let name = self.name_of(notice.slot).unwrap_or_default().to_owned();
+            let other = self.name_of(tree.slot).unwrap_or_default().to_owned();
+            self.say(&name, &format!("notify socket: refused a message of component {other}"));
+            return;
+        }
+        for notification in &notice.notifications {
+            if let Some(sign) = notification.sign() {
+                self.feed(Input::Sign { slot: notice.slot, instance: notice.instance, sign });
+            }
+            if let Notification::Status(text) = notification {
+                let name = self.name_of(notice.slot).unwrap_or_default().to_owned();
+                self.facts.says(&name, Some(text.clone()));
+            }
+        }
+        // Dropping it closes what came along: the acknowledgement of BARRIER=1, after everything before it was taken.
+        drop(notice);
+    }
+}

@@ -1,0 +1,237 @@
+//! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
+
+use super::RunError;
+use crate::config::{Component, Config, Liveness};
+use crate::process::mark::SystemMark;
+use crate::process::spawn::{Command, resolve};
+use crate::runtime_dir::{Access, RuntimeDir};
+use failstop_core::{Epoch, Instance, Slot};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+
+/// Variables of ours, of a service manager and of earlier runs that a component must not inherit.
+const NOT_INHERITED: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
+/// The largest environment file that is read, bytes.
+const ENV_FILE_MAX: u64 = 256 * 1024;
+
+/// Who a component runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its user, where that is not the engine's own.
+    pub uid: Option<u32>,
+    gid: Option<u32>,
+    groups: Option<Vec<u32>>,
+    home: Option<PathBuf>,
+    name: Option<String>,
+}
+
+/// One component, ready to be started any number of times.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its name.
+    pub name: String,
+    /// Who it runs as.
+    pub account: Account,
+    program: String,
+    arguments: Vec<String>,
+    directory: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    no_new_privileges: bool,
+    /// What asks it to stop.
+    pub stop_signal: i32,
+}
+
+/// Which directory access the components need: other users must be able to pass through to the sockets.
+pub fn access(accounts: &[Account]) -> Access {
+    let own = nix::unistd::geteuid().as_raw();
+    if accounts.iter().any(|account| account.uid.is_some_and(|uid| uid != own)) {
+        Access::Components
+    } else {
+        Access::Private
+    }
+}
+
+/// Looks up who every component runs as.
+///
+/// # Errors
+/// An unknown user or group, or users without the right to take them on.
+pub fn accounts(config: &Config) -> Result<Vec<Account>, RunError> {
+    config.components.iter().map(account).collect()
+}
+
+fn account(component: &Component) -> Result<Account, RunError> {
+    let bad = |problem: String| RunError::Component { component: component.name.as_str().to_owned(), problem };
+    let Some(wanted) = &component.user else {
+        return Ok(Account { uid: None, gid: None, groups: None, home: None, name: None });
+    };
+    let user = match wanted.parse::<u32>() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(wanted),
+    };
+    let user = user
+        .map_err(|error| bad(format!("user \"{wanted}\" cannot be looked up: {error}")))?
+        .ok_or_else(|| bad(format!("there is no user \"{wanted}\"; correct `user`, or create it")))?;
+    let gid = match &component.group {
+        None => user.gid,
+        Some(wanted) => {
+            let group = match wanted.parse::<u32>() {
+                Ok(number) => Group::from_gid(Gid::from_raw(number)),
+                Err(_) => Group::from_name(wanted),
+            };
+            group
+                .map_err(|error| bad(format!("group \"{wanted}\" cannot be looked up: {error}")))?
+                .ok_or_else(|| bad(format!("there is no group \"{wanted}\"; correct `group`, or create it")))?
+                .gid
+        }
+    };
+    let own = nix::unistd::geteuid();
+    if user.uid == own && gid == nix::unistd::getegid() {
+        return Ok(Account { uid: None, gid: None, groups: None, home: None, name: None });
+    }
+    if !own.is_root() {
+        return Err(bad(format!(
+            "only root can start it as user \"{}\"; remove `user`, or run failstop as root",
+            user.name
+        )));
+    }
+    let name = CString::new(user.name.clone()).map_err(|_| bad("its user's name contains a NUL byte".to_owned()))?;
+    let groups = getgrouplist(&name, gid)
+        .map_err(|error| bad(format!("the groups of user \"{}\" cannot be looked up: {error}", user.name)))?;
+    Ok(Account {
+        uid: Some(user.uid.as_raw()),
+        gid: Some(gid.as_raw()),
+        groups: Some(groups.into_iter().map(Gid::as_raw).collect()),
+        home: Some(user.dir),
+        name: Some(user.name),
+    })
+}
+
+/// Everything about a system's components that does not change between two starts of one of them.
+///
+/// # Errors
+/// An environment file that cannot be read.
+pub fn blueprints(
+    config: &Config,
+    accounts: Vec<Account>,
+    runtime: &RuntimeDir,
+    epoch: Epoch,
+) -> Result<Vec<Blueprint>, RunError> {
+    let inherited: Vec<(OsString, OsString)> = std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
+    let mut blueprints = Vec::new();
+    for ((index, component), account) in config.components.iter().enumerate().zip(accounts) {
+        // The configuration has refused more components than there are slots.
+        let Some(slot) = Slot::component(index) else { continue };
+        let mut environment = inherited.clone();
+        let mut put = |name: &str, value: OsString| {
+            environment.retain(|(there, _)| there != name);
+            environment.push((name.into(), value));
+        };
+        if let (Some(home), Some(user)) = (&account.home, &account.name) {
+            put("HOME", home.into());
+            put("USER", user.into());
+            put("LOGNAME", user.into());
+        }
+        if let Some(file) = &component.env_file {
+            for (name, value) in env_file(component, file)? {
+                put(&name, value.into());
+            }
+        }
+        for (name, value) in component.env.iter() {
+            put(name, value.into());
+        }
+        put("FAILSTOP_SOCKET", runtime.bot_socket().into());
+        put("FAILSTOP_PERMIT", runtime.permit().into());
+        put("FAILSTOP_PERMIT_SLOT", slot.number().to_string().into());
+        put("FAILSTOP_EPOCH", epoch.0.to_string().into());
+        put("NOTIFY_SOCKET", runtime.notify_socket(component.name.as_str()).into());
+        if let Some(Liveness::Watchdog(span)) = &component.liveness {
+            put("WATCHDOG_USEC", span.as_micros().to_string().into());
+        }
+        blueprints.push(Blueprint {
+            slot,
+            name: component.name.as_str().to_owned(),
+            account,
+            program: component.command.program().to_owned(),
+            arguments: component.command.as_slice().to_vec(),
+            directory: component.working_dir.clone(),
+            environment,
+            no_new_privileges: component.no_new_privileges,
+            stop_signal: component.stop_signal.number(),
+        });
+    }
+    Ok(blueprints)
+}
+
+impl Blueprint {
+    /// The command for one start. The program is looked up each time, so that a replaced file is found.
+    ///
+    /// # Errors
+    /// Says in words where the program was looked for.
+    pub fn command(&self, mark: &SystemMark, instance: Instance, folder: &std::path::Path) -> Result<Command, String> {
+        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let program = resolve(OsStr::new(&self.program), folder, path).map_err(|error| error.to_string())?;
+        let arguments = self.arguments.iter().map(OsString::from).collect();
+        let mut command = Command::new(program, arguments, self.directory.clone());
+        command.environment = self.environment.clone();
+        command.environment.extend(mark.variables(&self.name, instance.0));
+        command.uid = self.account.uid;
+        command.gid = self.account.gid;
+        command.groups = self.account.groups.clone();
+        command.no_new_privileges = self.no_new_privileges;
+        Ok(command)
+    }
+}
+
+fn is_inherited(name: &OsStr) -> bool {
+    let ours = name.as_encoded_bytes().starts_with(b"FAILSTOP_");
+    !ours && !NOT_INHERITED.iter().any(|other| name == *other)
+}
+
+fn env_file(component: &Component, file: &std::path::Path) -> Result<Vec<(String, String)>, RunError> {
+    let bad = |problem: String| RunError::Component { component: component.name.as_str().to_owned(), problem };
+    let read = || -> io::Result<String> {
+        use std::io::Read as _;
+        let mut text = String::new();
+        std::fs::File::open(file)?.take(ENV_FILE_MAX + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = read().map_err(|error| bad(format!("`env_file` {} cannot be read: {error}", file.display())))?;
+    if text.len() as u64 > ENV_FILE_MAX {
+        return Err(bad(format!("`env_file` {} is larger than {ENV_FILE_MAX} bytes", file.display())));
+    }
+    let mut variables = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The value is a secret as a rule: the message never shows it.
+        let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
+            let line = index + 1;
+            return Err(bad(format!("`env_file` {} line {line} is not NAME=VALUE", file.display())));
+        };
+        let value = value.trim();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        variables.push((name.trim().to_owned(), quoted.unwrap_or(value).to_owned()));
+    }
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_variables_and_the_service_managers_stay_with_us() {
+        for name in ["FAILSTOP_SYSTEM", "FAILSTOP__LIMITS__MEMORY_MAX", "NOTIFY_SOCKET", "WATCHDOG_PID"] {
+            assert!(!is_inherited(OsStr::new(name)), "{name}");
+        }
+        assert!(is_inherited(OsStr::new("PATH")));
+    }
+}

@@ -1,0 +1,101 @@
+//! The start-up checks as the engine runs them: beside the loop, since they wait for disks and endpoints; the core is told what
+//! came out. Environment checks are made again, with growing pauses, until they pass.
+
+use crate::checks::{self, Caller, Options, Report};
+use crate::config::Config;
+use core::time::Duration;
+use failstop_core::{CheckClass, Monotonic};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Why the checks were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The engine has just started.
+    Start,
+    /// An operator wants to resume, and a halt asks for the integrity checks first.
+    Resume,
+    /// The environment failed before.
+    Retry,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Findings {
+    /// Why they were made.
+    pub purpose: Purpose,
+    /// The report; an error cannot happen, since no names are chosen.
+    pub report: Report,
+}
+
+/// The first and the longest pause between two tries of the environment checks.
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
+/// Runs checks in the background, one run at a time.
+#[derive(Debug)]
+pub struct Diagnosis {
+    config: Arc<Config>,
+    results: mpsc::Sender<Findings>,
+    running: bool,
+    queued: Option<Purpose>,
+    pause: Duration,
+    retry_at: Option<Monotonic>,
+}
+
+impl Diagnosis {
+    /// Results go to `results`.
+    pub fn new(config: Arc<Config>, results: mpsc::Sender<Findings>) -> Self {
+        Self { config, results, running: false, queued: None, pause: RETRY_FIRST, retry_at: None }
+    }
+
+    /// Starts a run, or queues one behind the run that is under way.
+    pub fn start(&mut self, purpose: Purpose) {
+        if self.running {
+            // A resume waits for an answer; a retry comes again by itself.
+            if self.queued != Some(Purpose::Resume) {
+                self.queued = Some(purpose);
+            }
+            return;
+        }
+        self.running = true;
+        self.retry_at = None;
+        let (config, results) = (Arc::clone(&self.config), self.results.clone());
+        tokio::task::spawn_blocking(move || {
+            // A retry asks about the environment alone; reading the whole journal each time would be for nothing.
+            let skip = if purpose == Purpose::Retry { vec!["journal".to_owned()] } else { Vec::new() };
+            let options = Options { caller: Caller::Engine, skip, ..Options::default() };
+            if let Ok(report) = checks::run(&config, &options) {
+                // The loop is gone when this fails, and nobody wants to know any more.
+                let _ = results.blocking_send(Findings { purpose, report });
+            }
+        });
+    }
+
+    /// A run has ended; when the environment is to be looked at again.
+    pub fn ended(&mut self, findings: &Findings, now: Monotonic) {
+        self.running = false;
+        if findings.report.of_class(CheckClass::Environment).is_ok() {
+            self.pause = RETRY_FIRST;
+            self.retry_at = None;
+        } else {
+            self.retry_at = Some(now.plus(self.pause));
+            self.pause = (self.pause * 2).min(RETRY_LONGEST);
+        }
+        if let Some(purpose) = self.queued.take() {
+            self.start(purpose);
+        }
+    }
+
+    /// When [`Diagnosis::retry`] is due.
+    pub fn retry_at(&self) -> Option<Monotonic> {
+        self.retry_at
+    }
+
+    /// Looks again, if that is due.
+    pub fn retry(&mut self, now: Monotonic) {
+        if self.retry_at.is_some_and(|at| now >= at) {
+            self.start(Purpose::Retry);
+        }
+    }
+}

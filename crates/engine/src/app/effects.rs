@@ -1,0 +1,188 @@
+//! Carries out what the core orders, at once and in the order given. What comes of it goes back to the core as facts.
+
+use super::engine::Engine;
+use super::latch::{self, Released};
+use crate::kill_switch::{Engagement, remove_halt_latches, write_halt_latch, write_latch};
+use crate::permit::Refused;
+use crate::process::register::Recorded;
+use crate::process::spawn::Place;
+use crate::process::tree::TreeId;
+use failstop_core::{Effect, Input, Instance, Page, Record, Slot, Ticket};
+use std::os::fd::AsFd;
+
+impl Engine {
+    /// Carries out one order.
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Publish(page) => self.publish(&page),
+            Effect::Record { ticket, record } => self.record(ticket, record),
+            Effect::Latch(halt) => {
+                if let Err(error) = write_halt_latch(&self.state_dir, &halt) {
+                    self.say("halt", &format!("{error}: after a restart nothing may remember it"));
+                }
+            }
+            Effect::RemoveLatches => {
+                if let Err(error) = remove_halt_latches(&self.state_dir) {
+                    self.say("halt", &error.to_string());
+                }
+            }
+            Effect::WriteKillSwitchLatch { by, reason } => self.write_kill_switch(by, reason),
+            Effect::RemoveKillSwitchLatch => self.release_kill_switch(),
+            Effect::Spawn { slot, instance } => self.spawn(slot, instance),
+            Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
+            Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
+            Effect::Answer { request, outcome } => self.answer(request, outcome),
+            Effect::Exit(reason) => self.exit = Some(reason),
+        }
+    }
+
+    fn publish(&mut self, page: &Page) {
+        match self.permit.publish(page, crate::clock::now()) {
+            Ok(()) => {}
+            Err(Refused::LatchEngaged) => self.kill_switch_seen(),
+            Err(Refused::Revoked) => self.revoked_by_somebody(),
+            Err(refused @ Refused::Foreign { .. }) => {
+                self.say("permit", &refused.to_string());
+                self.revoked_by_somebody();
+            }
+        }
+    }
+
+    fn record(&mut self, ticket: Ticket, record: Record) {
+        if let Err(error) = self.ledger.record(ticket, &record) {
+            self.storage_failure(&error.to_string());
+        }
+        match &record {
+            Record::HaltRaised(halt) => self.meters.halt_raised(halt.cause),
+            Record::PermitLapsed { times } => self.facts.permit_lapses += u64::from(*times),
+            Record::ComponentExited { component, .. } => {
+                let name = component.0.clone();
+                self.facts.says(&name, None);
+            }
+            _ => {}
+        }
+        self.note_in_log(&record);
+        self.to_say.push(record);
+    }
+
+    /// What a component's own log file says about its starts and ends.
+    fn note_in_log(&self, record: &Record) {
+        let (component, instance) = match record {
+            Record::ComponentStarted { component, instance, .. }
+            | Record::ComponentStartFailed { component, instance, .. }
+            | Record::ComponentExited { component, instance, .. }
+            | Record::ComponentKilled { component, instance, .. } => (component, *instance),
+            _ => return,
+        };
+        let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|found| found.slot);
+        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record)) {
+            self.output.note(slot, instance, &line.text);
+        }
+    }
+
+    fn spawn(&mut self, slot: Slot, instance: Instance) {
+        // Before and after: whoever engages the kill switch in between finds the process, or we do.
+        if self.probe.engaged() {
+            self.kill_switch_seen();
+            self.not_started(slot, instance, "the kill switch is engaged".to_owned());
+            return;
+        }
+        match self.start(slot, instance) {
+            Ok(pid) => self.bring(Input::Spawned { slot, instance, pid }),
+            Err(error) => self.not_started(slot, instance, error),
+        }
+        if self.probe.engaged() {
+            self.trees.begin_kill(TreeId { slot, instance });
+            self.kill_switch_seen();
+        }
+    }
+
+    fn not_started(&mut self, slot: Slot, instance: Instance, error: String) {
+        self.bring(Input::SpawnFailed { slot, instance, error });
+        self.bring(Input::TreeGone { slot, instance });
+    }
+
+    fn start(&mut self, slot: Slot, instance: Instance) -> Result<u32, String> {
+        let blueprint = slot
+            .index()
+            .and_then(|index| self.blueprints.get(index))
+            .ok_or_else(|| "no component has this slot".to_owned())?;
+        let command = blueprint.command(&self.mark, instance, &self.config.folder)?;
+        let stdout = self.output.pipe(slot).map_err(|error| error.to_string())?;
+        let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
+        self.notify_begin.push((slot, instance));
+        let tree = TreeId { slot, instance };
+        let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
+        let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
+        let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
+        let pid = u32::try_from(child.id.pid).unwrap_or_default();
+        if let Err(error) = self.register.started(recorded) {
+            self.say("engine", &format!("the register of processes cannot be written: {error}"));
+        }
+        self.trees.planted(tree, child).map_err(|error| error.to_string())?;
+        Ok(pid)
+    }
+
+    fn stop(&mut self, tree: TreeId) {
+        self.push_stop(tree.slot, "it was asked to stop");
+        let signal = tree
+            .slot
+            .index()
+            .and_then(|index| self.blueprints.get(index))
+            .map_or(libc::SIGTERM, |blueprint| blueprint.stop_signal);
+        if let Err(error) = self.trees.signal(tree, signal) {
+            let name = self.name_of(tree.slot).unwrap_or_default().to_owned();
+            self.say(&name, &format!("cannot be asked to stop: {error}; it is killed when its grace is over"));
+        }
+    }
+
+    fn kill(&mut self, tree: TreeId) {
+        if self.trees.is_free(tree.slot) {
+            // Nothing of it is there any more.
+            self.bring(Input::TreeGone { slot: tree.slot, instance: tree.instance });
+            return;
+        }
+        self.trees.begin_kill(tree);
+        for gone in self.trees.poll() {
+            self.bring(Input::TreeGone { slot: gone.slot, instance: gone.instance });
+        }
+        self.arm_kill_retry();
+    }
+
+    fn write_kill_switch(&mut self, by: String, reason: String) {
+        let engagement = Engagement { by, reason, time: crate::clock::rfc3339(crate::clock::wall()) };
+        if !self.probe.engaged()
+            && let Err(error) = write_latch(&self.state_dir, &engagement)
+        {
+            self.say("halt", &error.to_string());
+        }
+        self.latch_seen = latch::identity(&crate::kill_switch::read_latch(&self.state_dir));
+    }
+
+    fn release_kill_switch(&mut self) {
+        match latch::release(&self.state_dir, self.latch_seen.as_ref()) {
+            Ok(Released::Gone) => match self.permit.replace() {
+                Ok(()) => {
+                    self.latch_seen = None;
+                    self.announce_page();
+                    self.bring(Input::KillSwitchLatchRemoved);
+                }
+                Err(error) => {
+                    // No page, no trading: the operator's next try makes a new one.
+                    self.say("permit", &error.to_string());
+                    self.bring(Input::KillSwitchLatchRemoved);
+                }
+            },
+            Ok(Released::EngagedAgain(latch)) => {
+                self.latch_seen = latch::identity(&latch);
+                let (by, reason) = latch.who_and_why().unwrap_or_default();
+                self.bring(Input::KillSwitchSeen { by, reason });
+            }
+            Err(error) => {
+                self.say("halt", &error.to_string());
+                self.bring(Input::KillSwitchSeen { by: "failstop".to_owned(), reason: error.to_string() });
+            }
+        }
+    }
+}

@@ -1,0 +1,843 @@
+//! The engine: the one owner of everything that changes while `failstop run` runs, and the loop that drives it.
+//!
+//! An async wait gives one event; the synchronous [`Engine::apply`] turns it into facts for the core, and the core's orders
+//! are carried out before anything else is waited for. No locks around state, no second decider.
+
+use super::bots::Bots;
+use super::components::Blueprint;
+use super::diagnosis::{Diagnosis, Findings, Purpose};
+use super::events::{self, Event, Sources};
+use super::facts::{Facts, Identity};
+use super::journal::{Ledger, Report};
+use super::latch::{self, Identity as LatchIdentity};
+use super::latch_watch::LatchWatch;
+use super::start::Prepared;
+use super::{RunError, status, summary};
+use crate::announce::{Announcer, Format as LineFormat};
+use crate::checks::{self, Outcome};
+use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
+use crate::command::{self, Command, Request};
+use crate::config::{Config, Destination, Format, Listen};
+use crate::doors::bot::{self, BotDoor};
+use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
+use crate::doors::observe::ObserveListener;
+use crate::doors::{HttpDoors, Limits};
+use crate::kill_switch::{LatchProbe, read_latch};
+use crate::metrics::{Format as MetricsFormat, HealthCheck, Meters, render};
+use crate::notify_socket::NotifySockets;
+use crate::output::{self, Output, Rotation};
+use crate::permit::{PermitWriter, Terms};
+use crate::process::cgroup::SystemCgroup;
+use crate::process::extinguish::extinguish;
+use crate::process::guard::{EngineSide, GuardState};
+use crate::process::mark::SystemMark;
+use crate::process::procfs;
+use crate::process::reaper::{self, Next};
+use crate::process::register::Register;
+use crate::process::signals::Signal;
+use crate::process::spawn::Spawner;
+use crate::process::tree::Trees;
+use crate::runtime_dir::{EngineInfo, ProcessRef, RuntimeDir};
+use crate::status::{build, words};
+use crate::systemd::Systemd;
+use core::time::Duration;
+use failstop_core::{
+    Cause, CheckClass, Core, Effect, Epoch, ExitReason, Input, Monotonic, Order, Permission, Record, RequestId, Slot,
+};
+use failstop_journal::{Bounds, Head, Progress, Recorder, Wall};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
+const REPORTS_WAITING: usize = 65_536;
+
+/// How long a page that was found revoked waits for the latch that the kill switch writes next, so that the journal can
+/// say who and why.
+const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
+
+/// How long the last output may take to be written when the engine ends.
+const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
+
+/// The engine.
+pub struct Engine {
+    pub(super) config: Arc<Config>,
+    pub(super) core: Core,
+    effects: Vec<Effect>,
+    /// Facts that carrying out an order brought about; taken before anything else.
+    inbox: VecDeque<Input>,
+    pub(super) epoch: Epoch,
+    pub(super) mark: SystemMark,
+    pub(super) permit: PermitWriter,
+    pub(super) probe: LatchProbe,
+    /// The engagement of the kill switch that the core knows of.
+    pub(super) latch_seen: Option<LatchIdentity>,
+    /// The page was found revoked, and whose latch says why is waited for until then.
+    revoked_until: Option<Monotonic>,
+    recorder: Option<Recorder>,
+    pub(super) ledger: Ledger,
+    pub(super) head: (u64, Head),
+    pub(super) trees: Trees,
+    kill_again_at: Option<Monotonic>,
+    pub(super) spawner: Spawner,
+    pub(super) register: Register,
+    pub(super) blueprints: Vec<Blueprint>,
+    pub(super) output: Output,
+    pub(super) lost_output: output::Lost,
+    pub(super) bots: Bots,
+    pub(super) facts: Facts,
+    pub(super) meters: Meters,
+    diagnosis: Diagnosis,
+    /// Orders to resume that wait for checks.
+    resumes: Vec<(Order, String, String, RequestId)>,
+    requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
+    next_request: u64,
+    announcer: Announcer,
+    /// Records to be said when everything urgent is done.
+    pub(super) to_say: Vec<Record>,
+    systemd: Systemd,
+    beat_at: Option<Monotonic>,
+    jumps: JumpDetector,
+    sample_at: Monotonic,
+    pub(super) notify_begin: Vec<(Slot, failstop_core::Instance)>,
+    side: EngineSide,
+    cgroup: Option<SystemCgroup>,
+    info: EngineInfo,
+    runtime: RuntimeDir,
+    pub(super) state_dir: std::path::PathBuf,
+    exit_on_failsafe: bool,
+    announced_ready: bool,
+    journal_id: [u8; 16],
+    pub(super) exit: Option<ExitReason>,
+    pub(super) storage_failed: bool,
+    _lock: crate::process::lock::InstanceLock,
+}
+
+/// Runs the engine until it ends; the exit status.
+///
+/// # Errors
+/// What it could not be without at its start, or a loop that cannot wait any more.
+pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
+    let (mut engine, mut sources, doors, door_task) = open(prepared)?;
+    let ended = engine.drive(&mut sources).await;
+    door_task.abort();
+    Ok(engine.close(doors, ended))
+}
+
+type Opened = (Engine, Sources, HttpDoors, tokio::task::JoinHandle<()>);
+
+fn host<T>(what: &'static str) -> impl FnOnce(T) -> RunError
+where
+    T: Into<std::io::Error>,
+{
+    move |source| RunError::Host { what, source: source.into() }
+}
+
+/// Opens everything that faces outside, and tells the core that it starts.
+fn open(prepared: Prepared) -> Result<Opened, RunError> {
+    let Prepared { config, side, runtime, journal, core, blueprints, mark, .. } = prepared;
+    let state_dir = config.state_dir().to_owned();
+    let started_at = clock::now();
+    let probe = || LatchProbe::open(&state_dir).map_err(host("watch the kill switch's latch"));
+
+    let permit_mode = runtime.access().permit_mode();
+    let terms = Terms { epoch: prepared.epoch, lease: config.permit.lease, mode: permit_mode };
+    let permit = PermitWriter::create(&runtime.permit(), terms, probe()?)?;
+    side.announce_permit(&runtime.permit())?;
+    if let Some(cgroup) = &prepared.cgroup {
+        side.announce_cgroup(cgroup.path())?;
+    }
+    let names = blueprints.iter().map(|blueprint| (blueprint.slot, blueprint.name.clone()));
+    let trees =
+        Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
+
+    let mut notify = NotifySockets::new();
+    let own_uid = nix::unistd::geteuid().as_raw();
+    for blueprint in &blueprints {
+        let uid = blueprint.account.uid.unwrap_or(own_uid);
+        notify.add(blueprint.slot, &runtime.notify_socket(&blueprint.name), uid, runtime.access().socket_mode())?;
+    }
+    let (report, recorder_reports) = mpsc::channel(REPORTS_WAITING);
+    let jid = journal.jid().to_string();
+    let journal_id = journal.jid().to_bytes();
+    let head = journal.durable();
+    let recorder = Recorder::spawn(journal, Bounds::default(), Wall::now, move |progress| {
+        let report_of = match progress {
+            Progress::Durable { written, head } => {
+                Report::Durable { written: written.to_vec(), seq: head.seq, head: head.hash }
+            }
+            Progress::Failed(failure) => {
+                Report::Failed { error: failure.error.to_string(), last_words: failure.error.is_no_space() }
+            }
+        };
+        // Only a loop that has ended does not take it, and then nobody waits for it.
+        let _ = report.blocking_send(report_of);
+    })
+    .map_err(host("start the recorder's thread"))?;
+
+    let output = Output::start(output::Settings {
+        state_dir: state_dir.clone(),
+        rotation: Rotation {
+            max_bytes: config.output.max_size.0,
+            keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
+        },
+        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        show: config.output.to.contains(&Destination::Stdout),
+    })?;
+
+    let bot_options = bot::Options { mode: runtime.access().socket_mode(), ..bot::Options::default() };
+    let bot_door = BotDoor::bind(&runtime.bot_socket(), &bot_options)?;
+    let (bot_events, bots) = mpsc::channel(bot::EVENT_QUEUE);
+    let door_task = tokio::spawn(bot_door.serve(bot_events));
+
+    let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
+    let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
+    let of_the_system = mark.clone();
+    let settings = ControlSettings {
+        system: config.name().to_owned(),
+        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        component_processes: Arc::new(move |pid| {
+            procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
+        }),
+        limits: Limits::CONTROL,
+    };
+    let control = ControlListener::bind(&runtime.control_socket(), settings)?;
+    let mut notes = prepared.notes;
+    let observe = match config.observe.listen {
+        Listen::Off => None,
+        Listen::At(address) => match ObserveListener::bind(address) {
+            Ok(listener) => Some(listener),
+            Err(unavailable) => {
+                notes.push(unavailable.to_string());
+                None
+            }
+        },
+    };
+    let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
+    let doors = HttpDoors::open(Some(control), observe, commands)?;
+
+    let facts_of_the_host = checks::HostFacts::gather();
+    let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
+    host_notes.extend(notes);
+    let this = ProcessRef::this().map_err(host("read /proc/self/stat"))?;
+    let info = EngineInfo {
+        system: config.name().to_owned(),
+        jid: jid.clone(),
+        mark: mark.to_string(),
+        epoch: prepared.epoch.0,
+        engine: this,
+        guard: ProcessRef::of(side.guard_pid).ok().flatten(),
+        boot_id: EngineInfo::this_boot(),
+        state_dir: std::path::absolute(&state_dir).unwrap_or_else(|_| state_dir.clone()),
+        runtime_dir: std::path::absolute(runtime.path()).unwrap_or_else(|_| runtime.path().to_owned()),
+        cgroup: prepared.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
+        control_socket: runtime.control_socket(),
+        observe: observe_address.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: clock::rfc3339(clock::wall()),
+    };
+    info.publish().map_err(host("write engine.json"))?;
+
+    let (findings, checks_done) = mpsc::channel(4);
+    let identity = Identity {
+        system: config.name().to_owned(),
+        epoch: prepared.epoch,
+        started: started_at,
+        guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
+        jid,
+        observe: observe_address,
+    };
+    let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
+    let sources = Sources {
+        timer: Timer::new().map_err(host("make a timer"))?,
+        recorder: recorder_reports,
+        signals: readable(side.signals.as_fd()).map_err(host("wait for signals"))?,
+        guard: readable(side.link()).map_err(host("watch the guard"))?,
+        latch: LatchWatch::new(&state_dir).ok(),
+        clock: ClockChanges::new().ok(),
+        notify,
+        bots,
+        commands: command_requests,
+        checks: checks_done,
+    };
+    let format = match config.log.format {
+        Format::Text => LineFormat::Text,
+        Format::Json => LineFormat::Json,
+    };
+    let systemd = Systemd::from_env(side.relays_notify());
+    let mut engine = Engine {
+        facts: Facts::new(&config, identity, host_notes),
+        diagnosis: Diagnosis::new(Arc::clone(&config), findings),
+        ledger: Ledger::new(recorder.handle().clone()),
+        recorder: Some(recorder),
+        head: (head.seq, head.hash),
+        latch_seen: latch::identity(&prepared.latch),
+        probe: probe()?,
+        core,
+        effects: Vec::new(),
+        inbox: VecDeque::new(),
+        epoch: prepared.epoch,
+        mark,
+        permit,
+        revoked_until: None,
+        trees,
+        kill_again_at: None,
+        spawner: Spawner::new()?,
+        register: prepared.register,
+        blueprints,
+        output,
+        lost_output: output::Lost::default(),
+        bots: Bots::default(),
+        meters: Meters::new(),
+        resumes: Vec::new(),
+        requests: BTreeMap::new(),
+        next_request: 1,
+        announcer: Announcer::new(format),
+        to_say: Vec::new(),
+        beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
+        systemd,
+        jumps: JumpDetector::new(Reading::take()),
+        sample_at: started_at,
+        notify_begin: Vec::new(),
+        side,
+        cgroup: prepared.cgroup,
+        info,
+        runtime,
+        state_dir,
+        exit_on_failsafe: prepared.exit_on_failsafe,
+        announced_ready: false,
+        journal_id,
+        exit: None,
+        storage_failed: false,
+        config,
+        _lock: prepared.lock,
+    };
+    let summary =
+        summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
+    engine.announcer.summary(&engine.output, &summary);
+    engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
+    engine.feed(Input::Start(prepared.start));
+    engine.diagnosis.start(Purpose::Start);
+    Ok((engine, sources, doors, door_task))
+}
+
+/// How the loop ended.
+enum Ended {
+    /// As the core ordered.
+    Ordered(ExitReason),
+    /// The guard is dead: nothing may outlive this process.
+    GuardGone,
+    /// Waiting failed.
+    Broken(std::io::Error),
+}
+
+impl Engine {
+    async fn drive(&mut self, sources: &mut Sources) -> Ended {
+        loop {
+            for (slot, instance) in self.notify_begin.drain(..) {
+                sources.notify.begin(slot, instance);
+            }
+            if let Some(reason) = self.exit {
+                return Ended::Ordered(reason);
+            }
+            match sources.next(self.deadline()).await {
+                Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
+                Ok(event) => self.apply(event),
+                Err(error) => return Ended::Broken(error),
+            }
+        }
+    }
+
+    /// The next moment at which something is due whatever happens.
+    fn deadline(&self) -> Option<Monotonic> {
+        [
+            self.core.next_deadline(),
+            self.kill_again_at,
+            self.revoked_until,
+            self.diagnosis.retry_at(),
+            self.beat_at,
+            Some(self.sample_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Takes one event. Everything that follows from it is done when this returns.
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Due => self.due(),
+            Event::Recorder(report) => self.recorded(report),
+            Event::Signals => self.signals(),
+            Event::GuardGone => {}
+            Event::Latch => self.look_at_latch(),
+            Event::ClockChanged => self.look_at_clocks(),
+            Event::Notice(received) => self.notice(received),
+            Event::Bot(event) => self.bot(event),
+            Event::Command(request) => self.command(request),
+            Event::Checked(findings) => self.checked(findings),
+        }
+        self.after();
+    }
+
+    /// Tells the core one fact and carries out what it orders, and what follows from that.
+    pub(super) fn feed(&mut self, input: Input) {
+        self.inbox.push_back(input);
+        self.pump();
+    }
+
+    /// Takes every fact that waits, and those that follow.
+    fn pump(&mut self) {
+        while let Some(input) = self.inbox.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.core.step(clock::now(), input, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    /// A fact that carrying out an order brought about.
+    pub(super) fn bring(&mut self, input: Input) {
+        self.inbox.push_back(input);
+    }
+
+    fn due(&mut self) {
+        let now = clock::now();
+        self.look_at_clocks();
+        if self.revoked_until.is_some_and(|until| now >= until) {
+            self.kill_switch_seen();
+            self.pump();
+        }
+        if self.kill_again_at.is_some_and(|at| now >= at) {
+            self.poll_trees();
+        }
+        self.diagnosis.retry(now);
+        if self.beat_at.is_some_and(|at| now >= at) {
+            let line = self.systemd.beat();
+            self.tell_systemd(line);
+            self.beat_at = self.systemd.beat_every().map(|every| now.plus(every));
+        }
+        if now >= self.sample_at {
+            self.sample(now);
+        }
+        self.feed(Input::Wake);
+    }
+
+    /// What comes after every event, and is not urgent.
+    fn after(&mut self) {
+        self.push_permission();
+        let line = self.systemd.status(words::permission(self.core.permission()));
+        self.tell_systemd(line);
+        for record in std::mem::take(&mut self.to_say) {
+            self.announcer.record(&self.output, clock::wall(), &record);
+        }
+        if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
+            self.exit_on_failsafe = false;
+            self.feed(Input::StopRequested);
+        }
+    }
+
+    /// A lost line harms only the service manager's view.
+    fn tell_systemd(&self, line: Option<String>) {
+        if let Some(line) = line {
+            let _ = self.side.notify(&line);
+        }
+    }
+
+    /// Whether no component process is left.
+    fn is_quiet(&self) -> bool {
+        self.blueprints.iter().all(|blueprint| self.trees.is_free(blueprint.slot))
+    }
+
+    fn recorded(&mut self, report: Report) {
+        match report {
+            Report::Durable { written, seq, head } => {
+                let records = u64::try_from(written.len()).unwrap_or(u64::MAX);
+                self.head = (seq, head);
+                let settled = self.ledger.settle(&written);
+                self.meters.journal_durable(records, settled.bytes, settled.waited);
+                self.feed(Input::Durable(settled.ticket));
+                self.note_diagnostics();
+                if !self.announced_ready && self.permit_granted() {
+                    self.announced_ready = true;
+                    let line = self.systemd.ready(words::permission(self.core.permission()));
+                    self.tell_systemd(line);
+                }
+            }
+            Report::Failed { error, last_words } => {
+                if last_words && !self.ledger.is_saying_last_words() {
+                    self.ledger.only_last_words();
+                }
+                self.storage_failure(&error);
+                self.pump();
+            }
+        }
+    }
+
+    /// The journal cannot be written any more: no permit from here on in this process. The core is told next.
+    pub(super) fn storage_failure(&mut self, error: &str) {
+        if self.storage_failed {
+            return;
+        }
+        self.storage_failed = true;
+        self.permit.revoke();
+        self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
+        self.ledger.fail(error);
+        self.bring(Input::StorageFailed(error.to_owned()));
+    }
+
+    fn permit_granted(&self) -> bool {
+        self.core.page().is_some()
+    }
+
+    /// What readers of the permit page may display.
+    fn note_diagnostics(&mut self) {
+        self.permit.note(&failstop_client::permit::Diagnostics {
+            durable_seq: self.head.0,
+            head: self.head.1.to_raw(),
+            permission: match self.core.permission() {
+                Permission::Shutdown => 0,
+                Permission::ObserveOnly => 1,
+                Permission::ReduceOnly => 2,
+                Permission::Active => 3,
+            },
+            mode: match self.core.mode() {
+                failstop_core::Mode::Dry => 0,
+                failstop_core::Mode::Live => 1,
+            },
+            halts: u16::try_from(self.core.halts().count()).unwrap_or(u16::MAX),
+            updated_us: clock::now().as_micros(),
+            journal_id: self.journal_id,
+        });
+    }
+
+    fn signals(&mut self) {
+        loop {
+            match self.side.signals.next() {
+                Ok(Some(Signal::Child)) => self.reap(),
+                Ok(Some(Signal::Terminate | Signal::Interrupt)) => {
+                    let line = self.systemd.stopping("stopping on request");
+                    self.tell_systemd(line);
+                    self.feed(Input::StopRequested);
+                }
+                Ok(Some(Signal::Hangup)) => {
+                    self.say("engine", "SIGHUP: this version does not reload its configuration; restart it instead");
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.say("engine", &format!("signals cannot be read: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut main_process_ended = false;
+        loop {
+            match reaper::next() {
+                Ok(Next::Ended(reaped)) => {
+                    self.register.reaped(reaped.pid);
+                    if let Some(tree) = self.trees.reaped(reaped.pid) {
+                        main_process_ended = true;
+                        self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
+                    }
+                }
+                Ok(Next::NoneEnded | Next::NoChildren) => break,
+                Err(error) => {
+                    self.say("engine", &format!("ended processes cannot be reaped: {error}"));
+                    break;
+                }
+            }
+        }
+        if main_process_ended {
+            self.trees.sweep_strays();
+        }
+        self.poll_trees();
+        for stray in self.trees.take_strays() {
+            let what = serde_json::json!({ "pid": stray.id.pid, "program": stray.comm, "component": stray.component });
+            self.note("x.failstop.stray_killed", &what);
+        }
+    }
+
+    /// Goes on with every kill, and tells the core which trees are gone.
+    pub(super) fn poll_trees(&mut self) {
+        for tree in self.trees.poll() {
+            self.feed(Input::TreeGone { slot: tree.slot, instance: tree.instance });
+        }
+        self.arm_kill_retry();
+    }
+
+    pub(super) fn arm_kill_retry(&mut self) {
+        self.kill_again_at = self.trees.retry_after().map(|pause| clock::now().plus(pause));
+    }
+
+    /// Looks at the latch now; an engagement that the core does not know of is told to it.
+    fn look_at_latch(&mut self) {
+        if self.probe.engaged() {
+            self.kill_switch_seen();
+            self.pump();
+        }
+    }
+
+    /// The page was found revoked, or the latch stands.
+    pub(super) fn kill_switch_seen(&mut self) {
+        let latch = read_latch(&self.state_dir);
+        let identity = latch::identity(&latch);
+        if identity.is_some() && identity == self.latch_seen && self.core.kill_switch() {
+            return;
+        }
+        self.permit.revoke();
+        self.latch_seen = identity;
+        self.revoked_until = None;
+        let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());
+        let (by, reason) = latch.who_and_why().unwrap_or_else(unknown);
+        self.bring(Input::KillSwitchSeen { by, reason });
+    }
+
+    /// The page was found revoked: the kill switch writes its latch next, which says who and why. Nothing is permitted
+    /// meanwhile.
+    pub(super) fn revoked_by_somebody(&mut self) {
+        if self.storage_failed || self.core.kill_switch() {
+            return;
+        }
+        if self.probe.engaged() {
+            self.kill_switch_seen();
+        } else if self.revoked_until.is_none() {
+            self.revoked_until = Some(clock::now().plus(LATCH_FOLLOWS_WITHIN));
+        }
+    }
+
+    /// The guard maps the page that is there now.
+    pub(super) fn announce_page(&mut self) {
+        if let Err(error) = self.side.announce_permit(&self.runtime.permit()) {
+            self.say("engine", &error.to_string());
+        }
+    }
+
+    fn look_at_clocks(&mut self) {
+        let Some(jump) = self.jumps.feed(Reading::take()) else { return };
+        let (by, evidence) = (jump.by(), jump.to_string());
+        self.feed(Input::ClockJumped { by, evidence });
+    }
+
+    fn sample(&mut self, now: Monotonic) {
+        self.sample_at = now.plus(self.config.limits.sample_every);
+        self.trees.sample();
+        self.trees.sweep_strays();
+        for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {
+            let members = self.trees.members(tree);
+            if let Some(name) = self.name_of(tree.slot).map(str::to_owned) {
+                self.facts.sample_tree(&name, &members, now);
+            }
+        }
+        self.facts.sample_host();
+        let lost = self.output.lost();
+        if lost != self.lost_output {
+            let text = format!("{} bytes did not reach the log files: disk slow or full", lost.from_files);
+            self.lost_output = lost;
+            self.say("output", &text);
+        }
+        for stuck in self.trees.stuck() {
+            let text = format!("pid {} ({}) does not die of SIGKILL", stuck.process.id.pid, stuck.process.comm);
+            self.say(&stuck.component, &text);
+        }
+    }
+
+    fn checked(&mut self, findings: Findings) {
+        for class in [CheckClass::Integrity, CheckClass::Environment] {
+            if findings.purpose == Purpose::Retry && class == CheckClass::Integrity {
+                continue;
+            }
+            self.feed(Input::Checked { class, outcome: findings.report.of_class(class) });
+        }
+        if findings.purpose == Purpose::Start {
+            self.say_findings(&findings);
+        }
+        self.diagnosis.ended(&findings, clock::now());
+        if findings.purpose == Purpose::Resume {
+            for (order, by, reason, request) in std::mem::take(&mut self.resumes) {
+                self.feed(Input::Operator { request, by, reason, order });
+            }
+        }
+    }
+
+    fn say_findings(&mut self, findings: &Findings) {
+        let report = &findings.report;
+        let (passed, warned, failed) =
+            (report.count(Outcome::Passed), report.count(Outcome::Warning), report.count(Outcome::Failed));
+        self.say("checks", &format!("{passed} passed, {warned} warnings, {failed} failed"));
+        let lines: Vec<String> = report
+            .results
+            .iter()
+            .filter(|result| matches!(result.outcome, Outcome::Warning | Outcome::Failed))
+            .map(|result| format!("{} {}: {}; {}", result.outcome.word(), result.name, result.reason, result.remedy))
+            .collect();
+        for line in lines {
+            self.say("checks", &line);
+        }
+    }
+
+    fn note_findings_of_start(
+        &mut self,
+        verdict: &failstop_journal::Verdict,
+        leftovers: &[crate::process::leftovers::Proc],
+    ) {
+        for process in leftovers {
+            self.say("engine", &format!("killed what an earlier run left behind: {process}"));
+            let what = serde_json::json!({
+                "pid": process.id.pid, "program": process.comm, "component": process.component,
+            });
+            self.note("x.failstop.leftover_killed", &what);
+        }
+        if let failstop_journal::Verdict::TornTail(torn) = verdict {
+            let text = format!("the last write was torn by a crash; {} bytes were cut and kept in torn/", torn.bytes);
+            self.say("journal", &text);
+        }
+    }
+
+    /// A note in the journal that only informs. It is not worth a halt when it cannot be written: the next record says so.
+    pub(super) fn note(&mut self, kind: &'static str, what: &serde_json::Value) {
+        if let Err(error) = self.ledger.note(kind, what) {
+            self.say("journal", &format!("{kind} could not be recorded: {error}"));
+        }
+    }
+
+    fn command(&mut self, request: Request) {
+        let Request { command, reply } = request;
+        match command {
+            Command::Status => {
+                let status = Box::new(self.status());
+                // Whoever asked may have gone; then nobody wants it.
+                let _ = reply.send(command::Answer::Status(status));
+            }
+            Command::Metrics { openmetrics } => {
+                let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Text };
+                let status = self.status();
+                let text = render(format, &status, &self.meters, self.facts.own());
+                let _ = reply.send(command::Answer::Metrics(text));
+            }
+            Command::Stop => {
+                let _ = reply.send(command::Answer::Done);
+                self.feed(Input::StopRequested);
+            }
+            Command::Operate { order, reason, peer } => {
+                let request = RequestId(self.next_request);
+                self.next_request += 1;
+                self.requests.retain(|_, waiting| !waiting.is_closed());
+                self.requests.insert(request, reply);
+                self.operate(order, user(peer.uid), reason, request);
+            }
+        }
+    }
+
+    /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
+    fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
+        let checks_first = match order {
+            Order::Resume(_) | Order::KillSwitchRelease => {
+                self.core.halts().any(|(halt, _)| halt.cause == Cause::Integrity || halt.cause == Cause::Environment)
+            }
+            Order::KillSwitchEngage
+            | Order::Mode(_)
+            | Order::MaintenanceOn { .. }
+            | Order::MaintenanceOff
+            | Order::StopComponent(_)
+            | Order::StartComponent(_)
+            | Order::RestartComponent(_) => false,
+        };
+        if checks_first {
+            self.resumes.push((order, by, reason, request));
+            self.diagnosis.start(Purpose::Resume);
+        } else {
+            self.feed(Input::Operator { request, by, reason, order });
+        }
+    }
+
+    /// The answer to an operator's order.
+    pub(super) fn answer(&mut self, request: RequestId, outcome: Result<(), Vec<String>>) {
+        if let Some(reply) = self.requests.remove(&request) {
+            let answer = match outcome {
+                Ok(()) => command::Answer::Done,
+                Err(refusals) => command::Answer::Refused(refusals),
+            };
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn status(&mut self) -> failstop_client::status::Status {
+        let now = clock::now();
+        let status = build(&self.core, now, &self.facts.host_facts(self.head.0, self.head.1.to_string()));
+        let verdict = self.core.health(now).status;
+        self.meters.health_check(HealthCheck::Verdict(verdict), clock::now().since(now));
+        status
+    }
+
+    /// A component's name.
+    pub(super) fn name_of(&self, slot: Slot) -> Option<&str> {
+        self.blueprints.get(slot.index()?).map(|blueprint| blueprint.name.as_str())
+    }
+
+    /// One line for the person at the terminal.
+    pub(super) fn say(&self, topic: &str, text: &str) {
+        self.announcer.say(&self.output, clock::wall(), topic, text);
+    }
+
+    fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
+        let status = match ended {
+            Ended::Ordered(ExitReason::Requested) => status::STOPPED,
+            Ended::Ordered(ExitReason::RequestedInShutdown) => status::STOPPED_IN_SHUTDOWN,
+            Ended::Ordered(ExitReason::Storage) => status::STORAGE,
+            Ended::GuardGone => {
+                self.permit.revoke();
+                self.say("engine", "the guard died: every component is killed and the engine ends");
+                self.extinguish();
+                status::ENGINE_DIED
+            }
+            Ended::Broken(error) => {
+                self.permit.revoke();
+                self.say("engine", &format!("cannot wait for events any more: {error}; every component is killed"));
+                self.extinguish();
+                status::ENGINE_DIED
+            }
+        };
+        doors.close();
+        if let Some(recorder) = self.recorder.take()
+            && !self.storage_failed
+            && let Err(error) = recorder.seal_and_stop()
+        {
+            self.say("journal", &format!("could not be sealed: {error}"));
+        }
+        if self.is_quiet() {
+            self.info.withdraw();
+            self.runtime.clear();
+            if let Some(cgroup) = self.cgroup.take() {
+                // What cannot be removed is found and removed by the next start.
+                let _ = cgroup.remove();
+            }
+        }
+        self.output.finish(OUTPUT_WITHIN);
+        status
+    }
+
+    fn extinguish(&mut self) {
+        let kill = self.cgroup.as_ref().and_then(|cgroup| crate::process::cgroup::KillHandle::open(cgroup.path()).ok());
+        let trees = &mut self.trees;
+        let outcome = extinguish(kill.as_ref(), None, &mut |reaped| {
+            trees.reaped(reaped.pid);
+        });
+        if let Err(error) = outcome {
+            self.say("engine", &format!("components could not all be ended: {error}"));
+        }
+    }
+}
+
+/// `root (0)`, or the number alone where the user has no name.
+fn user(uid: u32) -> String {
+    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} ({uid})", user.name),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
+}

@@ -1,0 +1,119 @@
+//! Why the engine cannot run, and the exit status that says so.
+
+use super::status;
+use crate::config::ConfigErrors;
+use crate::doors::StartFailed;
+use crate::doors::bot::BindError;
+use crate::doors::control::ControlUnavailable;
+use crate::kill_switch::HaltLatchError;
+use crate::notify_socket::NotifySocketError;
+use crate::output::OutputError;
+use crate::permit::PermitPageError;
+use crate::process::epoch::EpochError;
+use crate::process::guard::LinkError;
+use crate::process::leftovers::LeftoverError;
+use crate::process::lock::LockError;
+use crate::process::spawn::SpawnError;
+use crate::runtime_dir::RuntimeDirError;
+use failstop_journal::OpenError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the engine cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is not valid.
+    #[error("{0}")]
+    Configuration(ConfigErrors),
+    /// The state directory cannot be made or used.
+    #[error("cannot use the state directory {path}: {source}; correct `system.state_dir` or its permissions")]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A component's user, group or environment file cannot be used.
+    #[error("component \"{component}\": {problem}")]
+    Component {
+        /// Which.
+        component: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The runtime directory.
+    #[error(transparent)]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    Journal(#[from] OpenError),
+    /// The latches of halts cannot be read.
+    #[error(transparent)]
+    HaltLatches(#[from] HaltLatchError),
+    /// No epoch.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
+    /// Something of an earlier run is alive.
+    #[error(transparent)]
+    Leftovers(#[from] LeftoverError),
+    /// The permit page.
+    #[error(transparent)]
+    Permit(#[from] PermitPageError),
+    /// The guard.
+    #[error(transparent)]
+    Guard(#[from] LinkError),
+    /// Processes cannot be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// Output cannot be captured.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A notify socket.
+    #[error(transparent)]
+    NotifySocket(#[from] NotifySocketError),
+    /// The bot socket.
+    #[error(transparent)]
+    BotSocket(#[from] BindError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlUnavailable),
+    /// The HTTP doors.
+    #[error(transparent)]
+    Doors(#[from] StartFailed),
+    /// Something else that the host refuses.
+    #[error("cannot {what}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// The exit status of `failstop run`.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Lock(LockError::AlreadyRunning { .. }) | Self::Leftovers(_) => status::ANOTHER_INSTANCE,
+            Self::Journal(_) | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
+            Self::Configuration(_)
+            | Self::StateDir { .. }
+            | Self::Component { .. }
+            | Self::Lock(_)
+            | Self::RuntimeDir(RuntimeDirError::InUse { .. }) => status::CONFIGURATION,
+            Self::RuntimeDir(_)
+            | Self::Permit(_)
+            | Self::Guard(_)
+            | Self::Spawn(_)
+            | Self::Output(_)
+            | Self::NotifySocket(_)
+            | Self::BotSocket(_)
+            | Self::Control(_)
+            | Self::Doors(_)
+            | Self::Host { .. } => status::CONFIGURATION,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the host knows and the core does not: samples of memory and processor time, what bots say of themselves, figures they
+//! report. For status, health and metrics.
+
+use crate::checks;
+use crate::config::Config;
+use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
+use crate::process::procfs::ProcessId;
+use crate::status::{ComponentFacts, HostFacts};
+use failstop_client::status::{HostSummary, JournalSummary};
+use failstop_core::{Epoch, Monotonic};
+use std::collections::BTreeMap;
+
+/// The most figures that bots may report under names of their own; what comes after is counted as refused.
+const METRICS_MAX: usize = 256;
+
+/// Facts that do not change while the engine runs.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The system's name.
+    pub system: String,
+    /// This start's epoch.
+    pub epoch: Epoch,
+    /// When the engine started.
+    pub started: Monotonic,
+    /// The guard's process number.
+    pub guard_pid: u32,
+    /// The journal's id.
+    pub jid: String,
+    /// Where the observe address listens.
+    pub observe: Option<String>,
+}
+
+/// The host's knowledge, kept up to date by the loop.
+pub struct Facts {
+    identity: Identity,
+    components: BTreeMap<String, ComponentFacts>,
+    dependencies: BTreeMap<String, Option<bool>>,
+    metrics: BTreeMap<String, f64>,
+    host_notes: Vec<String>,
+    trees: TreeSampler,
+    host: Option<HostSampler>,
+    host_sample: Option<HostSummary>,
+    own: Option<ProcessSample>,
+    /// Permits that ran out, as recorded.
+    pub permit_lapses: u64,
+}
+
+impl Facts {
+    /// Nothing sampled yet.
+    pub fn new(config: &Config, identity: Identity, host_notes: Vec<String>) -> Self {
+        let coverage = checks::coverage(config, &checks::HostFacts::gather());
+        let mut components: BTreeMap<String, ComponentFacts> = config
+            .components
+            .iter()
+            .map(|component| {
+                let facts = ComponentFacts { orders: Some(component.orders), ..ComponentFacts::default() };
+                (component.name.as_str().to_owned(), facts)
+            })
+            .collect();
+        for covered in coverage {
+            if let Some(facts) = components.get_mut(&covered.component) {
+                facts.coverage = Some(covered);
+            }
+        }
+        let dependencies = config.dependencies.iter().map(|one| (one.name.as_str().to_owned(), None)).collect();
+        Self {
+            identity,
+            components,
+            dependencies,
+            metrics: BTreeMap::new(),
+            host_notes,
+            trees: TreeSampler::new(),
+            host: HostSampler::new(config.state_dir()).ok(),
+            host_sample: None,
+            own: None,
+            permit_lapses: 0,
+        }
+    }
+
+    /// Measures a component's tree.
+    pub fn sample_tree(&mut self, component: &str, members: &[ProcessId], now: Monotonic) {
+        let pids: Vec<u32> = members.iter().filter_map(|id| u32::try_from(id.pid).ok()).collect();
+        let sample = self.trees.sample(component, &pids, now);
+        if let Some(facts) = self.components.get_mut(component) {
+            facts.memory_bytes = (!pids.is_empty()).then_some(sample.memory_bytes);
+            facts.cpu = Some(sample.cpu);
+            facts.cpu_percent = sample.cpu_percent;
+        }
+    }
+
+    /// Measures the host and the engine itself.
+    pub fn sample_host(&mut self) {
+        self.host_sample = self.host.as_mut().map(HostSampler::sample);
+        self.own = ProcessSample::own().ok();
+    }
+
+    /// What the operator should know of this host.
+    pub fn host_notes(&self) -> &[String] {
+        &self.host_notes
+    }
+
+    /// The engine's own figures, as last sampled.
+    pub fn own(&self) -> Option<&ProcessSample> {
+        self.own.as_ref()
+    }
+
+    /// What a component says of itself.
+    pub fn says(&mut self, component: &str, text: Option<String>) {
+        if let Some(facts) = self.components.get_mut(component) {
+            facts.status_text = text;
+        }
+    }
+
+    /// A figure that a bot reports. `false` when there are too many names already.
+    pub fn metric(&mut self, name: &str, value: f64) -> bool {
+        if let Some(known) = self.metrics.get_mut(name) {
+            *known = value;
+            return true;
+        }
+        if self.metrics.len() >= METRICS_MAX {
+            return false;
+        }
+        self.metrics.insert(name.to_owned(), value);
+        true
+    }
+
+    /// Everything, for a status.
+    pub fn host_facts(&self, journal_seq: u64, journal_head: String) -> HostFacts {
+        HostFacts {
+            system: self.identity.system.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: self.identity.epoch.0,
+            started: self.identity.started,
+            wall: crate::clock::wall(),
+            journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
+            components: self.components.clone(),
+            dependencies: self.dependencies.clone(),
+            metrics: self.metrics.clone(),
+            host_notes: self.host_notes.clone(),
+            engine_pid: std::process::id(),
+            guard_pid: self.identity.guard_pid,
+            engine_memory_bytes: self.own.as_ref().map(|own| own.resident_bytes),
+            permit_lapses: self.permit_lapses,
+            observe: self.identity.observe.clone(),
+            host: self.host_sample.clone(),
+        }
+    }
+}

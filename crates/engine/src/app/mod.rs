@@ -1,0 +1,88 @@
+//! `failstop run`: the engine's life from its first instruction to its exit status. A table of contents; each line's work is
+//! in the module that it names.
+
+mod bots;
+mod components;
+mod diagnosis;
+mod effects;
+mod engine;
+mod error;
+mod events;
+mod facts;
+mod journal;
+mod latch;
+mod latch_watch;
+mod start;
+mod summary;
+
+pub use error::RunError;
+
+use crate::config::Overrides;
+use crate::process::guard::{self, EngineSide, Role};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit statuses of `failstop run`. API: runbooks and units depend on them.
+pub mod status {
+    /// Stopped on request.
+    pub const STOPPED: u8 = 0;
+    /// The configuration or the host does not let it start.
+    pub const CONFIGURATION: u8 = 2;
+    /// Another instance of this system runs, or something of an earlier one cannot be ended.
+    pub const ANOTHER_INSTANCE: u8 = 4;
+    /// Asked to stop while in fail-safe shutdown.
+    pub const STOPPED_IN_SHUTDOWN: u8 = 5;
+    /// The journal cannot be written or read.
+    pub const STORAGE: u8 = 6;
+    /// The engine died under its guard.
+    pub const ENGINE_DIED: u8 = crate::process::guard::ENGINE_DIED;
+}
+
+/// What `failstop run` was asked for.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// What comes on top of it.
+    pub overrides: Overrides,
+    /// End instead of staying up when a fail-safe shutdown is complete.
+    pub exit_on_failsafe: bool,
+}
+
+/// Runs until asked to stop. The first thing that happens is the fork of the guard, so the caller has started no thread.
+///
+/// Errors are printed on standard error, with what to do next; the exit status says which kind it was.
+pub fn run(options: &RunOptions) -> ExitCode {
+    match guard::split() {
+        Ok(Role::Guard(status)) => status,
+        Ok(Role::Engine(side)) => ExitCode::from(engine(options, side)),
+        Err(error) => {
+            eprintln!("error: failstop cannot start: {error}");
+            ExitCode::from(status::CONFIGURATION)
+        }
+    }
+}
+
+fn engine(options: &RunOptions, side: EngineSide) -> u8 {
+    let prepared = match start::prepare(options, side) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return error.status();
+        }
+    };
+    // One thread drives everything; only checks of the journal, which wait for the disk, run beside it.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(engine::live(prepared)),
+        Err(source) => Err(RunError::Host { what: "make the event loop", source }),
+    };
+    match ended {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.status()
+        }
+    }
+}

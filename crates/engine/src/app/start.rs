@@ -1,0 +1,197 @@
+//! From options to everything that the loop needs, in the order that safety asks for: configuration, lock, runtime directory,
+//! journal, latches, leftovers, epoch. Nothing is spawned and no permit is granted here.
+
+use super::components::{self, Blueprint};
+use super::{RunError, RunOptions, journal, latch};
+use crate::config::Config;
+use crate::kill_switch::{Latch, list_halt_latches, read_latch};
+use crate::process::cgroup::SystemCgroup;
+use crate::process::epoch;
+use crate::process::guard::EngineSide;
+use crate::process::leftovers::{self, CLEAR_WITHIN, Proc};
+use crate::process::lock::InstanceLock;
+use crate::process::mark::SystemMark;
+use crate::process::procfs;
+use crate::process::register::{self, Register};
+use crate::runtime_dir::{self, RuntimeDir};
+use failstop_core::{Core, Epoch, Start};
+use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What writes the journal, as its segments say.
+pub const WRITER: &str = concat!("failstop ", env!("CARGO_PKG_VERSION"));
+
+/// Everything that was found and made before the loop begins.
+pub struct Prepared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// End when a fail-safe shutdown is complete.
+    pub exit_on_failsafe: bool,
+    /// The link to the guard.
+    pub side: EngineSide,
+    /// Held until the engine ends.
+    pub lock: InstanceLock,
+    /// Held until the engine ends.
+    pub runtime: RuntimeDir,
+    /// This start's epoch.
+    pub epoch: Epoch,
+    /// What every component process carries.
+    pub mark: SystemMark,
+    /// The journal, open for appending.
+    pub journal: Journal<Disk>,
+    /// How the journal was found.
+    pub verdict: Verdict,
+    /// The core, with the journal replayed.
+    pub core: Core,
+    /// What the core is told first.
+    pub start: Start,
+    /// The latch as it was read.
+    pub latch: Latch,
+    /// The components.
+    pub blueprints: Vec<Blueprint>,
+    /// Where components are born, if a cgroup can be had.
+    pub cgroup: Option<SystemCgroup>,
+    /// Which processes were started, for the next engine.
+    pub register: Register,
+    /// What was left of an earlier run, and killed.
+    pub leftovers: Vec<Proc>,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+}
+
+/// Prepares, or says why not.
+///
+/// # Errors
+/// [`RunError`], whose text says what to do next. Another instance's files are untouched then.
+pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunError> {
+    let config = Config::load(&options.config, &options.overrides).map_err(RunError::Configuration)?;
+    let config = Arc::new(config);
+    let state = config.state_dir().to_owned();
+    make_state_dir(&state)?;
+    let lock = InstanceLock::take(&state)?;
+
+    let accounts = components::accounts(&config)?;
+    let names: Vec<&str> = config.components.iter().map(|component| component.name.as_str()).collect();
+    let runtime = RuntimeDir::prepare(&runtime_dir::Request {
+        system: config.name(),
+        configured: config.system.runtime_dir.as_deref(),
+        state_dir: &state,
+        components: &names,
+        access: components::access(&accounts),
+    })?;
+    let mut notes = runtime.notes().to_vec();
+
+    let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime))?;
+    let verdict = recovered.verdict().clone();
+    let mut core = Core::new(config.policy());
+    let mut damage = match &verdict {
+        Verdict::Damaged(violation) => Some(violation.to_string()),
+        Verdict::New | Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
+    };
+    if let Some(unknown) = replay(&recovered, &mut core)? {
+        damage.get_or_insert(unknown);
+    }
+
+    latch::put_back(&state)
+        .map_err(|error| RunError::StateDir { path: state.clone(), source: io::Error::other(error) })?;
+    let latch = read_latch(&state);
+    let latches = list_halt_latches(&state)?;
+
+    // Before anything of this start exists: whatever is found belongs to an earlier one.
+    let mark = SystemMark { name: config.name().to_owned(), jid: recovered.jid().to_string() };
+    let leftovers = leftovers::clear(&mark, &register::read(runtime.path()), CLEAR_WITHIN)?;
+    runtime.clear();
+    let register = Register::begin(runtime.path())
+        .map_err(|source| RunError::Host { what: "write the register of processes", source })?;
+
+    let journal_epoch = Some(recovered.last_epoch()).filter(|epoch| *epoch > 0).map(Epoch);
+    let raised = epoch::raise(&state, journal_epoch)?;
+    notes.extend(raised.note);
+    let epoch = raised.epoch;
+    let journal = recovered.start(epoch.0, Wall::now())?;
+
+    let cgroup = if config.system.cgroup {
+        match SystemCgroup::make(&mark, epoch.0) {
+            Ok(cgroup) => Some(cgroup),
+            Err(unavailable) => {
+                notes.push(format!("no cgroup for components: {unavailable}"));
+                None
+            }
+        }
+    } else {
+        None
+    };
+    let blueprints = components::blueprints(&config, accounts, &runtime, epoch)?;
+    let start = Start {
+        epoch,
+        kill_switch: latch.who_and_why(),
+        latches: latches.into_iter().map(|latch| (latch.cause, latch.evidence)).collect(),
+        new_journal: verdict == Verdict::New,
+        damage,
+    };
+    Ok(Prepared {
+        config,
+        exit_on_failsafe: options.exit_on_failsafe,
+        side,
+        lock,
+        runtime,
+        epoch,
+        mark,
+        journal,
+        verdict,
+        core,
+        start,
+        latch,
+        blueprints,
+        cgroup,
+        register,
+        leftovers,
+        notes,
+    })
+}
+
+fn make_state_dir(state: &Path) -> Result<(), RunError> {
+    let failed = |source| RunError::StateDir { path: state.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)
+}
+
+fn journal_settings(config: &Config) -> Settings {
+    let boot = procfs::boot_id().unwrap_or_default();
+    let mut settings = Settings::new(config.name(), boot, WRITER);
+    settings.roll_bytes = config.journal.segment_max.0;
+    settings.ballast_bytes = config.journal.ballast.0;
+    settings
+}
+
+/// What the last engine of this boot knew to be durable, as its permit page still says.
+fn durable_mark(runtime: &RuntimeDir) -> Option<u64> {
+    let page = failstop_client::permit::PermitPage::open(&runtime.permit()).ok()?;
+    page.diagnostics().map(|diagnostics| diagnostics.durable_seq)
+}
+
+/// Replays the journal into the core. A record that this version does not know stops it, and is what it returns: a later
+/// version's halts would otherwise be passed over.
+fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Option<String>, RunError> {
+    let mut unknown = None;
+    let replayed: io::Result<()> = recovered.replay(|record| {
+        if unknown.is_some() || record.is_own() {
+            return Ok(());
+        }
+        match journal::decode(record.kind, record.payload) {
+            Ok(Some(record)) => core.replay(&record),
+            Ok(None) => {}
+            Err(error) => {
+                unknown = Some(format!(
+                    "record {} of type {} cannot be replayed ({error}): a later version of failstop wrote it",
+                    record.seq, record.kind
+                ));
+            }
+        }
+        Ok(())
+    });
+    replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
+    Ok(unknown)
+}

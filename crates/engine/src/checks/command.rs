@@ -1,0 +1,139 @@
+//! Each component's program, script, working directory, user and group exist, and the program may be executed.
+
+use super::{Finding, Subject};
+use crate::config::Component;
+use nix::unistd::{AccessFlags, Group, User, access};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Interpreters whose first argument that is no option is a script.
+const INTERPRETERS: [&str; 10] = ["python", "node", "deno", "bun", "ruby", "perl", "bash", "sh", "php", "ts-node"];
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let config = subject.config;
+    let mut failures = Vec::new();
+    let mut found = Vec::new();
+    for component in &config.components {
+        match program(component, &config.folder) {
+            Ok(path) => found.push(format!("{} {}", component.name, path.display())),
+            Err(finding) => failures.push(finding),
+        }
+        failures.extend(script(component, &config.folder));
+        failures.extend(working_dir(component));
+        failures.extend(user_and_group(component));
+    }
+    if failures.is_empty() { vec![Finding::passed(found.join(", "))] } else { failures }
+}
+
+/// The file of the program: with a slash relative to the configuration's folder, else by PATH, then in that folder.
+fn program(component: &Component, folder: &Path) -> Result<PathBuf, Finding> {
+    let program = component.command.program();
+    let name = &component.name;
+    let path = component.env.get("PATH").map(Into::into).or_else(|| std::env::var_os("PATH"));
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![folder.join(program)]
+    } else {
+        let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let mut candidates: Vec<PathBuf> =
+            std::env::split_paths(&path).map(|dir| folder.join(dir).join(program)).collect();
+        candidates.push(folder.join(program));
+        candidates
+    };
+    let files: Vec<&PathBuf> = candidates.iter().filter(|path| path.is_file()).collect();
+    if let Some(file) = files.iter().find(|path| access(path.as_path(), AccessFlags::X_OK).is_ok()) {
+        return Ok((*file).clone());
+    }
+    Err(match files.first() {
+        Some(file) => Finding::failed(
+            format!("component \"{name}\": {} is not executable", file.display()),
+            format!("chmod +x {}, or put its interpreter before it in `command`", file.display()),
+        ),
+        None if program.contains(char::is_whitespace) => Finding::failed(
+            format!("component \"{name}\": there is no program \"{program}\""),
+            "write program and arguments as separate items of `command`",
+        ),
+        None if program.contains('/') => Finding::failed(
+            format!("component \"{name}\": {} not found", folder.join(program).display()),
+            "correct `command`",
+        ),
+        None => Finding::failed(
+            format!("component \"{name}\": {program} is neither in PATH nor beside the configuration"),
+            format!("install {program}, or write its whole path in `command`"),
+        ),
+    })
+}
+
+/// The script that a known interpreter is told to run.
+fn script(component: &Component, folder: &Path) -> Option<Finding> {
+    let program = Path::new(component.command.program()).file_name().and_then(OsStr::to_str)?;
+    let bare = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if !INTERPRETERS.contains(&bare) {
+        return None;
+    }
+    let script = component.command.as_slice().get(1).filter(|word| !word.starts_with('-') && word.as_str() != "run")?;
+    let here = component.working_dir.join(script);
+    if here.is_file() {
+        return None;
+    }
+    let beside = folder.join(script);
+    let (reason, remedy) = if beside.is_file() {
+        (
+            format!(
+                "component \"{}\": {script} is beside the configuration, but it runs in {}",
+                component.name,
+                component.working_dir.display()
+            ),
+            format!("write {} in `command`, or correct `working_dir`", beside.display()),
+        )
+    } else {
+        (
+            format!("component \"{}\": {script} not found in {}", component.name, component.working_dir.display()),
+            "correct `command` or `working_dir`".to_owned(),
+        )
+    };
+    Some(Finding::failed(reason, remedy))
+}
+
+fn working_dir(component: &Component) -> Option<Finding> {
+    let dir = &component.working_dir;
+    if !dir.is_dir() {
+        return Some(Finding::failed(
+            format!("component \"{}\": the working directory {} does not exist", component.name, dir.display()),
+            "make it, or correct `working_dir`",
+        ));
+    }
+    if component.user.is_none() && access(dir.as_path(), AccessFlags::X_OK).is_err() {
+        return Some(Finding::failed(
+            format!("component \"{}\": the working directory {} may not be entered", component.name, dir.display()),
+            "correct its mode, or `working_dir`",
+        ));
+    }
+    None
+}
+
+fn user_and_group(component: &Component) -> Option<Finding> {
+    let name = &component.name;
+    let user = component.user.as_deref()?;
+    if user.parse::<u32>().is_err() && !matches!(User::from_name(user), Ok(Some(_))) {
+        return Some(Finding::failed(
+            format!("component \"{name}\": there is no user \"{user}\""),
+            format!("useradd --system {user}, or correct `user`"),
+        ));
+    }
+    if let Some(group) = &component.group
+        && group.parse::<u32>().is_err()
+        && !matches!(Group::from_name(group), Ok(Some(_)))
+    {
+        return Some(Finding::failed(
+            format!("component \"{name}\": there is no group \"{group}\""),
+            format!("groupadd --system {group}, or correct `group`"),
+        ));
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Some(Finding::failed(
+            format!("component \"{name}\": only root can run it as user \"{user}\""),
+            "run failstop as root, or remove `user`",
+        ));
+    }
+    None
+}

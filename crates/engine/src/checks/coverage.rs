@@ -1,0 +1,93 @@
+//! What is enforced, what is only monitored, and what is not covered: a line a component, and never more than is true.
+
+use super::host::{Cgroup, HostFacts};
+use crate::config::{Component, Config, Liveness, Readiness};
+use failstop_client::status::Coverage;
+use failstop_core::{Orders, RestartPolicy};
+use std::time::Duration;
+
+/// A line a component.
+pub fn coverage(config: &Config, host: &HostFacts) -> Vec<Coverage> {
+    let host = host.clone().with(config);
+    config.components.iter().map(|component| of(component, config, &host)).collect()
+}
+
+fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
+    let mut enforced = Vec::new();
+    let mut monitored = Vec::new();
+    let mut not_covered = Vec::new();
+    match component.orders {
+        Orders::Asks => {
+            enforced.push(format!("permit (lease {})", spoken(config.permit.lease)));
+            enforced.push("stopped in shutdown".to_owned());
+            not_covered.push("orders it places without asking".to_owned());
+        }
+        Orders::Direct => enforced.push("runs only while active and live".to_owned()),
+        Orders::None => enforced.push("stopped in shutdown".to_owned()),
+    }
+    match component.restart {
+        RestartPolicy::Always => enforced.push("restart".to_owned()),
+        RestartPolicy::OnFailure => enforced.push("restart on failure".to_owned()),
+        RestartPolicy::Never => {}
+    }
+    enforced.push(match &host.cgroup {
+        Cgroup::Writable { .. } => "kill of its whole tree (cgroup)".to_owned(),
+        Cgroup::None(_) => "kill of its whole tree".to_owned(),
+    });
+    match &component.liveness {
+        Some(Liveness::Heartbeat(span)) => monitored.push(format!("heartbeat {}", spoken(*span))),
+        Some(Liveness::Watchdog(span)) => monitored.push(format!("sd_notify beat {}", spoken(*span))),
+        // This version makes no probes while running.
+        Some(Liveness::Probe { .. }) | None => not_covered.push("a hang (no beat is required)".to_owned()),
+    }
+    if let Some(span) = component.progress_within {
+        monitored.push(format!("progress {}", spoken(span)));
+    }
+    if matches!(component.readiness, Some(Readiness::Notify)) {
+        monitored.push(format!("readiness within {}", spoken(component.start_period)));
+    }
+    monitored.push("exits".to_owned());
+    not_covered.push("memory and CPU (measured only)".to_owned());
+    if component.orders != Orders::None {
+        not_covered.push("open orders at the venue".to_owned());
+    }
+    if !component.no_new_privileges {
+        not_covered.push("set-user-ID programs that it starts".to_owned());
+    }
+    Coverage { component: component.name.as_str().to_owned(), enforced, monitored, not_covered }
+}
+
+/// Facts about this host that weaken what is promised.
+pub fn host_notes(config: &Config, host: &HostFacts) -> Vec<String> {
+    let mut notes = Vec::new();
+    let host = host.clone().with(config);
+    if let Cgroup::None(reason) = &host.cgroup {
+        notes.push(format!("no cgroup ({reason}): process trees are found by ancestry and marks"));
+    }
+    if !host.caught_from_above {
+        notes.push(
+            "if engine and guard are both SIGKILLed at once, components may live on until the next start kills them; \
+             as a systemd service or as the first process of a container they do not"
+                .to_owned(),
+        );
+    }
+    if !host.clock_is_cheap {
+        let source = host.clock_source.as_deref().unwrap_or("unknown");
+        notes.push(format!("clock source {source}: each permit check costs a system call"));
+    }
+    if config.components.iter().any(|component| component.orders != Orders::None) {
+        notes.push("the gap between a permit check and the order's arrival cannot be closed on this host: use the venue's own order expiry".to_owned());
+    }
+    notes
+}
+
+/// A duration as people say it: `2 min`, `500 ms`.
+fn spoken(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        ms if ms >= 3_600_000 && ms % 3_600_000 == 0 => format!("{} h", ms / 3_600_000),
+        ms if ms >= 60_000 && ms % 60_000 == 0 => format!("{} min", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        ms => format!("{ms} ms"),
+    }
+}

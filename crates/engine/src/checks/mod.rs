@@ -1,0 +1,257 @@
+//! Start-up checks and `failstop check`: one file a check, each with a name, an outcome, a reason and a remedy. They look
+//! and change nothing: no directory is made, no lock taken, no order sent.
+//!
+//! Blocking, with a bound on every wait; an engine calls [`run`] on a thread of its own.
+
+mod alert_channels;
+mod clock;
+mod command;
+mod configuration;
+mod coverage;
+mod disk;
+mod endpoints;
+mod host;
+mod instance;
+mod journal;
+mod latches;
+mod limits;
+mod mode;
+mod ports;
+mod probe;
+mod render;
+mod report;
+mod runtime;
+mod secrets;
+mod snapshots;
+
+pub use coverage::{coverage, host_notes};
+pub use host::{Cgroup, HostFacts};
+pub use instance::{Holder, holder_of};
+pub use probe::{Answer, ProbeFault, probe};
+pub use render::{Format, Paint, github, json, junit, plain, text};
+pub use report::{CheckResult, Class, Finding, Outcome, Report, Verdict};
+
+use crate::config::Config;
+use std::time::Instant;
+
+/// Who runs the checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    /// A command, beside a running engine or without one.
+    #[default]
+    Command,
+    /// The engine at its start: it holds the lock and the journal itself, and all children of this process are its.
+    Engine,
+}
+
+/// Which checks are made, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Who asks.
+    pub caller: Caller,
+    /// Nothing is connected to.
+    pub offline: bool,
+    /// Only these; empty for all.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+}
+
+/// What a check looks at.
+pub(crate) struct Subject<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) host: &'a HostFacts,
+    pub(crate) caller: Caller,
+}
+
+/// One check.
+struct Check {
+    name: &'static str,
+    about: &'static str,
+    class: Class,
+    /// Whether it connects to anything.
+    network: bool,
+    /// Whether the engine makes it, at its start and before a resume; the others it answers itself (lock, latches, port).
+    at_start: bool,
+    run: fn(&Subject<'_>) -> Vec<Finding>,
+}
+
+const CHECKS: &[Check] = &[
+    Check {
+        name: "configuration",
+        about: "the configuration is valid",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: configuration::check,
+    },
+    Check {
+        name: "command",
+        about: "each component's program, script, folder and user exist",
+        class: Class::Environment,
+        network: false,
+        at_start: true,
+        run: command::check,
+    },
+    Check {
+        name: "secrets",
+        about: "secrets are there, and only their owner may read them",
+        class: Class::Environment,
+        network: false,
+        at_start: true,
+        run: secrets::check,
+    },
+    Check {
+        name: "instance",
+        about: "no second engine runs this system",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: instance::check,
+    },
+    Check {
+        name: "journal",
+        about: "the journal's chain is intact",
+        class: Class::Integrity,
+        network: false,
+        at_start: true,
+        run: journal::check,
+    },
+    Check {
+        name: "snapshots",
+        about: "snapshots are consistent",
+        class: Class::Integrity,
+        network: false,
+        at_start: true,
+        run: snapshots::check,
+    },
+    Check {
+        name: "latches",
+        about: "neither the kill switch nor a halt is latched on disk",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: latches::check,
+    },
+    Check {
+        name: "mode",
+        about: "permission and mode fit the components",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: mode::check,
+    },
+    Check {
+        name: "endpoints",
+        about: "each dependency answers (read-only)",
+        class: Class::Environment,
+        network: true,
+        at_start: true,
+        run: endpoints::check,
+    },
+    Check {
+        name: "alerts",
+        about: "alert channels are usable",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: alert_channels::check,
+    },
+    Check {
+        name: "clock",
+        about: "the clock is synchronised and cheap to read",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: clock::check,
+    },
+    Check {
+        name: "disk",
+        about: "state and runtime have space, on file systems that keep their word",
+        class: Class::Environment,
+        network: false,
+        at_start: true,
+        run: disk::check,
+    },
+    Check {
+        name: "ports",
+        about: "the observe address can be bound",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: ports::check,
+    },
+    Check {
+        name: "runtime",
+        about: "the runtime directory is usable and memory-backed",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: runtime::check,
+    },
+    Check {
+        name: "limits",
+        about: "what this host lets failstop enforce",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: limits::check,
+    },
+];
+
+/// A name behind `--only` or `--skip` that no check has.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("there is no check `{name}`; the checks are {known}")]
+pub struct UnknownCheck {
+    /// As given.
+    pub name: String,
+    /// All of them, for the message.
+    pub known: String,
+}
+
+/// Every check: its name and what it is about.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CHECKS.iter().map(|check| (check.name, check.about))
+}
+
+/// Makes the checks.
+///
+/// # Errors
+/// A name in `only` or `skip` that no check has.
+pub fn run(config: &Config, options: &Options) -> Result<Report, UnknownCheck> {
+    for name in options.only.iter().chain(&options.skip) {
+        if !CHECKS.iter().any(|check| check.name == name.as_str()) {
+            let known = CHECKS.iter().map(|check| check.name).collect::<Vec<_>>().join(", ");
+            return Err(UnknownCheck { name: name.clone(), known });
+        }
+    }
+    let started = Instant::now();
+    let host = HostFacts::gather();
+    let host = host.with(config);
+    let subject = Subject { config, host: &host, caller: options.caller };
+    let mut results = Vec::new();
+    for check in CHECKS {
+        let chosen = options.only.is_empty() || options.only.iter().any(|name| name == check.name);
+        if !chosen || (options.caller == Caller::Engine && !check.at_start) {
+            continue;
+        }
+        let findings = if options.skip.iter().any(|name| name == check.name) {
+            vec![Finding::skipped("--skip")]
+        } else if options.offline && check.network {
+            vec![Finding::skipped("--offline")]
+        } else {
+            (check.run)(&subject)
+        };
+        results.extend(findings.into_iter().map(|finding| CheckResult::of(check.name, check.class, finding)));
+    }
+    Ok(Report {
+        system: config.name().to_owned(),
+        results,
+        coverage: coverage(config, &host),
+        host_notes: host_notes(config, &host),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Secrets are where the configuration says, and nobody else may read them.
+
+use super::{Finding, Subject};
+use crate::config::{Config, Secret};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let config = subject.config;
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for component in &config.components {
+        if let Some(file) = &component.env_file {
+            count += 1;
+            let what = format!("env_file of \"{}\"", component.name);
+            match std::fs::read(file) {
+                Ok(_) => findings.extend(exposed(&what, file)),
+                Err(error) => findings.push(Finding::failed(
+                    format!("{what}: {} cannot be read: {error}", file.display()),
+                    "make it, mode 0600, owned by the user that runs failstop; or remove `env_file`",
+                )),
+            }
+        }
+        for name in component.env.keys().filter(|name| looks_secret(name)) {
+            findings.extend(inline_in_env(config, component.name.as_str(), name));
+        }
+    }
+    for (what, secret) in alert_secrets(config) {
+        count += 1;
+        match secret.reveal() {
+            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(what, &path))),
+            // Alert channels only ever warn.
+            Err(fault) => findings.push(Finding::warning(
+                format!("{what}: {fault}"),
+                "set it where failstop runs, or take its channel out of `channels`",
+            )),
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::passed(match count {
+            0 => "none configured".to_owned(),
+            1 => "1 secret, readable by its owner only".to_owned(),
+            count => format!("{count} secrets, readable by their owner only"),
+        }));
+    }
+    findings
+}
+
+/// Who else may read the file.
+fn exposed(what: &str, file: &Path) -> Option<Finding> {
+    let mode = std::fs::metadata(file).ok()?.mode() & 0o7777;
+    let remedy = format!("chmod 600 {}", file.display());
+    if mode & 0o007 != 0 {
+        Some(Finding::failed(
+            format!("{what}: every user of this machine may open {} (mode {mode:04o})", file.display()),
+            format!("{remedy}, and replace the secret: it was exposed"),
+        ))
+    } else if mode & 0o070 != 0 {
+        Some(Finding::warning(format!("{what} is readable by group ({mode:04o})"), remedy))
+    } else {
+        None
+    }
+}
+
+/// A value in `env` whose name says that it is a secret, in a file that others may read.
+fn inline_in_env(config: &Config, component: &str, name: &str) -> Option<Finding> {
+    let mode = std::fs::metadata(&config.file).ok()?.mode();
+    (mode & 0o004 != 0).then(|| {
+        Finding::failed(
+            format!("component \"{component}\": {name} stands in a configuration that every user may read"),
+            format!("move it to an `env_file` of mode 0600, or chmod 600 {}", config.file.display()),
+        )
+    })
+}
+
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "MNEMONIC"]
+        .iter()
+        .any(|w| name.contains(w))
+}
+
+/// Secrets of the channels in use.
+fn alert_secrets(config: &Config) -> Vec<(&'static str, &Secret)> {
+    use crate::config::Channel;
+    let alerts = &config.alerts;
+    let mut secrets = Vec::new();
+    for channel in &alerts.channels {
+        match channel {
+            Channel::Console => {}
+            Channel::Telegram => secrets.extend(alerts.telegram.iter().map(|t| ("telegram.bot_token", &t.bot_token))),
+            Channel::Slack => secrets.extend(alerts.slack.iter().map(|s| ("slack.webhook_url", &s.webhook_url))),
+            Channel::Pagerduty => {
+                secrets.extend(alerts.pagerduty.iter().map(|p| ("pagerduty.routing_key", &p.routing_key)));
+            }
+            Channel::Email => {
+                secrets.extend(alerts.email.iter().filter_map(|e| e.password.as_ref()).map(|s| ("email.password", s)));
+            }
+        }
+    }
+    secrets
+}

@@ -1,0 +1,412 @@
+//! Each check against a system made for it.
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::*;
+use crate::config::{ConfigErrors, Overrides};
+use failstop_client::status::Coverage;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const HEAD: &str = "[system]\nname = \"demo\"\n";
+const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n";
+
+/// A folder with a configuration and a program.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        world.program("bot", 0o755);
+        world
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn program(&self, name: &str, mode: u32) {
+        fs::write(self.path(name), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn load(&self, text: &str) -> Result<Config, ConfigErrors> {
+        let file = self.path("failstop.toml");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        Config::load(&file, &Overrides::default())
+    }
+
+    /// The lines of one check.
+    fn lines(&self, check: &str, text: &str) -> Vec<CheckResult> {
+        let config = self.load(text).unwrap();
+        run(&config, &Options { only: vec![check.to_owned()], ..Options::default() }).unwrap().results
+    }
+
+    /// The only line of one check.
+    fn line(&self, check: &str, text: &str) -> (Outcome, String) {
+        let lines = self.lines(check, text);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        (lines[0].outcome, format!("{}: {}", lines[0].reason, lines[0].remedy))
+    }
+}
+
+fn bot(command: &str) -> String {
+    format!("{HEAD}[[component]]\nname = \"bot\"\ncommand = {command}\norders = \"asks\"\n")
+}
+
+#[test]
+fn command_finds_what_will_be_run() {
+    let world = World::new();
+    let outcome = |command: &str| world.line("command", &bot(command));
+    assert_eq!(outcome("[\"./bot\"]").0, Outcome::Passed);
+    assert_eq!(outcome("[\"bot\"]").0, Outcome::Passed);
+    assert_eq!(outcome("[\"sh\", \"-c\", \"true\"]").0, Outcome::Passed);
+    let (failed, said) = outcome("[\"./absent\"]");
+    assert!(failed == Outcome::Failed && said.contains("absent not found: correct `command`"), "{said}");
+    let (failed, said) = outcome("[\"no-such-program-anywhere\"]");
+    assert!(failed == Outcome::Failed && said.contains("neither in PATH"), "{said}");
+    let (failed, said) = outcome("[\"./bot --fast\"]");
+    assert!(failed == Outcome::Failed && said.contains("separate items"), "{said}");
+    world.program("plain", 0o644);
+    let (failed, said) = outcome("[\"./plain\"]");
+    assert!(failed == Outcome::Failed && said.contains("chmod +x"), "{said}");
+    let (failed, said) = outcome("[\"sh\", \"bot.sh\"]");
+    assert!(failed == Outcome::Failed && said.contains("bot.sh not found in"), "{said}");
+    world.program("bot.sh", 0o644);
+    assert_eq!(outcome("[\"sh\", \"bot.sh\"]").0, Outcome::Passed);
+    let elsewhere = format!("{}working_dir = \"absent\"\n", bot("[\"./bot\"]"));
+    let (failed, said) = world.line("command", &elsewhere);
+    assert!(failed == Outcome::Failed && said.contains("working directory"), "{said}");
+    fs::create_dir(world.path("sub")).unwrap();
+    let elsewhere = format!("{}working_dir = \"sub\"\n", bot("[\"sh\", \"bot.sh\"]"));
+    let (failed, said) = world.line("command", &elsewhere);
+    assert!(failed == Outcome::Failed && said.contains("beside the configuration"), "{said}");
+    let user = format!("{}user = \"no-such-user-here\"\n", bot("[\"./bot\"]"));
+    let (failed, said) = world.line("command", &user);
+    assert!(failed == Outcome::Failed && said.contains("no user"), "{said}");
+}
+
+#[test]
+fn secrets_must_be_there_and_nobody_elses() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}env_file = \"bot.env\"\n");
+    let (failed, said) = world.line("secrets", &text);
+    assert!(failed == Outcome::Failed && said.contains("cannot be read"), "{said}");
+    fs::write(world.path("bot.env"), "KEY=1\n").unwrap();
+    for (mode, expected) in [(0o600, Outcome::Passed), (0o640, Outcome::Warning), (0o644, Outcome::Failed)] {
+        fs::set_permissions(world.path("bot.env"), fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(world.line("secrets", &text).0, expected, "{mode:o}");
+    }
+    let slack =
+        format!("{HEAD}{BOT}[alerts]\nchannels = [\"slack\"]\n[alerts.slack]\nwebhook_url = {{ file = \"hook\" }}\n");
+    assert_eq!(world.line("secrets", &slack).0, Outcome::Warning, "alert channels only ever warn");
+    fs::write(world.path("hook"), "https://x\n").unwrap();
+    fs::set_permissions(world.path("hook"), fs::Permissions::from_mode(0o604)).unwrap();
+    assert_eq!(world.line("secrets", &slack).0, Outcome::Failed);
+
+    let config = world.load(&format!("{HEAD}{BOT}env = {{ API_KEY = \"x\" }}\n")).unwrap();
+    fs::set_permissions(world.path("failstop.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    let report = run(&config, &Options { only: vec!["secrets".into()], ..Options::default() }).unwrap();
+    assert_eq!(report.results[0].outcome, Outcome::Failed);
+    assert!(report.results[0].reason.contains("API_KEY"));
+}
+
+#[test]
+fn the_lock_is_asked_about_and_never_taken() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    assert_eq!(world.line("instance", &text).1, "no engine runs this system: ");
+    fs::create_dir(world.path("state")).unwrap();
+    let lock = fs::File::create_new(world.path("state/LOCK")).unwrap();
+    (&lock).write_all(b"4711\n").unwrap();
+    assert!(matches!(holder_of(&world.path("state")), Holder::Nobody));
+    // SAFETY: plain data; all zeros covers the whole file.
+    let mut range: libc::flock = unsafe { std::mem::zeroed() };
+    range.l_type = libc::F_WRLCK as libc::c_short;
+    // SAFETY: an open descriptor and a valid description of a range.
+    assert_eq!(unsafe { libc::fcntl(lock.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) }, 0);
+    assert!(matches!(holder_of(&world.path("state")), Holder::Engine(Some(4711))));
+    assert_eq!(world.line("instance", &text).0, Outcome::Passed);
+}
+
+#[test]
+fn latches_are_told_with_the_command_that_releases_them() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    assert_eq!(world.line("latches", &text).0, Outcome::Passed);
+    fs::create_dir_all(world.path("state/latches")).unwrap();
+    assert_eq!(world.line("latches", &text).0, Outcome::Passed);
+    let latch = r#"{"by":"ana (1000)","reason":"fat finger","time":"2026-11-07T00:05:00Z"}"#;
+    fs::write(world.path("state/kill-switch"), latch).unwrap();
+    let (warned, said) = world.line("latches", &text);
+    assert!(warned == Outcome::Warning && said.contains("by ana (1000)") && said.contains("--confirm demo"), "{said}");
+    fs::write(world.path("state/kill-switch"), [0xff]).unwrap();
+    assert_eq!(world.line("latches", &text).0, Outcome::Warning, "an unreadable latch is a latch");
+    fs::remove_file(world.path("state/kill-switch")).unwrap();
+    fs::write(world.path("state/latches/storage.json"), "{}").unwrap();
+    assert!(world.line("latches", &text).1.contains("storage.json"));
+}
+
+#[test]
+fn mode_says_what_will_not_run() {
+    let world = World::new();
+    assert_eq!(world.line("mode", &format!("{HEAD}{BOT}")).0, Outcome::Passed);
+    let direct = format!("{HEAD}{BOT}").replace("asks", "direct");
+    assert!(world.line("mode", &direct).1.contains("do not run: bot"));
+    let live = format!("{HEAD}mode = \"live\"\n{BOT}");
+    assert!(world.line("mode", &live).1.contains("new-journal"));
+    fs::create_dir_all(world.path("state/journal")).unwrap();
+    fs::write(world.path("state/journal/j"), "").unwrap();
+    fs::set_permissions(world.path("state"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(world.line("mode", &live).1.contains("chmod 700"));
+    fs::set_permissions(world.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(world.line("mode", &live).0, Outcome::Passed);
+}
+
+/// Answers one connection with these bytes, then closes; returns the port.
+fn server(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        if let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    port
+}
+
+/// A port that nothing listens on.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn dependency(probe: &str) -> String {
+    format!("{HEAD}{BOT}[[dependency]]\nname = \"venue\"\ntimeout = \"500ms\"\n{probe}\n")
+}
+
+#[test]
+fn endpoints_are_asked_and_nothing_more() {
+    let world = World::new();
+    let line = |probe: String| world.line("endpoints", &dependency(&probe));
+    let ok = server(b"HTTP/1.1 204 No Content\r\n\r\n");
+    let (passed, said) = line(format!("http = \"http://127.0.0.1:{ok}/ping\""));
+    assert!(passed == Outcome::Passed && said.contains("venue answers with status 204"), "{said}");
+    let bad = server(b"HTTP/1.1 503 No\r\n\r\n");
+    let (failed, said) = line(format!("http = \"http://127.0.0.1:{bad}/\""));
+    assert!(failed == Outcome::Failed && said.contains("status 503"), "{said}");
+    let foreign = server(b"SSH-2.0-x\r\n");
+    assert!(line(format!("http = \"http://127.0.0.1:{foreign}/\"")).1.contains("not HTTP"));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    assert!(line(format!("http = \"http://{address}/\"")).1.contains("no answer in time"));
+    assert_eq!(line(format!("tcp = \"{address}\"")).0, Outcome::Passed);
+    let closed = closed_port();
+    assert!(line(format!("tcp = \"127.0.0.1:{closed}\"")).1.contains("refused"));
+    assert_eq!(line("http = \"https://127.0.0.1/\"".into()).0, Outcome::Skipped);
+    assert_eq!(line("redis = \"127.0.0.1:1\"".into()).0, Outcome::Skipped);
+    assert_eq!(line("exec = [\"true\"]".into()).0, Outcome::Passed);
+    assert!(line("exec = [\"sh\", \"-c\", \"exit 3\"]".into()).1.contains("status 3"));
+    assert!(line("exec = [\"sleep\", \"60\"]".into()).1.contains("no answer in time"));
+    assert!(line("exec = [\"./absent\"]".into()).0 == Outcome::Failed);
+
+    let config = world.load(&dependency("exec = [\"true\"]")).unwrap();
+    let only = vec!["endpoints".to_owned()];
+    let as_engine = Options { caller: Caller::Engine, only: only.clone(), ..Options::default() };
+    assert_eq!(run(&config, &as_engine).unwrap().results[0].outcome, Outcome::Skipped, "an engine reaps its own");
+    let offline = Options { offline: true, only, ..Options::default() };
+    assert_eq!(run(&config, &offline).unwrap().results[0].reason, "--offline");
+}
+
+#[test]
+fn a_taken_port_warns_only() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!("{HEAD}{BOT}[observe]\nlisten = \"{}\"\n", taken.local_addr().unwrap());
+    assert_eq!(world.line("ports", &text).0, Outcome::Warning);
+    let free = format!("{HEAD}{BOT}[observe]\nlisten = \"127.0.0.1:0\"\n");
+    assert_eq!(world.line("ports", &free).0, Outcome::Passed);
+    let wide = format!("{HEAD}{BOT}[observe]\nlisten = \"0.0.0.0:0\"\n");
+    assert_eq!(world.lines("ports", &wide)[1].outcome, Outcome::Warning);
+}
+
+#[test]
+fn a_socket_path_that_is_too_long_is_refused_with_its_length() {
+    let world = World::new();
+    let text = format!("[system]\nname = \"demo\"\nruntime_dir = \"/dev/shm/{}\"\n{BOT}", "x".repeat(100));
+    let (failed, said) = world.line("runtime", &text);
+    assert!(failed == Outcome::Failed && said.contains("bytes; at most 107"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_no_place_for_a_journal() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    assert!(world.lines("disk", &text).iter().all(|line| line.outcome != Outcome::Skipped));
+    assert!(!world.path("state").exists(), "a check makes nothing");
+}
+
+#[test]
+fn a_file_that_this_version_cannot_judge_is_no_snapshot() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    assert_eq!(world.line("snapshots", &text), (Outcome::Passed, "none taken yet: ".into()));
+    fs::create_dir_all(world.path("state/snapshots")).unwrap();
+    fs::write(world.path("state/snapshots/s-1"), "").unwrap();
+    assert_eq!(world.line("snapshots", &text).0, Outcome::Warning);
+}
+
+#[test]
+fn only_skip_and_unknown_names() {
+    let world = World::new();
+    let config = world.load(&format!("{HEAD}{BOT}")).unwrap();
+    let options = Options { only: vec!["comand".into()], ..Options::default() };
+    let error = run(&config, &options).unwrap_err().to_string();
+    assert!(error.contains("comand") && error.contains("configuration, command, secrets"), "{error}");
+    let options = Options { skip: vec!["clock".into()], offline: true, ..Options::default() };
+    let report = run(&config, &options).unwrap();
+    let clock = report.results.iter().find(|result| result.name == "clock").unwrap();
+    assert_eq!((clock.outcome, clock.reason.as_str()), (Outcome::Skipped, "--skip"));
+    let all: std::collections::BTreeSet<&str> = report.results.iter().map(|result| result.name).collect();
+    assert_eq!(all.len(), names().count());
+    for result in &report.results {
+        assert!(
+            !matches!(result.outcome, Outcome::Failed | Outcome::Warning) || !result.remedy.is_empty(),
+            "{result:?} has no remedy"
+        );
+    }
+}
+
+fn sample() -> Report {
+    let result = |name, class, finding| CheckResult::of(name, class, finding);
+    Report {
+        system: "demo".into(),
+        results: vec![
+            result("configuration", Class::Advisory, Finding::passed("failstop.toml, 3 components")),
+            result(
+                "secrets",
+                Class::Environment,
+                Finding::warning("smtp.password is readable by group (0640)", "chmod 600 secrets/smtp"),
+            ),
+            result(
+                "command",
+                Class::Environment,
+                Finding::failed("component \"bot\": a<b & 50 %\nnot found", "correct `command`"),
+            ),
+            result("endpoints", Class::Environment, Finding::skipped("--offline")),
+        ],
+        coverage: vec![Coverage {
+            component: "bot".into(),
+            enforced: vec!["permit (lease 2 s)".into(), "restart".into()],
+            monitored: vec!["heartbeat 2 min".into()],
+            not_covered: Vec::new(),
+        }],
+        host_notes: vec!["no cgroup".into()],
+        seconds: 0.25,
+    }
+}
+
+#[test]
+fn text_is_a_line_a_result_and_the_sum() {
+    assert_eq!(
+        text(&sample(), &plain),
+        "pass  configuration  failstop.toml, 3 components\n\
+         WARN  secrets        smtp.password is readable by group (0640): chmod 600 secrets/smtp\n\
+         FAIL  command        component \"bot\": a<b & 50 % not found: correct `command`\n\
+         skip  endpoints      --offline\n\
+         \n\
+         bot         enforced     permit (lease 2 s), restart\n\
+         \x20           monitored    heartbeat 2 min\n\
+         note: no cgroup\n\
+         \n\
+         1 failed, 1 warning, 1 passed, 1 skipped\n"
+    );
+}
+
+#[test]
+fn json_keeps_its_promise() {
+    let value: serde_json::Value = serde_json::from_str(&json(&sample(), false)).unwrap();
+    assert_eq!(value["result"], "failed");
+    assert_eq!(value["checks"][1]["outcome"], "warning");
+    assert_eq!(value["checks"][1]["remedy"], "chmod 600 secrets/smtp");
+    assert_eq!(value["checks"][3]["reason"], "--offline");
+}
+
+#[test]
+fn junit_and_github_escape_what_they_must() {
+    let xml = junit(&sample(), false);
+    assert!(xml.contains("tests=\"4\" failures=\"1\" errors=\"0\" skipped=\"1\""), "{xml}");
+    assert!(xml.contains("a&lt;b &amp; 50 %&#10;not found"), "{xml}");
+    assert!(junit(&sample(), true).contains("failures=\"2\""));
+    let lines = github(&sample(), false);
+    assert!(
+        lines.contains("::error title=failstop check command::component \"bot\": a<b & 50 %25%0Anot found"),
+        "{lines}"
+    );
+    assert!(lines.contains("::warning title=failstop check secrets::"));
+    let world = World::new();
+    let errors = world.load("[system]\nnmae = \"x\"\n").unwrap_err();
+    let lines = github(&Report::of_bad_configuration(&errors), false);
+    assert!(lines.contains(",line=2,col=1,title=failstop check configuration::unknown key"), "{lines}");
+}
+
+#[test]
+fn the_verdict_tells_no_from_unknown() {
+    let mut report = sample();
+    assert_eq!(report.verdict(false), Verdict::Failed);
+    assert_eq!(report.of_class(failstop_core::CheckClass::Integrity), Ok(()));
+    assert!(report.of_class(failstop_core::CheckClass::Environment).unwrap_err().contains("check command"));
+    report.results[2].undetermined = true;
+    assert_eq!(report.verdict(false), Verdict::Undetermined);
+    assert_eq!(report.verdict(true), Verdict::Failed);
+    report.results.remove(2);
+    assert_eq!(report.verdict(false), Verdict::Passed);
+}
+
+#[test]
+fn coverage_never_says_more_than_is_true() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}liveness = {{ heartbeat = \"2m\" }}\n");
+    let config = world.load(&text).unwrap();
+    let host = HostFacts::gather();
+    let line = &coverage(&config, &host)[0];
+    assert!(line.enforced.contains(&"permit (lease 2 s)".to_owned()), "{line:?}");
+    assert!(line.monitored.contains(&"heartbeat 2 min".to_owned()));
+    assert!(line.not_covered.contains(&"open orders at the venue".to_owned()));
+    let text = format!("{HEAD}{BOT}liveness = {{ http = \"http://127.0.0.1:1/\" }}\n").replace("asks", "none");
+    let line = &coverage(&world.load(&text).unwrap(), &host)[0];
+    assert!(line.not_covered.iter().any(|item| item.starts_with("a hang")), "{line:?}");
+    assert!(!line.enforced.iter().any(|item| item.starts_with("permit")));
+    assert!(!line.not_covered.iter().any(|item| item.contains("venue")));
+}
+
+#[test]
+fn an_absent_state_directory_is_a_first_start() {
+    let world = World::new();
+    let (passed, said) = world.line("journal", &format!("{HEAD}{BOT}"));
+    assert!(passed == Outcome::Passed && said.contains("none yet"), "{said}");
+    assert!(!Path::new(&world.path("state")).exists());
+}
+
+#[test]
+fn the_journals_chain_is_verified() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    fs::create_dir_all(world.path("state/journal")).unwrap();
+    for first in [1, 2] {
+        let segment = world.path(&format!("state/journal/j-{first:016}.ndjson"));
+        fs::write(segment, "{\"seq\":nonsense\n").unwrap();
+    }
+    let (failed, said) = world.line("journal", &text);
+    assert!(failed == Outcome::Failed && said.contains("j-0000000000000001.ndjson"), "{said}");
+    let config = world.load(&text).unwrap();
+    let as_engine = Options { caller: Caller::Engine, ..Options::default() };
+    let report = run(&config, &as_engine).unwrap();
+    assert!(report.of_class(failstop_core::CheckClass::Integrity).is_err(), "a resume must not pass over it");
+}

@@ -1,0 +1,158 @@
+//! `[[component]]`: one supervised process tree.
+
+use super::dependency::{Liveness, Readiness};
+use super::problem::Kind;
+use super::section::{Consistent, Places, Reading, section, within};
+use super::setting::{Argv, Choice, Name, Variables};
+use failstop_core::{Orders, RestartPolicy};
+use std::path::PathBuf;
+use std::time::Duration;
+
+section! {
+    /// One supervised process tree: the bot, or one of its parts. At most 31.
+    pub struct Component {
+        /// Its name, for output, status and commands.
+        name: Name, required "bot";
+        /// The program and its arguments. A program without a slash is looked up in PATH; with one it is relative to this
+        /// file's folder. No shell is involved.
+        command: Argv, required ["python3", "bot.py"];
+        /// How it places orders: "asks" checks the permit or the gate before each order; "direct" talks to the exchange
+        /// itself and asks nobody, so it runs only while the permission is active and the mode is live; "none" places no
+        /// orders. There is no safe default.
+        orders: Orders, required "asks";
+        /// Whether its failure for good is the whole system's (fail-safe shutdown) or only its own.
+        essential: bool, default true;
+        /// Where it runs, relative to this file's folder.
+        working_dir: PathBuf, default ".";
+        /// Variables added to its environment.
+        env: Variables, default {};
+        /// A file of NAME=VALUE lines added to its environment, for secrets: mode 0600.
+        env_file: Option<PathBuf>, absent "bot.env";
+        /// The user that it runs as, by name or number. Absent: failstop's own.
+        user: Option<String>, absent "bot";
+        /// The group that it runs as, by name or number. Absent: the user's.
+        group: Option<String>, absent "bot";
+        /// Components that must be ready before it is started.
+        depends_on: Vec<Name>, default [];
+        /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
+        needs: Vec<Name>, default [];
+        /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
+        restart: RestartPolicy, default "always";
+        /// Delays between restarts in a row. The first restart is immediate.
+        backoff: Backoff, default {};
+        /// How often it may be started before it stays down.
+        start_limit: StartLimit, default {};
+        /// What asks it to stop.
+        stop_signal: StopSignal, default "SIGTERM";
+        /// From the stop signal to SIGKILL of the whole tree.
+        stop_grace: Duration, default "10s", within("0s", "1h");
+        /// How long it may take to become ready.
+        start_period: Duration, default "60s", within("100ms", "24h");
+        /// When it counts as ready. Absent: as soon as it is started.
+        readiness: Option<Readiness>, absent { notify = true };
+        /// Which sign of life is required. Absent: none, and a hang is not noticed.
+        liveness: Option<Liveness>, absent { heartbeat = "2m" };
+        /// The progress counter of its heartbeats must move within this span. Absent: not judged.
+        progress_within: Option<Duration>, absent "10m", within("1s", "168h");
+        /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
+        no_new_privileges: bool, default true;
+    }
+}
+
+section! {
+    /// Delays between restarts in a row.
+    pub struct Backoff {
+        /// The delay before the second restart in a row; it doubles with each further one.
+        initial: Duration, default "1s", within("10ms", "24h");
+        /// The longest delay.
+        max: Duration, default "60s", within("10ms", "24h");
+        /// After this long ready without an exit, delays start anew.
+        reset_after: Duration, default "60s", within("1s", "24h");
+    }
+}
+
+impl Consistent for Backoff {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        if self.initial > self.max {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["initial", "max"]),
+                format!("`initial` is longer than `max` in {}", places.label),
+                "write a `max` of at least `initial`",
+            );
+        }
+    }
+}
+
+section! {
+    /// How often a component may be started before it stays down, a halt is latched and an alert goes out.
+    pub struct StartLimit {
+        /// At most so many starts ...
+        starts: u32, default 5, within("1", "1000");
+        /// ... within this span.
+        within: Duration, default "300s", within("1s", "24h");
+    }
+}
+
+impl Consistent for StartLimit {}
+
+impl Choice for Orders {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("asks", Self::Asks), ("direct", Self::Direct), ("none", Self::None)];
+    const WANTED: &'static str = "\"asks\", \"direct\" or \"none\"";
+    const WHEN_MISSING: &'static str = "there is no safe default; choose one:\n\
+        orders = \"asks\"    it checks the permit or the gate before each order\n\
+        orders = \"direct\"  it talks to the exchange itself and asks nobody: it runs only while active and live\n\
+        orders = \"none\"    it places no orders (a scanner, a monitor, a paper bot that never asks)";
+}
+
+impl Choice for RestartPolicy {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("always", Self::Always), ("on-failure", Self::OnFailure), ("never", Self::Never)];
+    const WANTED: &'static str = "\"always\", \"on-failure\" or \"never\"";
+}
+
+/// The signal that asks a component to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopSignal(i32);
+
+impl StopSignal {
+    /// Its number.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl Choice for StopSignal {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("SIGTERM", Self(libc::SIGTERM)),
+        ("SIGINT", Self(libc::SIGINT)),
+        ("SIGQUIT", Self(libc::SIGQUIT)),
+        ("SIGHUP", Self(libc::SIGHUP)),
+        ("SIGUSR1", Self(libc::SIGUSR1)),
+        ("SIGUSR2", Self(libc::SIGUSR2)),
+        ("SIGKILL", Self(libc::SIGKILL)),
+    ];
+    const WANTED: &'static str = "the name of a signal, like \"SIGTERM\" or \"SIGINT\"";
+}
+
+impl Consistent for Component {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        if self.liveness.is_none() && self.progress_within.is_some() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["progress_within"]),
+                format!("{} has `progress_within` without heartbeats to carry progress", places.label),
+                "add `liveness = { heartbeat = \"2m\" }`, or remove `progress_within`",
+            );
+        }
+        if self.group.is_some() && self.user.is_none() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["group"]),
+                format!("{} has a `group` without a `user`", places.label),
+                "add `user`, or remove `group`",
+            );
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! The configuration: one TOML file, overlaid by environment and flags, becomes a typed, validated [`Config`], or
+//! [`ConfigErrors`] that point at line and column and say what to write instead.
+//!
+//! Built-in defaults < profile < file < environment (`FAILSTOP__SECTION__KEY`) < flags. Each section is declared once, in
+//! its own file, by `section!`: type, default, range and meaning; the reference is generated from the same declaration.
+//! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
+
+mod alerts;
+mod component;
+mod dependency;
+mod document;
+mod halts;
+mod health;
+mod nearest;
+mod observe;
+mod overrides;
+mod policy;
+mod problem;
+mod profile;
+mod reference;
+mod runtime;
+mod schema;
+mod secret;
+mod section;
+mod setting;
+mod source;
+mod system;
+mod target;
+mod template;
+mod units;
+
+pub use alerts::{Address, Alerts, Channel, Email, Pagerduty, Slack, SmtpUrl, Telegram};
+pub use component::{Backoff, Component, StartLimit, StopSignal};
+pub use dependency::{Dependency, Liveness, Readiness};
+pub use health::{Failsafe, Health};
+pub use observe::{Listen, Observe};
+pub use overrides::{Overrides, PREFIX};
+pub use problem::{ConfigErrors, Kind, MAX_SHOWN, Origin, Place, Problem};
+pub use profile::Profile;
+pub use reference::reference;
+pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
+pub use secret::{Secret, SecretFault};
+pub use setting::{Argv, MAX_ITEMS, MAX_NAME, Name, Variables};
+pub use source::MAX_FILE_BYTES;
+pub use system::System;
+pub use target::{HostPort, Probe, Url};
+pub use template::init_template;
+pub use units::Bytes;
+
+use document::{Node, Table, Value};
+use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
+use nearest::nearest;
+use schema::{SECTIONS, header};
+use section::{Reading, Section, shown};
+use setting::Choice;
+use source::Source;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The most dependencies one system may have.
+pub const MAX_DEPENDENCIES: usize = 64;
+
+/// A validated configuration. Paths are absolute or relative to the process's working directory, never to the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file, as given.
+    pub file: PathBuf,
+    /// The file's folder, absolute where that could be found out.
+    pub folder: PathBuf,
+    /// `[system]`.
+    pub system: System,
+    /// `[observe]`.
+    pub observe: Observe,
+    /// `[[component]]`, in the file's order: index `i` has slot `i + 1`.
+    pub components: Vec<Component>,
+    /// `[[dependency]]`.
+    pub dependencies: Vec<Dependency>,
+    /// `[health]`.
+    pub health: Health,
+    /// `[failsafe]`.
+    pub failsafe: Failsafe,
+    /// `[halts.CAUSE]`.
+    pub halts: BTreeMap<Cause, HaltPolicy>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[startup]`.
+    pub startup: Startup,
+    /// `[journal]`.
+    pub journal: Journal,
+    /// `[permit]`.
+    pub permit: Permit,
+    /// `[output]`.
+    pub output: Output,
+    /// `[log]`.
+    pub log: Log,
+    /// `[alerts]`.
+    pub alerts: Alerts,
+    /// What is valid and yet worth knowing: keys that this version only keeps, tables that nothing uses.
+    pub notices: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads, overlays and validates.
+    ///
+    /// # Errors
+    /// Everything that is wrong, as far as it can be told at once.
+    pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        match Source::read(file) {
+            Ok(source) => Self::of(&source, overrides),
+            Err(problem) => Err(ConfigErrors::one(problem.located(file, None))),
+        }
+    }
+
+    fn of(source: &Source, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        let located = |problems: Vec<Problem>| -> Vec<Problem> {
+            problems.into_iter().map(|problem| problem.located(&source.file, Some(source))).collect()
+        };
+        let mut root = match document::parse(&source.text) {
+            Ok(root) => root,
+            Err(problems) => return Err(ConfigErrors::sorted(located(problems))),
+        };
+        let folder = folder_of(&source.file);
+        let mut problems = Vec::new();
+        overrides.apply(&mut root, &mut problems);
+        let profile = profile_of(&root);
+        let mut reading =
+            Reading { folder: &folder, world_readable: source.world_readable, profile, problems, notices: Vec::new() };
+        let config = read_all(&root, source, &folder, &mut reading);
+        let (problems, notices) = (located(reading.problems), located(reading.notices));
+        match config {
+            Some(config) if problems.is_empty() => Ok(Self { notices, ..config }),
+            _ => Err(ConfigErrors::sorted(problems)),
+        }
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> &Path {
+        &self.system.state_dir
+    }
+
+    /// The system's name.
+    pub fn name(&self) -> &str {
+        self.system.name.as_str()
+    }
+}
+
+/// The folder that relative paths start from.
+fn folder_of(file: &Path) -> PathBuf {
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // The working directory may be gone; then relative paths stay relative.
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+/// The profile in force, where it can be told; reading `[system]` reports a bad one.
+fn profile_of(root: &Table) -> Option<Profile> {
+    let Value::Table(system) = &root.get("system")?.node.value else { return None };
+    match &system.get("profile")?.node.value {
+        Value::Text(text) | Value::Raw(text) => {
+            let text = text.trim_matches('"');
+            Profile::WORDS.iter().find(|(word, _)| *word == text).map(|(_, profile)| *profile)
+        }
+        _ => None,
+    }
+}
+
+fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<'_>) -> Option<Config> {
+    refuse_unknown_sections(root, reading);
+    let system = single::<System>(root, "system", reading);
+    let observe = single::<Observe>(root, "observe", reading);
+    let components = components(root, reading);
+    let dependencies = dependencies(root, reading);
+    let health = single::<Health>(root, "health", reading);
+    let failsafe = single::<Failsafe>(root, "failsafe", reading);
+    let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
+    let limits = single::<Limits>(root, "limits", reading);
+    let startup = single::<Startup>(root, "startup", reading);
+    let journal = single::<Journal>(root, "journal", reading);
+    let permit = single::<Permit>(root, "permit", reading);
+    let output = single::<Output>(root, "output", reading);
+    let log = single::<Log>(root, "log", reading);
+    let alerts = single::<Alerts>(root, "alerts", reading);
+    check_names(root, components.as_deref(), dependencies.as_deref(), reading);
+    Some(Config {
+        file: source.file.clone(),
+        folder: folder.to_owned(),
+        system: system?,
+        observe: observe?,
+        components: components?,
+        dependencies: dependencies?,
+        health: health?,
+        failsafe: failsafe?,
+        halts: halts?,
+        limits: limits?,
+        startup: startup?,
+        journal: journal?,
+        permit: permit?,
+        output: output?,
+        log: log?,
+        alerts: alerts?,
+        notices: Vec::new(),
+    })
+}
+
+fn refuse_unknown_sections(root: &Table, reading: &mut Reading<'_>) {
+    for entry in &root.entries {
+        if SECTIONS.iter().any(|section| section.name == entry.key) {
+            continue;
+        }
+        let is_section = match &entry.node.value {
+            Value::Table(_) => true,
+            Value::List(items) => items.iter().any(|item| matches!(item.value, Value::Table(_))),
+            _ => false,
+        };
+        let near = nearest(&entry.key, SECTIONS.iter().map(|section| section.name))
+            .and_then(|name| SECTIONS.iter().find(|section| section.name == name))
+            .map(|section| header(section.name, section.shape));
+        let home = schema::sections_with(&entry.key).next();
+        let (kind, message) = if is_section {
+            (Kind::UnknownSection, format!("unknown section `{}`", shown(&entry.key)))
+        } else {
+            (Kind::UnknownKey, format!("unknown key `{}` outside of any section", shown(&entry.key)))
+        };
+        let help = match (is_section, near, home) {
+            (true, Some(near), _) => format!("did you mean {near}?"),
+            (false, _, Some(home)) => format!("put it below {home}"),
+            (false, Some(near), None) => format!("did you mean the section {near}?"),
+            (true, None, _) | (false, None, None) => {
+                let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+                format!("sections: {}", names.join(", "))
+            }
+        };
+        reading.refuse(kind, &entry.key_origin, message, help);
+    }
+}
+
+/// The table of a section that stands once; an absent one is empty.
+fn table_of(root: &Table, name: &str, reading: &mut Reading<'_>) -> Option<Table> {
+    let Some(entry) = root.get(name) else { return Some(Table::empty(Origin::Whole)) };
+    match &entry.node.value {
+        Value::Table(table) => Some(table.clone()),
+        Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
+            let message = format!("`{name}` is written as a list of sections, but there is only one");
+            reading.refuse(Kind::WrongType, &entry.key_origin, message, format!("write [{name}] with single brackets"));
+            None
+        }
+        _ => {
+            let message = format!("`{name}` must be a section; found {}", entry.node.found());
+            reading.refuse(
+                Kind::WrongType,
+                &entry.key_origin,
+                message,
+                format!("write [{name}] and its keys below it"),
+            );
+            None
+        }
+    }
+}
+
+fn single<S: Section>(root: &Table, name: &str, reading: &mut Reading<'_>) -> Option<S> {
+    let table = table_of(root, name, reading)?;
+    S::read_table(&table, &format!("[{name}]"), name, reading)
+}
+
+/// The elements of a section that may stand any number of times.
+fn repeated<'t>(root: &'t Table, name: &str, reading: &mut Reading<'_>) -> Option<Vec<&'t Node>> {
+    let Some(entry) = root.get(name) else { return Some(Vec::new()) };
+    match &entry.node.value {
+        Value::List(items) => Some(items.iter().collect()),
+        Value::Table(table) => {
+            let named = table.entries.iter().find(|inner| matches!(inner.node.value, Value::Table(_)));
+            let help = match named {
+                Some(inner) => format!("write [[{name}]] and below it name = \"{}\"", shown(&inner.key)),
+                None => format!("write [[{name}]] with double brackets"),
+            };
+            let message = format!("`{name}` is written as a single section");
+            reading.refuse(Kind::WrongType, &entry.key_origin, message, help);
+            None
+        }
+        _ => {
+            let message = format!("`{name}` must be sections; found {}", entry.node.found());
+            reading.refuse(
+                Kind::WrongType,
+                &entry.key_origin,
+                message,
+                format!("write [[{name}]] and its keys below it"),
+            );
+            None
+        }
+    }
+}
+
+/// `component "bot"`, or `component 2` where it has no usable name.
+fn label(section: &str, table: &Table, index: usize) -> String {
+    match table.get("name").map(|entry| &entry.node.value) {
+        Some(Value::Text(name)) if !name.is_empty() => format!("{section} \"{}\"", shown(name)),
+        _ => format!("{section} {}", index + 1),
+    }
+}
+
+fn tables<'t>(nodes: &[&'t Node], section: &str, reading: &mut Reading<'_>) -> Vec<Option<&'t Table>> {
+    nodes
+        .iter()
+        .map(|node| match &node.value {
+            Value::Table(table) => Some(table),
+            _ => {
+                let message = format!("each `{section}` must be a section; found {}", node.found());
+                reading.refuse(Kind::WrongType, &node.origin, message, format!("write [[{section}]]"));
+                None
+            }
+        })
+        .collect()
+}
+
+fn components(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Component>> {
+    let nodes = repeated(root, "component", reading)?;
+    if nodes.is_empty() {
+        let help =
+            "write for example:\n[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"bot.py\"]\norders = \"asks\"";
+        reading.refuse(Kind::Missing, &Origin::Whole, "there is no [[component]]: nothing to run".to_owned(), help);
+        return None;
+    }
+    if let Some(first_too_many) = nodes.get(MAX_COMPONENTS) {
+        let message = format!("there are {} components; a system has at most {MAX_COMPONENTS}", nodes.len());
+        let help = "split them over several systems, each with its own file";
+        reading.refuse(Kind::OutOfRange, &first_too_many.origin, message, help);
+        return None;
+    }
+    let tables = tables(&nodes, "component", reading);
+    let read: Vec<Option<Component>> = tables
+        .into_iter()
+        .enumerate()
+        .map(|(index, table)| {
+            let table = table?;
+            Component::read_table(table, &label("component", table, index), "component", reading)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn dependencies(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Dependency>> {
+    let nodes = repeated(root, "dependency", reading)?;
+    if let Some(first_too_many) = nodes.get(MAX_DEPENDENCIES) {
+        let message = format!("there are {} dependencies; a system has at most {MAX_DEPENDENCIES}", nodes.len());
+        reading.refuse(Kind::OutOfRange, &first_too_many.origin, message, "remove some");
+        return None;
+    }
+    let tables = tables(&nodes, "dependency", reading);
+    let read: Vec<Option<Dependency>> = tables
+        .into_iter()
+        .enumerate()
+        .map(|(index, table)| {
+            let table = table?;
+            Dependency::read_table(table, &label("dependency", table, index), reading)
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Where the key of an element of a repeated section was written.
+fn origin_in(root: &Table, section: &str, index: usize, key: &str) -> Origin {
+    let Some(Value::List(items)) = root.get(section).map(|entry| &entry.node.value) else { return Origin::Whole };
+    match items.get(index).map(|item| (&item.value, &item.origin)) {
+        Some((Value::Table(table), origin)) => {
+            table.get(key).map_or_else(|| origin.clone(), |entry| entry.node.origin.clone())
+        }
+        Some((_, origin)) => origin.clone(),
+        None => Origin::Whole,
+    }
+}
+
+/// Names: each once, those referred to exist, and nothing waits for itself.
+fn check_names(
+    root: &Table,
+    components: Option<&[Component]>,
+    dependencies: Option<&[Dependency]>,
+    reading: &mut Reading<'_>,
+) {
+    let twice = |names: Vec<&Name>, section: &str, reading: &mut Reading<'_>| {
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                let origin = origin_in(root, section, index, "name");
+                let message = format!("there are two {section} sections with the name \"{name}\"");
+                reading.refuse(
+                    Kind::Duplicate,
+                    &origin,
+                    message,
+                    format!("write another name, for example \"{name}-2\""),
+                );
+            }
+        }
+    };
+    if let Some(dependencies) = dependencies {
+        twice(dependencies.iter().map(|d| &d.name).collect(), "dependency", reading);
+    }
+    let Some(components) = components else { return };
+    twice(components.iter().map(|c| &c.name).collect(), "component", reading);
+    let component_names: Vec<&str> = components.iter().map(|c| c.name.as_str()).collect();
+    let dependency_names: Option<Vec<&str>> = dependencies.map(|d| d.iter().map(|d| d.name.as_str()).collect());
+    for (index, component) in components.iter().enumerate() {
+        for name in &component.depends_on {
+            if component_names.contains(&name.as_str()) {
+                continue;
+            }
+            let help = match &dependency_names {
+                Some(names) if names.contains(&name.as_str()) => {
+                    format!("\"{name}\" is a [[dependency]]: write `needs = [\"{name}\"]`")
+                }
+                _ => match nearest(name.as_str(), component_names.iter().copied()) {
+                    Some(known) => format!("did you mean \"{known}\"?"),
+                    None => format!("components: {}", component_names.join(", ")),
+                },
+            };
+            let message = format!("component \"{}\" depends on \"{name}\", which is no component", component.name);
+            reading.refuse(Kind::UnknownName, &origin_in(root, "component", index, "depends_on"), message, help);
+        }
+        let Some(names) = &dependency_names else { continue };
+        for name in component.needs.iter().filter(|name| !names.contains(&name.as_str())) {
+            let help = if component_names.contains(&name.as_str()) {
+                format!("\"{name}\" is a component: write `depends_on = [\"{name}\"]`")
+            } else {
+                match nearest(name.as_str(), names.iter().copied()) {
+                    Some(known) => format!("did you mean \"{known}\"?"),
+                    None => format!("add a [[dependency]] with name = \"{name}\" and a probe"),
+                }
+            };
+            let message = format!("component \"{}\" needs \"{name}\", which is no dependency", component.name);
+            reading.refuse(Kind::UnknownName, &origin_in(root, "component", index, "needs"), message, help);
+        }
+    }
+    if let Some(cycle) = cycle(components) {
+        let first = cycle.first().copied().unwrap_or(0);
+        let names: Vec<String> = cycle
+            .iter()
+            .chain(cycle.first())
+            .filter_map(|index| components.get(*index))
+            .map(|component| format!("\"{}\"", component.name))
+            .collect();
+        let message = format!("components wait for one another: {}", names.join(" -> "));
+        let help = "remove one of these from a `depends_on`";
+        reading.refuse(Kind::Cycle, &origin_in(root, "component", first, "depends_on"), message, help);
+    }
+}
+
+/// A cycle of `depends_on`, as indices, each depending on the next.
+fn cycle(components: &[Component]) -> Option<Vec<usize>> {
+    // At most 31 components: walking from each is cheap, and the path is the message.
+    fn walk(components: &[Component], path: &mut Vec<usize>, done: &mut Vec<usize>) -> Option<Vec<usize>> {
+        let at = *path.last()?;
+        for name in &components.get(at)?.depends_on {
+            let Some(next) = components.iter().position(|component| component.name == *name) else { continue };
+            if let Some(start) = path.iter().position(|seen| *seen == next) {
+                return path.get(start..).map(<[usize]>::to_vec);
+            }
+            if done.contains(&next) {
+                continue;
+            }
+            path.push(next);
+            if let Some(found) = walk(components, path, done) {
+                return Some(found);
+            }
+            path.pop();
+        }
+        done.push(at);
+        None
+    }
+    let mut done = Vec::new();
+    (0..components.len()).find_map(|start| walk(components, &mut vec![start], &mut done))
+}
+
+#[cfg(test)]
+mod tests;

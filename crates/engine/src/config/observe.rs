@@ -1,0 +1,91 @@
+//! `[observe]`: the read-only HTTP address.
+
+use super::document::{Node, Value};
+use super::problem::Kind;
+use super::section::{At, Consistent, Reading, Setting, interpreted, section, shown};
+use std::net::SocketAddr;
+
+section! {
+    /// The observe address: HTTP, GET only, changes nothing.
+    pub struct Observe {
+        /// Where it listens: "127.0.0.1:8080"; "off" for nowhere. Beyond loopback it is readable by the whole network.
+        listen: Listen, default "127.0.0.1:8080";
+        /// The dashboard on `/`.
+        dashboard: bool, default true => "the dashboard is not part of this version";
+    }
+}
+
+impl Consistent for Observe {}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// Here. Port 0 lets the kernel choose.
+    At(SocketAddr),
+}
+
+impl Setting for Listen {
+    const WANTED: &'static str = "an address and a port, like \"127.0.0.1:8080\", or \"off\"";
+
+    fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let given = match &node.value {
+            Value::Raw(text) => Node { value: Value::Text(text.trim_matches('"').to_owned()), ..node.clone() },
+            _ => interpreted(node),
+        };
+        let text = match &given.value {
+            Value::Text(text) => text.trim().to_owned(),
+            Value::Integer(port) => port.to_string(),
+            _ => String::new(),
+        };
+        if text == "off" {
+            return Some(Self::Off);
+        }
+        if let (Value::Text(_), Ok(address)) = (&given.value, text.parse::<SocketAddr>()) {
+            return Some(Self::At(address));
+        }
+        let help = match guess(&text) {
+            Some(address) => at.write(&node.origin, &format!("\"{address}\"")),
+            None => format!("write {}", Self::WANTED),
+        };
+        let message = format!("{} must be an address and a port; found \"{}\"", at.name(), shown(&text));
+        reading.refuse(Kind::BadValue, &node.origin, message, help);
+        None
+    }
+}
+
+/// The address that was meant by a bare port, a bare host, a name or a URL. Never one that opens more than was written.
+fn guess(text: &str) -> Option<SocketAddr> {
+    let text = text.trim_start_matches("http://").trim_start_matches("tcp://").trim_end_matches('/');
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => match text.parse::<u16>() {
+            Ok(port) => ("", port),
+            Err(_) => (text, 8080),
+        },
+    };
+    let host = match host {
+        "" | "localhost" => "127.0.0.1",
+        "*" => "0.0.0.0",
+        host => host,
+    };
+    Some(SocketAddr::new(host.trim_matches(['[', ']']).parse().ok()?, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_the_address_that_was_meant() {
+        let guess = |text| guess(text).map(|a| a.to_string());
+        assert_eq!(guess("8080"), Some("127.0.0.1:8080".into()));
+        assert_eq!(guess(":9000"), Some("127.0.0.1:9000".into()));
+        assert_eq!(guess("localhost:9000"), Some("127.0.0.1:9000".into()));
+        assert_eq!(guess("0.0.0.0"), Some("0.0.0.0:8080".into()));
+        assert_eq!(guess("http://127.0.0.1:80/"), Some("127.0.0.1:80".into()));
+        assert_eq!(guess("example.com:80"), None);
+        assert_eq!(guess("127.0.0.1:99999"), None);
+    }
+}

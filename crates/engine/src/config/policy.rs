@@ -1,0 +1,86 @@
+//! What the core needs to know of the configuration.
+
+use super::{Component, Config, Environment, Liveness, Readiness};
+use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy};
+
+/// Whether this version probes readiness by http, tcp or exec. While it does not, such a component counts as ready when
+/// started: waiting for a probe that nobody makes would stop it.
+const READINESS_IS_PROBED: bool = false;
+
+/// Whether this version probes liveness by http.
+const LIVENESS_IS_PROBED: bool = false;
+
+impl Config {
+    /// The numbers and choices that the core decides by.
+    ///
+    /// `jitter_seed` is derived from the system's name, so that two systems on one host do not restart in step; an engine
+    /// that wants two starts to differ mixes in its own entropy.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            mode_ceiling: self.system.mode,
+            lease: self.permit.lease,
+            renew: self.permit.renew,
+            components: self.components.iter().map(|component| self.component_policy(component)).collect(),
+            dependencies: self
+                .dependencies
+                .iter()
+                .map(|dependency| DependencyPolicy { name: dependency.name.as_str().to_owned() })
+                .collect(),
+            health: HealthPolicy {
+                market_data_max_age: self.health.market_data_max_age,
+                feeds: self.health.feeds.iter().map(|feed| feed.as_str().to_owned()).collect(),
+                journal_max_age: self.health.journal_max_age,
+                errors_per_minute: self.health.errors_per_minute,
+                queue_stalled_after: self.health.queue_stalled_after,
+                every: self.health.every,
+                clear_after: self.health.clear_after,
+            },
+            failsafe: FailsafePolicy {
+                market_data_max_age: self.failsafe.market_data_max_age,
+                journal_max_age: self.failsafe.journal_max_age,
+                snapshot_max_age: self.failsafe.snapshot_max_age,
+                unhealthy_for: self.failsafe.unhealthy_for,
+            },
+            halts: self.halts.clone(),
+            heartbeat_every: self.journal.heartbeat_every,
+            environment_latched: self.startup.environment == Environment::Operator,
+            jitter_seed: fnv1a(self.name().as_bytes()),
+        }
+    }
+
+    fn component_policy(&self, component: &Component) -> ComponentPolicy {
+        let index_of = |name: &super::Name| self.components.iter().position(|other| other.name == *name);
+        ComponentPolicy {
+            name: ComponentName(component.name.as_str().to_owned()),
+            orders: component.orders,
+            essential: component.essential,
+            restart: component.restart,
+            backoff_initial: component.backoff.initial,
+            backoff_max: component.backoff.max,
+            backoff_reset_after: component.backoff.reset_after,
+            start_limit: component.start_limit.starts,
+            start_limit_within: component.start_limit.within,
+            stop_grace: component.stop_grace,
+            readiness: match &component.readiness {
+                Some(Readiness::Notify) => true,
+                Some(Readiness::Probe { .. }) => READINESS_IS_PROBED,
+                None => false,
+            },
+            start_period: component.start_period,
+            liveness: match &component.liveness {
+                Some(Liveness::Heartbeat(span)) => Some(failstop_core::Liveness::Heartbeat(*span)),
+                Some(Liveness::Watchdog(span)) => Some(failstop_core::Liveness::Watchdog(*span)),
+                Some(Liveness::Probe { .. }) if LIVENESS_IS_PROBED => Some(failstop_core::Liveness::Probe),
+                Some(Liveness::Probe { .. }) | None => None,
+            },
+            progress_within: component.progress_within,
+            needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),
+            depends_on: component.depends_on.iter().filter_map(index_of).collect(),
+        }
+    }
+}
+
+/// A small stable hash (FNV-1a, 64 bits).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,172 @@
+//! The engine's own sections: `[limits]`, `[startup]`, `[journal]`, `[permit]`, `[output]`, `[log]`.
+
+use super::problem::Kind;
+use super::section::{Consistent, Places, Reading, section, within};
+use super::setting::Choice;
+use super::units::Bytes;
+use std::time::Duration;
+
+section! {
+    /// What all components together may use. Measured and shown; this version enforces nothing.
+    pub struct Limits {
+        /// Memory of the whole process trees (proportional set size).
+        memory_max: Bytes, default "1800MiB", within("1MiB", "16384GiB") => "measured and shown, not enforced by this version";
+        /// Memory above this is worth a warning.
+        memory_warn: Bytes, default "500MB", within("1MiB", "16384GiB") => "measured and shown, no warning is sent by this version";
+        /// Processor time, per cent of the processors that they may use.
+        cpu_max_percent: u32, default 90, within("1", "100") => "measured and shown, not enforced by this version";
+        /// Time between two measurements.
+        sample_every: Duration, default "30s", within("1s", "10m");
+    }
+}
+
+impl Consistent for Limits {}
+
+section! {
+    /// What happens at start.
+    pub struct Startup {
+        /// When an endpoint, a dependency or the disk is not as it must be: "retry" goes on by itself once it is, "operator"
+        /// waits for `failstop resume`.
+        environment: Environment, default "retry";
+    }
+}
+
+impl Consistent for Startup {}
+
+/// What clears a failed environment check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// It is retried until it passes.
+    Retry,
+    /// An operator.
+    Operator,
+}
+
+impl Choice for Environment {
+    const WORDS: &'static [(&'static str, Self)] = &[("retry", Self::Retry), ("operator", Self::Operator)];
+    const WANTED: &'static str = "\"retry\" or \"operator\"";
+}
+
+section! {
+    /// The append-only, hash-chained event log.
+    pub struct Journal {
+        /// A segment is sealed and a new one begun at this size, and at midnight UTC.
+        segment_max: Bytes, default "64MiB", within("128KiB", "1GiB");
+        /// Space held back, so that a full disk can still be recorded.
+        ballast: Bytes, default "64MiB", within("1MiB", "1GiB");
+        /// How often a summary heartbeat is written.
+        heartbeat_every: Duration, default "30s", within("1s", "10m");
+    }
+}
+
+impl Consistent for Journal {}
+
+section! {
+    /// The lease by which a bot may trade. A frozen, killed or swapped-out engine closes the gate by doing nothing.
+    pub struct Permit {
+        /// How long a permit is good for without renewal.
+        lease: Duration, default "2s", within("100ms", "60s");
+        /// How often it is renewed; less than half of the lease.
+        renew: Duration, default "500ms", within("10ms", "30s");
+    }
+}
+
+impl Consistent for Permit {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        if self.renew * 2 >= self.lease {
+            let quarter = Duration::from_millis(u64::try_from(self.lease.as_millis() / 4).unwrap_or(u64::MAX));
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["renew", "lease"]),
+                format!(
+                    "`renew` ({}) must be less than half of `lease` ({}) in {}",
+                    super::units::write_duration(self.renew),
+                    super::units::write_duration(self.lease),
+                    places.label
+                ),
+                format!("write for example `renew = \"{}\"`", super::units::write_duration(quarter)),
+            );
+        }
+    }
+}
+
+section! {
+    /// What components write to standard output and standard error.
+    pub struct Output {
+        /// Where it goes: "files" (logs/NAME.log in the state directory), "stdout" (failstop's own, each line with the
+        /// component's name), or both.
+        to: Vec<Destination>, default ["files"];
+        /// A file is rotated at this size.
+        max_size: Bytes, default "10MB", within("4KiB", "10GiB");
+        /// How many files a component keeps, the one being written included.
+        files: u32, default 3, within("1", "100");
+    }
+}
+
+impl Consistent for Output {}
+
+/// Where output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Rotating files in the state directory.
+    Files,
+    /// Failstop's own standard output.
+    Stdout,
+}
+
+impl Choice for Destination {
+    const WORDS: &'static [(&'static str, Self)] = &[("files", Self::Files), ("stdout", Self::Stdout)];
+    const WANTED: &'static str = "\"files\" or \"stdout\"";
+}
+
+section! {
+    /// What failstop itself logs, to standard error.
+    pub struct Log {
+        /// "error", "warn", "info", "debug" or "trace".
+        level: Level, default "info";
+        /// "text" for people, "json" for machines.
+        format: Format, default "text";
+    }
+}
+
+impl Consistent for Log {}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Only what went wrong.
+    Error,
+    /// And what may go wrong.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl Choice for Level {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+    const WANTED: &'static str = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Choice for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+    const WANTED: &'static str = "\"text\" or \"json\"";
+}

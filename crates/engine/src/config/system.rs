@@ -1,0 +1,48 @@
+//! `[system]`: which system this is and where its state lives.
+
+use super::problem::Kind;
+use super::profile::Profile;
+use super::section::{Consistent, Places, Reading, section};
+use super::setting::{Choice, Name};
+use failstop_core::Mode;
+use std::path::PathBuf;
+
+section! {
+    /// Which system this is, and where its state lives.
+    pub struct System {
+        /// The system's name: it appears in every alert, metric and command that must be confirmed.
+        name: Name, required "demo";
+        /// What must survive a reboot: journal, latches, logs. One system, one directory; mode 0700.
+        state_dir: PathBuf, default "state";
+        /// What must not survive a reboot: permit page and sockets; on a memory-backed file system.
+        /// Absent: /run/failstop/NAME, else $XDG_RUNTIME_DIR/failstop/NAME, else /dev/shm/failstop-UID/NAME, else the
+        /// state directory, with a warning.
+        runtime_dir: Option<PathBuf>, absent "run";
+        /// A named set of defaults that come before this file: "production" or "development". Absent: the built-in ones.
+        profile: Option<Profile>, absent "production";
+        /// The most that this file allows: in "dry" no order reaches the exchange, whatever an operator says; "live" needs
+        /// `failstop mode live` besides.
+        mode: Mode, default "dry";
+        /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
+        /// by ancestry and marks.
+        cgroup: bool, default true;
+    }
+}
+
+impl Choice for Mode {
+    const WORDS: &'static [(&'static str, Self)] = &[("dry", Self::Dry), ("live", Self::Live)];
+    const WANTED: &'static str = "\"dry\" or \"live\"";
+}
+
+impl Consistent for System {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        if self.runtime_dir.as_ref() == Some(&self.state_dir) {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["runtime_dir", "state_dir"]),
+                format!("`state_dir` and `runtime_dir` in {} are the same directory", places.label),
+                "remove `runtime_dir`, or write another one: what it holds must not survive a reboot",
+            );
+        }
+    }
+}

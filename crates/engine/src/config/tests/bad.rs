@@ -1,0 +1,296 @@
+//! Every kind of bad configuration, with the whole text that a person sees. The texts are in `bad.txt`; after a change of
+//! wording, `FAILSTOP_BLESS=1` writes it anew: read each and ask whether it tells what to write instead.
+
+use super::*;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Name of the case, text after `LEAST`'s, in place of it where it begins with `!`.
+const CASES: &[(&str, &str)] = &[
+    (
+        "unknown key, near a known one",
+        "!\n[system]\nstate_dri = \"state\"\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    ("unknown key, near none", "[health]\ncolour = \"red\"\n"),
+    ("unknown key of another section", "[health]\nlisten = \"127.0.0.1:1\"\n"),
+    ("another supervisor's word", "cwd = \"/tmp\"\n"),
+    ("unknown section", "[healht]\nevery = \"30s\"\n"),
+    (
+        "key outside of any section",
+        "!name = \"demo\"\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    ("orders missing", "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\n"),
+    (
+        "orders misspelt",
+        "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"ask\"\n",
+    ),
+    (
+        "orders of another kind",
+        "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"maybe\"\n",
+    ),
+    ("no component", "!\n[system]\nname = \"demo\"\n"),
+    ("no system", "!\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n"),
+    ("empty file", "!"),
+    (
+        "name with a space",
+        "!\n[system]\nname = \"my bot\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    (
+        "name too long",
+        "!\n[system]\nname = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    (
+        "command as a line",
+        "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = \"python3 bot.py --fast\"\norders = \"asks\"\n",
+    ),
+    (
+        "command empty",
+        "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = []\norders = \"asks\"\n",
+    ),
+    (
+        "command with a number",
+        "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\", 8080]\norders = \"asks\"\n",
+    ),
+    ("duplicate component", "[[component]]\nname = \"bot\"\ncommand = [\"./b\"]\norders = \"none\"\n"),
+    ("depends on nobody", "depends_on = [\"bto\"]\n"),
+    (
+        "depends on a dependency",
+        "depends_on = [\"kraken\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n",
+    ),
+    ("depends on itself", "depends_on = [\"bot\"]\n"),
+    (
+        "cycle",
+        "depends_on = [\"b\"]\n[[component]]\nname = \"b\"\ncommand = [\"./b\"]\norders = \"none\"\ndepends_on = [\"c\"]\n[[component]]\nname = \"c\"\ncommand = [\"./c\"]\norders = \"none\"\ndepends_on = [\"bot\"]\n",
+    ),
+    ("needs nothing known", "needs = [\"krakn\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n"),
+    ("needs without any dependency", "needs = [\"kraken\"]\n"),
+    ("duration without a unit", "stop_grace = \"10\"\n"),
+    ("duration as a number", "stop_grace = 10\n"),
+    ("duration in days", "[failsafe]\nsnapshot_max_age = \"2d\"\n"),
+    ("duration that is none", "stop_grace = \"soon\"\n"),
+    ("duration zero", "[permit]\nlease = \"0s\"\n"),
+    ("duration absurd", "[permit]\nlease = \"90000h\"\n"),
+    ("renewal too slow for the lease", "[permit]\nlease = \"1s\"\nrenew = \"500ms\"\n"),
+    ("backoff the wrong way round", "backoff = { initial = \"2m\", max = \"1m\" }\n"),
+    ("start limit of none", "start_limit = { starts = 0, within = \"300s\" }\n"),
+    ("nested table as text", "backoff = \"1s\"\n"),
+    ("size without a unit", "[limits]\nmemory_max = 1800\n"),
+    ("size in another form", "[limits]\nmemory_max = \"1800M\"\n"),
+    ("per cent above a hundred", "[limits]\ncpu_max_percent = 900\n"),
+    ("number as text", "[health]\nerrors_per_minute = \"10\"\n"),
+    ("negative number", "[health]\nerrors_per_minute = -1\n"),
+    ("flag as text", "essential = \"yes\"\n"),
+    ("liveness in two ways", "liveness = { heartbeat = \"2m\", watchdog = \"3m\" }\n"),
+    ("liveness in no way", "liveness = {}\n"),
+    ("liveness as text", "liveness = \"2m\"\n"),
+    ("readiness in no way", "readiness = { notify = false }\n"),
+    ("progress without heartbeats", "progress_within = \"5m\"\n"),
+    ("dependency without a probe", "[[dependency]]\nname = \"kraken\"\n"),
+    (
+        "dependency with two probes",
+        "[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\nhttp = \"http://127.0.0.1/\"\n",
+    ),
+    ("URL without a scheme", "[[dependency]]\nname = \"kraken\"\nhttp = \"api.kraken.com/0/public/Time\"\n"),
+    ("URL with a password", "[[dependency]]\nname = \"kraken\"\nhttp = \"https://me:pw@api.kraken.com/\"\n"),
+    ("port missing", "[[dependency]]\nname = \"db\"\ntcp = \"127.0.0.1\"\n"),
+    (
+        "mode misspelt",
+        "!\n[system]\nname = \"demo\"\nmode = \"Live\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    (
+        "profile unknown",
+        "!\n[system]\nname = \"demo\"\nprofile = \"prod\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    ("listen as a port", "[observe]\nlisten = 8080\n"),
+    ("listen on a name", "[observe]\nlisten = \"localhost:8080\"\n"),
+    (
+        "single brackets for a component",
+        "!\n[system]\nname = \"demo\"\n\n[component]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    (
+        "a component as a named table",
+        "!\n[system]\nname = \"demo\"\n\n[component.bot]\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    (
+        "double brackets for the system",
+        "!\n[[system]]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    ("path with a tilde", "working_dir = \"~/bot\"\n"),
+    ("path with a variable", "working_dir = \"$HOME/bot\"\n"),
+    (
+        "state and runtime in one directory",
+        "!\n[system]\nname = \"demo\"\nstate_dir = \"x\"\nruntime_dir = \"x\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
+    ),
+    ("variable that failstop sets", "env = { NOTIFY_SOCKET = \"/x\" }\n"),
+    ("variable with a number", "env = { WORKERS = 4 }\n"),
+    ("group without a user", "group = \"bot\"\n"),
+    ("stop signal by number", "stop_signal = 15\n"),
+    ("fixed halt", "[halts.integrity]\nlatched = false\n"),
+    ("unknown halt", "[halts.heartbeat_lots]\nlatched = false\n"),
+    ("latched halt with a time", "[halts.overload]\nlatched = true\nclear_after = \"1m\"\n"),
+    ("channel without a table", "[alerts]\nchannels = [\"console\", \"telegram\"]\n"),
+    ("channel unknown", "[alerts]\nchannels = [\"pager-duty\"]\n"),
+    (
+        "chat id as a number",
+        "[alerts]\nchannels = [\"telegram\"]\n[alerts.telegram]\nbot_token = { env = \"T\" }\nchat_id = 123\n",
+    ),
+    (
+        "mail server with a password",
+        "[alerts]\nchannels = [\"email\"]\n[alerts.email]\nsmtp_url = \"smtps://u:hunter2@mail.example.com\"\nfrom = \"a@b\"\nto = [\"a@b\"]\n",
+    ),
+    ("value without quotes", "[observe]\nlisten = off\n"),
+    ("yes for true", "essential = yes\n"),
+    ("quotes not closed", "working_dir = \"here\n"),
+    ("bracket not closed", "[observe\nlisten = \"off\"\n"),
+    ("colon for equals", "[permit]\nlease: 2s\n"),
+    ("key twice", "[permit]\nlease = \"2s\"\nlease = \"3s\"\n"),
+    ("section twice", "[permit]\nlease = \"2s\"\n[permit]\nrenew = \"500ms\"\n"),
+    ("no value", "[permit]\nlease =\n"),
+    (
+        "several at once",
+        "stop_grace = 10\nrestart = \"sometimes\"\n[permit]\nlease = \"1s\"\nrenew = \"1s\"\n[helth]\n",
+    ),
+];
+
+/// The text with the folder's name taken out, since it differs from run to run.
+fn shown(errors: &ConfigErrors, dir: &Path) -> String {
+    errors.to_string().replace(&format!("{}/", dir.display()), "")
+}
+
+#[test]
+fn every_kind_of_bad_configuration_says_what_to_write_instead() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("failstop.toml");
+    let mut all = String::new();
+    let mut record = |name: &str, result: Result<Config, ConfigErrors>| match result {
+        Ok(_) => panic!("{name}: was accepted"),
+        Err(errors) => {
+            for problem in &errors.problems {
+                assert!(!problem.help.is_empty(), "{name}: no help");
+                if let Some(place) = problem.place.as_ref().filter(|place| place.line > 0) {
+                    assert!(place.column > 0, "{name}: no column");
+                }
+            }
+            let _ = write!(all, "## {name}\n\n{}\n\n", shown(&errors, dir.path()));
+        }
+    };
+    for (name, text) in CASES {
+        let text = text.strip_prefix('!').map_or_else(|| format!("{LEAST}{text}"), str::to_owned);
+        fs::write(&file, text).unwrap();
+        record(name, Config::load(&file, &Overrides::default()));
+    }
+
+    fs::write(&file, LEAST).unwrap();
+    let overridden = |overrides: Overrides| Config::load(&file, &overrides);
+    record("variable of an unknown section", overridden(variable("FAILSTOP__PERMTI__LEASE", "2s")));
+    record("variable of an unknown key", overridden(variable("FAILSTOP__PERMIT__LEESE", "2s")));
+    record("variable of an unknown component", overridden(variable("FAILSTOP__COMPONENT__BTO__RESTART", "never")));
+    record("variable with a bad value", overridden(variable("FAILSTOP__PERMIT__LEASE", "2")));
+    record("variable without a key", overridden(variable("FAILSTOP__PERMIT", "2s")));
+    record("flag without a value", overridden(set("permit.lease")));
+    record("flag with a bad value", overridden(set("permit.lease=never")));
+    record("flag of an unknown key", overridden(set("component.bot.restrat=never")));
+    record("listen flag", overridden(Overrides { listen: Some("8080x".into()), ..Overrides::default() }));
+    let secret = "alerts.telegram.bot_token=123:abc";
+    let flags = vec!["alerts.channels=telegram".into(), "alerts.telegram.chat_id=1".into(), secret.into()];
+    record("secret on the command line", overridden(Overrides { set: flags, ..Overrides::default() }));
+
+    let exposed = format!(
+        "{LEAST}[alerts]\nchannels = [\"slack\"]\n[alerts.slack]\nwebhook_url = \"https://hooks.slack.com/services/T0/B0/x\"\n"
+    );
+    fs::write(&file, exposed).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    record("secret in a world-readable file", Config::load(&file, &Overrides::default()));
+
+    let mut many = LEAST.to_owned();
+    for index in 0..31 {
+        let _ = write!(many, "[[component]]\nname = \"c{index}\"\ncommand = [\"./c\"]\norders = \"none\"\n");
+    }
+    fs::write(&file, many).unwrap();
+    record("too many components", Config::load(&file, &Overrides::default()));
+
+    fs::write(&file, [b"[system]\nname = \"d".as_slice(), &[0xE9], b"mo\"\n"].concat()).unwrap();
+    record("Latin-1", Config::load(&file, &Overrides::default()));
+    fs::write(&file, [0xFF, 0xFE, b'[', 0]).unwrap();
+    record("UTF-16", Config::load(&file, &Overrides::default()));
+    fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    record("too large", Config::load(&file, &Overrides::default()));
+    record("missing file", Config::load(&dir.path().join("absent.toml"), &Overrides::default()));
+    record("a directory", Config::load(dir.path(), &Overrides::default()));
+    let fifo = dir.path().join("fifo.toml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    record("a pipe", Config::load(&fifo, &Overrides::default()));
+    if !nix::unistd::geteuid().is_root() {
+        fs::write(&file, LEAST).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+        let errors = Config::load(&file, &Overrides::default()).unwrap_err();
+        assert!(errors.to_string().contains("permission denied"), "{errors}");
+    }
+
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests/bad.txt");
+    let all = all.replace(dir.path().to_str().unwrap(), "DIR");
+    if std::env::var_os("FAILSTOP_BLESS").is_some() {
+        fs::write(&golden, &all).unwrap();
+    }
+    let known = fs::read_to_string(&golden).unwrap_or_default();
+    for (now, before) in all.split("## ").zip(known.split("## ")) {
+        assert_eq!(now, before, "wording changed; after reading it, FAILSTOP_BLESS=1 keeps it");
+    }
+    assert_eq!(all.len(), known.len(), "a case came or went; FAILSTOP_BLESS=1 keeps it");
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let text =
+        format!("{LEAST}[alerts]\nchannels = [\"slack\"]\n[alerts.slack]\nwebhook_url = \"https://hooks/TOPSECRET\"\n");
+    let errors = load_with(text, 0o644, &Overrides::default()).unwrap_err();
+    assert!(!errors.to_string().contains("TOPSECRET"), "{errors}");
+    let broken = format!("{LEAST}[alerts.telegram]\nbot_token = \"TOPSECRET\nchat_id = \"1\"\n");
+    let errors = load_with(broken, 0o600, &Overrides::default()).unwrap_err();
+    assert!(!errors.to_string().contains("TOPSECRET"), "{errors}");
+    let flag = set("alerts.telegram.bot_token=TOPSECRET");
+    let errors = load_with(LEAST, 0o600, &flag).unwrap_err();
+    assert!(!errors.to_string().contains("TOPSECRET"), "{errors}");
+}
+
+#[test]
+fn no_more_than_twenty_problems_are_shown() {
+    let mut text = LEAST.to_owned();
+    for index in 0..40 {
+        let _ = writeln!(text, "unknown_{index} = 1");
+    }
+    let errors = load(text).unwrap_err();
+    assert_eq!(errors.problems.len(), 40);
+    assert_eq!(errors.to_string().matches("error: ").count(), 20);
+    assert!(errors.to_string().ends_with("and 20 more"));
+}
+
+#[test]
+fn hostile_bytes_are_refused_and_never_panic() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let base =
+        format!("{LEAST}backoff = {{ initial = \"1s\" }}\n[permit]\nlease = \"2s\"\n[alerts.email]\nto = [\"a@b\"]\n");
+    for _ in 0..3_000 {
+        let mut bytes = base.clone().into_bytes();
+        for _ in 0..=(next() % 4) {
+            let at = usize::try_from(next()).unwrap() % bytes.len();
+            match next() % 3 {
+                0 => bytes[at] = u8::try_from(next() % 256).unwrap(),
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, b"\"[]{}=.\n#\\'\x00\xff"[usize::try_from(next() % 13).unwrap()]),
+            }
+        }
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        let source = Source { file: "x.toml".into(), text, world_readable: true };
+        if let Err(errors) = Config::of(&source, &Overrides::default()) {
+            assert!(!errors.problems.is_empty());
+            let _ = errors.to_string();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Asks the loop on behalf of the HTTP doors, so that a flood of requests costs the loop next to nothing.
+//!
+//! Questions are asked once for everybody who waits: a request is answered from an answer that the loop gave *after* the
+//! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
+
+use crate::command::{Answer, Command, CommandSender, Request};
+use failstop_client::status::Status;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// The least time between two questions of a kind.
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// The loop gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The engine is going down.
+    #[error("the engine is stopping")]
+    Stopping,
+    /// Too late.
+    #[error("the engine's loop did not answer within {} s", .0.as_secs_f64())]
+    Late(Duration),
+    /// It answered something else; a defect.
+    #[error("the engine's loop answered another question; please report this")]
+    Mismatch,
+}
+
+/// The way to the loop.
+#[derive(Debug)]
+pub struct Asker {
+    commands: CommandSender,
+    wait: Duration,
+    status: Shared<Arc<Status>>,
+    text: Shared<Arc<str>>,
+    openmetrics: Shared<Arc<str>>,
+}
+
+/// The last answer, and when the question was put.
+#[derive(Debug)]
+struct Shared<T>(Mutex<Option<(Instant, Result<T, Unanswered>)>>);
+
+impl<T: Clone> Shared<T> {
+    fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// An answer to a question that was put after now.
+    async fn get(&self, ask: impl Future<Output = Result<T, Unanswered>>) -> Result<T, Unanswered> {
+        let arrived = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some((put, answer)) = last.as_ref() {
+            if *put >= arrived {
+                return answer.clone();
+            }
+            sleep_until(*put + BETWEEN).await;
+        }
+        let put = Instant::now();
+        let answer = ask.await;
+        *last = Some((put, answer.clone()));
+        answer
+    }
+}
+
+impl Asker {
+    /// Asks over `commands` and waits at most `wait` for each answer.
+    pub fn new(commands: CommandSender, wait: Duration) -> Self {
+        Self { commands, wait, status: Shared::new(), text: Shared::new(), openmetrics: Shared::new() }
+    }
+
+    /// The status, not older than this call.
+    pub async fn status(&self) -> Result<Arc<Status>, Unanswered> {
+        self.status
+            .get(async {
+                match self.put(Command::Status, self.wait).await? {
+                    Answer::Status(status) => Ok(Arc::from(status)),
+                    Answer::Metrics(_) | Answer::Done | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
+    /// The metrics, not older than this call.
+    pub async fn metrics(&self, openmetrics: bool) -> Result<Arc<str>, Unanswered> {
+        let shared = if openmetrics { &self.openmetrics } else { &self.text };
+        shared
+            .get(async {
+                match self.put(Command::Metrics { openmetrics }, self.wait).await? {
+                    Answer::Metrics(text) => Ok(Arc::from(text)),
+                    Answer::Status(_) | Answer::Done | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
+    /// One command, never shared, with its own wait.
+    pub async fn put(&self, command: Command, wait: Duration) -> Result<Answer, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            self.commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
+            answer.await.map_err(|_| Unanswered::Stopping)
+        };
+        timeout(wait, exchange).await.unwrap_or(Err(Unanswered::Late(wait)))
+    }
+}

@@ -1,0 +1,161 @@
+//! Translates between the bot socket's words and the core's.
+
+use super::feed_clock::FeedClock;
+use failstop_client::wire;
+use failstop_core::{Mode, Permission, QueueState, Rights, Sign};
+use jiff::Timestamp;
+
+/// What a message means to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Meaning {
+    /// An introduction: answer with [`wire::Reply::Hello`].
+    Hello(wire::Hello),
+    /// A fact for the core.
+    Sign(Sign),
+    /// A figure for metrics and thresholds.
+    Metric(wire::Metric),
+    /// A record for the journal: answer with [`wire::Reply::Recorded`] when it is durable.
+    Event(wire::Event),
+    /// A question: answer with [`wire::Reply::Permission`].
+    Permission,
+}
+
+/// What `message` means, with `now` as the wall clock for the times of ticks.
+///
+/// # Errors
+/// The refusal to answer with, when a tick's time cannot be read.
+pub fn meaning(message: wire::Message, feeds: &mut FeedClock, now: Timestamp) -> Result<Meaning, wire::Reply> {
+    Ok(match message {
+        wire::Message::Hello(hello) => Meaning::Hello(hello),
+        wire::Message::Heartbeat(heartbeat) => Meaning::Sign(Sign::Heartbeat(heartbeat.progress)),
+        wire::Message::Tick(tick) => {
+            let fresh = feeds
+                .fresh(&tick.feed, tick.instrument.as_deref(), tick.time.as_ref(), now)
+                .map_err(|bad| wire::Reply::Refused { code: wire::Code::BadField, error: bad.to_string() })?;
+            Meaning::Sign(Sign::Tick { feed: tick.feed, fresh })
+        }
+        wire::Message::Metric(metric) => Meaning::Metric(metric),
+        wire::Message::Part(part) => Meaning::Sign(Sign::Part {
+            health: part_health(&part),
+            critical: part.status == wire::PartStatus::Critical,
+            name: part.name,
+        }),
+        wire::Message::Queue(queue) => Meaning::Sign(Sign::Queue {
+            state: match queue.state {
+                wire::QueueState::Idle => QueueState::Idle,
+                wire::QueueState::Processing => QueueState::Processing,
+                wire::QueueState::Stalled => QueueState::Stalled,
+            },
+            depth: queue.depth,
+        }),
+        wire::Message::Error(error) => {
+            Meaning::Sign(Sign::Error { severity: error.severity, fatal: error.fatal, message: error_text(&error) })
+        }
+        wire::Message::Halt(halt) => Meaning::Sign(Sign::Halt {
+            cap: match halt.cap {
+                wire::HaltCap::ReduceOnly => Permission::ReduceOnly,
+                wire::HaltCap::ObserveOnly => Permission::ObserveOnly,
+                wire::HaltCap::Shutdown => Permission::Shutdown,
+            },
+            reason: halt.reason,
+        }),
+        wire::Message::Event(event) => Meaning::Event(event),
+        wire::Message::Permission => Meaning::Permission,
+    })
+}
+
+/// The core's permission in the bot socket's words.
+pub const fn permission_on_wire(permission: Permission) -> wire::Permission {
+    match permission {
+        Permission::Shutdown => wire::Permission::Shutdown,
+        Permission::ObserveOnly => wire::Permission::ObserveOnly,
+        Permission::ReduceOnly => wire::Permission::ReduceOnly,
+        Permission::Active => wire::Permission::Active,
+    }
+}
+
+/// The core's mode in the bot socket's words.
+pub const fn mode_on_wire(mode: Mode) -> wire::Mode {
+    match mode {
+        Mode::Dry => wire::Mode::Dry,
+        Mode::Live => wire::Mode::Live,
+    }
+}
+
+/// A slot's rights in the bot socket's words.
+pub const fn rights_on_wire(rights: Rights) -> wire::RightsView {
+    let granted = !rights.revoked;
+    wire::RightsView { open: rights.open && granted, reduce: rights.reduce && granted, live: rights.live && granted }
+}
+
+/// A part's health in thousandths: what it reports, else what its state stands for.
+fn part_health(part: &wire::Part) -> u16 {
+    match (part.health, part.status) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000 before")]
+        (Some(health), _) => (health.clamp(0.0, 1.0) * 1000.0).round() as u16,
+        (None, wire::PartStatus::Healthy) => 1000,
+        (None, wire::PartStatus::Degraded) => 500,
+        (None, wire::PartStatus::Critical) => 0,
+    }
+}
+
+fn error_text(error: &wire::Error) -> String {
+    let kind = &error.kind;
+    match (&error.part, error.message.as_str()) {
+        (None, "") => kind.clone(),
+        (None, message) => format!("{kind}: {message}"),
+        (Some(part), "") => format!("{kind} in {part}"),
+        (Some(part), message) => format!("{kind} in {part}: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    fn of(line: &str) -> Result<Meaning, wire::Reply> {
+        let message = wire::decode(line.as_bytes()).unwrap().message;
+        meaning(message, &mut FeedClock::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn signs() {
+        for (line, sign) in [
+            (r#"{"type":"heartbeat","progress":3}"#, Sign::Heartbeat(Some(3))),
+            (r#"{"type":"tick","feed":"f"}"#, Sign::Tick { feed: "f".into(), fresh: true }),
+            (r#"{"type":"tick","feed":"f","time":999999999}"#, Sign::Tick { feed: "f".into(), fresh: false }),
+            (
+                r#"{"type":"part","name":"p","status":"degraded"}"#,
+                Sign::Part { name: "p".into(), health: 500, critical: false },
+            ),
+            (
+                r#"{"type":"part","name":"p","status":"critical","health":0.2}"#,
+                Sign::Part { name: "p".into(), health: 200, critical: true },
+            ),
+            (r#"{"type":"queue","state":"stalled"}"#, Sign::Queue { state: QueueState::Stalled, depth: 0 }),
+            (
+                r#"{"type":"error","kind":"api","part":"executor","message":"no answer","severity":5}"#,
+                Sign::Error { severity: 5, fatal: false, message: "api in executor: no answer".into() },
+            ),
+            (
+                r#"{"type":"halt","cap":"reduce-only","reason":"r"}"#,
+                Sign::Halt { cap: Permission::ReduceOnly, reason: "r".into() },
+            ),
+        ] {
+            assert_eq!(of(line), Ok(Meaning::Sign(sign)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_bad_time_is_refused() {
+        let refusal = of(r#"{"type":"tick","feed":"f","time":"noon"}"#).unwrap_err();
+        assert!(matches!(refusal, wire::Reply::Refused { code: wire::Code::BadField, .. }));
+    }
+
+    #[test]
+    fn revoked_rights_allow_nothing() {
+        let rights = Rights { open: true, reduce: true, live: true, revoked: true };
+        assert_eq!(rights_on_wire(rights), wire::RightsView::default());
+    }
+}

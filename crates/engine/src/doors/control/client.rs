@@ -1,0 +1,250 @@
+//! The command line's side of the control socket. Blocking, with its own small runtime: call it from plain code, never
+//! from within another runtime.
+
+use super::SOCKET_PATH_MAX;
+use super::wire::ControlOrder;
+use crate::doors::http::Problem;
+use failstop_client::status::Status;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// How long the engine may take for a question.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// How long the engine may take for an order; longer than the door itself waits for its loop.
+const ORDER: Duration = Duration::from_secs(40);
+
+/// The largest answer that is read, bytes.
+const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why there is no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing listens: no engine runs, or it runs elsewhere. Exit status 3.
+    #[error("no engine answers at {socket} ({source}); is `failstop run` running with this configuration?")]
+    NoEngine {
+        /// Where it was looked for.
+        socket: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The socket may not be opened by this user. Exit status 3.
+    #[error(
+        "the control socket {socket} may not be opened by this user; run the command as failstop's user or as root"
+    )]
+    NotAllowed {
+        /// Where.
+        socket: PathBuf,
+    },
+    /// The engine said no. Exit status 1.
+    #[error("{}", refused(.error, .refusals))]
+    Refused {
+        /// In one sentence.
+        error: String,
+        /// Every reason, where there is more than the sentence.
+        refusals: Vec<String>,
+    },
+    /// The engine is there and did not answer in time, or is going down. What was ordered may or may not have happened.
+    /// Exit status 3.
+    #[error("the engine at {socket} gave no answer: {error}")]
+    Unanswered {
+        /// Where.
+        socket: PathBuf,
+        /// What happened.
+        error: String,
+    },
+    /// It answered with something that this version does not understand. Exit status 3.
+    #[error("the answer from {socket} cannot be read: {error}; do the command and the engine have the same version?")]
+    Unreadable {
+        /// Where.
+        socket: PathBuf,
+        /// What was wrong.
+        error: String,
+    },
+}
+
+fn refused(error: &str, refusals: &[String]) -> String {
+    if refusals.len() > 1 { format!("{error}: {}", refusals.join("; ")) } else { error.to_owned() }
+}
+
+fn is_component_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// A way to one engine.
+#[derive(Debug)]
+pub struct ControlClient {
+    socket: PathBuf,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl ControlClient {
+    /// Looks whether an engine listens at `socket`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NoEngine`] where nothing listens, [`ClientError::NotAllowed`] where this user may not ask.
+    pub fn connect(socket: &Path) -> Result<Self, ClientError> {
+        let no_engine = |source| ClientError::NoEngine { socket: socket.to_owned(), source };
+        let length = socket.as_os_str().len();
+        if length > SOCKET_PATH_MAX {
+            let error = format!("the path has {length} bytes, a socket's has at most {SOCKET_PATH_MAX}");
+            return Err(no_engine(io::Error::new(io::ErrorKind::InvalidInput, error)));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_engine)?;
+        let client = Self { socket: socket.to_owned(), runtime };
+        client.runtime.block_on(client.open(QUESTION))?;
+        Ok(client)
+    }
+
+    /// The status.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn status(&self) -> Result<Status, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/api/status", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// The metrics in Prometheus text.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/metrics", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        String::from_utf8(body.into()).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    /// The body of `/health`, whatever its verdict.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`]; a critical verdict is an answer and no error.
+    pub fn health(&self) -> Result<serde_json::Value, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/health", Vec::new(), QUESTION)?;
+        if code != StatusCode::SERVICE_UNAVAILABLE {
+            self.good(code, &body)?;
+        }
+        self.read(&body)
+    }
+
+    /// Gives an order and returns when it is carried out (and durable, where it loosens).
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`]. After [`ClientError::Unanswered`] it is not known whether it was carried out.
+    pub fn order(&self, order: &ControlOrder) -> Result<(), ClientError> {
+        if let ControlOrder::Component { name, .. } = order
+            && !is_component_name(name)
+        {
+            // It would become another path.
+            let error = format!("`{name}` is no component's name: letters, digits, '-' and '_'");
+            return Err(ClientError::Refused { error, refusals: Vec::new() });
+        }
+        let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
+        let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
+        self.good(code, &body)
+    }
+
+    fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        wait: Duration,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        self.runtime.block_on(async {
+            match timeout(wait, self.exchange_once(method, path, body, wait)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(self.unanswered(format!("nothing within {} s", wait.as_secs()))),
+            }
+        })
+    }
+
+    async fn exchange_once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        wait: Duration,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let stream = self.open(wait).await?;
+        let broken = |error: hyper::Error| self.unanswered(error.to_string());
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "failstop")
+            .header(ACCEPT, "*/*")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| self.unreadable(error.to_string()))?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(broken)?;
+            let code = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+            let body = body.map_err(|error| self.unreadable(error.to_string()))?;
+            Ok((code, body.to_bytes()))
+        };
+        let mut answer = std::pin::pin!(answer);
+        tokio::select! {
+            outcome = answer.as_mut() => outcome,
+            // The connection's own end is only news if the answer does not come of what it left.
+            _ = connection => answer.await,
+        }
+    }
+
+    async fn open(&self, wait: Duration) -> Result<UnixStream, ClientError> {
+        match timeout(wait, UnixStream::connect(&self.socket)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(ClientError::NotAllowed { socket: self.socket.clone() })
+            }
+            // The backlog is full: an engine is there, stopped or drowning.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(self.unanswered("it takes no more connections".to_owned()))
+            }
+            Ok(Err(source)) => Err(ClientError::NoEngine { socket: self.socket.clone(), source }),
+            Err(_) => Err(self.unanswered("it does not take the connection".to_owned())),
+        }
+    }
+
+    /// Turns an answer that says no into its error.
+    fn good(&self, code: StatusCode, body: &Bytes) -> Result<(), ClientError> {
+        if code.is_success() {
+            return Ok(());
+        }
+        let Problem { error, refusals } = self.read(body)?;
+        if code.is_client_error() && code != StatusCode::REQUEST_TIMEOUT {
+            Err(ClientError::Refused { error, refusals })
+        } else {
+            Err(self.unanswered(error))
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, ClientError> {
+        serde_json::from_slice(body).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    fn unanswered(&self, error: String) -> ClientError {
+        ClientError::Unanswered { socket: self.socket.clone(), error }
+    }
+
+    fn unreadable(&self, error: String) -> ClientError {
+        ClientError::Unreadable { socket: self.socket.clone(), error }
+    }
+}

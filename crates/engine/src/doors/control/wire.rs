@@ -1,0 +1,171 @@
+//! What is sent to the control socket: the bodies of its POSTs. The door reads them, [`super::client`] writes them.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest maintenance window, seconds: a week.
+pub const MAINTENANCE_MAX_SECONDS: u64 = 7 * 24 * 3600;
+
+/// The longest reason, bytes. It goes into the journal.
+pub const REASON_MAX_BYTES: usize = 2_000;
+
+/// `POST /api/control/resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// Halts as `status` names them (`h-31`); empty releases every latched one but the kill switch. All or nothing.
+    #[serde(default)]
+    pub halts: Vec<String>,
+    /// Why. Not empty.
+    pub reason: String,
+    /// The system's name.
+    pub confirm: String,
+}
+
+/// The execution mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeWord {
+    /// Paper only.
+    Dry,
+    /// Orders reach the exchange.
+    Live,
+}
+
+/// `POST /api/control/mode`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetMode {
+    /// Which.
+    pub mode: ModeWord,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// The system's name; asked for only with `live`.
+    #[serde(default)]
+    pub confirm: String,
+}
+
+/// `POST /api/control/emergency-stop`: engages the kill switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencyStop {
+    /// Why. Not empty.
+    pub reason: String,
+}
+
+/// `POST /api/control/kill-switch/release`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseKillSwitch {
+    /// Why. Not empty.
+    pub reason: String,
+    /// The system's name.
+    pub confirm: String,
+}
+
+/// `POST /api/control/maintenance`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// Begin or end.
+    pub on: bool,
+    /// How long at most, seconds: 1 to [`MAINTENANCE_MAX_SECONDS`]. Needed to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_seconds: Option<u64>,
+    /// Why. Needed to begin.
+    #[serde(default)]
+    pub reason: String,
+    /// Trading goes on meanwhile.
+    #[serde(default)]
+    pub keep_trading: bool,
+}
+
+/// `POST /api/control/component/{name}/…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentOrder {
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// `POST /api/control/stop`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {}
+
+/// What to do with one component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComponentVerb {
+    /// Start it after an operator stopped it.
+    Start,
+    /// Stop it, and keep it stopped.
+    Stop,
+    /// Stop and start it.
+    Restart,
+}
+
+/// An operator's order, as the command line gives it to [`super::client::ControlClient::order`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlOrder {
+    /// Release latched halts.
+    Resume(Resume),
+    /// Set the mode.
+    Mode(SetMode),
+    /// Engage the kill switch.
+    EmergencyStop(EmergencyStop),
+    /// Release the kill switch.
+    ReleaseKillSwitch(ReleaseKillSwitch),
+    /// Begin or end maintenance.
+    Maintenance(Maintenance),
+    /// Start, stop or restart a component.
+    Component {
+        /// Its name.
+        name: String,
+        /// What.
+        verb: ComponentVerb,
+        /// Why.
+        order: ComponentOrder,
+    },
+    /// Stop the engine cleanly.
+    Stop,
+}
+
+impl ControlOrder {
+    /// The path that it is posted to. A component's name is put in as it is; the caller has seen that it is one.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Resume(_) => "/api/control/resume".to_owned(),
+            Self::Mode(_) => "/api/control/mode".to_owned(),
+            Self::EmergencyStop(_) => "/api/control/emergency-stop".to_owned(),
+            Self::ReleaseKillSwitch(_) => "/api/control/kill-switch/release".to_owned(),
+            Self::Maintenance(_) => "/api/control/maintenance".to_owned(),
+            Self::Component { name, verb, .. } => {
+                let verb = match verb {
+                    ComponentVerb::Start => "start",
+                    ComponentVerb::Stop => "stop",
+                    ComponentVerb::Restart => "restart",
+                };
+                format!("/api/control/component/{name}/{verb}")
+            }
+            Self::Stop => "/api/control/stop".to_owned(),
+        }
+    }
+
+    /// The body that is posted.
+    ///
+    /// # Errors
+    ///
+    /// Never for these types; the signature is serde's.
+    pub fn body(&self) -> serde_json::Result<Vec<u8>> {
+        match self {
+            Self::Resume(body) => serde_json::to_vec(body),
+            Self::Mode(body) => serde_json::to_vec(body),
+            Self::EmergencyStop(body) => serde_json::to_vec(body),
+            Self::ReleaseKillSwitch(body) => serde_json::to_vec(body),
+            Self::Maintenance(body) => serde_json::to_vec(body),
+            Self::Component { order, .. } => serde_json::to_vec(order),
+            Self::Stop => serde_json::to_vec(&Stop {}),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What each path of the observe address answers. The control socket serves some of them too.
+
+use super::health::{HealthError, dependency_words, health_answer};
+use crate::doors::ask::{Asker, Unanswered};
+use crate::doors::http::{answer, json, problem};
+use crate::metrics::Format;
+use crate::status::words;
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use axum::routing::get;
+use failstop_client::status::Status;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A path and what it answers to GET.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The path.
+    pub path: &'static str,
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    Index,
+    Healthz,
+    Livez,
+    Readyz,
+    Health,
+    HealthStatus,
+    HealthUptime,
+    Status,
+    Metrics,
+    MetricsJson,
+}
+
+/// Every path of the observe address.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/", page: Page::Index },
+    Route { path: "/healthz", page: Page::Healthz },
+    Route { path: "/livez", page: Page::Livez },
+    Route { path: "/readyz", page: Page::Readyz },
+    Route { path: "/health", page: Page::Health },
+    Route { path: "/metrics", page: Page::Metrics },
+    Route { path: "/api/health", page: Page::Health },
+    Route { path: "/api/health/status", page: Page::HealthStatus },
+    Route { path: "/api/health/uptime", page: Page::HealthUptime },
+    Route { path: "/api/status", page: Page::Status },
+    Route { path: "/api/metrics", page: Page::MetricsJson },
+];
+
+/// The paths that the control socket serves as well.
+pub(crate) const ON_CONTROL: &[Route] = &[
+    Route { path: "/health", page: Page::Health },
+    Route { path: "/metrics", page: Page::Metrics },
+    Route { path: "/api/status", page: Page::Status },
+];
+
+/// Everything that the observe address answers.
+pub(super) fn router(asker: Arc<Asker>) -> Router {
+    with_pages(Router::new(), ROUTES, &asker).method_not_allowed_fallback(only_get).fallback(unknown_path)
+}
+
+/// Adds `routes` to a router.
+pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>) -> Router {
+    routes.iter().fold(router, |router, route| {
+        let page = route.page;
+        let asker = Arc::clone(asker);
+        router.route(route.path, get(move |headers: HeaderMap| async move { respond(page, &asker, &headers).await }))
+    })
+}
+
+async fn only_get() -> Response {
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address only answers GET and changes nothing; controls are on the control socket, see `failstop --help`",
+    )
+}
+
+/// The answer to an unknown path.
+pub(crate) async fn unknown_path(uri: Uri) -> Response {
+    // The path comes back cut short: it is the peer's own, and JSON escapes it.
+    let path: String = uri.path().chars().take(200).collect();
+    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; GET / lists what there is"))
+}
+
+async fn respond(page: Page, asker: &Asker, headers: &HeaderMap) -> Response {
+    match page {
+        Page::Index => index(),
+        Page::Metrics => metrics(asker, headers).await,
+        Page::Livez => match asker.status().await {
+            Ok(_) => text(StatusCode::OK, "ok\n"),
+            Err(unanswered) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{unanswered}\n")),
+        },
+        Page::Healthz => match asker.status().await {
+            Ok(status) => text(verdict_code(&status), format!("{}\n", status.health.status)),
+            Err(unanswered) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{unanswered}\n")),
+        },
+        Page::Readyz => match asker.status().await {
+            Ok(status) => readyz(&status),
+            Err(unanswered) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{unanswered}\n")),
+        },
+        Page::Health => match asker.status().await {
+            Ok(status) => json(verdict_code(&status), &health_answer(&status)),
+            Err(unanswered) => verdict_unknown(unanswered),
+        },
+        Page::HealthStatus => match asker.status().await {
+            Ok(status) => json(verdict_code(&status), &health_status(&status)),
+            Err(unanswered) => verdict_unknown(unanswered),
+        },
+        Page::HealthUptime => match asker.status().await {
+            Ok(status) => json(StatusCode::OK, &uptime(&status)),
+            Err(unanswered) => verdict_unknown(unanswered),
+        },
+        Page::Status => match asker.status().await {
+            Ok(status) => json(StatusCode::OK, &*status),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
+        Page::MetricsJson => match asker.status().await {
+            Ok(status) => json(StatusCode::OK, &metrics_json(&status)),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
+    }
+}
+
+/// 200 when healthy or degraded, 503 when critical.
+fn verdict_code(status: &Status) -> StatusCode {
+    if status.health.status == "critical" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+}
+
+fn verdict_unknown(unanswered: Unanswered) -> Response {
+    json(StatusCode::INTERNAL_SERVER_ERROR, &HealthError::now(unanswered.to_string()))
+}
+
+fn text(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    answer(status, "text/plain; charset=utf-8", body)
+}
+
+async fn metrics(asker: &Asker, headers: &HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    match asker.metrics(format == Format::OpenMetrics).await {
+        Ok(body) => answer(StatusCode::OK, format.content_type(), body.to_string()),
+        Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+    }
+}
+
+/// Whether the system can do its work now: a line a condition, `+` where it holds. Not counted against it: a dependency
+/// that was not probed yet, and a component that is stopped on purpose.
+fn readyz(status: &Status) -> Response {
+    let trades = matches!(status.permission.as_str(), "active" | "reduce-only");
+    let mut ready = trades;
+    let mut body = String::new();
+    line(&mut body, trades, format_args!("permission {}", status.permission));
+    for component in &status.components {
+        let as_it_should = component.ready || component.state == "stopped";
+        ready &= as_it_should;
+        line(&mut body, as_it_should, format_args!("component {} {}", component.name, component.state));
+    }
+    for (name, word) in dependency_words(status) {
+        let up = word != "down";
+        ready &= up;
+        line(&mut body, up, format_args!("dependency {name} {word}"));
+    }
+    body.push_str(if ready { "ready\n" } else { "not ready\n" });
+    text(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
+}
+
+fn line(body: &mut String, holds: bool, what: std::fmt::Arguments<'_>) {
+    let sign = if holds { '+' } else { '-' };
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(body, "{sign} {what}");
+}
+
+fn health_status(status: &Status) -> Value {
+    let components: serde_json::Map<String, Value> = status
+        .components
+        .iter()
+        .map(|component| {
+            let health = words::health_of_number(component.health);
+            (component.name.clone(), json!({ "status": health, "state": component.state, "ready": component.ready }))
+        })
+        .collect();
+    json!({
+        "status": status.health.status,
+        "healthy": status.health.status == "healthy",
+        "overall_health": status.health.overall_health,
+        "reasons": status.health.reasons,
+        "permission": status.permission,
+        "mode": status.mode,
+        "kill_switch": status.kill_switch,
+        "components": components,
+        "dependencies": dependency_words(status),
+        "timestamp": status.timestamp,
+    })
+}
+
+fn uptime(status: &Status) -> Value {
+    let started = status
+        .timestamp
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .zip(std::time::Duration::try_from_secs_f64(status.uptime_seconds).ok())
+        .and_then(|(now, up)| now.saturating_sub(up).ok())
+        .map(crate::status::rfc3339);
+    json!({
+        "uptime_seconds": status.uptime_seconds,
+        "started": started,
+        "epoch": status.epoch,
+        "timestamp": status.timestamp,
+    })
+}
+
+/// The figures of now, for scripts that do not speak Prometheus.
+fn metrics_json(status: &Status) -> Value {
+    let components: serde_json::Map<String, Value> = status
+        .components
+        .iter()
+        .map(|component| {
+            let figures = json!({
+                "health": component.health,
+                "restarts": component.restarts,
+                "memory_bytes": component.memory_bytes,
+                "cpu_seconds": component.cpu_seconds,
+                "cpu_percent": component.cpu_percent,
+            });
+            (component.name.clone(), figures)
+        })
+        .collect();
+    json!({
+        "timestamp": status.timestamp,
+        "uptime_seconds": status.uptime_seconds,
+        "overall_health": status.health.overall_health,
+        "errors_per_minute": status.health.errors_per_minute,
+        "memory_bytes": status.resources.memory_bytes,
+        "cpu_percent": status.resources.cpu_percent,
+        "permit_lapses": status.permit_lapses,
+        "journal_seq": status.journal.seq,
+        "components": components,
+        "feeds": status.feeds,
+        "queue": status.queue,
+        "metrics": status.metrics,
+        "host": status.host,
+    })
+}
+
+fn index() -> Response {
+    let mut body = String::from("failstop: this address only answers GET and changes nothing.\n\n");
+    for route in ROUTES {
+        body.push_str(route.path);
+        body.push('\n');
+    }
+    text(StatusCode::OK, body)
+}

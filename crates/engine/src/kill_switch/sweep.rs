@@ -1,0 +1,314 @@
+//! Finds and ends every process of a system: members of its cgroup, descendants of its engine and guard, and whoever
+//! carries its mark. For the kill switch. Never touches engine, guard or the caller.
+
+use crate::process::cgroup::KillHandle;
+use crate::process::leftovers;
+use crate::process::mark::SystemMark;
+use crate::process::pidfd::PidFd;
+use crate::process::procfs::{self, ProcessId};
+use crate::process::register::{self, Recorded};
+use crate::runtime_dir::EngineInfo;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long one round waits for what it killed before it looks again.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// Looks in a row that must find nothing.
+const CLEAN_LOOKS: usize = 2;
+
+/// Which processes belong to a system, as its engines wrote it down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Quarry {
+    marks: Vec<SystemMark>,
+    recorded: Vec<Recorded>,
+    /// Engine and guard, alive or not.
+    keepers: BTreeSet<ProcessId>,
+    cgroups: BTreeSet<PathBuf>,
+}
+
+impl Quarry {
+    /// Adds what an engine wrote down. Process numbers and cgroups of another boot are left out.
+    pub(super) fn add(&mut self, info: &EngineInfo) {
+        let mark = SystemMark { name: info.system.clone(), jid: info.jid.clone() };
+        if !self.marks.contains(&mark) {
+            self.marks.push(mark);
+            self.recorded.extend(register::read(&info.runtime_dir));
+        }
+        if info.boot_id == EngineInfo::this_boot() {
+            self.keepers.insert(info.engine.into());
+            self.keepers.extend(info.guard.map(ProcessId::from));
+            self.cgroups.extend(info.cgroup.clone());
+        }
+    }
+
+    /// Whether anything is known to look for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+}
+
+/// A process that is still there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// Its number.
+    pub pid: i32,
+    /// Its program.
+    pub command: String,
+    /// Why it lives.
+    pub why: Why,
+}
+
+/// Why a process lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is another user's: only that user, root or the engine can end it.
+    NotAllowed,
+    /// It sleeps in the kernel where no signal reaches it; it ends when it wakes.
+    Uninterruptible,
+    /// It was killed and had not ended when time was up, or the tree grew faster than it was killed.
+    StillEnding,
+}
+
+/// What a sweep came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Processes that were found and ended.
+    pub killed: usize,
+    /// Those that are left.
+    pub survivors: Vec<Survivor>,
+    /// Looks over `/proc`.
+    pub rounds: usize,
+    /// When the last one was seen to be gone, from the beginning of the sweep.
+    pub last_gone: Duration,
+}
+
+/// Kills until two whole looks over `/proc` in a row find nothing, or `limit` is over: a process that forks and ends all
+/// the time may slip past one. With `engine_runs` it waits for processes
+/// that the caller may not kill: the engine does.
+pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std::io::Result<Swept> {
+    let begun = Instant::now();
+    let mut swept = Swept::default();
+    let mut met = BTreeSet::new();
+    let mut clean = 0;
+    loop {
+        swept.rounds += 1;
+        let mut round = Round::default();
+        for cgroup in &quarry.cgroups {
+            round.kill_cgroup(cgroup, quarry);
+        }
+        let table = Table::read()?;
+        // Descendants first: they cost one look, environments one file a process.
+        for stat in table.descendants(quarry) {
+            round.add(stat.id, &stat.comm, true);
+        }
+        for mark in &quarry.marks {
+            for process in leftovers::find_system_and(mark, &quarry.recorded)? {
+                if table.may_be_killed(process.id, quarry) {
+                    round.add(process.id, &process.comm, true);
+                }
+            }
+        }
+        met.extend(round.targets.keys().copied());
+        if round.targets.is_empty() {
+            swept.survivors.clear();
+            clean += 1;
+            if clean == CLEAN_LOOKS {
+                break;
+            }
+            continue;
+        }
+        clean = 0;
+        round.wait(ROUND.min(limit.saturating_sub(begun.elapsed())));
+        swept.survivors = round.survivors();
+        let only_foreign =
+            !swept.survivors.is_empty() && swept.survivors.iter().all(|survivor| survivor.why == Why::NotAllowed);
+        if swept.survivors.is_empty() {
+            swept.last_gone = begun.elapsed();
+        }
+        if begun.elapsed() >= limit || only_foreign && !engine_runs {
+            break;
+        }
+    }
+    swept.killed = met.len().saturating_sub(swept.survivors.len());
+    Ok(swept)
+}
+
+/// One look over all processes.
+struct Table {
+    processes: BTreeMap<i32, procfs::Stat>,
+    own: i32,
+}
+
+impl Table {
+    fn read() -> std::io::Result<Self> {
+        let mut processes = BTreeMap::new();
+        for pid in procfs::all()? {
+            // One that is gone by now is no concern.
+            if let Ok(stat) = procfs::stat(pid)
+                && !stat.kernel
+            {
+                processes.insert(pid, stat);
+            }
+        }
+        Ok(Self { processes, own: i32::try_from(std::process::id()).unwrap_or(0) })
+    }
+
+    fn may_be_killed(&self, id: ProcessId, quarry: &Quarry) -> bool {
+        id.pid != self.own && !quarry.keepers.contains(&id)
+    }
+
+    /// Everything below engine and guard but these.
+    fn descendants<'a>(&'a self, quarry: &'a Quarry) -> impl Iterator<Item = &'a procfs::Stat> {
+        let below = |stat: &procfs::Stat| {
+            let mut parent = stat.parent;
+            // Bounded by the number of processes: a table that is not read at one instant may hold a circle.
+            for _ in 0..self.processes.len() {
+                let Some(above) = self.processes.get(&parent) else { return false };
+                if quarry.keepers.contains(&above.id) {
+                    return true;
+                }
+                parent = above.parent;
+            }
+            false
+        };
+        self.processes.values().filter(move |stat| self.may_be_killed(stat.id, quarry) && below(stat))
+    }
+}
+
+/// What one round kills and waits for.
+#[derive(Default)]
+struct Round {
+    targets: BTreeMap<ProcessId, Target>,
+}
+
+struct Target {
+    /// `None` where there was no descriptor left for it: then it was killed by its number, and `/proc` is asked.
+    pidfd: Option<PidFd>,
+    command: String,
+    allowed: bool,
+    ended: bool,
+}
+
+impl Round {
+    /// Kills a whole cgroup in one stroke, provided that neither keeper nor caller is in it.
+    fn kill_cgroup(&mut self, cgroup: &Path, quarry: &Quarry) {
+        const CGROUP2_MAGIC: i64 = 0x6367_7270;
+        #[expect(clippy::useless_conversion, reason = "the field's type differs between architectures")]
+        let is_cgroup =
+            nix::sys::statfs::statfs(cgroup).is_ok_and(|fs| i64::from(fs.filesystem_type().0) == CGROUP2_MAGIC);
+        if !is_cgroup {
+            return;
+        }
+        let mut members = Vec::new();
+        members_of(cgroup, &mut members, 0);
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let stats: Vec<_> = members.iter().filter_map(|pid| procfs::stat(*pid).ok()).collect();
+        let safe = stats.iter().all(|stat| stat.id.pid != own && !quarry.keepers.contains(&stat.id));
+        let killed = safe && KillHandle::open(cgroup).and_then(|handle| handle.kill()).is_ok();
+        for stat in &stats {
+            if stat.id.pid != own && !quarry.keepers.contains(&stat.id) {
+                // Also after the stroke: to wait for its end, and to kill where the stroke was refused.
+                self.add(stat.id, &stat.comm, !killed);
+            }
+        }
+    }
+
+    fn add(&mut self, id: ProcessId, command: &str, signal: bool) {
+        if self.targets.contains_key(&id) {
+            return;
+        }
+        let (pidfd, killed) = match PidFd::open_exactly(id) {
+            Ok(None) => return,
+            Ok(Some(pidfd)) => {
+                // A zombie has ended, unless threads of it run on.
+                if pidfd.has_ended().unwrap_or(false) {
+                    return;
+                }
+                let killed = if signal { pidfd.signal(libc::SIGKILL).map(drop) } else { Ok(()) };
+                (Some(pidfd), killed)
+            }
+            Err(_) => {
+                if !still_runs(id) {
+                    return;
+                }
+                let pid = nix::unistd::Pid::from_raw(id.pid);
+                (None, nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).map_err(std::io::Error::from))
+            }
+        };
+        let allowed = !matches!(killed, Err(error) if error.raw_os_error() == Some(libc::EPERM));
+        self.targets.insert(id, Target { pidfd, command: command.to_owned(), allowed, ended: false });
+    }
+
+    /// Waits until all have ended, at most this long.
+    fn wait(&mut self, limit: Duration) {
+        let until = Instant::now() + limit;
+        loop {
+            for (id, target) in &mut self.targets {
+                target.ended |= target.pidfd.is_none() && !still_runs(*id);
+            }
+            let mut waiting: Vec<&mut Target> = self.targets.values_mut().filter(|target| !target.ended).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            // A negative descriptor is passed over by poll.
+            let mut polled: Vec<libc::pollfd> = waiting
+                .iter()
+                .map(|target| target.pidfd.as_ref().map_or(-1, |pidfd| pidfd.as_fd().as_raw_fd()))
+                .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
+                .collect();
+            let left = until.saturating_duration_since(Instant::now());
+            let unseen = waiting.iter().any(|target| target.pidfd.is_none());
+            let longest = if unseen { left.min(Duration::from_millis(1)) } else { left };
+            let millis = i32::try_from(longest.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
+            let count = libc::nfds_t::try_from(polled.len()).unwrap_or(0);
+            // SAFETY: `polled` is an array of that many entries and lives across the call.
+            let ready = unsafe { libc::poll(polled.as_mut_ptr(), count, millis) };
+            for (target, polled) in waiting.iter_mut().zip(&polled) {
+                target.ended |= ready > 0 && polled.revents != 0;
+            }
+            if left.is_zero() {
+                return;
+            }
+        }
+    }
+
+    fn survivors(&self) -> Vec<Survivor> {
+        self.targets
+            .iter()
+            .filter(|(_, target)| !target.ended)
+            .map(|(id, target)| {
+                let sleeping = procfs::stat(id.pid).is_ok_and(|stat| stat.id == *id && stat.is_uninterruptible());
+                let why = match (target.allowed, sleeping) {
+                    (false, _) => Why::NotAllowed,
+                    (true, true) => Why::Uninterruptible,
+                    (true, false) => Why::StillEnding,
+                };
+                Survivor { pid: id.pid, command: target.command.clone(), why }
+            })
+            .collect()
+    }
+}
+
+fn still_runs(id: ProcessId) -> bool {
+    procfs::stat(id.pid).is_ok_and(|stat| stat.id == id && !stat.is_zombie())
+}
+
+/// Members of a cgroup and of those below it. Ours are two levels deep; a component may have made more.
+fn members_of(cgroup: &Path, members: &mut Vec<i32>, depth: usize) {
+    const DEEPEST: usize = 16;
+    if let Ok(list) = std::fs::read_to_string(cgroup.join("cgroup.procs")) {
+        members.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()));
+    }
+    if depth == DEEPEST {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(cgroup) else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            members_of(&entry.path(), members, depth + 1);
+        }
+    }
+}

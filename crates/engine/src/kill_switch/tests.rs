@@ -1,0 +1,369 @@
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::*;
+use crate::clock;
+use crate::permit::{PermitWriter, Terms};
+use crate::process::leftovers::find_system;
+use crate::process::mark::SystemMark;
+use crate::runtime_dir::{EngineInfo, EngineState, ProcessRef};
+use failstop_client::permit::layout::Word;
+use failstop_client::permit::{Intent, PermitPage, Verdict as PermitVerdict};
+use failstop_core::{Epoch, Page, Rights};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const GENEROUS: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(60);
+const TRADE: Rights = Rights { open: true, reduce: true, live: true, revoked: false };
+const STAND_IN_IS_UP: &str = "the stand-in publishes and spawns";
+const ROLE: &str = "FAILSTOP_TEST_STAND_IN";
+
+/// A system in two directories of its own.
+struct System {
+    root: tempfile::TempDir,
+    mark: SystemMark,
+}
+
+impl System {
+    fn new(name: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("state")).unwrap();
+        std::fs::create_dir(root.path().join("run")).unwrap();
+        let unique = root.path().file_name().unwrap().to_string_lossy().into_owned();
+        Self { mark: SystemMark { name: name.to_owned(), jid: unique }, root }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    fn run(&self) -> PathBuf {
+        self.root.path().join("run")
+    }
+
+    fn info(&self, engine: ProcessRef) -> EngineInfo {
+        EngineInfo {
+            system: self.mark.name.clone(),
+            jid: self.mark.jid.clone(),
+            mark: self.mark.to_string(),
+            epoch: 1,
+            engine,
+            guard: None,
+            boot_id: EngineInfo::this_boot(),
+            state_dir: self.state(),
+            runtime_dir: self.run(),
+            cgroup: None,
+            control_socket: self.run().join("control.sock"),
+            observe: None,
+            version: String::new(),
+            started: String::new(),
+        }
+    }
+
+    /// An engine that is gone: a number that this process has, with another start time.
+    fn dead_engine(&self) {
+        let mut gone = ProcessRef::this().unwrap();
+        gone.start_time += 1;
+        self.info(gone).publish().unwrap();
+    }
+
+    fn component(&self, program: &str, arguments: &[&str]) -> Child {
+        Command::new(program).args(arguments).envs(self.mark.variables("bot", 1)).stdin(Stdio::null()).spawn().unwrap()
+    }
+
+    fn writer(&self) -> PermitWriter {
+        let terms = Terms { epoch: Epoch(1), lease: LEASE, mode: 0o600 };
+        PermitWriter::create(&self.run().join("permit"), terms, LatchProbe::open(&self.state()).unwrap()).unwrap()
+    }
+
+    fn engage(&self) -> Report {
+        engage(Some(&self.state()), &[self.run()], &Caller::this(), "a test")
+    }
+}
+
+fn publish(writer: &mut PermitWriter) {
+    let now = clock::now();
+    // A refusal is what the tests are about; they look at the page.
+    let _ = writer.publish(&Page { rights: [TRADE; 32], deadline: now.plus(LEASE) }, now);
+}
+
+fn is_killed(child: &mut Child) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    child.wait().unwrap().signal() == Some(9)
+}
+
+#[test]
+fn a_dead_engine_its_components_end_and_the_latch_stands() {
+    let system = System::new("dead");
+    system.dead_engine();
+    let mut writer = system.writer();
+    publish(&mut writer);
+    let page = PermitPage::open(writer.path()).unwrap();
+    assert_eq!(page.check(1, Intent::Open), PermitVerdict::Live);
+    let mut bot = system.component("sleep", &["600"]);
+    // Ignores SIGTERM in a session of its own, with a child.
+    let mut stubborn = system.component("setsid", &["sh", "-c", "trap '' TERM HUP; sleep 600 & wait; sleep 600"]);
+    let other = System::new("other");
+    let mut stranger = other.component("sleep", &["600"]);
+
+    let report = system.engage();
+    assert_eq!(report.verdict(), Verdict::Done, "{:#?}", report.lines());
+    assert_eq!(report.engine, Some(EngineState::Gone));
+    assert_eq!(page.word(1), Some(Word::REVOKED));
+    assert!(read_latch(&system.state()).is_engaged());
+    assert!(is_killed(&mut bot) && is_killed(&mut stubborn));
+    assert!(find_system(&system.mark).unwrap().is_empty());
+    assert!(stranger.try_wait().unwrap().is_none(), "another system is left alone");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+
+    let again = system.engage();
+    assert_eq!(again.verdict(), Verdict::Done);
+    assert!(matches!(again.latch, Some(Ok(Written::Already { first: Some(_) }))), "{:?}", again.latch);
+}
+
+#[test]
+fn what_shed_its_environment_is_found_below_the_engine() {
+    let system = System::new("shed");
+    let me = ProcessRef::this().unwrap();
+    // Other tests' children hang off this process too, so a shell stands in for the engine.
+    let mut engine = Command::new("sh").args(["-c", "env -i sleep 600 & wait"]).spawn().unwrap();
+    let pid = i32::try_from(engine.id()).unwrap();
+    system.info(ProcessRef::of(pid).unwrap().unwrap()).publish().unwrap();
+    let child = || {
+        crate::process::procfs::all().unwrap().into_iter().find(|child| {
+            crate::process::procfs::stat(*child).is_ok_and(|stat| stat.parent == pid && stat.comm == "sleep")
+        })
+    };
+    let until = Instant::now() + GENEROUS;
+    while child().is_none() {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+    let report = system.engage();
+    assert_eq!((report.verdict(), report.engine), (Verdict::Done, Some(EngineState::Running)));
+    assert_eq!(report.processes.unwrap().killed, 1);
+    assert!(engine.wait().unwrap().success(), "the engine itself was not killed: it saw its child end");
+    assert_ne!(me.pid, pid);
+}
+
+#[test]
+fn a_tree_that_keeps_growing_is_killed_to_the_last() {
+    let system = System::new("growing");
+    system.dead_engine();
+    // Each generation starts the next in a session of its own and ends: nothing stays below its parent.
+    let script = r#"i=0; while [ $i -lt 100 ]; do setsid sleep 600 & i=$((i+1)); done; exec sleep 600"#;
+    let mut bot = system.component("sh", &["-c", script]);
+    let until = Instant::now() + GENEROUS;
+    while find_system(&system.mark).unwrap().len() < 20 {
+        assert!(Instant::now() < until);
+    }
+    let report = system.engage();
+    assert_eq!(report.verdict(), Verdict::Done, "{:#?}", report.lines());
+    assert!(is_killed(&mut bot));
+    assert!(find_system(&system.mark).unwrap().is_empty());
+}
+
+#[test]
+fn never_started_and_nothing_known() {
+    let system = System::new("fresh");
+    let report = system.engage();
+    assert_eq!((report.verdict(), report.engine), (Verdict::Done, None));
+    assert!(!report.processes_known);
+    assert!(read_latch(&system.state()).is_engaged(), "the next start finds it");
+
+    let nothing = engage(None, &[], &Caller::this(), "a test");
+    assert_eq!(nothing.verdict(), Verdict::Nothing);
+    assert!(nothing.lines().join("\n").contains("--state DIR"));
+}
+
+#[test]
+fn a_state_directory_that_takes_no_latch_still_stops_everything() {
+    let system = System::new("unwritable");
+    system.info(ProcessRef { start_time: 1, ..ProcessRef::this().unwrap() }).publish().unwrap();
+    let mut writer = system.writer();
+    publish(&mut writer);
+    let mut bot = system.component("sleep", &["600"]);
+    let elsewhere = system.root.path().join("missing");
+    let report = engage(Some(&elsewhere), &[system.run()], &Caller::this(), "a test");
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    assert!(matches!(report.latch, Some(Err(LatchError::Write { .. }))), "{:?}", report.latch);
+    assert!(is_killed(&mut bot));
+    assert_eq!(PermitPage::open(writer.path()).unwrap().word(1), Some(Word::REVOKED));
+    assert_eq!(engage(Some(&elsewhere), &[], &Caller::this(), "a test").verdict(), Verdict::Nothing);
+}
+
+#[test]
+fn a_page_that_cannot_be_revoked_is_told() {
+    let system = System::new("odd-page");
+    std::fs::write(system.run().join("permit"), "not a page").unwrap();
+    let report = system.engage();
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    assert!(report.lines()[0].contains("not revoked"), "{:?}", report.lines());
+}
+
+#[test]
+fn who_calls() {
+    let caller = Caller::this();
+    assert_eq!(caller.uid, nix::unistd::getuid().as_raw());
+    if caller.uid == 0 {
+        assert_eq!(caller.to_string(), "root (0)");
+    }
+    assert_eq!(Caller { uid: 77, name: None }.to_string(), "user 77");
+}
+
+/// Not a test of its own: what the race below runs in another process. It publishes and spawns without a pause, by the
+/// engine's rules: the latch is looked at before each publication, and before and after each spawn.
+#[test]
+fn stand_in() {
+    let Some(root) = std::env::var_os(ROLE).map(PathBuf::from) else { return };
+    let mark = std::env::var("FAILSTOP_TEST_MARK").unwrap();
+    let (name, jid) = mark.split_once('/').unwrap();
+    let mark = SystemMark { name: name.to_owned(), jid: jid.to_owned() };
+    let state = root.join("state");
+    let latch = LatchProbe::open(&state).unwrap();
+    let terms = Terms { epoch: Epoch(1), lease: LEASE, mode: 0o600 };
+    let permit = root.join("run/permit");
+    let mut writer = PermitWriter::create(&permit, terms, LatchProbe::open(&state).unwrap()).unwrap();
+    let mut children: Vec<Child> = Vec::new();
+    let mut open = true;
+    println!("{STAND_IN_IS_UP}");
+    loop {
+        publish(&mut writer);
+        open &= !writer.is_revoked() && !latch.engaged();
+        if open {
+            let command = Command::new("sleep").arg("30").envs(mark.variables("bot", 1)).spawn();
+            children.extend(command);
+            open &= !latch.engaged();
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let keep = if open { 3 } else { 0 };
+        while children.len() > keep {
+            let mut oldest = children.remove(0);
+            let _ = oldest.kill();
+            let _ = oldest.wait();
+        }
+    }
+}
+
+/// The stand-in, and that it ends with the test.
+struct StandIn {
+    child: Child,
+    /// Kept open, so that nothing it prints ends it.
+    _said: BufReader<ChildStdout>,
+}
+
+impl StandIn {
+    fn start(system: &System) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill_switch::tests::stand_in", "--nocapture", "--test-threads=1"])
+            .env(ROLE, system.root.path())
+            .env("FAILSTOP_TEST_MARK", system.mark.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        assert!(said.by_ref().lines().map_while(Result::ok).any(|line| line.contains(STAND_IN_IS_UP)));
+        let engine = ProcessRef::of(i32::try_from(child.id()).unwrap()).unwrap().unwrap();
+        system.info(engine).publish().unwrap();
+        Self { child, _said: said }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A small generator, so that a failing round can be run again.
+fn mixed(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn spin(microseconds: u64) {
+    let until = Instant::now() + Duration::from_micros(microseconds);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// The engine is frozen at any moment, the kill switch is engaged, and the engine is continued at any moment of that.
+/// Whatever the moment: the latch is on disk, the page is and stays revoked, and no component process is left.
+fn race(rounds: u64, freeze: bool) {
+    let mut slowest_denial = Duration::ZERO;
+    let mut slowest_stop = Duration::ZERO;
+    for round in 0..rounds {
+        let system = System::new("race");
+        let engine = StandIn::start(&system);
+        spin(mixed(round) % 3_000);
+        if freeze {
+            engine.signal(Signal::SIGSTOP);
+        }
+        let wake_after = mixed(round + 1_000_000) % 6_000;
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                spin(wake_after);
+                engine.signal(Signal::SIGCONT);
+            });
+            system.engage()
+        });
+        assert_eq!(report.verdict(), Verdict::Done, "round {round}: {:#?}", report.lines());
+        slowest_denial = slowest_denial.max(report.denied_after);
+        slowest_stop = slowest_stop.max(report.stopped_after);
+        assert!(read_latch(&system.state()).is_engaged(), "round {round}");
+        assert_closed(&system, round);
+        // One that the engine spawned between two looks is ended by the engine itself, at once.
+        let until = Instant::now() + GENEROUS;
+        while !find_system(&system.mark).unwrap().is_empty() {
+            assert!(Instant::now() < until, "round {round}: a component lives on");
+        }
+        assert_closed(&system, round);
+        assert_eq!(report_engine(&system), EngineState::Running, "round {round}: the engine itself was not killed");
+    }
+    println!(
+        "{rounds} rounds: denied after at most {slowest_denial:?}, last process gone after at most {slowest_stop:?}"
+    );
+}
+
+fn assert_closed(system: &System, round: u64) {
+    let page = PermitPage::open(&system.run().join("permit")).unwrap();
+    for slot in 0..32 {
+        assert_eq!(page.word(slot), Some(Word::REVOKED), "round {round}, slot {slot}");
+    }
+}
+
+fn report_engine(system: &System) -> EngineState {
+    EngineInfo::read(Path::new(&system.run())).unwrap().engine_state()
+}
+
+#[test]
+fn continued_at_the_worst_moment() {
+    race(20, true);
+}
+
+#[test]
+fn engaged_while_the_engine_runs() {
+    race(20, false);
+}
+
+/// The long form of the two above; `cargo test -p failstop-engine kill_switch -- --ignored`.
+#[test]
+#[ignore = "takes half a minute"]
+fn two_hundred_rounds_of_each_race() {
+    race(200, true);
+    race(200, false);
+}

@@ -1,0 +1,91 @@
+//! What the engine counts of itself since it started. Owned by the loop; nothing here decides anything.
+
+use super::histogram::{DISK, Histogram, MICROSECONDS};
+use failstop_core::{Cause, HealthStatus};
+use std::time::Duration;
+
+/// How a verdict came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// It was computed.
+    Verdict(HealthStatus),
+    /// It could not be computed.
+    Error,
+}
+
+/// The counters and histograms of this engine's life. They begin at 0 with each epoch, which Prometheus understands.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    pub(super) healthy: u64,
+    pub(super) degraded: u64,
+    pub(super) critical: u64,
+    pub(super) errors: u64,
+    pub(super) health_check_duration: Histogram,
+    pub(super) journal_records: u64,
+    pub(super) journal_bytes: u64,
+    pub(super) journal_syncs: u64,
+    pub(super) journal_durable: Histogram,
+    pub(super) halts_raised: [u64; Cause::ALL.len()],
+    pub(super) bot_requests: u64,
+    pub(super) bot_refused: u64,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Meters {
+    /// Nothing counted yet.
+    pub const fn new() -> Self {
+        Self {
+            healthy: 0,
+            degraded: 0,
+            critical: 0,
+            errors: 0,
+            health_check_duration: Histogram::new(&MICROSECONDS),
+            journal_records: 0,
+            journal_bytes: 0,
+            journal_syncs: 0,
+            journal_durable: Histogram::new(&DISK),
+            halts_raised: [0; Cause::ALL.len()],
+            bot_requests: 0,
+            bot_refused: 0,
+        }
+    }
+
+    /// A health verdict was computed (or could not be), and how long that took.
+    pub fn health_check(&mut self, outcome: HealthCheck, took: Duration) {
+        let count = match outcome {
+            HealthCheck::Verdict(HealthStatus::Healthy) => &mut self.healthy,
+            HealthCheck::Verdict(HealthStatus::Degraded) => &mut self.degraded,
+            HealthCheck::Verdict(HealthStatus::Critical) => &mut self.critical,
+            HealthCheck::Error => &mut self.errors,
+        };
+        *count = count.saturating_add(1);
+        self.health_check_duration.observe(took);
+    }
+
+    /// One batch became durable: how many records and bytes, and how long its oldest record waited for that.
+    pub fn journal_durable(&mut self, records: u64, bytes: u64, waited: Duration) {
+        self.journal_records = self.journal_records.saturating_add(records);
+        self.journal_bytes = self.journal_bytes.saturating_add(bytes);
+        self.journal_syncs = self.journal_syncs.saturating_add(1);
+        self.journal_durable.observe(waited);
+    }
+
+    /// A halt was raised.
+    pub fn halt_raised(&mut self, cause: Cause) {
+        let index = Cause::ALL.iter().position(|each| *each == cause);
+        if let Some(count) = index.and_then(|index| self.halts_raised.get_mut(index)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// A message came over the bot socket, and whether it was taken.
+    pub fn bot_message(&mut self, taken: bool) {
+        let count = if taken { &mut self.bot_requests } else { &mut self.bot_refused };
+        *count = count.saturating_add(1);
+    }
+}

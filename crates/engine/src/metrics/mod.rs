@@ -1,0 +1,15 @@
+//! Metrics: what the engine counts of itself, and the text that Prometheus reads. The loop owns the [`Meters`] and calls
+//! [`render`] when a door asks.
+
+mod exposition;
+mod histogram;
+mod meters;
+mod render;
+
+pub use exposition::Format;
+pub use histogram::Histogram;
+pub use meters::{HealthCheck, Meters};
+pub use render::render;
+
+#[cfg(test)]
+mod tests;

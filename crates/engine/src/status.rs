@@ -1,0 +1,257 @@
+//! The status: what the core's state and the host's facts look like from outside, for every door and every command.
+//!
+//! Pure: the same state and facts give the same answer, and nothing is changed by asking.
+
+mod next_step;
+pub mod words;
+
+pub use next_step::next_step;
+
+use failstop_client::status::{
+    ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary, QueueSummary,
+    ResourceSummary, Status,
+};
+use failstop_core::{
+    ComponentState, ComponentView, Core, FeedView, Halt, Health, Mode, Monotonic, Orders, PartView, Permission,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the status needs of the core, read off at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// When it was read.
+    pub now: Monotonic,
+    /// The permission.
+    pub permission: Permission,
+    /// The effective mode.
+    pub mode: Mode,
+    /// Whether a kill-switch halt stands.
+    pub kill_switch: bool,
+    /// Standing halts in the order of their ids, each with when it was raised.
+    pub halts: Vec<(Halt, Monotonic)>,
+    /// The verdict.
+    pub health: Health,
+    /// Components in the configuration's order.
+    pub components: Vec<ComponentView>,
+    /// Feeds that were seen or are configured.
+    pub feeds: Vec<FeedView>,
+    /// Parts that bots report.
+    pub parts: Vec<PartView>,
+}
+
+impl View {
+    /// Reads everything off `core` at `now`.
+    pub fn of(core: &Core, now: Monotonic) -> Self {
+        Self {
+            now,
+            permission: core.permission(),
+            mode: core.mode(),
+            kill_switch: core.kill_switch(),
+            halts: core.halts().map(|(halt, since)| (halt.clone(), since)).collect(),
+            health: core.health(now),
+            components: core.components(),
+            feeds: core.feeds(),
+            parts: core.parts(),
+        }
+    }
+}
+
+/// What the host knows and the core does not.
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    /// The system's name.
+    pub system: String,
+    /// The version of failstop.
+    pub version: String,
+    /// The fencing epoch.
+    pub epoch: u64,
+    /// When the engine started.
+    pub started: Monotonic,
+    /// Wall time at the instant of the [`View`], so that monotonic instants can be shown to people.
+    pub wall: jiff::Timestamp,
+    /// The journal's durable head.
+    pub journal: JournalSummary,
+    /// What is known of each component beside the core, by name.
+    pub components: BTreeMap<String, ComponentFacts>,
+    /// Dependencies: whether they answer; `None` while unknown.
+    pub dependencies: BTreeMap<String, Option<bool>>,
+    /// Trading metrics as the bots report them. Not-a-number and infinities are left out of the status.
+    pub metrics: BTreeMap<String, f64>,
+    /// Facts about this host that weaken or strengthen what is promised.
+    pub host_notes: Vec<String>,
+    /// The engine's process number.
+    pub engine_pid: u32,
+    /// The guard's process number.
+    pub guard_pid: u32,
+    /// The engine's own memory, bytes, as last sampled.
+    pub engine_memory_bytes: Option<u64>,
+    /// Permits that ran out because the engine or the disk was late, in this epoch.
+    pub permit_lapses: u64,
+    /// Where the observe address listens, if it does.
+    pub observe: Option<String>,
+    /// The machine, as last sampled.
+    pub host: Option<HostSummary>,
+}
+
+/// What the host knows of one component.
+#[derive(Clone, Debug, Default)]
+pub struct ComponentFacts {
+    /// How it places orders.
+    pub orders: Option<Orders>,
+    /// What it last said of itself (`STATUS=`).
+    pub status_text: Option<String>,
+    /// Proportional set size of its tree, bytes, as last sampled.
+    pub memory_bytes: Option<u64>,
+    /// The most memory its tree may use, bytes.
+    pub memory_max_bytes: Option<u64>,
+    /// Processor time of its trees in this epoch.
+    pub cpu: Option<Duration>,
+    /// Processor time between the last two samples, in percent of the processors that may be used.
+    pub cpu_percent: Option<f64>,
+    /// How far it is covered.
+    pub coverage: Option<Coverage>,
+}
+
+/// Builds the status of `core` at `now`.
+pub fn build(core: &Core, now: Monotonic, facts: &HostFacts) -> Status {
+    from_view(&View::of(core, now), facts)
+}
+
+/// Builds the status of a view.
+pub fn from_view(view: &View, facts: &HostFacts) -> Status {
+    let age = |at: Monotonic| view.now.since(at).as_secs_f64();
+    Status {
+        system: facts.system.clone(),
+        epoch: facts.epoch,
+        permission: words::permission(view.permission).to_owned(),
+        mode: words::mode(view.mode).to_owned(),
+        kill_switch: view.kill_switch,
+        health: HealthSummary {
+            status: words::health(view.health.status).to_owned(),
+            overall_health: thousandths(view.health.overall),
+            reasons: view.health.reasons.clone(),
+            errors_per_minute: view.health.errors_per_minute,
+            journal_write_age_seconds: view.health.last_journal_write.map(age),
+            snapshot_age_seconds: view.health.last_snapshot.map(age),
+        },
+        halts: view.halts.iter().map(|(halt, since)| halt_summary(halt, *since, view.now, facts)).collect(),
+        components: view.components.iter().map(|component| component_summary(component, view.now, facts)).collect(),
+        parts: view
+            .parts
+            .iter()
+            .map(|part| PartSummary {
+                component: part.component.0.clone(),
+                name: part.name.clone(),
+                health: thousandths(part.health),
+            })
+            .collect(),
+        feeds: view.feeds.iter().map(|feed| (feed.name.clone(), feed.last.map(age))).collect(),
+        dependencies: facts.dependencies.clone(),
+        queue: view
+            .components
+            .iter()
+            .filter_map(|component| {
+                let queue = component.queue?;
+                let state = words::queue_state(queue.state).to_owned();
+                Some((component.name.0.clone(), QueueSummary { state, depth: queue.depth }))
+            })
+            .collect(),
+        metrics: facts
+            .metrics
+            .iter()
+            .filter(|(_, value)| value.is_finite())
+            .map(|(name, value)| (name.clone(), *value))
+            .collect(),
+        journal: facts.journal.clone(),
+        uptime_seconds: age(facts.started),
+        version: facts.version.clone(),
+        coverage: view
+            .components
+            .iter()
+            .filter_map(|component| facts.components.get(&component.name.0)?.coverage.clone())
+            .collect(),
+        host_notes: facts.host_notes.clone(),
+        engine_pid: facts.engine_pid,
+        guard_pid: facts.guard_pid,
+        permit_lapses: facts.permit_lapses,
+        observe: facts.observe.clone(),
+        timestamp: rfc3339(facts.wall),
+        resources: resources(view, facts),
+        host: facts.host.clone(),
+    }
+}
+
+fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts) -> HaltSummary {
+    HaltSummary {
+        id: format!("h-{}", halt.id.0),
+        cause: halt.cause.name().to_owned(),
+        cap: words::permission(halt.cap).to_owned(),
+        latched: halt.latched,
+        since: rfc3339(wall_time(since, now, facts.wall)),
+        component: halt.component.as_ref().map(|name| name.0.clone()),
+        evidence: halt.evidence.clone(),
+        next: next_step(halt, &facts.system),
+    }
+}
+
+fn component_summary(component: &ComponentView, now: Monotonic, facts: &HostFacts) -> ComponentSummary {
+    let known = facts.components.get(&component.name.0);
+    // A sample of the last instance says nothing about one that does not run.
+    let running = component.pid.is_some();
+    let while_running = known.filter(|_| running);
+    ComponentSummary {
+        name: component.name.0.clone(),
+        state: words::component_state(component.state).to_owned(),
+        pid: component.pid,
+        restarts: component.restarts,
+        ready: component.state == ComponentState::Ready,
+        orders: known.and_then(|facts| facts.orders).map(words::orders).unwrap_or_default().to_owned(),
+        health: thousandths(component.health),
+        uptime_seconds: component.started.filter(|_| running).map(|at| now.since(at).as_secs_f64()),
+        last_sign_seconds: component.last_sign.filter(|_| running).map(|at| now.since(at).as_secs_f64()),
+        status_text: while_running.and_then(|facts| facts.status_text.clone()),
+        memory_bytes: while_running.and_then(|facts| facts.memory_bytes),
+        cpu_seconds: known.and_then(|facts| facts.cpu).map(|cpu| cpu.as_secs_f64()),
+        cpu_percent: while_running.and_then(|facts| facts.cpu_percent).filter(|percent| percent.is_finite()),
+        memory_max_bytes: known.and_then(|facts| facts.memory_max_bytes),
+    }
+}
+
+/// Sums over what runs. `None` as long as nothing was sampled.
+fn resources(view: &View, facts: &HostFacts) -> ResourceSummary {
+    let sampled = || {
+        view.components
+            .iter()
+            .filter(|component| component.pid.is_some())
+            .filter_map(|component| facts.components.get(&component.name.0))
+    };
+    ResourceSummary {
+        memory_bytes: sampled()
+            .filter_map(|facts| facts.memory_bytes)
+            .chain(facts.engine_memory_bytes)
+            .reduce(u64::saturating_add),
+        cpu_percent: sampled()
+            .filter_map(|facts| facts.cpu_percent)
+            .filter(|percent| percent.is_finite())
+            .reduce(|one, other| one + other),
+    }
+}
+
+/// The wall time of the monotonic instant `at`, given that it is now `wall` at `now`. An instant of an earlier boot
+/// reads as later than `now`; it is shown as now rather than as the future.
+fn wall_time(at: Monotonic, now: Monotonic, wall: jiff::Timestamp) -> jiff::Timestamp {
+    wall.saturating_sub(now.since(at)).unwrap_or(wall)
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn thousandths(value: u16) -> f64 {
+    f64::from(value.min(1000)) / 1000.0
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

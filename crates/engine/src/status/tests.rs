@@ -1,0 +1,220 @@
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::{ComponentFacts, HostFacts, View, from_view, next_step};
+use failstop_client::status::{HostSummary, JournalSummary, QueueSummary, Status};
+use failstop_core::{
+    Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
+    Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn at(seconds: u64) -> Monotonic {
+    Monotonic::from_nanos(seconds * 1_000_000_000)
+}
+
+fn halt(id: u64, cause: Cause, latched: bool) -> Halt {
+    Halt {
+        id: HaltId(id),
+        cause,
+        component: Some(ComponentName("bot".to_owned())),
+        scope: Scope::System,
+        cap: Permission::ObserveOnly,
+        latched,
+        trigger: None,
+        evidence: "the bot beat last 2 min ago".to_owned(),
+    }
+}
+
+fn component(name: &str, pid: Option<u32>) -> ComponentView {
+    ComponentView {
+        name: ComponentName(name.to_owned()),
+        state: if pid.is_some() { ComponentState::Ready } else { ComponentState::Failed },
+        pid,
+        instance: Instance(3),
+        restarts: 2,
+        started: Some(at(900)),
+        last_sign: Some(at(996)),
+        health: 500,
+        queue: pid.map(|_| QueueView { state: QueueState::Processing, depth: 4 }),
+    }
+}
+
+/// A system with everything in it. The doors' and metrics' tests use it too.
+pub(crate) fn view() -> View {
+    View {
+        now: at(1000),
+        permission: Permission::ObserveOnly,
+        mode: Mode::Dry,
+        kill_switch: false,
+        halts: vec![(halt(31, Cause::HeartbeatLost, true), at(940)), (halt(32, Cause::Unhealthy, false), at(990))],
+        health: Health {
+            status: HealthStatus::Degraded,
+            overall: 500,
+            reasons: vec!["bot is degraded".to_owned()],
+            errors_per_minute: 3,
+            last_journal_write: Some(at(999)),
+            last_snapshot: None,
+        },
+        components: vec![component("bot", Some(4242)), component("scanner", None)],
+        feeds: vec![
+            FeedView { name: "binance".to_owned(), last: Some(at(995)) },
+            FeedView { name: "kraken".to_owned(), last: None },
+        ],
+        parts: vec![PartView { component: ComponentName("bot".to_owned()), name: "websocket".to_owned(), health: 0 }],
+    }
+}
+
+pub(crate) fn facts() -> HostFacts {
+    let known = |bytes| ComponentFacts {
+        orders: Some(Orders::Asks),
+        status_text: Some("trading \"BTC\"\n".to_owned()),
+        memory_bytes: Some(bytes),
+        memory_max_bytes: Some(1_800 << 20),
+        cpu: Some(Duration::from_millis(1500)),
+        cpu_percent: Some(2.5),
+        coverage: None,
+    };
+    HostFacts {
+        system: "demo".to_owned(),
+        version: "0.1.0".to_owned(),
+        epoch: 7,
+        started: at(400),
+        wall: "2026-11-03T21:05:00Z".parse().unwrap(),
+        journal: JournalSummary { seq: 18_441, head: "9f".repeat(32), jid: "ab".repeat(16) },
+        components: BTreeMap::from([("bot".to_owned(), known(1000)), ("scanner".to_owned(), known(500))]),
+        dependencies: BTreeMap::from([("kraken".to_owned(), Some(false)), ("redis".to_owned(), None)]),
+        metrics: BTreeMap::from([("daily_pnl".to_owned(), -12.5), ("nonce_rate".to_owned(), f64::NAN)]),
+        host_notes: vec!["no cgroup".to_owned()],
+        engine_pid: 100,
+        guard_pid: 99,
+        engine_memory_bytes: Some(7),
+        permit_lapses: 1,
+        observe: Some("127.0.0.1:8080".to_owned()),
+        host: Some(HostSummary {
+            cpu_percent: Some(12.5),
+            memory_total_bytes: 8 << 30,
+            memory_available_bytes: 4 << 30,
+            disk_total_bytes: 100 << 30,
+            disk_available_bytes: 50 << 30,
+        }),
+    }
+}
+
+pub(crate) fn status() -> Status {
+    from_view(&view(), &facts())
+}
+
+#[test]
+fn instants_become_wall_times_and_ages() {
+    let status = status();
+    assert_eq!(status.halts[0].since, "2026-11-03T21:04:00.000Z");
+    assert_eq!(status.timestamp, "2026-11-03T21:05:00.000Z");
+    assert_eq!(status.uptime_seconds, 600.0);
+    assert_eq!(status.health.journal_write_age_seconds, Some(1.0));
+    assert_eq!(status.health.snapshot_age_seconds, None);
+    assert_eq!(status.feeds, BTreeMap::from([("binance".to_owned(), Some(5.0)), ("kraken".to_owned(), None)]));
+    assert_eq!(status.components[0].uptime_seconds, Some(100.0));
+    assert_eq!(status.components[0].last_sign_seconds, Some(4.0));
+}
+
+#[test]
+fn a_halt_of_an_earlier_boot_is_not_shown_in_the_future() {
+    let mut view = view();
+    view.halts = vec![(halt(1, Cause::HeartbeatLost, true), at(5_000_000))];
+    assert_eq!(from_view(&view, &facts()).halts[0].since, "2026-11-03T21:05:00.000Z");
+}
+
+#[test]
+fn what_does_not_run_uses_nothing() {
+    let status = status();
+    let scanner = &status.components[1];
+    assert_eq!((scanner.pid, scanner.ready, scanner.state.as_str()), (None, false, "failed"));
+    assert_eq!((scanner.memory_bytes, scanner.cpu_percent, scanner.uptime_seconds), (None, None, None));
+    assert_eq!((&scanner.status_text, scanner.last_sign_seconds), (&None, None));
+    assert_eq!(scanner.cpu_seconds, Some(1.5), "a counter stays");
+    assert_eq!(status.resources.memory_bytes, Some(1007), "bot and engine");
+    assert_eq!(status.resources.cpu_percent, Some(2.5));
+}
+
+#[test]
+fn a_queue_is_shown_as_the_core_judges_it() {
+    let queue = QueueSummary { state: "processing".to_owned(), depth: 4 };
+    assert_eq!(status().queue, BTreeMap::from([("bot".to_owned(), queue)]));
+    let mut view = view();
+    view.components[0].queue = Some(QueueView { state: QueueState::Stalled, depth: 1 });
+    assert_eq!(from_view(&view, &facts()).queue["bot"].state, "stalled");
+}
+
+#[test]
+fn a_status_survives_its_own_json() {
+    let status = status();
+    assert!(!status.metrics.contains_key("nonce_rate"), "not a number would become null");
+    let text = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
+}
+
+#[test]
+fn a_core_that_has_seen_nothing_has_a_status() {
+    let core = failstop_core::Core::new(failstop_core::Policy {
+        mode_ceiling: Mode::Dry,
+        lease: Duration::from_secs(2),
+        renew: Duration::from_millis(500),
+        components: Vec::new(),
+        dependencies: Vec::new(),
+        health: failstop_core::HealthPolicy {
+            market_data_max_age: Duration::from_secs(300),
+            feeds: Vec::new(),
+            journal_max_age: Duration::from_secs(600),
+            errors_per_minute: 10,
+            queue_stalled_after: Duration::from_secs(60),
+            every: Duration::from_secs(30),
+            clear_after: Duration::from_secs(60),
+        },
+        failsafe: failstop_core::FailsafePolicy {
+            market_data_max_age: Duration::from_secs(600),
+            journal_max_age: Duration::from_secs(900),
+            snapshot_max_age: Duration::from_secs(90_000),
+            unhealthy_for: Duration::from_secs(300),
+        },
+        halts: BTreeMap::new(),
+        heartbeat_every: Duration::from_secs(30),
+        environment_latched: false,
+        jitter_seed: 1,
+    });
+    let status = super::build(&core, at(1000), &facts());
+    assert_eq!(status.permission, crate::words::permission(core.permission()));
+    assert_ne!(status.permission, "active");
+}
+
+#[test]
+fn the_next_step_is_a_command_where_an_operator_is_needed() {
+    for cause in Cause::ALL {
+        let next = next_step(&halt(31, cause, true), "demo");
+        match cause {
+            Cause::KillSwitch => {
+                assert_eq!(next, "failstop kill-switch release --reason \"...\" --confirm demo");
+            }
+            _ => assert!(next.ends_with("failstop resume --halt h-31 --reason \"...\" --confirm demo"), "{next}"),
+        }
+    }
+    assert_eq!(
+        next_step(&halt(31, Cause::HeartbeatLost, true), "demo"),
+        "failstop resume --halt h-31 --reason \"...\" --confirm demo"
+    );
+}
+
+#[test]
+fn the_next_step_of_a_self_clearing_halt_asks_for_nothing() {
+    for cause in [Cause::Unhealthy, Cause::Starting, Cause::Environment, Cause::ComponentDown, Cause::Clock] {
+        let next = next_step(&halt(31, cause, false), "demo");
+        assert!(next.starts_with("clears by itself "), "{next}");
+    }
+}
+
+#[test]
+fn a_fail_safe_halt_says_what_must_be_over() {
+    let mut halt = halt(4, Cause::Failsafe, true);
+    halt.trigger = Some(Trigger::MarketData);
+    assert!(next_step(&halt, "demo").starts_with("when market data is fresh again: failstop resume"));
+}

@@ -1,0 +1,134 @@
+//! A segment's bytes cut at line feeds, with memory bounded whatever the file holds. For verification, recovery and replay.
+
+use crate::record::LINE_MAX;
+use crate::sha256::FileDigest;
+use crate::storage::StorageFile;
+use std::io;
+
+/// How much is read at a time.
+const READ: usize = 1 << 20;
+
+/// How many bytes of an oversized chunk are kept to say what it is.
+const KEPT: usize = 4096;
+
+/// What stands between two line feeds.
+pub(crate) struct Chunk<'a> {
+    /// Its bytes with the line feed; of an oversized one the first few.
+    pub bytes: &'a [u8],
+    /// How long it really is.
+    pub len: u64,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its line, from 1.
+    pub line: u64,
+}
+
+/// A walk over a file's chunks.
+pub(crate) struct Lines<'f, F> {
+    file: &'f F,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The file's offset of the buffer's first byte.
+    base: u64,
+    /// Where to stop: the file's length when the walk began. A writer may append meanwhile.
+    limit: u64,
+    line: u64,
+    digest: Option<FileDigest>,
+    spare: Vec<u8>,
+}
+
+impl<'f, F: StorageFile> Lines<'f, F> {
+    pub fn new(file: &'f F, limit: u64, digest: bool) -> Self {
+        let room = usize::try_from(limit).unwrap_or(READ).clamp(LINE_MAX, READ) + LINE_MAX;
+        Self {
+            file,
+            buffer: vec![0; room],
+            start: 0,
+            end: 0,
+            base: 0,
+            limit,
+            line: 0,
+            digest: digest.then(FileDigest::default),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The digest of everything that was read.
+    pub fn digest(&mut self) -> Option<[u8; 32]> {
+        self.digest.take().map(FileDigest::finish)
+    }
+
+    /// Where the next chunk begins.
+    pub fn offset(&self) -> u64 {
+        self.base + self.start as u64
+    }
+
+    /// The next chunk's line, from 1.
+    pub fn line(&self) -> u64 {
+        self.line + 1
+    }
+
+    #[inline]
+    pub fn next(&mut self) -> io::Result<Option<Chunk<'_>>> {
+        loop {
+            if let Some(feed) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) {
+                return Ok(Some(self.take(feed + 1)));
+            }
+            let pending = self.end - self.start;
+            if pending > LINE_MAX {
+                return self.oversized().map(Some);
+            }
+            if !self.fill()? {
+                return Ok(if pending == 0 { None } else { Some(self.take(pending)) });
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, len: usize) -> Chunk<'_> {
+        let at = self.start;
+        self.start += len;
+        self.line += 1;
+        let offset = self.base + at as u64;
+        Chunk { bytes: &self.buffer[at..at + len], len: len as u64, offset, line: self.line }
+    }
+
+    /// Reads on; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.base += self.start as u64;
+        self.end -= self.start;
+        self.start = 0;
+        let left = self.limit.saturating_sub(self.base + self.end as u64);
+        let room = (self.buffer.len() - self.end).min(usize::try_from(left).unwrap_or(usize::MAX));
+        if room == 0 {
+            return Ok(false);
+        }
+        let got = self.file.read_at(&mut self.buffer[self.end..self.end + room], self.base + self.end as u64)?;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&self.buffer[self.end..self.end + got]);
+        }
+        self.end += got;
+        Ok(got > 0)
+    }
+
+    /// A chunk longer than any line: skipped to its line feed without keeping it.
+    fn oversized(&mut self) -> io::Result<Chunk<'_>> {
+        let offset = self.offset();
+        self.spare.clear();
+        self.spare.extend_from_slice(&self.buffer[self.start..self.start + KEPT]);
+        loop {
+            if let Some(feed) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) {
+                self.start += feed + 1;
+                break;
+            }
+            self.start = self.end;
+            if !self.fill()? {
+                break;
+            }
+        }
+        self.line += 1;
+        Ok(Chunk { bytes: &self.spare, len: self.offset() - offset, offset, line: self.line })
+    }
+}

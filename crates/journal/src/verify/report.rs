@@ -1,0 +1,174 @@
+//! What a verification found, as people and scripts get it.
+
+use crate::chain::Head;
+use crate::jid::Jid;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What is wrong at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The record's body differs from what was hashed.
+    BodyChanged,
+    /// The record's hash text differs; its body is what was hashed.
+    HashChanged,
+    /// Records are missing between two lines.
+    Gap,
+    /// The same record stands there twice.
+    Duplicate,
+    /// Another record with the same sequence number, or another journal's.
+    Fork,
+    /// Records stand in another order than they were written.
+    Reorder,
+    /// Bytes are missing at the end of a file.
+    Truncation,
+    /// A whole file is missing.
+    MissingSegment,
+    /// Zero bytes where records were.
+    ZeroFilled,
+    /// Bytes that no writer of this format wrote.
+    ForeignBytes,
+    /// The chain holds, but the writer broke a rule of the format.
+    Protocol,
+    /// The disk cannot read it.
+    Unreadable,
+    /// The list of sums and the file disagree.
+    Sums,
+    /// A record that was acknowledged is not there.
+    AcknowledgedLost,
+}
+
+impl Class {
+    /// Its name in JSON and text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BodyChanged => "body-changed",
+            Self::HashChanged => "hash-changed",
+            Self::Gap => "gap",
+            Self::Duplicate => "duplicate",
+            Self::Fork => "fork",
+            Self::Reorder => "reorder",
+            Self::Truncation => "truncation",
+            Self::MissingSegment => "missing-segment",
+            Self::ZeroFilled => "zero-filled",
+            Self::ForeignBytes => "foreign-bytes",
+            Self::Protocol => "protocol",
+            Self::Unreadable => "unreadable",
+            Self::Sums => "sums",
+            Self::AcknowledgedLost => "acknowledged-lost",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A place where the journal is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// What is wrong.
+    pub class: Class,
+    /// The file's name within the journal's folder.
+    pub file: String,
+    /// The line, from 1; 0 where the file itself is missing.
+    pub line: u64,
+    /// The sequence number that the chain expects at this place: the one after the last verified record before it.
+    pub seq: u64,
+    /// The byte at which the line begins.
+    pub offset: u64,
+    /// In words.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, file, line, seq, offset, detail } = self;
+        write!(f, "{class}: {file} line {line}, seq {seq}, byte {offset}: {detail}")
+    }
+}
+
+/// Bytes at the end of the journal that a crash left there; they were never acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TornTail {
+    /// The file's name within the journal's folder.
+    pub file: String,
+    /// Where they begin.
+    pub offset: u64,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+/// The last record of the longest valid prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Head,
+}
+
+/// The verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing is wrong.
+    Intact,
+    /// Something is wrong.
+    Violated,
+    /// It could not be found out.
+    Unverifiable,
+}
+
+/// What a verification found. The JSON of `verify-data`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The verdict.
+    pub result: Outcome,
+    /// Well-formed records.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Segments.
+    pub segments: u64,
+    /// The last record; absent in an empty journal.
+    pub head: Option<Position>,
+    /// Every violation, in the journal's order; at most [`crate::verify::VIOLATIONS_MAX`].
+    pub violations: Vec<Violation>,
+    /// Violations beyond those.
+    pub more_violations: u64,
+    /// The torn tail, which is not a violation.
+    pub torn_tail: Option<TornTail>,
+    /// The system's name, as the journal has it.
+    pub origin: Option<String>,
+    /// The journal's identity.
+    pub jid: Option<Jid>,
+    /// Why it could not be verified, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// The report of a verification that could not be done.
+    pub fn unverifiable(error: &super::VerifyError) -> Self {
+        Self {
+            result: Outcome::Unverifiable,
+            records: 0,
+            bytes: 0,
+            segments: 0,
+            head: None,
+            violations: Vec::new(),
+            more_violations: 0,
+            torn_tail: None,
+            origin: None,
+            jid: None,
+            error: Some(error.to_string()),
+            seconds: 0.0,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `--help` of every command, as a person reads it. Changing a name here breaks somebody's runbook.
+
+use crate::folder::Folder;
+
+/// Every command with a help of its own.
+const COMMANDS: [&str; 17] = [
+    "",
+    "init",
+    "run",
+    "check",
+    "verify-data",
+    "status",
+    "kill-switch",
+    "kill-switch engage",
+    "kill-switch release",
+    "kill-switch status",
+    "resume",
+    "mode",
+    "mode dry",
+    "mode live",
+    "events",
+    "send",
+    "completions",
+];
+
+#[test]
+fn help_of_every_command() {
+    let folder = Folder::new();
+    for command in COMMANDS {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let ran = folder.run(&arguments).ends(0).quiet();
+        assert!(!ran.out.contains('\x1b'), "help has no colour");
+        assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{command} is too wide");
+        let name = if command.is_empty() { "failstop".to_owned() } else { command.replace(' ', "-") };
+        insta::assert_snapshot!(format!("help-{name}"), ran.out);
+    }
+}
+
+/// Whatever stands under "Commands:" in the help is in the list above, so that none goes unread.
+#[test]
+fn no_command_is_forgotten() {
+    let folder = Folder::new();
+    let help = folder.run(&["--help"]).ends(0).out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for line in listed {
+        let name = line.split_whitespace().next().unwrap();
+        assert!(COMMANDS.contains(&name), "{name} has no snapshot");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let ran = Folder::new().run(&["--version"]).ends(0).quiet();
+    assert_eq!(ran.out, concat!("failstop ", env!("CARGO_PKG_VERSION"), "\n"));
+}

@@ -1,0 +1,128 @@
+//! `failstop events` and `failstop verify-data`, on files.
+
+use crate::folder::{Folder, Ran, contents};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
+/// A line as the journal has it, but for its hash.
+pub fn line(seq: u64, kind: &str, body: &str) -> String {
+    let ts = format!("2026-11-07T00:{:02}:{:02}.000000000Z", seq / 60 % 60, seq % 60);
+    let hash = "0".repeat(64);
+    format!("{{\"seq\":{seq},\"d\":0,\"ep\":1,\"ts\":\"{ts}\",\"t\":\"{kind}\",\"b\":{body},\"h\":\"{hash}\"}}\n")
+}
+
+fn three_records() -> (Folder, String, String) {
+    let folder = Folder::with_demo();
+    let first = line(1, "permission.changed", r#"{"from":"observe-only","to":"active"}"#);
+    let second = line(2, "x.note", r#"{"a":1}"#) + &line(3, "x.note.more", "{}");
+    folder.write("state/journal/j-0000000000000001.ndjson", &first);
+    folder.write("state/journal/j-0000000000000002.ndjson", &second);
+    (folder, first, second)
+}
+
+#[test]
+fn events_are_the_journals_own_lines_or_sentences() {
+    let (folder, first, second) = three_records();
+    assert_eq!(folder.run(&["events", "--format", "json"]).ends(0).quiet().out, first + &second);
+    let text = folder.run(&["events", "--state", "state"]).ends(0).quiet().out;
+    assert_eq!(text.lines().count(), 3);
+    assert!(text.starts_with("2026-11-07T00:00:01.000Z        1  permission   observe-only -> active\n"), "{text}");
+}
+
+#[test]
+fn events_are_chosen_by_type_and_time() {
+    let (folder, first, second) = three_records();
+    let json = |arguments: &[&str]| {
+        let mut all = vec!["events", "--format", "json"];
+        all.extend(arguments);
+        folder.run(&all).ends(0).quiet().out
+    };
+    assert_eq!(json(&["--type", "permission"]), first);
+    assert_eq!(json(&["--type", "x.note"]), second);
+    assert_eq!(json(&["--type", "x.note.*", "--type", "permission.changed"]).lines().count(), 3);
+    assert_eq!(json(&["--type", "nothing"]), "");
+    assert_eq!(json(&["--since", "2026-11-07T00:00:02Z"]), second);
+    assert_eq!(json(&["--since", "2026-11-06"]), first.clone() + &second);
+    folder.run(&["events", "--since", "soon"]).ends(2);
+}
+
+#[test]
+fn events_without_a_journal_are_three() {
+    let folder = Folder::with_demo();
+    let ran = folder.run(&["events"]).ends(3);
+    assert!(ran.err.contains("cannot read state/journal") && ran.err.contains("next: "), "{}", ran.err);
+}
+
+#[test]
+fn damage_is_told_and_passed_over() {
+    let (folder, first, _) = three_records();
+    folder.write("state/journal/j-0000000000000002.ndjson", &format!("garbage\n{}", line(3, "x.c", "{}")));
+    let ran = folder.run(&["events", "--format", "json"]).ends(0);
+    assert_eq!(ran.out, first + &line(3, "x.c", "{}"));
+    assert!(ran.err.contains("verify-data"), "{}", ran.err);
+}
+
+#[test]
+fn follow_prints_what_comes_and_ends_with_its_reader() {
+    let (folder, first, second) = three_records();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("failstop"));
+    command.args(["events", "--follow", "--format", "json", "--state", "state"]).current_dir(folder.path(""));
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut read = String::new();
+    for _ in 0..3 {
+        reader.read_line(&mut read).unwrap();
+    }
+    assert_eq!(read, first + &second);
+    let path = folder.path("state/journal/j-0000000000000002.ndjson");
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    let fourth = line(4, "x.d", "{}");
+    let (half, rest) = fourth.split_at(20);
+    file.write_all(half.as_bytes()).unwrap();
+    file.write_all(rest.as_bytes()).unwrap();
+    folder.write("state/journal/j-0000000000000005.ndjson", &line(5, "x.e", "{}"));
+    read.clear();
+    for _ in 0..2 {
+        reader.read_line(&mut read).unwrap();
+    }
+    assert_eq!(read, fourth + &line(5, "x.e", "{}"));
+    drop(reader);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "a closed pipe ends it without another record");
+}
+
+#[test]
+fn what_cannot_be_verified_is_three() {
+    let folder = Folder::with_demo();
+    let ran = folder.run(&["verify-data"]).ends(3);
+    assert!(ran.err.starts_with("error: could not verify "), "{}", ran.err);
+    let ran = folder.run(&["verify-data", "--state", "nowhere", "--format", "json"]).ends(3);
+    let json: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["result"], "unverifiable");
+    folder.write("broken.toml", "[system");
+    folder.run(&["verify-data", "--config", "broken.toml"]).ends(2);
+}
+
+#[test]
+fn a_changed_record_is_found_with_its_place() {
+    let (folder, _, _) = three_records();
+    let before = contents(&folder.path("state/journal/j-0000000000000001.ndjson"));
+    let ran = folder.run(&["verify-data", "--format", "json"]).ends(1);
+    let json: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["result"], "violated");
+    let first = &json["violations"][0];
+    assert_eq!((first["line"].as_u64(), first["offset"].as_u64()), (Some(1), Some(0)), "{json}");
+    let text = folder.run(&["verify-data", "--quiet"]).ends(1).out;
+    assert!(text.starts_with("violated: ") && text.contains("j-0000000000000001.ndjson line 1, seq "), "{text}");
+    assert_eq!(contents(&folder.path("state/journal/j-0000000000000001.ndjson")), before);
+}
+
+#[test]
+fn intact_is_silent_when_quiet() {
+    let folder = Folder::with_demo();
+    std::fs::create_dir_all(folder.path("state/journal")).unwrap();
+    let mut command = folder.command();
+    command.args(["verify-data", "--quiet", "--nice"]);
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.out, "", "{}", ran.err);
+}

@@ -1,0 +1,13 @@
+//! The `failstop` command as a shell sees it: arguments in, text and exit status out. No engine runs here; where one must
+//! answer, a stand-in does (`tests/e2e/` has the real one).
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+mod bot_socket;
+mod engine;
+mod folder;
+mod help;
+mod init;
+mod journal;
+mod kill_switch;
+mod usage;

@@ -1,0 +1,62 @@
+//! A bot that hangs is found at its deadline, killed with its whole tree and replaced, and trading waits for an operator.
+
+use crate::system::{System, signal};
+
+fn has_halt(status: &serde_json::Value, cause: &str) -> bool {
+    status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == cause)
+}
+
+#[test]
+fn a_frozen_bot_is_replaced_and_the_halt_waits_for_an_operator() {
+    let mut system = System::new(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"beat\", \"100\"]\norders = \"asks\"\n",
+        "liveness = { heartbeat = \"1s\" }\n",
+    ));
+    system.start();
+    system.wait_active();
+    let first = system.pid_of("bot").unwrap();
+    signal(first, libc::SIGSTOP);
+    let status = system.wait_status("a halt and a successor", |status| {
+        has_halt(status, "heartbeat-lost") && status["components"][0]["ready"] == true
+    });
+    assert_eq!(status["permission"], "observe-only");
+    assert_ne!(system.pid_of("bot"), Some(first));
+    assert!(!crate::system::alive(first));
+    // Without a reason it is refused as a usage error; with one it works once the bot is healthy.
+    let refused = system.run("resume", &["--confirm", &system.name]);
+    assert_eq!(refused.status.code(), Some(2));
+    let end = std::time::Instant::now() + crate::system::PATIENCE;
+    loop {
+        let resumed = system.run("resume", &["--reason", "looked at it", "--confirm", &system.name]);
+        match resumed.status.code() {
+            Some(0) => break,
+            Some(1) if std::time::Instant::now() < end => std::thread::sleep(std::time::Duration::from_millis(20)),
+            other => panic!("{other:?}: {}", String::from_utf8_lossy(&resumed.stderr)),
+        }
+    }
+    system.wait_active();
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn a_starved_system_is_unhealthy_then_fail_safe() {
+    let mut system = System::new(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"beat\", \"100\", \"tick\", \"50\", \"binance\"]\norders = \"asks\"\n",
+        "[health]\nmarket_data_max_age = \"1s\"\n[failsafe]\nmarket_data_max_age = \"3s\"\n",
+    ));
+    system.start();
+    system.wait_active();
+    let bot = system.pid_of("bot").unwrap();
+    signal(bot, libc::SIGUSR1);
+    let status = system.wait_status("unhealthy", |status| has_halt(status, "unhealthy"));
+    assert_eq!(status["permission"], "observe-only");
+    assert_eq!(status["health"]["status"], "critical");
+    let refused = system.run("resume", &["--reason", "please", "--confirm", &system.name]);
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+    let status = system.wait_status("fail-safe", |status| has_halt(status, "failsafe"));
+    assert_eq!(status["permission"], "shutdown");
+    // In fail-safe shutdown the components are stopped and the doors stay open.
+    system.wait_no_survivors(crate::system::PATIENCE);
+    assert!(system.status().is_some());
+    assert_eq!(system.stop(), 5);
+}

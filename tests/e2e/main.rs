@@ -1,0 +1,17 @@
+//! Real processes: `failstop run` with bots that crash, hang and hide, looked at from outside as a user would.
+//!
+//! Rounds of the randomised tests: `FAILSTOP_ROUNDS` (a small number by default, 100 or more for the long run).
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+mod crash;
+mod hang;
+mod instance;
+mod kill_switch;
+mod survivors;
+mod system;
+
+/// How many rounds a randomised test runs.
+fn rounds(default: u32) -> u32 {
+    std::env::var("FAILSTOP_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

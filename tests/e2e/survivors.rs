@@ -1,0 +1,90 @@
+//! Whichever of failstop's own processes dies, no process of a component outlives it, and the permit denies.
+
+use crate::rounds;
+use crate::system::{System, signal};
+use failstop_client::permit::{Intent, PermitPage};
+use std::time::{Duration, Instant};
+
+/// One component ignores SIGTERM in a session of its own, one double-forks, one has a chain and a stopped child.
+const STUBBORN: &str = r#"
+[[component]]
+name = "own-session"
+command = ["BOT", "ignore-term", "child"]
+orders = "asks"
+[[component]]
+name = "double-fork"
+command = ["BOT", "double-fork"]
+orders = "asks"
+[[component]]
+name = "chain"
+command = ["BOT", "chain", "5", "stopped-child"]
+orders = "none"
+"#;
+
+/// How many processes those are: 2 + 2 + 7.
+const PROCESSES: usize = 11;
+
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Engine,
+    Guard,
+}
+
+fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
+    let mut epoch = 0;
+    for round in 0..rounds {
+        system.start();
+        let status = system.wait_active();
+        assert!(status["epoch"].as_u64().unwrap() > epoch, "round {round}: the epoch rises");
+        epoch = status["epoch"].as_u64().unwrap();
+        let end = Instant::now() + crate::system::PATIENCE;
+        while system.survivors().len() < PROCESSES && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(system.survivors().len(), PROCESSES, "round {round}: all are there before");
+        let permit = PermitPage::open(&system.path("run/permit")).unwrap();
+        let engine = system.engine_pid();
+        let victim = match victim {
+            Victim::Engine => engine,
+            Victim::Guard => system.guard_pid(),
+        };
+        signal(victim, libc::SIGKILL);
+        system.wait_no_survivors(Duration::from_secs(1));
+        let _ = system.wait_end();
+        let end = Instant::now() + crate::system::PATIENCE;
+        while crate::system::alive(engine) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!permit.check(0, Intent::Open).allows(), "round {round}: the permit denies");
+    }
+}
+
+#[test]
+fn engine_killed_as_root_with_a_cgroup() {
+    kill_and_count(System::new(STUBBORN), Victim::Engine, rounds(5));
+}
+
+#[test]
+fn guard_killed_as_root_with_a_cgroup() {
+    kill_and_count(System::new(STUBBORN), Victim::Guard, rounds(5));
+}
+
+#[test]
+fn engine_killed_without_a_cgroup() {
+    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = false", STUBBORN), Victim::Engine, rounds(5));
+}
+
+#[test]
+fn guard_killed_without_a_cgroup() {
+    kill_and_count(System::with_head("mode = \"dry\"\ncgroup = false", STUBBORN), Victim::Guard, rounds(5));
+}
+
+#[test]
+fn engine_killed_as_an_ordinary_user() {
+    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Engine, rounds(5));
+}
+
+#[test]
+fn guard_killed_as_an_ordinary_user() {
+    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Guard, rounds(5));
+}

@@ -1,0 +1,53 @@
+//! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
+//! says what is missing; the Python package of a foreign sd_notify library in a virtual environment under `target/`.
+
+use crate::run::{TaskError, command, root, run};
+use std::path::Path;
+use std::process::Command;
+
+/// Programs that tests run, and the Debian packages that bring them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("strace", "strace"),
+    ("setpriv", "util-linux"),
+    ("systemd-notify", "systemd"),
+    ("jq", "jq"),
+    ("sha256sum", "coreutils"),
+];
+
+/// Where the tests find the Python that has the package `sdnotify`.
+pub const PYTHON: &str = "target/python/bin/python3";
+
+/// Makes everything the tests need available.
+pub fn setup() -> Result<(), TaskError> {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        if !is_root() {
+            return Err(TaskError::Differs {
+                what: format!("the tests need the Debian packages {}", missing.join(" ")),
+                next: format!("sudo apt-get install {}", missing.join(" ")),
+            });
+        }
+        run(command("apt-get", &["update", "--quiet"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        let mut install = command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends"]);
+        run(install.args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    if !root().join(PYTHON).exists() {
+        run(&mut command("python3", &["-m", "venv", "target/python"]))?;
+    }
+    let has_sdnotify = Command::new(root().join(PYTHON)).args(["-c", "import sdnotify"]).output();
+    if !has_sdnotify.is_ok_and(|output| output.status.success()) {
+        run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", "sdnotify"]))?;
+    }
+    Ok(())
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|metadata| metadata.uid() == 0)
+}
