@@ -60,6 +60,11 @@ impl Engine {
     /// The engine behind a control socket.
     pub fn at_socket(socket: &Path) -> Result<Self, Failure> {
         match ControlClient::connect(socket) {
+            // One that is stopped would take the connection and answer nothing: no need to wait for that.
+            Ok(_) if let Some(pid) = frozen(socket) => Err(Failure::NoEngine {
+                what: format!("the engine at {} is stopped (process {pid}) and answers nothing", socket.display()),
+                next: wake_it(pid),
+            }),
             Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
             Err(error) => Err(failure(error, socket)),
         }
@@ -108,8 +113,10 @@ impl Engine {
     }
 
     /// Real orders from now on, as far as configuration and permission allow.
+    ///
+    /// The engine wants a reason for whatever loosens; typing the system's name is one, if no better is given.
     pub fn mode_live(&self, reason: Option<String>, confirm: String) -> Result<(), Failure> {
-        let reason = reason.unwrap_or_default();
+        let reason = reason.unwrap_or_else(|| "confirmed with the system's name, no reason given".to_owned());
         self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason, confirm }))
     }
 
@@ -132,21 +139,30 @@ fn failure(error: ClientError, socket: &Path) -> Failure {
         ClientError::NotAllowed { .. } => {
             Failure::NoEngine { what: error.to_string(), next: "try it with sudo".to_owned() }
         }
-        ClientError::NoEngine { .. } | ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => {
-            let info = socket.parent().and_then(|dir| EngineInfo::read(dir).ok());
-            let next = match info.map(|info| (info.engine_state(), info.engine.pid)) {
-                Some((EngineState::Frozen, pid)) => format!(
-                    "the engine is stopped, so every permit has run out; `kill -CONT {pid}` wakes it, and \
-                     `failstop kill-switch engage` works without it"
-                ),
-                Some((EngineState::Running, _)) => {
-                    "try again; `failstop kill-switch engage` works without it".to_owned()
-                }
-                Some((EngineState::Gone, _)) | None => start_it(None),
-            };
-            Failure::NoEngine { what: error.to_string(), next }
-        }
+        ClientError::NoEngine { source, .. } => Failure::NoEngine {
+            what: format!("no engine answers at {}: {source}", socket.display()),
+            next: start_it(None),
+        },
+        ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => Failure::NoEngine {
+            what: error.to_string(),
+            next: match frozen(socket) {
+                Some(pid) => wake_it(pid),
+                None => "try again; `failstop kill-switch engage` works without it".to_owned(),
+            },
+        },
     }
+}
+
+/// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).
+fn frozen(socket: &Path) -> Option<i32> {
+    let info = EngineInfo::read(socket.parent()?).ok()?;
+    (info.engine_state() == EngineState::Frozen).then_some(info.engine.pid)
+}
+
+fn wake_it(pid: i32) -> String {
+    format!(
+        "every permit has run out meanwhile; `kill -CONT {pid}` wakes it, `failstop kill-switch engage` works without it"
+    )
 }
 
 fn start_it(config: Option<&Path>) -> String {

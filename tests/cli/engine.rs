@@ -161,10 +161,41 @@ fn no_engine_is_unknown_for_every_reader() {
 }
 
 #[test]
+fn a_stopped_engine_is_told_from_a_slow_one() {
+    let folder = Folder::with_demo();
+    let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
+    let mut process = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    let pid = process.id();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.try_into().unwrap()), nix::sys::signal::SIGSTOP).unwrap();
+    // The 20th field after the name in parentheses is the start time. A stop is seen when the state letter says so.
+    let start_time = loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        if fields.next() == Some("T") {
+            break fields.nth(18).unwrap().parse::<u64>().unwrap();
+        }
+        std::thread::yield_now();
+    };
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let info = json!({
+        "system": "demo", "jid": "00", "mark": "demo/00", "epoch": 1, "boot_id": boot.trim(),
+        "engine": {"pid": pid, "start_time": start_time},
+        "state_dir": folder.path("state"), "runtime_dir": folder.path("run"),
+        "control_socket": folder.path("run/control.sock")
+    });
+    folder.write("run/engine.json", &info.to_string());
+    let ran = folder.run(&["status"]).ends(3);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(ran.err.contains(&format!("is stopped (process {pid})")), "{}", ran.err);
+    assert!(ran.err.contains(&format!("kill -CONT {pid}")), "{}", ran.err);
+}
+
+#[test]
 fn orders_carry_reason_and_confirmation() {
     let folder = Folder::with_demo();
     let posted = engine(&folder, status("active", "healthy"), (200, json!({"done": true})));
-    let cases: [(&[&str], &str, Value); 4] = [
+    let cases: [(&[&str], &str, Value); 5] = [
         (
             &["resume", "--halt", "h-31", "--halt", "4", "--reason", "fixed", "--confirm", "demo"],
             "/api/control/resume",
@@ -180,6 +211,11 @@ fn orders_carry_reason_and_confirmation() {
             &["mode", "live", "--confirm", "demo", "--reason", "go"],
             "/api/control/mode",
             json!({"mode": "live", "reason": "go", "confirm": "demo"}),
+        ),
+        (
+            &["mode", "live", "--confirm", "demo"],
+            "/api/control/mode",
+            json!({"mode": "live", "reason": "confirmed with the system's name, no reason given", "confirm": "demo"}),
         ),
     ];
     for (arguments, path, body) in cases {

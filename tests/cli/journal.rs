@@ -95,7 +95,7 @@ fn follow_prints_what_comes_and_ends_with_its_reader() {
 fn what_cannot_be_verified_is_three() {
     let folder = Folder::with_demo();
     let ran = folder.run(&["verify-data"]).ends(3);
-    assert!(ran.err.starts_with("error: could not verify: "), "{}", ran.err);
+    assert!(ran.err.starts_with("error: could not verify "), "{}", ran.err);
     let ran = folder.run(&["verify-data", "--state", "nowhere", "--format", "json"]).ends(3);
     let json: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(json["result"], "unverifiable");

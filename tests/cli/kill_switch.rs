@@ -8,6 +8,17 @@ fn latch(folder: &Folder, path: &str) -> Value {
 }
 
 #[test]
+fn a_system_that_was_never_started_can_be_engaged() {
+    let folder = Folder::with_demo();
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "not today"]).ends(0);
+    assert!(ran.out.contains("state is made: this system was never started"), "{}", ran.out);
+    assert_eq!(latch(&folder, "state/kill-switch")["reason"], "not today");
+    // A typed directory that is not there is more likely a mistake than a system.
+    folder.run(&["kill-switch", "engage", "--reason", "x", "--state", "sate"]).ends(3);
+    assert!(!folder.path("sate").exists());
+}
+
+#[test]
 fn engaged_twice_is_done_twice_and_keeps_the_first_reason() {
     let folder = Folder::with_demo();
     std::fs::create_dir(folder.path("state")).unwrap();

@@ -43,13 +43,18 @@ fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
         }
         assert_eq!(system.survivors().len(), PROCESSES, "round {round}: all are there before");
         let permit = PermitPage::open(&system.path("run/permit")).unwrap();
+        let engine = system.engine_pid();
         let victim = match victim {
-            Victim::Engine => system.engine_pid(),
+            Victim::Engine => engine,
             Victim::Guard => system.guard_pid(),
         };
         signal(victim, libc::SIGKILL);
         system.wait_no_survivors(Duration::from_secs(1));
         let _ = system.wait_end();
+        let end = Instant::now() + crate::system::PATIENCE;
+        while crate::system::alive(engine) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         assert!(!permit.check(0, Intent::Open).allows(), "round {round}: the permit denies");
     }
 }

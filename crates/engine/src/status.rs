@@ -76,8 +76,6 @@ pub struct HostFacts {
     pub components: BTreeMap<String, ComponentFacts>,
     /// Dependencies: whether they answer; `None` while unknown.
     pub dependencies: BTreeMap<String, Option<bool>>,
-    /// The execution queues as the bots report them, by component.
-    pub queue: BTreeMap<String, QueueSummary>,
     /// Trading metrics as the bots report them. Not-a-number and infinities are left out of the status.
     pub metrics: BTreeMap<String, f64>,
     /// Facts about this host that weaken or strengthen what is promised.
@@ -150,7 +148,15 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
             .collect(),
         feeds: view.feeds.iter().map(|feed| (feed.name.clone(), feed.last.map(age))).collect(),
         dependencies: facts.dependencies.clone(),
-        queue: facts.queue.clone(),
+        queue: view
+            .components
+            .iter()
+            .filter_map(|component| {
+                let queue = component.queue?;
+                let state = words::queue_state(queue.state).to_owned();
+                Some((component.name.0.clone(), QueueSummary { state, depth: queue.depth }))
+            })
+            .collect(),
         metrics: facts
             .metrics
             .iter()
@@ -179,7 +185,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
 fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts) -> HaltSummary {
     HaltSummary {
         id: format!("h-{}", halt.id.0),
-        cause: words::cause(halt.cause).to_owned(),
+        cause: halt.cause.name().to_owned(),
         cap: words::permission(halt.cap).to_owned(),
         latched: halt.latched,
         since: rfc3339(wall_time(since, now, facts.wall)),

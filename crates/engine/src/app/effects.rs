@@ -111,14 +111,16 @@ impl Engine {
         let stdout = self.output.pipe(slot).map_err(|error| error.to_string())?;
         let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
         self.notify_begin.push((slot, instance));
-        let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup: self.trees.cgroup(slot) };
+        let tree = TreeId { slot, instance };
+        let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
+        let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();
         if let Err(error) = self.register.started(recorded) {
             self.say("engine", &format!("the register of processes cannot be written: {error}"));
         }
-        self.trees.planted(TreeId { slot, instance }, child).map_err(|error| error.to_string())?;
+        self.trees.planted(tree, child).map_err(|error| error.to_string())?;
         Ok(pid)
     }
 

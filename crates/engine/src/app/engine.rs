@@ -19,7 +19,7 @@ use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self, Command, Request};
 use crate::config::{Config, Destination, Format, Listen};
 use crate::doors::bot::{self, BotDoor};
-use crate::doors::control::{ControlListener, ControlSettings};
+use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
 use crate::doors::observe::ObserveListener;
 use crate::doors::{HttpDoors, Limits};
 use crate::kill_switch::{LatchProbe, read_latch};
@@ -192,12 +192,14 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let door_task = tokio::spawn(bot_door.serve(bot_events));
 
     let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
-    let engine_pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
     let of_the_system = mark.clone();
     let settings = ControlSettings {
         system: config.name().to_owned(),
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
-        component_processes: Arc::new(move |pid| is_component_process(pid, engine_pid, &of_the_system)),
+        component_processes: Arc::new(move |pid| {
+            procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
+        }),
         limits: Limits::CONTROL,
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?;
@@ -318,26 +320,6 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
     engine.feed(Input::Start(prepared.start));
     engine.diagnosis.start(Purpose::Start);
     Ok((engine, sources, doors, door_task))
-}
-
-/// Whether a process hangs below the engine or carries the system's mark: then it is a component's and controls nothing.
-fn is_component_process(pid: i32, engine: i32, mark: &SystemMark) -> bool {
-    const DEPTH_MAX: usize = 4096;
-    if procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(mark)) {
-        return true;
-    }
-    let mut current = pid;
-    for _ in 0..DEPTH_MAX {
-        let Ok(stat) = procfs::stat(current) else { return false };
-        if stat.parent == engine {
-            return true;
-        }
-        if stat.parent <= 1 {
-            return false;
-        }
-        current = stat.parent;
-    }
-    true
 }
 
 /// How the loop ended.

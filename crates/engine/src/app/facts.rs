@@ -135,7 +135,6 @@ impl Facts {
             journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),
-            queue: BTreeMap::new(),
             metrics: self.metrics.clone(),
             host_notes: self.host_notes.clone(),
             engine_pid: std::process::id(),

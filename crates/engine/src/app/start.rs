@@ -107,7 +107,8 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let register = Register::begin(runtime.path())
         .map_err(|source| RunError::Host { what: "write the register of processes", source })?;
 
-    let raised = epoch::raise(&state, Some(Epoch(recovered.last_epoch())))?;
+    let journal_epoch = Some(recovered.last_epoch()).filter(|epoch| *epoch > 0).map(Epoch);
+    let raised = epoch::raise(&state, journal_epoch)?;
     notes.extend(raised.note);
     let epoch = raised.epoch;
     let journal = recovered.start(epoch.0, Wall::now())?;

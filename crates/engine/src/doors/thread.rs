@@ -38,6 +38,8 @@ impl HttpDoors {
         let (closing, closed) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let serve = move || {
+            // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
+            let _ = nix::sys::signal::SigSet::all().thread_block();
             runtime.block_on(async {
                 let control =
                     control.map(|listener| tokio::spawn(control::serve(listener, commands.clone(), closed.clone())));

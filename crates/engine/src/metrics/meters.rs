@@ -1,7 +1,6 @@
 //! What the engine counts of itself since it started. Owned by the loop; nothing here decides anything.
 
 use super::histogram::{DISK, Histogram, MICROSECONDS};
-use crate::status::words::CAUSES;
 use failstop_core::{Cause, HealthStatus};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub struct Meters {
     pub(super) journal_bytes: u64,
     pub(super) journal_syncs: u64,
     pub(super) journal_durable: Histogram,
-    pub(super) halts_raised: [u64; CAUSES.len()],
+    pub(super) halts_raised: [u64; Cause::ALL.len()],
     pub(super) bot_requests: u64,
     pub(super) bot_refused: u64,
 }
@@ -50,7 +49,7 @@ impl Meters {
             journal_bytes: 0,
             journal_syncs: 0,
             journal_durable: Histogram::new(&DISK),
-            halts_raised: [0; CAUSES.len()],
+            halts_raised: [0; Cause::ALL.len()],
             bot_requests: 0,
             bot_refused: 0,
         }
@@ -78,7 +77,7 @@ impl Meters {
 
     /// A halt was raised.
     pub fn halt_raised(&mut self, cause: Cause) {
-        let index = CAUSES.iter().position(|each| *each == cause);
+        let index = Cause::ALL.iter().position(|each| *each == cause);
         if let Some(count) = index.and_then(|index| self.halts_raised.get_mut(index)) {
             *count = count.saturating_add(1);
         }

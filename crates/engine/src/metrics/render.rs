@@ -6,6 +6,7 @@ use super::meters::Meters;
 use crate::limits::sampling::ProcessSample;
 use crate::status::words;
 use failstop_client::status::Status;
+use failstop_core::Cause;
 use std::time::Duration;
 
 /// The metrics as text. `process` is left out where the engine's own figures could not be read.
@@ -54,15 +55,15 @@ fn system(text: &mut Exposition, status: &Status) {
 
 fn halts(text: &mut Exposition, status: &Status, meters: &Meters) {
     let mut standing = text.family("failstop_halts", Kind::Gauge, "Standing halts by cause.");
-    for cause in words::CAUSES.map(words::cause) {
+    for cause in Cause::ALL.map(Cause::name) {
         let count = status.halts.iter().filter(|halt| halt.cause == cause).count();
         standing.sample(&[("cause", cause)], whole(count as u64));
     }
     text.family("failstop_halts_latched", Kind::Gauge, "Standing halts that wait for an operator.")
         .sample(&[], whole(status.halts.iter().filter(|halt| halt.latched).count() as u64));
     let mut raised = text.family("failstop_halts_raised", Kind::Counter, "Halts raised in this epoch by cause.");
-    for (cause, count) in words::CAUSES.iter().zip(meters.halts_raised) {
-        raised.sample(&[("cause", words::cause(*cause))], whole(count));
+    for (cause, count) in Cause::ALL.iter().zip(meters.halts_raised) {
+        raised.sample(&[("cause", cause.name())], whole(count));
     }
 }
 

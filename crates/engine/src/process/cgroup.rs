@@ -3,6 +3,10 @@
 //!
 //! Only cgroups made here are ever touched, and they lie below failstop's own cgroup, so that whoever manages that one
 //! (systemd, a container) takes them away with it.
+//!
+//! Each start of a component has a cgroup of its own below the component's. Linux (seen on 6.18) kills a process at birth
+//! when it is cloned into a cgroup that was killed more often than its parent's, so a killed cgroup is never used again,
+//! and whether birth works at all is tried once, before anything relies on it.
 
 use crate::process::mark::SystemMark;
 use crate::process::procfs;
@@ -78,6 +82,17 @@ impl KillHandle {
 #[derive(Debug)]
 pub struct SystemCgroup {
     path: PathBuf,
+    at_birth: bool,
+}
+
+/// A cgroup that a new process is to be in.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Its directory, opened.
+    pub directory: BorrowedFd<'a>,
+    /// Whether the kernel may put the process there when it is made (0.02 ms); otherwise it moves itself (0.3 ms, and
+    /// now and then far more), before it becomes its program.
+    pub at_birth: bool,
 }
 
 impl SystemCgroup {
@@ -86,35 +101,32 @@ impl SystemCgroup {
         format!("failstop-{}-{}-", mark.name, mark.jid)
     }
 
-    /// Makes `failstop-NAME-JID-EPOCH` below this process's own cgroup.
+    /// Makes `failstop-NAME-JID-EPOCH` below this process's own cgroup. After leftovers were cleared, on the main thread,
+    /// before anything is spawned: it makes a process for a moment, and takes its status.
     ///
     /// # Errors
     /// Why there will be none; the system then works without.
     pub fn make(mark: &SystemMark, epoch: u64) -> Result<Self, Unavailable> {
         let parent = own_cgroup()?;
         let path = parent.join(format!("{}{epoch}", Self::name_prefix(mark)));
-        match std::fs::create_dir(&path) {
-            Ok(()) => {}
-            // The same epoch of the same journal: a start that ended before its epoch was durable. Leftovers are gone.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(Unavailable::Refused { parent, source }),
+        // One of the same epoch is left of a start that ended before its epoch was durable.
+        if let Err(source) = remove_tree(&path).and_then(|()| std::fs::create_dir(&path)) {
+            return Err(Unavailable::Refused { parent, source });
         }
-        let made = Self { path };
+        let suited = std::fs::read_to_string(path.join("cgroup.type")).is_ok_and(|kind| kind.trim() == "domain")
+            && KillHandle::open(&path).is_ok();
         // Moving a process needs write access to the common ancestor's list too, and that is our own cgroup.
-        let suited = std::fs::read_to_string(made.path.join("cgroup.type")).is_ok_and(|kind| kind.trim() == "domain")
-            && KillHandle::open(&made.path).is_ok();
-        let movable = [&parent, &made.path].into_iter().try_for_each(|cgroup| writable(&cgroup.join("cgroup.procs")));
-        match (suited, movable) {
-            (true, Ok(())) => Ok(made),
-            (false, _) => {
-                made.remove_quietly();
-                Err(Unavailable::Unsuited { parent })
+        let movable = [&parent, &path].into_iter().try_for_each(|cgroup| writable(&cgroup.join("cgroup.procs")));
+        let refusal = match (suited, movable) {
+            (true, Ok(())) => {
+                let at_birth = birth_works(&path);
+                return Ok(Self { path, at_birth });
             }
-            (true, Err(source)) => {
-                made.remove_quietly();
-                Err(Unavailable::Refused { parent, source })
-            }
-        }
+            (false, _) => Unavailable::Unsuited { parent },
+            (true, Err(source)) => Unavailable::Refused { parent, source },
+        };
+        let _ = remove_tree(&path);
+        Err(refusal)
     }
 
     /// Where it is: for `engine.json`, the guard and the kill switch.
@@ -127,7 +139,16 @@ impl SystemCgroup {
     /// # Errors
     /// Whatever the kernel says.
     pub fn component(&self, name: &str) -> io::Result<ComponentCgroup> {
-        ComponentCgroup::make(self.path.join(name))
+        let path = self.path.join(name);
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(ComponentCgroup { path, at_birth: self.at_birth }),
+        }
+    }
+
+    /// Whether new processes are put into their cgroup when they are made.
+    pub fn at_birth(&self) -> bool {
+        self.at_birth
     }
 
     /// Kills everything in all of its cgroups.
@@ -153,36 +174,50 @@ impl SystemCgroup {
     pub fn remove(self) -> io::Result<()> {
         remove_tree(&self.path)
     }
+}
 
-    fn remove_quietly(self) {
-        let _ = remove_tree(&self.path);
+/// A component's cgroup: no process is in it, but those of its starts are below. For limits and accounting.
+#[derive(Debug)]
+pub struct ComponentCgroup {
+    path: PathBuf,
+    at_birth: bool,
+}
+
+impl ComponentCgroup {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the cgroup of one start.
+    ///
+    /// # Errors
+    /// Whatever the kernel says.
+    pub fn instance(&self, instance: u64) -> io::Result<InstanceCgroup> {
+        let path = self.path.join(instance.to_string());
+        remove_tree(&path)?;
+        std::fs::create_dir(&path)?;
+        let directory = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&path)?;
+        let kill = KillHandle::open(&path)?;
+        let events = File::open(path.join("cgroup.events"))?;
+        Ok(InstanceCgroup { path, directory: directory.into(), kill, events, at_birth: self.at_birth })
     }
 }
 
-/// A component's cgroup; it serves all its instances, one after the other.
+/// The cgroup of one start of a component: its whole tree, and nothing else, ever.
 #[derive(Debug)]
-pub struct ComponentCgroup {
+pub struct InstanceCgroup {
     path: PathBuf,
     directory: OwnedFd,
     kill: KillHandle,
     events: File,
+    at_birth: bool,
 }
 
-impl ComponentCgroup {
-    fn make(path: PathBuf) -> io::Result<Self> {
-        match std::fs::create_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let directory = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&path)?;
-        let kill = KillHandle::open(&path)?;
-        let events = File::open(path.join("cgroup.events"))?;
-        Ok(Self { path, directory: directory.into(), kill, events })
-    }
-
-    /// Where it is: for limits, and for what it accounts.
-    pub fn path(&self) -> &Path {
-        &self.path
+impl InstanceCgroup {
+    /// For the spawner.
+    pub fn entry(&self) -> Entry<'_> {
+        Entry { directory: self.directory.as_fd(), at_birth: self.at_birth }
     }
 
     /// Kills everything in it.
@@ -209,19 +244,31 @@ impl ComponentCgroup {
         let text = std::fs::read_to_string(self.path.join("cgroup.procs"))?;
         Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
     }
-}
 
-impl AsFd for ComponentCgroup {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
+    /// Removes it. What it could not remove is removed with the system's.
+    ///
+    /// # Errors
+    /// `EBUSY` while a process lives in it.
+    pub fn remove(self) -> io::Result<()> {
+        remove_tree(&self.path)
     }
 }
 
-/// The component part of a process's cgroup path, where the process is in a cgroup of this system, of any epoch.
-pub fn component_in_path<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
+/// Where a process is within the cgroups of a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside<'a> {
+    /// The component's name; empty where it is in the system's cgroup itself.
+    pub component: &'a str,
+    /// Which start, where it is in one's cgroup.
+    pub instance: Option<u64>,
+}
+
+/// What a process's cgroup path says of where it belongs, if it is in a cgroup of this system, of any epoch.
+pub fn inside<'a>(prefix: &str, path: &'a str) -> Option<Inside<'a>> {
     let mut parts = path.split('/');
     parts.by_ref().find(|part| is_epoch_of(prefix, part))?;
-    Some(parts.next().unwrap_or_default())
+    let component = parts.next().unwrap_or_default();
+    Some(Inside { component, instance: parts.next().and_then(|instance| instance.parse().ok()) })
 }
 
 /// The path of the system's cgroup within a process's cgroup path, where there is one.
@@ -281,6 +328,45 @@ pub fn remove_tree(cgroup: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether a process can be cloned into a cgroup and live. Made as by a fork, so that it needs no stack; it ends at once.
+fn birth_works(system: &Path) -> bool {
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    let probe = system.join("birth");
+    let try_it = || -> io::Result<bool> {
+        std::fs::create_dir(&probe)?;
+        let directory = File::open(&probe)?;
+        // SAFETY: plain data; all zeros means "nothing of it".
+        let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+        args.flags = INTO_CGROUP;
+        args.exit_signal = u64::from(libc::SIGCHLD.unsigned_abs());
+        args.cgroup = u64::from(directory.as_raw_fd().unsigned_abs());
+        // SAFETY: a copy of this process, as by fork, on a copy of this stack.
+        let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+        match pid {
+            0 => loop {
+                // SAFETY: the copy does nothing but end.
+                unsafe { libc::syscall(libc::SYS_exit_group, 0) };
+            },
+            1.. => {
+                let mut status = 0;
+                // SAFETY: our own child, and a place for its status.
+                while unsafe { libc::waitpid(i32::try_from(pid).unwrap_or(-1), &raw mut status, 0) } < 0 {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+                Ok(status == 0)
+            }
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    let works = try_it().unwrap_or(false);
+    // Where it cannot be removed yet it goes with the system's.
+    let _ = std::fs::remove_dir(&probe);
+    works
 }
 
 fn own_cgroup() -> Result<PathBuf, Unavailable> {
@@ -400,13 +486,14 @@ mod tests {
     fn a_cgroup_of_another_system_is_not_ours() {
         let mark = SystemMark { name: "demo".into(), jid: "00ff".into() };
         let prefix = SystemCgroup::name_prefix(&mark);
-        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7/bot"), Some("bot"));
-        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7/bot/below"), Some("bot"));
-        assert_eq!(component_in_path(&prefix, "/x/failstop-demo-00ff-7"), Some(""));
+        let at = |component, instance| Some(Inside { component, instance });
+        assert_eq!(inside(&prefix, "/x/failstop-demo-00ff-7/bot"), at("bot", None));
+        assert_eq!(inside(&prefix, "/x/failstop-demo-00ff-7/bot/12/below"), at("bot", Some(12)));
+        assert_eq!(inside(&prefix, "/x/failstop-demo-00ff-7"), at("", None));
         assert_eq!(system_in_path(&prefix, "/x/failstop-demo-00ff-7/bot"), Some("/x/failstop-demo-00ff-7"));
         assert_eq!(system_in_path(&prefix, "/failstop-demo-00ff-7"), Some("/failstop-demo-00ff-7"));
         for other in ["/failstop-demo-00fe-7/bot", "/failstop-demo-00ff-/bot", "/failstop-demo-00ff-7x/bot", "/", ""] {
-            assert_eq!((component_in_path(&prefix, other), system_in_path(&prefix, other)), (None, None), "{other}");
+            assert_eq!((inside(&prefix, other), system_in_path(&prefix, other)), (None, None), "{other}");
         }
     }
 }

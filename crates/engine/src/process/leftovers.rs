@@ -128,7 +128,7 @@ fn belongs(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> 
         return Some((marks.component, FoundBy::Environment));
     }
     if let Ok(Some(path)) = procfs::cgroup_path(pid)
-        && let Some(component) = cgroup::component_in_path(prefix, &path)
+        && let Some(cgroup::Inside { component, .. }) = cgroup::inside(prefix, &path)
     {
         return Some(((!component.is_empty()).then(|| component.to_owned()), FoundBy::Cgroup));
     }

@@ -31,6 +31,9 @@ pub struct Stat {
     pub comm: String,
     /// Whether it is a thread of the kernel.
     pub kernel: bool,
+    /// Whether its first thread is on its way out: it runs nothing of its program any more, and its environment and its
+    /// descriptors are gone or going.
+    pub exiting: bool,
 }
 
 impl Stat {
@@ -59,7 +62,9 @@ pub fn stat(pid: i32) -> io::Result<Stat> {
 
 /// The name may contain anything, spaces and parentheses included, so the fields are counted from the last `)`.
 fn parse_stat(line: &[u8]) -> Option<Stat> {
+    // PF_KTHREAD and PF_EXITING.
     const KERNEL_THREAD: u64 = 0x0020_0000;
+    const EXITING: u64 = 0x0000_0004;
     let open = line.iter().position(|byte| *byte == b'(')?;
     let close = line.iter().rposition(|byte| *byte == b')')?;
     let pid = std::str::from_utf8(line.get(..open)?).ok()?.trim().parse().ok()?;
@@ -71,7 +76,8 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     let flags: u64 = fields.nth(4)?.parse().ok()?;
     let start_time = fields.nth(12)?.parse().ok()?;
-    Some(Stat { id: ProcessId { pid, start_time }, parent, state, comm, kernel: flags & KERNEL_THREAD != 0 })
+    let (kernel, exiting) = (flags & KERNEL_THREAD != 0, flags & EXITING != 0);
+    Some(Stat { id: ProcessId { pid, start_time }, parent, state, comm, kernel, exiting })
 }
 
 /// Every process number there is, kernel threads included.
@@ -157,6 +163,11 @@ pub fn marks(pid: i32) -> io::Result<Marks> {
 /// Whether nothing of the process runs any more: a zombie without further threads.
 pub fn is_dead(stat: &Stat) -> bool {
     stat.is_zombie() && other_threads(stat.id.pid).is_empty()
+}
+
+/// Whether nothing of the process's program runs any more, though it may not be a zombie yet.
+pub fn is_ending(stat: &Stat) -> bool {
+    (stat.is_zombie() || stat.exiting) && other_threads(stat.id.pid).is_empty()
 }
 
 fn other_threads(pid: i32) -> Vec<i32> {

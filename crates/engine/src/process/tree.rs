@@ -6,7 +6,7 @@
 //! child of the engine is an orphan of it; a cgroup, where there is one, must be empty besides. A process that cannot be
 //! told to belong to anybody is killed, and until it is dead no tree that is being killed counts as gone.
 
-use crate::process::cgroup::{self, ComponentCgroup, SystemCgroup};
+use crate::process::cgroup::{self, ComponentCgroup, Entry, Inside, InstanceCgroup, SystemCgroup};
 use crate::process::extinguish::kill_child_and_below;
 use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
@@ -15,7 +15,6 @@ use crate::process::spawn::Child;
 use failstop_core::{Instance, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
 /// The first and the longest pause before a kill is tried again; SIGCHLD comes earlier as a rule.
@@ -35,10 +34,16 @@ pub struct TreeId {
     pub instance: Instance,
 }
 
-/// A start was reported while the component's last tree was still there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tree of start {} of this component is not gone yet", .0.instance.0)]
-pub struct StillThere(pub TreeId);
+/// Why a component may not be spawned now.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The component's last tree was not proven gone.
+    #[error("the tree of start {} of this component is not gone yet", .0.instance.0)]
+    StillThere(TreeId),
+    /// Its cgroup could not be made.
+    #[error("the cgroup of this start cannot be made: {0}")]
+    Cgroup(#[source] io::Error),
+}
 
 /// An orphan that belonged to no running tree and was killed; for the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +73,15 @@ struct Tree {
     main: ProcessId,
     pidfd: PidFd,
     main_reaped: bool,
+    cgroup: Option<InstanceCgroup>,
     killing: Option<Killing>,
+}
+
+impl Tree {
+    /// Whether the kernel says that nothing lives in its cgroup; true where there is none.
+    fn is_unpopulated(&self) -> bool {
+        self.cgroup.as_ref().is_none_or(|cgroup| matches!(cgroup.populated(), Ok(false)))
+    }
 }
 
 #[derive(Debug)]
@@ -84,7 +97,7 @@ enum Owner {
     Tree(TreeId),
     /// Nobody's who is here; the component is named where it is known.
     Nobody(Option<String>),
-    /// Dead, or gone meanwhile; the reaper takes it.
+    /// Dead, or about to be; the reaper takes it.
     Dead,
 }
 
@@ -106,6 +119,10 @@ pub struct Trees {
     own_pid: i32,
     names: BTreeMap<Slot, String>,
     cgroups: BTreeMap<Slot, ComponentCgroup>,
+    /// Made ahead for the next start, so that a restart need not wait for it.
+    prepared: BTreeMap<Slot, (Instance, InstanceCgroup)>,
+    /// Of trees that are gone; removed when there is time.
+    retired: Vec<InstanceCgroup>,
     trees: BTreeMap<Slot, Tree>,
     /// Direct children that are no component: probes, hooks.
     others: BTreeSet<i32>,
@@ -137,6 +154,8 @@ impl Trees {
             own_pid: i32::try_from(std::process::id()).unwrap_or_default(),
             names,
             cgroups,
+            prepared: BTreeMap::new(),
+            retired: Vec::new(),
             trees: BTreeMap::new(),
             others: BTreeSet::new(),
             sampled: HashMap::new(),
@@ -144,9 +163,22 @@ impl Trees {
         })
     }
 
-    /// The cgroup that the component's next process is to be born into.
-    pub fn cgroup(&self, slot: Slot) -> Option<BorrowedFd<'_>> {
-        self.cgroups.get(&slot).map(ComponentCgroup::as_fd)
+    /// Gets a start ready: proves that nothing is left of the component's last one, and makes the cgroup that the new
+    /// process is to be in, where there are cgroups. Right before the spawn.
+    ///
+    /// # Errors
+    /// See [`PrepareError`]; nothing may be spawned for this component then.
+    pub fn prepare(&mut self, id: TreeId) -> Result<Option<Entry<'_>>, PrepareError> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            return Err(PrepareError::StillThere(tree.id));
+        }
+        let Some(component) = self.cgroups.get(&id.slot) else { return Ok(None) };
+        if self.prepared.get(&id.slot).is_none_or(|(instance, _)| *instance != id.instance) {
+            self.retired.extend(self.prepared.remove(&id.slot).map(|(_, unused)| unused));
+            let cgroup = component.instance(id.instance.0).map_err(PrepareError::Cgroup)?;
+            self.prepared.insert(id.slot, (id.instance, cgroup));
+        }
+        Ok(self.prepared.get(&id.slot).map(|(_, cgroup)| cgroup.entry()))
     }
 
     /// The component's cgroup as such, for limits and accounting.
@@ -159,19 +191,35 @@ impl Trees {
         !self.trees.contains_key(&slot)
     }
 
-    /// Notes a start.
+    /// Notes the start that [`Trees::prepare`] made way for.
     ///
     /// # Errors
-    /// [`StillThere`] when the last tree of this component was not proven gone. The new process is killed then.
-    pub fn planted(&mut self, id: TreeId, child: Child) -> Result<(), StillThere> {
+    /// [`PrepareError::StillThere`] when there is a tree already. The new process is killed then.
+    pub fn planted(&mut self, id: TreeId, child: Child) -> Result<(), PrepareError> {
         if let Some(tree) = self.trees.get(&id.slot) {
             // It comes back as an unknown child and dies as a stray, whatever becomes of this signal.
             let _ = child.pidfd.signal(libc::SIGKILL);
-            return Err(StillThere(tree.id));
+            return Err(PrepareError::StillThere(tree.id));
         }
-        let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, killing: None };
+        let cgroup = self.prepared.remove(&id.slot).filter(|(instance, _)| *instance == id.instance);
+        let cgroup = cgroup.map(|(_, cgroup)| cgroup);
+        let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, cgroup, killing: None };
         self.trees.insert(id.slot, tree);
+        self.tidy_cgroups(id);
         Ok(())
+    }
+
+    /// The new process runs: removes the cgroup of the old one and makes the next one's.
+    fn tidy_cgroups(&mut self, id: TreeId) {
+        for cgroup in std::mem::take(&mut self.retired) {
+            // What cannot be removed goes with the system's.
+            let _ = cgroup.remove();
+        }
+        let next = Instance(id.instance.0 + 1);
+        // A failure comes up again, and is told, when it is needed.
+        if let Some(Ok(cgroup)) = self.cgroups.get(&id.slot).map(|component| component.instance(next.0)) {
+            self.prepared.insert(id.slot, (next, cgroup));
+        }
     }
 
     /// Notes a direct child that is no component, so that it is not taken for an orphan.
@@ -223,11 +271,11 @@ impl Trees {
             .values()
             .filter(|tree| tree.killing.is_some() && tree.main_reaped)
             .filter(|tree| !unsettled && !of.contains_key(&tree.id.slot))
-            .filter(|tree| self.cgroups.get(&tree.id.slot).is_none_or(|cgroup| matches!(cgroup.populated(), Ok(false))))
+            .filter(|tree| tree.is_unpopulated())
             .map(|tree| tree.id)
             .collect();
         for id in &gone {
-            self.trees.remove(&id.slot);
+            self.retired.extend(self.trees.remove(&id.slot).and_then(|tree| tree.cgroup));
             self.sampled.retain(|_, owner| owner != id);
         }
         gone
@@ -278,7 +326,7 @@ impl Trees {
             }
         }
         // What sits in the cgroup without hanging below us was put there by root; it counts, as it will be killed too.
-        for pid in self.cgroups.get(&id.slot).and_then(|cgroup| cgroup.processes().ok()).unwrap_or_default() {
+        for pid in tree.cgroup.as_ref().and_then(|cgroup| cgroup.processes().ok()).unwrap_or_default() {
             if !seen.contains(&pid)
                 && let Ok(stat) = procfs::stat(pid)
             {
@@ -341,12 +389,15 @@ impl Trees {
     fn kill_round(&mut self, slot: Slot, orphans: &[i32]) {
         let Some(tree) = self.trees.get_mut(&slot) else { return };
         let Some(killing) = &mut tree.killing else { return };
-        if killing.rounds > 0 {
+        let first = killing.rounds == 0;
+        if !first {
             killing.pause = (killing.pause * 2).min(RETRY_LONGEST);
         }
         killing.rounds += 1;
-        let first = killing.rounds == 1;
-        let by_cgroup = self.cgroups.get(&slot).is_some_and(|cgroup| cgroup.kill().is_ok());
+        if tree.main_reaped && orphans.is_empty() && tree.is_unpopulated() {
+            return;
+        }
+        let by_cgroup = tree.cgroup.as_ref().is_some_and(|cgroup| cgroup.kill().is_ok());
         if first && by_cgroup {
             return;
         }
@@ -368,7 +419,8 @@ impl Trees {
         for pid in children {
             match self.owner_of_child(pid) {
                 Owner::Tree(id) => orphans.of.entry(id.slot).or_default().push(pid),
-                // It may have died after we listed, and its children have come to us since. SIGCHLD is on its way.
+                // What it was of can no longer be told, and its children may have come to us since we listed. SIGCHLD
+                // is on its way.
                 Owner::Dead => orphans.unsettled = true,
                 Owner::Nobody(component) => {
                     orphans.unsettled = true;
@@ -397,26 +449,19 @@ impl Trees {
     /// Told apart by the cgroup, else by the environment's mark, else by the last sampled ancestry.
     fn owner_of_child(&self, pid: i32) -> Owner {
         let Ok(stat) = procfs::stat(pid) else { return Owner::Dead };
-        if procfs::is_dead(&stat) {
+        if procfs::is_ending(&stat) {
             return Owner::Dead;
         }
         if let Ok(Some(path)) = procfs::cgroup_path(pid)
-            && let Some(component) = cgroup::component_in_path(&self.cgroup_prefix, &path)
-            && let Some(tree) = self.trees.values().find(|tree| self.is_named(tree.id.slot, component))
+            && let Some(Inside { component, instance }) = cgroup::inside(&self.cgroup_prefix, &path)
         {
-            return Owner::Tree(tree.id);
+            return self.owner_named(component, instance);
         }
         let marks = procfs::marks(pid).unwrap_or_default();
-        let component = marks.component.clone().filter(|_| marks.belongs_to(&self.mark));
-        if let Some(component) = component {
-            let owner = self
-                .trees
-                .values()
-                .find(|tree| self.is_named(tree.id.slot, &component) && marks.instance == Some(tree.id.instance.0));
-            return match owner {
-                Some(tree) => Owner::Tree(tree.id),
-                None => Owner::Nobody(Some(component)),
-            };
+        if marks.belongs_to(&self.mark)
+            && let Some(component) = &marks.component
+        {
+            return self.owner_named(component, marks.instance);
         }
         match self.sampled.get(&stat.id) {
             Some(id) if self.tree(*id).is_some() => Owner::Tree(*id),
@@ -425,7 +470,13 @@ impl Trees {
         }
     }
 
-    fn is_named(&self, slot: Slot, component: &str) -> bool {
-        self.names.get(&slot).is_some_and(|name| name == component)
+    fn owner_named(&self, component: &str, instance: Option<u64>) -> Owner {
+        let tree = self.trees.values().find(|tree| {
+            instance == Some(tree.id.instance.0) && self.names.get(&tree.id.slot).is_some_and(|name| name == component)
+        });
+        match tree {
+            Some(tree) => Owner::Tree(tree.id),
+            None => Owner::Nobody(Some(component.to_owned())),
+        }
     }
 }

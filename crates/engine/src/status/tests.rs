@@ -1,10 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
-use super::{ComponentFacts, HostFacts, View, from_view, next_step, words};
+use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::status::{HostSummary, JournalSummary, QueueSummary, Status};
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
-    Monotonic, Orders, PartView, Permission, Scope, Trigger,
+    Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn component(name: &str, pid: Option<u32>) -> ComponentView {
         started: Some(at(900)),
         last_sign: Some(at(996)),
         health: 500,
-        queue: None,
+        queue: pid.map(|_| QueueView { state: QueueState::Processing, depth: 4 }),
     }
 }
 
@@ -84,7 +84,6 @@ pub(crate) fn facts() -> HostFacts {
         journal: JournalSummary { seq: 18_441, head: "9f".repeat(32), jid: "ab".repeat(16) },
         components: BTreeMap::from([("bot".to_owned(), known(1000)), ("scanner".to_owned(), known(500))]),
         dependencies: BTreeMap::from([("kraken".to_owned(), Some(false)), ("redis".to_owned(), None)]),
-        queue: BTreeMap::from([("bot".to_owned(), QueueSummary { state: "processing".to_owned(), depth: 4 })]),
         metrics: BTreeMap::from([("daily_pnl".to_owned(), -12.5), ("nonce_rate".to_owned(), f64::NAN)]),
         host_notes: vec!["no cgroup".to_owned()],
         engine_pid: 100,
@@ -139,6 +138,15 @@ fn what_does_not_run_uses_nothing() {
 }
 
 #[test]
+fn a_queue_is_shown_as_the_core_judges_it() {
+    let queue = QueueSummary { state: "processing".to_owned(), depth: 4 };
+    assert_eq!(status().queue, BTreeMap::from([("bot".to_owned(), queue)]));
+    let mut view = view();
+    view.components[0].queue = Some(QueueView { state: QueueState::Stalled, depth: 1 });
+    assert_eq!(from_view(&view, &facts()).queue["bot"].state, "stalled");
+}
+
+#[test]
 fn a_status_survives_its_own_json() {
     let status = status();
     assert!(!status.metrics.contains_key("nonce_rate"), "not a number would become null");
@@ -175,13 +183,13 @@ fn a_core_that_has_seen_nothing_has_a_status() {
         jitter_seed: 1,
     });
     let status = super::build(&core, at(1000), &facts());
-    assert_eq!(status.permission, words::permission(core.permission()));
+    assert_eq!(status.permission, crate::words::permission(core.permission()));
     assert_ne!(status.permission, "active");
 }
 
 #[test]
 fn the_next_step_is_a_command_where_an_operator_is_needed() {
-    for cause in words::CAUSES {
+    for cause in Cause::ALL {
         let next = next_step(&halt(31, cause, true), "demo");
         match cause {
             Cause::KillSwitch => {

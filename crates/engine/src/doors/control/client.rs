@@ -76,6 +76,10 @@ fn refused(error: &str, refusals: &[String]) -> String {
     if refusals.len() > 1 { format!("{error}: {}", refusals.join("; ")) } else { error.to_owned() }
 }
 
+fn is_component_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 /// A way to one engine.
 #[derive(Debug)]
 pub struct ControlClient {
@@ -143,6 +147,13 @@ impl ControlClient {
     ///
     /// See [`ClientError`]. After [`ClientError::Unanswered`] it is not known whether it was carried out.
     pub fn order(&self, order: &ControlOrder) -> Result<(), ClientError> {
+        if let ControlOrder::Component { name, .. } = order
+            && !is_component_name(name)
+        {
+            // It would become another path.
+            let error = format!("`{name}` is no component's name: letters, digits, '-' and '_'");
+            return Err(ClientError::Refused { error, refusals: Vec::new() });
+        }
         let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
         let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
         self.good(code, &body)
@@ -181,8 +192,7 @@ impl ControlClient {
             .header(ACCEPT, "*/*")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
-            // A name that makes no path (a component named with a space) is not one that the engine knows.
-            .map_err(|error| ClientError::Refused { error: format!("{path}: {error}"), refusals: Vec::new() })?;
+            .map_err(|error| self.unreadable(error.to_string()))?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(broken)?;
             let code = response.status();

@@ -6,7 +6,7 @@ mod peer;
 mod routes;
 pub mod wire;
 
-pub use peer::{ComponentProcesses, PeerRefused};
+pub use peer::{ComponentProcesses, PeerRefused, descendants_of};
 pub use routes::{ROUTES, Route};
 
 use super::ask::Asker;
@@ -28,7 +28,7 @@ pub struct ControlSettings {
     pub system: String,
     /// Components in the configuration's order, for their slots.
     pub components: Vec<String>,
-    /// Whether a process belongs to a component.
+    /// Whether a process belongs to a component: [`descendants_of`] the engine.
     pub component_processes: ComponentProcesses,
     /// What a peer may take up.
     pub limits: Limits,

@@ -1,6 +1,7 @@
 //! Decides who may speak on the control socket: by the kernel's word about the peer, never by its own.
 
 use crate::command::Peer;
+use crate::process::procfs;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,6 +9,38 @@ use std::sync::Arc;
 
 /// Whether the process with this number belongs to a component's tree. Called on the doors' thread, once a connection.
 pub type ComponentProcesses = Arc<dyn Fn(i32) -> bool + Send + Sync>;
+
+/// Judges every descendant of `ancestor` to be a component's. With the engine's own process number this misses no
+/// component: the engine is a subreaper, so whatever a component starts hangs below the engine however often it forks, and
+/// nothing else does but the engine's own probes and hooks, which have no business here either.
+pub fn descendants_of(ancestor: i32) -> ComponentProcesses {
+    Arc::new(move |pid| descends(pid, ancestor))
+}
+
+/// How often the way up is tried anew when a process on it ends meanwhile (its children then hang elsewhere).
+const TRIES: usize = 16;
+
+/// The longest way up that is believed.
+const GENERATIONS: usize = 4096;
+
+/// Whether `pid` hangs below `ancestor`. Where that cannot be found out, it does: nobody is let in for being obscure.
+fn descends(pid: i32, ancestor: i32) -> bool {
+    'anew: for _ in 0..TRIES {
+        let mut at = pid;
+        for _ in 0..GENERATIONS {
+            match procfs::stat(at) {
+                Ok(stat) if stat.parent == ancestor => return true,
+                Ok(stat) if stat.parent <= 1 => return false,
+                Ok(stat) => at = stat.parent,
+                // The peer itself is gone: that is for the caller, who holds it exactly.
+                Err(error) if at == pid && procfs::is_gone(&error) => return false,
+                Err(error) if procfs::is_gone(&error) => continue 'anew,
+                Err(_) => return true,
+            }
+        }
+    }
+    true
+}
 
 /// Why a peer may not speak here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,5 +123,45 @@ impl PeerHandle {
             }
             Self::Number(pid) => std::fs::metadata(format!("/proc/{pid}")).is_ok(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+    use super::descendants_of;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_grandchild_descends_and_an_ancestor_does_not() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "/bin/sh -c 'echo $$; read line' & wait"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A shell gives its background children an empty input; this one's answer is its number all the same.
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let grandchild: i32 = line.trim().parse().unwrap();
+        let child_pid = i32::try_from(child.id()).unwrap();
+        let below_us = descendants_of(own);
+        assert!(below_us(child_pid));
+        let parent = nix::unistd::getppid().as_raw();
+        assert!(!below_us(parent) && !below_us(1));
+        assert!(!descendants_of(grandchild)(own));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_is_gone_descends_from_nobody() {
+        let mut child = Command::new("/bin/true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        child.wait().unwrap();
+        assert!(!descendants_of(i32::try_from(std::process::id()).unwrap())(pid));
     }
 }

@@ -1,1 +1,366 @@
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use super::client::{ClientError, ControlClient};
+use super::wire::{
+    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, Maintenance, ModeWord, ReleaseKillSwitch, Resume,
+    SetMode,
+};
+use super::{ControlListener, ControlSettings, ControlUnavailable, ROUTES};
+use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, post, reply};
+use crate::doors::{HttpDoors, Limits};
+use crate::status::tests::status;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Long enough for anything here on a busy machine; never waited out when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Open {
+    directory: tempfile::TempDir,
+    fake: FakeLoop,
+    doors: HttpDoors,
+}
+
+fn settings() -> ControlSettings {
+    ControlSettings {
+        system: "demo".to_owned(),
+        components: vec!["bot".to_owned(), "scanner".to_owned()],
+        component_processes: Arc::new(|_| false),
+        limits: Limits::CONTROL,
+    }
+}
+
+fn open_with(does: Does, settings: ControlSettings) -> Open {
+    let fake = FakeLoop::start(does);
+    let directory = tempfile::tempdir().unwrap();
+    let listener = ControlListener::bind(&directory.path().join("control.sock"), settings).unwrap();
+    let doors = HttpDoors::open(Some(listener), None, fake.commands.clone()).unwrap();
+    Open { directory, fake, doors }
+}
+
+fn open() -> Open {
+    open_with(Does::Answers(Box::new(status())), settings())
+}
+
+impl Open {
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("control.sock")
+    }
+
+    fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    fn send(&self, request: &[u8]) -> Reply {
+        exchange(self.connect(), request)
+    }
+
+    fn post(&self, path: &str, body: &str) -> Reply {
+        self.send(&post(path, body))
+    }
+
+    fn client(&self) -> ControlClient {
+        ControlClient::connect(&self.socket()).unwrap()
+    }
+
+    /// What the loop was told, if anything.
+    fn told(&self) -> Option<String> {
+        self.fake.orders.try_recv().ok()
+    }
+}
+
+fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+#[test]
+fn every_order_reaches_the_loop_as_it_was_given() {
+    let open = open();
+    let client = open.client();
+    let reason = || "because \"so\"".to_owned();
+    let confirm = || "demo".to_owned();
+    let component =
+        |verb| ControlOrder::Component { name: "scanner".to_owned(), verb, order: ComponentOrder { reason: reason() } };
+    let cases = [
+        (
+            ControlOrder::Resume(Resume {
+                halts: vec!["h-31".into(), "h-2".into()],
+                reason: reason(),
+                confirm: confirm(),
+            }),
+            "Resume([HaltId(31), HaltId(2)])",
+        ),
+        (ControlOrder::Resume(Resume { halts: vec![], reason: reason(), confirm: confirm() }), "Resume([])"),
+        (ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason: reason(), confirm: confirm() }), "Mode(Live)"),
+        (ControlOrder::Mode(SetMode { mode: ModeWord::Dry, reason: reason(), confirm: String::new() }), "Mode(Dry)"),
+        (ControlOrder::EmergencyStop(EmergencyStop { reason: reason() }), "KillSwitchEngage"),
+        (
+            ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason: reason(), confirm: confirm() }),
+            "KillSwitchRelease",
+        ),
+        (
+            ControlOrder::Maintenance(Maintenance {
+                on: true,
+                for_seconds: Some(1800),
+                reason: reason(),
+                keep_trading: true,
+            }),
+            "MaintenanceOn { span: 1800s, keep_trading: true }",
+        ),
+        (
+            ControlOrder::Maintenance(Maintenance {
+                on: false,
+                for_seconds: None,
+                reason: reason(),
+                keep_trading: false,
+            }),
+            "MaintenanceOff",
+        ),
+        (component(ComponentVerb::Start), "StartComponent(Slot(2))"),
+        (component(ComponentVerb::Stop), "StopComponent(Slot(2))"),
+        (component(ComponentVerb::Restart), "RestartComponent(Slot(2))"),
+    ];
+    for (order, told) in cases {
+        client.order(&order).unwrap();
+        assert_eq!(open.told(), Some(format!("{told} \"because \\\"so\\\"\" uid {}", uid())));
+    }
+    client.order(&ControlOrder::Stop).unwrap();
+    assert_eq!(open.told().as_deref(), Some("Stop"));
+    open.doors.close();
+}
+
+#[test]
+fn questions_are_answered_as_on_the_observe_address() {
+    let open = open();
+    assert_eq!(open.client().status().unwrap(), status());
+    assert!(open.client().metrics().unwrap().contains("failstop_permission 1\n"));
+    assert_eq!(open.client().health().unwrap()["status"], "degraded");
+    assert_eq!(open.send(&get("/api/status")).code, 200);
+}
+
+#[test]
+fn a_critical_verdict_is_an_answer() {
+    let mut critical = status();
+    critical.health.status = "critical".to_owned();
+    let open = open_with(Does::Answers(Box::new(critical)), settings());
+    assert_eq!(open.client().health().unwrap()["status"], "critical");
+}
+
+#[test]
+fn a_refusal_carries_every_reason() {
+    let reasons = vec!["the market data is still stale".to_owned(), "the journal is not intact".to_owned()];
+    let open = open_with(Does::Refuses(reasons.clone()), settings());
+    let body = r#"{"reason":"r","confirm":"demo"}"#;
+    let reply = open.post("/api/control/resume", body);
+    assert_eq!(reply.code, 409);
+    assert_eq!(reply.json()["refusals"], serde_json::json!(reasons));
+    let order = ControlOrder::Resume(Resume { halts: vec![], reason: "r".into(), confirm: "demo".into() });
+    match open.client().order(&order).unwrap_err() {
+        ClientError::Refused { refusals, .. } => assert_eq!(refusals, reasons),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_not_well_made_never_reaches_the_loop() {
+    let open = open();
+    let long = format!(r#"{{"reason":"{}"}}"#, "a".repeat(2001));
+    let cases = [
+        ("/api/control/resume", r#"{"reason":"r","confirm":"dem"}"#, 400, "its name is demo"),
+        ("/api/control/resume", r#"{"reason":"r"}"#, 400, "missing field `confirm`"),
+        ("/api/control/resume", r#"{"reason":" ","confirm":"demo"}"#, 400, "`reason` must not be empty"),
+        ("/api/control/resume", r#"{"reason":5,"confirm":"demo"}"#, 400, "invalid type"),
+        ("/api/control/resume", r#"{"halts":["31"],"reason":"r","confirm":"demo"}"#, 400, "`31` is no halt"),
+        ("/api/control/resume", r#"{"halts":["h-+1"],"reason":"r","confirm":"demo"}"#, 400, "no halt"),
+        ("/api/control/resume", r#"{"halts":["h-"],"reason":"r","confirm":"demo"}"#, 400, "no halt"),
+        ("/api/control/resume", r#"["reason"]"#, 400, "not what this path takes"),
+        ("/api/control/resume", r#"{"reason":"r","confirm":"demo","hatls":[]}"#, 400, "unknown field `hatls`"),
+        ("/api/control/resume", "", 400, "not what this path takes"),
+        ("/api/control/resume", "{", 400, "not what this path takes"),
+        ("/api/control/mode", r#"{"mode":"live","reason":"r"}"#, 400, "its name is demo"),
+        ("/api/control/mode", r#"{"mode":"lvie"}"#, 400, "unknown variant"),
+        ("/api/control/emergency-stop", r#"{"reason":""}"#, 400, "`reason` must not be empty"),
+        ("/api/control/emergency-stop", &long, 400, "`reason` has 2001 bytes"),
+        ("/api/control/kill-switch/release", r#"{"reason":"r","confirm":"Demo"}"#, 400, "its name is demo"),
+        ("/api/control/maintenance", r#"{"on":true,"reason":"r"}"#, 400, "`for_seconds`"),
+        ("/api/control/maintenance", r#"{"on":true,"reason":"r","for_seconds":0}"#, 400, "`for_seconds`"),
+        ("/api/control/maintenance", r#"{"on":true,"reason":"r","for_seconds":604801}"#, 400, "`for_seconds`"),
+        ("/api/control/maintenance", r#"{"on":true,"for_seconds":60}"#, 400, "`reason` must not be empty"),
+        ("/api/control/component/bott/stop", "{}", 404, "there is: bot, scanner"),
+        ("/api/control/component/bot/pause", "{}", 404, "there is nothing at"),
+        ("/api/control/stop", r#"{"now":true}"#, 400, "unknown field"),
+        ("/api/status", "{}", 405, "does not take that method"),
+        ("/", "{}", 404, "there is nothing at"),
+    ];
+    for (path, body, code, says) in cases {
+        let reply = open.post(path, body);
+        assert_eq!(reply.code, code, "{path} {body}: {reply:?}");
+        let error = reply.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(says), "{path} {body}: {error}");
+        assert_eq!(reply.json()["refusals"], serde_json::json!([]));
+    }
+    let reply = open.send(&get("/api/control/stop"));
+    assert_eq!((reply.code, reply.header("allow")), (405, Some("POST")));
+    assert_eq!(open.told(), None);
+}
+
+#[test]
+fn a_body_must_say_that_it_is_json() {
+    let open = open();
+    let request = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 14\r\n\r\n{\"reason\":\"r\"}";
+    let reply = open.send(request.as_bytes());
+    assert_eq!(reply.code, 400);
+    assert_eq!(open.told(), None);
+}
+
+#[test]
+fn a_body_is_bounded_in_size_and_time() {
+    let limits = Limits { body: Duration::from_millis(200), ..Limits::CONTROL };
+    let open = open_with(Does::Answers(Box::new(status())), ControlSettings { limits, ..settings() });
+    let head = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+
+    let declared = open.send(format!("{head}content-length: 65537\r\n\r\n{}", "a".repeat(65_537)).as_bytes());
+    assert_eq!(declared.code, 413);
+    let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    for _ in 0..20 {
+        chunked.push_str(&format!("1000\r\n{}\r\n", "a".repeat(4096)));
+    }
+    assert_eq!(open.send(chunked.as_bytes()).code, 413);
+    let mut slow = open.connect();
+    slow.write_all(format!("{head}content-length: 14\r\n\r\n{{\"rea").as_bytes()).unwrap();
+    assert_eq!(reply(slow).code, 408);
+    assert_eq!(open.told(), None);
+}
+
+#[test]
+fn a_process_of_a_component_is_refused_whatever_it_asks() {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let settings = ControlSettings { component_processes: Arc::new(move |pid| pid == own), ..settings() };
+    let open = open_with(Does::Answers(Box::new(status())), settings);
+    for request in [get("/api/status"), get("/health"), post("/api/control/emergency-stop", r#"{"reason":"r"}"#)] {
+        let reply = open.send(&request);
+        assert_eq!(reply.code, 403);
+        assert!(reply.json()["error"].as_str().unwrap().contains("belongs to a component"));
+    }
+    assert!(matches!(open.client().status(), Err(ClientError::Refused { .. })));
+    assert_eq!(open.told(), None);
+}
+
+#[test]
+fn a_peer_that_is_gone_is_refused_although_its_connection_is_not() {
+    // A child connects, hands its end of the connection to us by inheritance, and is gone before it is judged.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let script = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\nsys.stdout.write('c')\nsys.stdout.flush()\nsys.stdin.read(1)\n";
+    let mut child = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0u8]).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let nobody: super::ComponentProcesses = Arc::new(|_| false);
+    let judged = super::peer::judge(&stream, &nobody);
+    assert_eq!(judged.as_ref().map(|peer| peer.pid), Ok(i32::try_from(child.id()).unwrap()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(matches!(super::peer::judge(&stream, &nobody), Err(super::PeerRefused::Gone { .. })));
+}
+
+#[test]
+fn another_user_is_refused_with_a_way_out() {
+    if uid() != 0 {
+        // Only root can become somebody else.
+        return;
+    }
+    let open = open();
+    // Opened wide: the kernel's word about the peer must be enough.
+    std::fs::set_permissions(open.directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(open.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
+    let script = "import os,socket,sys\nos.setuid(65534)\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(b'GET /api/status HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n')\nd=b''\nwhile True:\n  p=s.recv(4096)\n  if not p: break\n  d+=p\nprint(d.decode())\n";
+    let output = std::process::Command::new("python3").args(["-c", script]).arg(open.socket()).output().unwrap();
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("user 65534 may not control this system"), "{answer}");
+}
+
+#[test]
+fn no_engine_is_told_from_a_refusal() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    assert!(matches!(ControlClient::connect(&socket), Err(ClientError::NoEngine { .. })));
+    // What a killed engine leaves: a file that nobody listens on.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert!(matches!(ControlClient::connect(&socket), Err(ClientError::NoEngine { .. })));
+    let long = PathBuf::from(format!("/tmp/{}", "a".repeat(120)));
+    assert!(matches!(ControlClient::connect(&long), Err(ClientError::NoEngine { .. })));
+}
+
+#[test]
+fn a_loop_that_hangs_leaves_an_order_unknown() {
+    let limits = Limits { order: Duration::from_millis(50), answer: Duration::from_millis(50), ..Limits::CONTROL };
+    let open = open_with(Does::Hangs, ControlSettings { limits, ..settings() });
+    let order = ControlOrder::EmergencyStop(EmergencyStop { reason: "r".into() });
+    match open.client().order(&order).unwrap_err() {
+        ClientError::Unanswered { error, .. } => assert!(error.contains("is not known"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(open.client().status(), Err(ClientError::Unanswered { .. })));
+    assert_eq!(open.send(&get("/health")).code, 500);
+}
+
+#[test]
+fn a_strange_component_name_is_refused_by_the_client_or_the_door() {
+    let open = open();
+    for name in ["", "a b", "../stop", "bot/stop?x=", "é", "a\r\nhost: y"] {
+        let order = ControlOrder::Component {
+            name: name.to_owned(),
+            verb: ComponentVerb::Stop,
+            order: ComponentOrder::default(),
+        };
+        assert!(matches!(open.client().order(&order), Err(ClientError::Refused { .. })), "{name}");
+    }
+    assert_eq!(open.told(), None);
+}
+
+#[test]
+fn the_socket_is_private_replaces_a_dead_one_and_goes_away() {
+    let open = open();
+    let socket = open.socket();
+    assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(open.client().status().unwrap().system, "demo");
+    open.doors.close();
+    assert!(!socket.exists());
+
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    drop(ControlListener::bind(&socket, settings()).unwrap());
+    assert!(!socket.exists());
+
+    std::fs::write(&socket, "precious").unwrap();
+    assert!(matches!(ControlListener::bind(&socket, settings()), Err(ControlUnavailable::InTheWay { .. })));
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "precious");
+    let long = socket.with_file_name("a".repeat(120));
+    assert!(matches!(ControlListener::bind(&long, settings()), Err(ControlUnavailable::PathTooLong { .. })));
+}
+
+#[test]
+fn garbage_holds_up_nobody() {
+    let open = open();
+    let silent: Vec<UnixStream> = (0..40).map(|_| open.connect()).collect();
+    let huge = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(1 << 20));
+    assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
+    assert_eq!(open.send(&get("/health")).code, 200);
+    drop(silent);
+    assert_eq!(ROUTES.len(), 9);
+}

@@ -132,8 +132,7 @@ pub enum ControlOrder {
 }
 
 impl ControlOrder {
-    /// The path that it is posted to. A component's name is put in as it is: letters, digits, `-` and `_`, or else the
-    /// path is one that does not exist.
+    /// The path that it is posted to. A component's name is put in as it is; the caller has seen that it is one.
     pub fn path(&self) -> String {
         match self {
             Self::Resume(_) => "/api/control/resume".to_owned(),

@@ -8,6 +8,7 @@ mod vfork;
 pub use child::Step;
 pub use resolve::{ResolveError, resolve};
 
+use crate::process::cgroup::Entry;
 use crate::process::pidfd::PidFd;
 use crate::process::procfs::{self, ProcessId};
 use std::ffi::{CString, OsStr, OsString};
@@ -71,8 +72,8 @@ pub struct Place<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Its standard error.
     pub stderr: BorrowedFd<'a>,
-    /// The directory of its cgroup, opened.
-    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Its cgroup.
+    pub cgroup: Option<Entry<'a>>,
 }
 
 /// A started process.
@@ -261,11 +262,19 @@ impl Spawner {
         Ok(Child { id: ProcessId { pid: born.pid, start_time }, pidfd: born.pidfd })
     }
 
-    fn bear(&mut self, plan: &mut child::Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<vfork::Born, Unborn> {
+    fn bear(&mut self, plan: &mut child::Plan, cgroup: Option<Entry<'_>>) -> Result<vfork::Born, Unborn> {
         let _held = vfork::SignalsHeld::new();
+        let at_birth = cgroup.filter(|entry| entry.at_birth && !self.clone3_refused);
+        // Kept open until the child no longer needs it.
+        let mut procs = None;
+        if let Some(entry) = cgroup
+            && at_birth.is_none()
+        {
+            plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
+        }
         if !self.clone3_refused {
             // SAFETY: the plan is complete and lives in the caller's frame, which waits.
-            match unsafe { vfork::by_clone3(plan, &self.stack, cgroup) } {
+            match unsafe { vfork::by_clone3(plan, &self.stack, at_birth.map(|entry| entry.directory)) } {
                 Ok(born) => return Ok(born),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN | libc::ENOMEM) => return Err(Unborn::Clone(error)),
@@ -275,8 +284,9 @@ impl Spawner {
                 },
             }
         }
-        let procs = cgroup.map(open_procs).transpose().map_err(Unborn::Cgroup)?;
-        plan.cgroup_procs = procs.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        if let Some(entry) = at_birth {
+            plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
+        }
         // SAFETY: as above; `procs` outlives the call too.
         unsafe { vfork::by_clone(plan, &self.stack) }.map_err(Unborn::Clone)
     }

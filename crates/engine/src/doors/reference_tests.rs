@@ -1,0 +1,354 @@
+//! Keeps `docs/reference` and the doors in step: every route is described and every description has its route, and what
+//! is really answered and sent fits the committed schemas, with nothing undescribed in it.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::control::wire::{
+    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
+    REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode,
+};
+use super::fake_loop::{Does, FakeLoop, exchange, get, post};
+use super::{HttpDoors, Limits, control, observe};
+use crate::status::tests::status;
+use failstop_client::status::Coverage;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn reference(name: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    std::fs::read_to_string(directory.join(name)).unwrap()
+}
+
+fn document(name: &str) -> Value {
+    serde_json::from_str(&reference(name)).unwrap()
+}
+
+/// Checks values against the part of JSON Schema that our schemas use, and refuses any other keyword. Stricter than the
+/// standard in one way: where `properties` stand without `additionalProperties`, an undescribed property is a fault.
+struct Checker {
+    documents: BTreeMap<&'static str, Value>,
+}
+
+impl Checker {
+    fn new() -> Self {
+        let names = ["status.schema.json", "health.schema.json", "openapi.json"];
+        Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
+    }
+
+    fn resolve(&self, base: &'static str, reference: &str) -> (&'static str, &Value) {
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let name = match file {
+            "" => base,
+            file => self.documents.keys().find(|name| **name == file).unwrap_or_else(|| panic!("no {file}")),
+        };
+        (name, self.documents[name].pointer(pointer).unwrap_or_else(|| panic!("nothing at {reference} in {base}")))
+    }
+
+    fn check(&self, base: &'static str, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let schema = schema.as_object().unwrap();
+        for (keyword, rule) in schema {
+            match keyword.as_str() {
+                "$schema" | "$id" | "$defs" | "title" | "description" => {}
+                "$ref" => {
+                    let (base, target) = self.resolve(base, rule.as_str().unwrap());
+                    self.check(base, target, value, at)?;
+                }
+                "oneOf" => {
+                    let outcomes = rule.as_array().unwrap().iter().map(|one| self.check(base, one, value, at));
+                    let (fit, faults): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+                    if fit.len() != 1 {
+                        return Err(format!("{at}: {} of oneOf fit: {faults:?}", fit.len()));
+                    }
+                }
+                "type" => {
+                    let listed = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                    if !listed.iter().any(|word| is_type(word.as_str().unwrap(), value)) {
+                        return Err(format!("{at}: {value} is not {rule}"));
+                    }
+                }
+                "enum" => {
+                    if !rule.as_array().unwrap().contains(value) {
+                        return Err(format!("{at}: {value} is none of {rule}"));
+                    }
+                }
+                "minimum" | "maximum" => {
+                    let (bound, number) = (rule.as_f64().unwrap(), value.as_f64());
+                    let good = number
+                        .is_none_or(|number| if keyword == "minimum" { number >= bound } else { number <= bound });
+                    if !good {
+                        return Err(format!("{at}: {value} breaks {keyword} {bound}"));
+                    }
+                }
+                "minLength" | "maxLength" => {
+                    let (bound, length) =
+                        (rule.as_u64().unwrap(), value.as_str().map(|text| text.chars().count() as u64));
+                    if !length
+                        .is_none_or(|length| if keyword == "minLength" { length >= bound } else { length <= bound })
+                    {
+                        return Err(format!("{at}: {value} breaks {keyword} {bound}"));
+                    }
+                }
+                "pattern" => {
+                    if let Some(text) = value.as_str()
+                        && !fits_pattern(rule.as_str().unwrap(), text)
+                    {
+                        return Err(format!("{at}: {text} does not fit {rule}"));
+                    }
+                }
+                "items" => {
+                    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                        self.check(base, rule, item, &format!("{at}[{index}]"))?;
+                    }
+                }
+                "required" => {
+                    for name in rule.as_array().unwrap() {
+                        if value.is_object() && value.get(name.as_str().unwrap()).is_none() {
+                            return Err(format!("{at}: {name} is missing"));
+                        }
+                    }
+                }
+                "properties" | "additionalProperties" => {}
+                other => panic!("the checker does not know the keyword {other}"),
+            }
+        }
+        let described = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        if described.is_some() || others.is_some() {
+            for (name, inside) in value.as_object().into_iter().flatten() {
+                let at = format!("{at}.{name}");
+                match (described.and_then(|described| described.get(name)), others) {
+                    (Some(schema), _) => self.check(base, schema, inside, &at)?,
+                    (None, Some(schema)) if schema.is_object() => self.check(base, schema, inside, &at)?,
+                    (None, _) => return Err(format!("{at} is not described")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn must_fit(&self, base: &'static str, schema: &Value, value: &Value) {
+        self.check(base, schema, value, "").unwrap_or_else(|fault| panic!("{base}: {fault}\n{value:#}"));
+    }
+}
+
+fn is_type(word: &str, value: &Value) -> bool {
+    match word {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("no type {other}"),
+    }
+}
+
+/// The few patterns that our schemas use.
+fn fits_pattern(pattern: &str, text: &str) -> bool {
+    match pattern {
+        "^h-[0-9]+$" => text.strip_prefix("h-").is_some_and(|digits| digits.parse::<u64>().is_ok()),
+        "^[A-Za-z0-9_-]+$" => text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+        time if time.starts_with(r"^\d{4}-") => text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(),
+        other => panic!("the checker does not know the pattern {other}"),
+    }
+}
+
+/// `(method, path)` of every operation with this tag.
+fn described(tag: &str) -> BTreeSet<(String, String)> {
+    let openapi = document("openapi.json");
+    let mut found = BTreeSet::new();
+    for (path, item) in openapi["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["tags"].as_array().unwrap().contains(&json!(tag)) {
+                found.insert((method.clone(), path.clone()));
+            }
+        }
+    }
+    found
+}
+
+fn served(gets: &[observe::Route], posts: &[control::Route]) -> BTreeSet<(String, String)> {
+    let gets = gets.iter().map(|route| ("get".to_owned(), route.path.to_owned()));
+    gets.chain(posts.iter().map(|route| ("post".to_owned(), route.path.to_owned()))).collect()
+}
+
+#[test]
+fn every_route_is_described_and_every_description_has_its_route() {
+    assert_eq!(described("observe"), served(observe::ROUTES, &[]));
+    assert_eq!(described("control"), served(observe::pages::ON_CONTROL, control::ROUTES));
+    let page = reference("http.md");
+    for (_, path) in described("observe").union(&described("control")) {
+        assert!(
+            page.contains(&format!("| `{path}` |"))
+                || observe::pages::ON_CONTROL.iter().any(|route| route.path == path),
+            "{path} is not in http.md"
+        );
+    }
+}
+
+#[test]
+fn every_reference_within_the_documents_leads_somewhere() {
+    fn walk(checker: &Checker, base: &'static str, value: &Value, count: &mut usize) {
+        match value {
+            Value::Object(map) => {
+                for (key, inside) in map {
+                    if key == "$ref" {
+                        checker.resolve(base, inside.as_str().unwrap());
+                        *count += 1;
+                    }
+                    walk(checker, base, inside, count);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|inside| walk(checker, base, inside, count)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let checker = Checker::new();
+    let mut count = 0;
+    for (base, document) in &checker.documents {
+        walk(&checker, base, document, &mut count);
+    }
+    assert!(count > 50, "{count}");
+}
+
+/// Statuses with everything, with nothing, and with a coverage.
+fn statuses() -> Vec<failstop_client::status::Status> {
+    let full = status();
+    let mut bare = status();
+    bare.halts.clear();
+    bare.components.clear();
+    bare.parts.clear();
+    bare.host = None;
+    bare.observe = None;
+    bare.feeds.clear();
+    bare.health.status = "critical".to_owned();
+    let mut covered = status();
+    covered.coverage = vec![Coverage {
+        component: "bot".to_owned(),
+        enforced: vec!["permit".to_owned()],
+        monitored: vec![],
+        not_covered: vec!["open orders at the venue".to_owned()],
+    }];
+    vec![full, bare, covered]
+}
+
+#[test]
+fn what_is_answered_fits_its_description() {
+    let checker = Checker::new();
+    let openapi = &checker.documents["openapi.json"];
+    let mut answers = 0;
+    for does in statuses().into_iter().map(|status| Does::Answers(Box::new(status))).chain([Does::Hangs]) {
+        let fake = FakeLoop::start(does);
+        let limits = Limits { answer: Duration::from_millis(50), ..Limits::OBSERVE };
+        let listener = observe::ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
+        let address = listener.address();
+        let _doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
+        for route in observe::ROUTES {
+            let reply = exchange(TcpStream::connect(address).unwrap(), &get(route.path));
+            let responses = &openapi["paths"][route.path]["get"]["responses"];
+            let response = &responses[reply.code.to_string()];
+            assert!(response.is_object(), "{} answers {}, which is not described", route.path, reply.code);
+            let media = reply.header("content-type").unwrap().split(';').next().unwrap();
+            if route.path == "/metrics" && reply.code != 200 {
+                assert_eq!(media, "application/json");
+            }
+            let content = &response["content"][media];
+            assert!(content.is_object(), "{} answers {media}, which is not described", route.path);
+            if media == "application/json" {
+                checker.must_fit("openapi.json", &content["schema"], &reply.json());
+                answers += 1;
+            }
+        }
+    }
+    assert!(answers > 20, "{answers}");
+}
+
+#[test]
+fn what_is_sent_and_refused_fits_its_description() {
+    let checker = Checker::new();
+    let openapi = &checker.documents["openapi.json"];
+    let reason = || "r".to_owned();
+    let confirm = || "demo".to_owned();
+    let component =
+        |verb| ControlOrder::Component { name: "bot".to_owned(), verb, order: ComponentOrder { reason: reason() } };
+    let orders = [
+        ControlOrder::Resume(Resume { halts: vec!["h-1".into()], reason: reason(), confirm: confirm() }),
+        ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason: reason(), confirm: confirm() }),
+        ControlOrder::EmergencyStop(EmergencyStop { reason: reason() }),
+        ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason: reason(), confirm: confirm() }),
+        ControlOrder::Maintenance(Maintenance { on: true, for_seconds: Some(1), reason: reason(), keep_trading: true }),
+        component(ComponentVerb::Start),
+        component(ComponentVerb::Stop),
+        component(ComponentVerb::Restart),
+        ControlOrder::Stop,
+    ];
+    let mut paths = BTreeSet::new();
+    for refusals in [None, Some(vec!["one".to_owned(), "two".to_owned()])] {
+        let does = refusals.map_or_else(|| Does::Answers(Box::new(status())), Does::Refuses);
+        let fake = FakeLoop::start(does);
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let settings = control::ControlSettings {
+            system: "demo".to_owned(),
+            components: vec!["bot".to_owned()],
+            component_processes: Arc::new(|_| false),
+            limits: Limits::CONTROL,
+        };
+        let listener = control::ControlListener::bind(&socket, settings).unwrap();
+        let _doors = HttpDoors::open(Some(listener), None, fake.commands.clone()).unwrap();
+        for order in &orders {
+            let path = order.path().replace("/bot/", "/{name}/");
+            let operation = &openapi["paths"][&path]["post"];
+            let body: Value = serde_json::from_slice(&order.body().unwrap()).unwrap();
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            checker.must_fit("openapi.json", schema, &body);
+            let (_, schema) = checker.resolve("openapi.json", schema["$ref"].as_str().unwrap());
+            let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+            assert_eq!(names(&schema["properties"]), names(&body), "{path}: described and sent");
+            for request in [post(&order.path(), &body.to_string()), post(&order.path(), "[1]")] {
+                let reply = exchange(UnixStream::connect(&socket).unwrap(), &request);
+                let schema = &operation["responses"][reply.code.to_string()]["content"]["application/json"]["schema"];
+                assert!(schema.is_object(), "{path} answers {}, which is not described", reply.code);
+                checker.must_fit("openapi.json", schema, &reply.json());
+            }
+            paths.insert(path);
+        }
+    }
+    assert_eq!(paths.len(), control::ROUTES.len());
+    let schemas = &openapi["components"]["schemas"];
+    assert_eq!(schemas["Maintenance"]["properties"]["for_seconds"]["maximum"], MAINTENANCE_MAX_SECONDS);
+    assert_eq!(schemas["Resume"]["properties"]["reason"]["maxLength"], REASON_MAX_BYTES);
+}
+
+#[test]
+fn the_checker_finds_faults() {
+    let checker = Checker::new();
+    let schema = &checker.documents["status.schema.json"];
+    let good = serde_json::to_value(status()).unwrap();
+    let break_it = |change: &dyn Fn(&mut Value)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        checker.check("status.schema.json", schema, &bad, "").unwrap_err()
+    };
+    assert_eq!(checker.check("status.schema.json", schema, &good, ""), Ok(()));
+    assert!(break_it(&|bad| bad["permission"] = json!("maybe")).contains(".permission"));
+    assert!(break_it(&|bad| bad["halts"][0]["cause"] = json!(5)).contains(".halts[0].cause"));
+    assert!(break_it(&|bad| bad["halts"][0]["since"] = json!("yesterday")).contains(".since"));
+    assert!(break_it(&|bad| bad["health"]["overall_health"] = json!(1.5)).contains("maximum"));
+    assert!(break_it(&|bad| bad["queue"]["bot"]["depth"] = json!(-1)).contains("minimum"));
+    assert!(break_it(&|bad| bad["new"] = json!(1)).contains(".new is not described"));
+    assert!(break_it(&|bad| drop(bad.as_object_mut().unwrap().remove("journal"))).contains("missing"));
+}
+
+#[test]
+fn the_schema_names_every_cause() {
+    let schema = document("status.schema.json");
+    let causes = schema["$defs"]["halt"]["properties"]["cause"]["enum"].clone();
+    assert_eq!(causes, json!(failstop_core::Cause::ALL.map(failstop_core::Cause::name)));
+}
