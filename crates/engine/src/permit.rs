@@ -533,15 +533,15 @@ mod tests {
             let mut writer = writer(dir.path(), 1);
             let path = writer.path().to_owned();
             let revoker = std::thread::spawn(move || revoke_path(&path).unwrap());
-            let refused = loop {
+            let mut renew = || {
                 let now = clock::now();
-                match writer.publish(&page(TRADE, now.plus(LEASE)), now) {
-                    Ok(()) => {}
-                    Err(refused) => break refused,
-                }
+                writer.publish(&page(TRADE, now.plus(LEASE)), now)
             };
+            while !revoker.is_finished() {
+                let _ = renew();
+            }
             revoker.join().unwrap();
-            assert_eq!(refused, Refused::Revoked);
+            assert_eq!(renew(), Err(Refused::Revoked));
             let reader = PermitPage::open(writer.path()).unwrap();
             for slot in 0..SLOTS {
                 assert_eq!(reader.check(slot, Intent::Reduce), Verdict::Denied(Denial::Revoked));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::clock;
 use crate::permit::{PermitWriter, Terms};
+use crate::process::cgroup::SystemCgroup;
 use crate::process::leftovers::find_system;
 use crate::process::mark::SystemMark;
 use crate::runtime_dir::{EngineInfo, EngineState, ProcessRef};
@@ -11,7 +12,8 @@ use failstop_client::permit::{Intent, PermitPage, Verdict as PermitVerdict};
 use failstop_core::{Epoch, Page, Rights};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -91,6 +93,14 @@ fn publish(writer: &mut PermitWriter) {
     let _ = writer.publish(&Page { rights: [TRADE; 32], deadline: now.plus(LEASE) }, now);
 }
 
+fn wait_until(condition: impl Fn() -> bool) {
+    let until = Instant::now() + GENEROUS;
+    while !condition() {
+        assert!(Instant::now() < until, "it did not come to that in time");
+        std::thread::yield_now();
+    }
+}
+
 fn is_killed(child: &mut Child) -> bool {
     use std::os::unix::process::ExitStatusExt;
     child.wait().unwrap().signal() == Some(9)
@@ -139,11 +149,7 @@ fn what_shed_its_environment_is_found_below_the_engine() {
             crate::process::procfs::stat(*child).is_ok_and(|stat| stat.parent == pid && stat.comm == "sleep")
         })
     };
-    let until = Instant::now() + GENEROUS;
-    while child().is_none() {
-        assert!(Instant::now() < until);
-        std::thread::yield_now();
-    }
+    wait_until(|| child().is_some());
     let report = system.engage();
     assert_eq!((report.verdict(), report.engine), (Verdict::Done, Some(EngineState::Running)));
     assert_eq!(report.processes.unwrap().killed, 1);
@@ -158,14 +164,123 @@ fn a_tree_that_keeps_growing_is_killed_to_the_last() {
     // Each generation starts the next in a session of its own and ends: nothing stays below its parent.
     let script = r#"i=0; while [ $i -lt 100 ]; do setsid sleep 600 & i=$((i+1)); done; exec sleep 600"#;
     let mut bot = system.component("sh", &["-c", script]);
-    let until = Instant::now() + GENEROUS;
-    while find_system(&system.mark).unwrap().len() < 20 {
-        assert!(Instant::now() < until);
-    }
+    wait_until(|| find_system(&system.mark).unwrap().len() >= 20);
     let report = system.engage();
     assert_eq!(report.verdict(), Verdict::Done, "{:#?}", report.lines());
     assert!(is_killed(&mut bot));
     assert!(find_system(&system.mark).unwrap().is_empty());
+}
+
+#[test]
+fn a_cgroup_is_killed_in_one_stroke_but_never_with_the_engine_in_it() {
+    let system = System::new("cgroup");
+    let Ok(cgroup) = SystemCgroup::make(&system.mark, 1) else { return };
+    // The engine itself stands in the cgroup: a mistake that must not cost it its life.
+    let script = "read go; env -i setsid sleep 600; exit 0";
+    let mut engine = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+    std::fs::write(cgroup.path().join("cgroup.procs"), engine.id().to_string()).unwrap();
+    engine.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let pid = i32::try_from(engine.id()).unwrap();
+    let mut info = system.info(ProcessRef::of(pid).unwrap().unwrap());
+    info.cgroup = Some(cgroup.path().to_owned());
+    info.publish().unwrap();
+    let members = || std::fs::read_to_string(cgroup.path().join("cgroup.procs")).unwrap().lines().count();
+    wait_until(|| members() == 2);
+    let report = system.engage();
+    assert_eq!((report.verdict(), report.engine), (Verdict::Done, Some(EngineState::Running)));
+    assert!(engine.wait().unwrap().success());
+
+    // Without the engine in it: known by nothing but its cgroup.
+    let mut orphan = Command::new("sleep").arg("600").env_clear().spawn().unwrap();
+    std::fs::write(cgroup.path().join("cgroup.procs"), orphan.id().to_string()).unwrap();
+    info.engine.start_time += 1;
+    info.publish().unwrap();
+    assert_eq!(system.engage().verdict(), Verdict::Done);
+    assert!(is_killed(&mut orphan));
+    crate::process::cgroup::remove_tree(cgroup.path()).unwrap();
+}
+
+#[test]
+fn another_users_processes_are_told_and_not_waited_for_in_vain() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    // Run by nobody against a component of root's: the record names it, the signal is refused.
+    let system = System::new("foreign");
+    system.dead_engine();
+    let mut bot = system.component("sleep", &["600"]);
+    let id = crate::process::procfs::stat(i32::try_from(bot.id()).unwrap()).unwrap().id;
+    let mut register = crate::process::register::Register::begin(&system.run()).unwrap();
+    let component = "bot".to_owned();
+    register.started(crate::process::register::Recorded { id, component, instance: 1 }).unwrap();
+    for path in [system.root.path().to_owned(), system.run(), system.run().join("processes")] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let answer = as_nobody(&system, &system.run());
+    let _ = (bot.kill(), bot.wait());
+    if let Some(answer) = answer {
+        assert!(answer.contains("verdict Nothing"), "{answer}");
+        assert!(answer.contains(&format!("pid {} (sleep) is another user's: run this as root", id.pid)), "{answer}");
+    }
+}
+
+/// Engages as the user nobody, by running this program again; `None` where that cannot be done.
+fn as_nobody(system: &System, run: &Path) -> Option<String> {
+    // The build's own directory may be closed to others.
+    let program = system.root.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .args(["--exact", "kill_switch::tests::engager", "--nocapture", "--test-threads=1"])
+        .env(ROLE, system.state())
+        .env("FAILSTOP_TEST_RUN", run)
+        .output()
+        .ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Not a test of its own: what the one above runs as another user.
+#[test]
+fn engager() {
+    let (Some(state), Some(run)) = (std::env::var_os(ROLE), std::env::var_os("FAILSTOP_TEST_RUN")) else { return };
+    let report = engage(Some(Path::new(&state)), &[PathBuf::from(run)], &Caller::this(), "a test");
+    println!("verdict {:?}\n{}", report.verdict(), report.lines().join("\n"));
+}
+
+/// Not a test of its own: what the one below runs where the disk is full.
+#[test]
+fn latcher() {
+    let Some(state) = std::env::var_os("FAILSTOP_TEST_FULL").map(PathBuf::from) else { return };
+    let engagement = Engagement { by: "root (0)".into(), reason: "a test".into(), time: "now".into() };
+    let written = write_latch(&state, &engagement);
+    println!("written {written:?}, engaged {}", read_latch(&state).is_engaged());
+}
+
+#[test]
+fn a_full_disk_still_takes_the_latch_or_says_that_it_does_not() {
+    // Mounts of its own, so that nothing is left behind. Where that is not allowed there is nothing to see.
+    let root = tempfile::tempdir().unwrap();
+    // On a file system in memory even one more name for a file takes an inode: then the failure must be told.
+    for (room, expected) in
+        [("size=8k", "written Ok(WithoutWords), engaged true"), ("nr_inodes=4", "written Err(Write")]
+    {
+        let fill = "touch LOCK; { head -c 100000 /dev/zero >fill; touch 1 2 3 4 5; } 2>/dev/null";
+        let script = format!("mount -t tmpfs -o {room} none . && cd \"$PWD\" && {{ {fill}; exec \"$0\" \"$@\"; }}");
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "kill_switch::tests::latcher", "--nocapture", "--test-threads=1"])
+            .env("FAILSTOP_TEST_FULL", root.path())
+            .current_dir(root.path())
+            .output();
+        let Ok(output) = output else { return };
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() || !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        assert!(said.contains(expected), "{room}: {said}");
+    }
 }
 
 #[test]
