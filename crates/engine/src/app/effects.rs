@@ -75,7 +75,7 @@ impl Engine {
             _ => return,
         };
         let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|found| found.slot);
-        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record)) {
+        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record, &self.mark.name)) {
             self.output.note(slot, instance, &line.text);
         }
     }
@@ -165,6 +165,7 @@ impl Engine {
             Ok(Released::Gone) => match self.permit.replace() {
                 Ok(()) => {
                     self.latch_seen = None;
+                    self.trees.forget_prepared();
                     self.announce_page();
                     self.bring(Input::KillSwitchLatchRemoved);
                 }

@@ -293,7 +293,7 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,
-        announcer: Announcer::new(format),
+        announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
@@ -591,6 +591,7 @@ impl Engine {
             return;
         }
         self.permit.revoke();
+        self.trees.forget_prepared();
         self.latch_seen = identity;
         self.revoked_until = None;
         let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());
