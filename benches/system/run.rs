@@ -138,7 +138,7 @@ impl Run {
     pub fn own_pids(&self) -> [i32; 2] {
         let text = fs::read_to_string(self.path("run/engine.json")).unwrap();
         let info: serde_json::Value = serde_json::from_str(&text).unwrap();
-        [i32::try_from(self.guard.id()).unwrap(), i32::try_from(info["pid"].as_i64().unwrap()).unwrap()]
+        [i32::try_from(self.guard.id()).unwrap(), i32::try_from(info["engine"]["pid"].as_i64().unwrap()).unwrap()]
     }
 }
 

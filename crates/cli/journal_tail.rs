@@ -16,12 +16,14 @@ pub struct JournalTail {
     current: Option<(PathBuf, BufReader<File>)>,
     /// The first byte of it that was not handed out.
     offset: u64,
+    /// The first byte of the line that was handed out last.
+    last: u64,
 }
 
 /// What comes next in the journal.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A line, without its line feed.
+    /// A line, without its line feed; see [`JournalTail::place`] for where it stands.
     Line(Vec<u8>),
     /// More than a line may hold, at this byte of this file; passed over.
     Oversized(PathBuf, u64),
@@ -37,12 +39,20 @@ impl JournalTail {
     pub fn open(state: &Path) -> io::Result<Self> {
         let folder = state.join("journal");
         fs::read_dir(&folder)?;
-        Ok(Self { folder, current: None, offset: 0 })
+        Ok(Self { folder, current: None, offset: 0, last: 0 })
     }
 
     /// The folder with the segments.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where the line stands that was handed out last, for people: file and byte.
+    pub fn place(&self) -> String {
+        match &self.current {
+            Some((path, _)) => format!("{} byte {}", path.display(), self.last),
+            None => self.folder.display().to_string(),
+        }
     }
 
     /// Starts at the last segment of which `early` is true, instead of at the first: for a reader who wants only what
@@ -70,6 +80,7 @@ impl JournalTail {
             let mut line = Vec::new();
             reader.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line)?;
             if line.last() == Some(&b'\n') {
+                self.last = self.offset;
                 self.offset += line.len() as u64;
                 line.pop();
                 return Ok(Next::Line(line));

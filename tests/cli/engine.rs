@@ -110,7 +110,7 @@ fn the_status_is_printed_and_its_verdict_is_the_exit_status() {
         ("active", "critical", 2),
         ("shutdown", "healthy", 2),
     ] {
-        let folder = Folder::with_demo();
+        let folder = Folder::with_system();
         let _posted = engine(&folder, status(permission, health), (500, json!({})));
         let ran = folder.run(&["status"]).ends(exit).quiet();
         assert!(ran.out.contains(&format!("permission {permission}\n")), "{}", ran.out);
@@ -125,7 +125,7 @@ fn the_status_is_printed_and_its_verdict_is_the_exit_status() {
 #[test]
 fn a_broken_configuration_hides_no_status() {
     let folder = Folder::new();
-    folder.write("failstop.toml", "[system]\nname = \"demo\"\nruntime_dir = \"run\"\n= broken\n");
+    folder.write("failstop.toml", &format!("[system]\nname = \"{}\"\nruntime_dir = \"run\"\n= broken\n", folder.name));
     let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
     folder.run(&["status"]).ends(0);
 }
@@ -146,7 +146,7 @@ fn the_observe_address_answers_too() {
 
 #[test]
 fn no_engine_is_unknown_for_every_reader() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let ran = folder.run(&["status"]).ends(3);
     assert!(ran.out.is_empty() && ran.err.starts_with("error: ") && ran.err.contains("next: "), "{}", ran.err);
     let ran = folder.run(&["status", "--nagios"]).ends(3).quiet();
@@ -161,10 +161,41 @@ fn no_engine_is_unknown_for_every_reader() {
 }
 
 #[test]
+fn a_stopped_engine_is_told_from_a_slow_one() {
+    let folder = Folder::with_system();
+    let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
+    let mut process = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    let pid = process.id();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.try_into().unwrap()), nix::sys::signal::SIGSTOP).unwrap();
+    // The 20th field after the name in parentheses is the start time. A stop is seen when the state letter says so.
+    let start_time = loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+        if fields.next() == Some("T") {
+            break fields.nth(18).unwrap().parse::<u64>().unwrap();
+        }
+        std::thread::yield_now();
+    };
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let info = json!({
+        "system": "demo", "jid": "00", "mark": "demo/00", "epoch": 1, "boot_id": boot.trim(),
+        "engine": {"pid": pid, "start_time": start_time},
+        "state_dir": folder.path("state"), "runtime_dir": folder.path("run"),
+        "control_socket": folder.path("run/control.sock")
+    });
+    folder.write("run/engine.json", &info.to_string());
+    let ran = folder.run(&["status"]).ends(3);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(ran.err.contains(&format!("is stopped (process {pid})")), "{}", ran.err);
+    assert!(ran.err.contains(&format!("kill -CONT {pid}")), "{}", ran.err);
+}
+
+#[test]
 fn orders_carry_reason_and_confirmation() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let posted = engine(&folder, status("active", "healthy"), (200, json!({"done": true})));
-    let cases: [(&[&str], &str, Value); 4] = [
+    let cases: [(&[&str], &str, Value); 5] = [
         (
             &["resume", "--halt", "h-31", "--halt", "4", "--reason", "fixed", "--confirm", "demo"],
             "/api/control/resume",
@@ -181,6 +212,11 @@ fn orders_carry_reason_and_confirmation() {
             "/api/control/mode",
             json!({"mode": "live", "reason": "go", "confirm": "demo"}),
         ),
+        (
+            &["mode", "live", "--confirm", "demo"],
+            "/api/control/mode",
+            json!({"mode": "live", "reason": "confirmed with the system's name, no reason given", "confirm": "demo"}),
+        ),
     ];
     for (arguments, path, body) in cases {
         let ran = folder.run(arguments).ends(0).quiet();
@@ -192,7 +228,7 @@ fn orders_carry_reason_and_confirmation() {
 
 #[test]
 fn a_refusal_gives_every_reason() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let refusals = json!({"error": "refused", "refusals": ["h-1 holds", "h-2 holds"]});
     let _posted = engine(&folder, status("active", "healthy"), (409, refusals));
     let ran = folder.run(&["resume", "--reason", "x", "--confirm", "demo"]).ends(1);

@@ -11,4 +11,3 @@ mod init;
 mod journal;
 mod kill_switch;
 mod usage;
-mod watchdog;

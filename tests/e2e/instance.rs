@@ -13,7 +13,7 @@ fn a_second_instance_exits_with_4_and_touches_nothing() {
     let output = system.run("run", &[]);
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("another instance"), "{error}");
+    assert!(error.contains("another failstop runs this system"), "{error}");
     let after = (fs::read(system.path("state/epoch")).unwrap(), fs::read(system.path("run/engine.json")).unwrap());
     assert_eq!(before, after);
     assert_eq!(system.pid_of("bot"), Some(bot));

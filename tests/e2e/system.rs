@@ -202,7 +202,7 @@ impl System {
     pub fn engine_pid(&self) -> i32 {
         let text = fs::read_to_string(self.path("run/engine.json")).unwrap();
         let info: Value = serde_json::from_str(&text).unwrap();
-        i32::try_from(info["pid"].as_i64().unwrap()).unwrap()
+        i32::try_from(info["engine"]["pid"].as_i64().unwrap()).unwrap()
     }
 
     /// Waits for `failstop run` to end and returns its exit status.
@@ -253,8 +253,8 @@ impl Drop for System {
             let engine = fs::read_to_string(self.path("run/engine.json"))
                 .ok()
                 .and_then(|text| serde_json::from_str::<Value>(&text).ok())
-                .filter(|info| info["guard_pid"].as_i64() == Some(i64::from(guard.id())))
-                .and_then(|info| i32::try_from(info["pid"].as_i64()?).ok());
+                .filter(|info| info["guard"]["pid"].as_i64() == Some(i64::from(guard.id())))
+                .and_then(|info| i32::try_from(info["engine"]["pid"].as_i64()?).ok());
             signal(i32::try_from(guard.id()).unwrap(), libc::SIGKILL);
             if let Some(engine) = engine {
                 signal(engine, libc::SIGKILL);

@@ -239,7 +239,8 @@ impl Inode {
             (self.durable.len(), self.cached.len())
         };
         let changed = self.length_dirty || !self.lost.is_empty() || short != long;
-        let len = if changed { short + usize::try_from(random.below((long - short) as u64 + 1)).unwrap_or(0) } else { short };
+        let len =
+            if changed { short + usize::try_from(random.below((long - short) as u64 + 1)).unwrap_or(0) } else { short };
         let mut left = self.durable.clone();
         left.resize(long.max(left.len()), 0);
         for sector in self.dirty.iter().chain(&self.lost) {

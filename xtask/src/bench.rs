@@ -3,7 +3,14 @@
 use crate::run::{TaskError, command, run};
 
 /// The packages that have benches, with the names of those.
-const BENCHES: &[(&str, &str)] = &[];
+const BENCHES: &[(&str, &str)] = &[
+    ("failstop", "system"),
+    ("failstop-engine", "spawn"),
+    ("failstop-engine", "bot_socket"),
+    ("failstop-client", "permit_read"),
+    ("failstop-journal", "append"),
+    ("failstop-journal", "verification"),
+];
 
 /// Runs those whose name contains `filter`.
 pub fn bench(filter: Option<&str>) -> Result<(), TaskError> {

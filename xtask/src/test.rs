@@ -1,13 +1,14 @@
 //! Everything that must hold before a change lands, in the order in which failures are cheapest.
 
 use crate::run::{TaskError, command, run};
-use crate::{setup, walls};
+use crate::{generate, setup, walls};
 
 /// Installs, checks, tests. `long` takes the long variants of the randomised and exhaustive tests.
 pub fn test(long: bool) -> Result<(), TaskError> {
     setup::setup()?;
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
     walls::walls(false)?;
+    generate::generate(true)?;
     run(&mut command("cargo", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
     // The end-to-end tests start the real binaries and examples; the integration tests of the root package find them.
     run(&mut command("cargo", &["build", "--workspace", "--bins", "--examples"]))?;

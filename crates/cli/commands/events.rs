@@ -78,7 +78,7 @@ fn print_all(tail: &mut JournalTail, filter: &Filter, format: Format, stream: &m
                 Format::Json => stream.line(&raw)?,
             },
             Err(error) => {
-                out::complain(&format!("warning: a line is no record ({error}); see `failstop verify-data`"));
+                out::complain(&format!("warning: {}: no record ({error}); see `failstop verify-data`", tail.place()));
                 Reader::There
             }
         };

@@ -13,6 +13,8 @@ use crate::render::text::printable;
 use failstop_engine::kill_switch::{self, Caller, Latch, Verdict};
 use failstop_engine::runtime_dir::{self, Lookup};
 use serde_json::json;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 
 /// Does what is asked.
 pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
@@ -24,7 +26,8 @@ pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
 }
 
 fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
-    let place = Place::find(args)?;
+    let mut place = Place::find(args)?;
+    make_room(&mut place, args);
     let runtime_dirs = runtime_dir::find(&Lookup {
         system: place.name.as_deref(),
         runtime_dir: place.runtime.as_deref(),
@@ -46,6 +49,25 @@ fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     // What was done stands, whether or not anybody reads it.
     out::print_last(&text)?;
     Ok(exit)
+}
+
+/// Before a system's first start there is no state directory that could hold the latch. One that the configuration names
+/// is made; one that was typed is not, since a typing mistake would look like an engaged kill switch.
+fn make_room(place: &mut Place, args: &PlaceArgs) {
+    let (Some(config), Some(state), None) = (&place.config, &place.state, &args.state) else { return };
+    if state.exists() || DirBuilder::new().recursive(true).mode(0o700).create(state).is_err() {
+        // What is wrong with it shows when the latch is written.
+        return;
+    }
+    place.notes.push(format!("{} is made: this system was never started", state.display()));
+    // Made by root for a system of somebody else, it must not keep that user's engine out.
+    if let Ok(owner) = std::fs::metadata(config).map(|metadata| (metadata.uid(), metadata.gid()))
+        && nix::unistd::geteuid().is_root()
+        && owner.0 != 0
+        && let Err(error) = std::os::unix::fs::chown(state, Some(owner.0), Some(owner.1))
+    {
+        place.notes.push(format!("{} could not be given to user {}: {error}", state.display(), owner.0));
+    }
 }
 
 fn release(reason: String, confirm: String, args: &PlaceArgs) -> Result<Exit, Failure> {

@@ -37,7 +37,7 @@ pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
         },
         Format::Text if exit == Exit::Unknown => {
             let why = report.error.as_deref().unwrap_or("no reason is known");
-            out::complain(&format!("error: could not verify: {why}"));
+            out::complain(&format!("error: could not verify {}: {why}", state.display()));
         }
         Format::Text => out::print_last(&words::text(&report, &state.join("journal"), out::layout()))?,
     }
@@ -62,10 +62,10 @@ fn bar(args: &VerifyArgs) -> ProgressBar {
     if args.quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_message("the journal");
     let template = "verifying {msg}  [{bar:30}]  {percent} %  {decimal_bytes_per_sec}  {eta} left";
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style.progress_chars("->-")),
+        Ok(style) => bar.with_style(style.progress_chars("#>-")),
         // A bar that looks otherwise is still a bar.
         Err(_) => bar,
     }

@@ -3,9 +3,11 @@
 use core::time::Duration;
 use failstop_engine::words;
 
-/// A span in seconds: `41 ms`, `4.2 s`, `3 h 12 min`. What is negative, or no number, is no time at all.
+/// A span in seconds: `41 ms`, `4.2 s`, `3 h 12 min`. What is negative, or no number, is no time at all; what took any
+/// time took at least a millisecond.
 pub fn span(seconds: f64) -> String {
-    words::duration(duration(seconds))
+    let span = duration(seconds);
+    words::duration(if span.is_zero() { span } else { span.max(Duration::from_millis(1)) })
 }
 
 /// An age, cut to whole seconds: `4 s`, never `4.2 s`, since an age is old by the time it is read.
@@ -24,6 +26,7 @@ mod tests {
 
     #[test]
     fn spans_and_ages_of_any_number() {
+        assert_eq!(span(0.000_3), "1 ms");
         assert_eq!(span(0.041), "41 ms");
         assert_eq!(span(11_520.0), "3 h 12 min");
         assert_eq!(span(f64::NAN), "0 ms");

@@ -53,10 +53,12 @@ fn for_people(status: &Status, now: Timestamp) -> String {
         }
     }
     out.push('\n');
-    out.push_str(&what_runs(status));
+    let names = status.components.iter().map(|component| component.name.chars().count());
+    let label = names.max().unwrap_or(0).max("journal".len());
+    out.push_str(&what_runs(status, label));
     if !status.coverage.is_empty() {
         out.push('\n');
-        out.push_str(&coverage_table(&status.coverage));
+        out.push_str(&coverage_block(&status.coverage, label));
     }
     for note in &status.host_notes {
         let _ = writeln!(out, "note: {}", printable(note));
@@ -90,10 +92,8 @@ fn since(text: &str, now: Timestamp) -> String {
     }
 }
 
-/// Components, then what they report, then the journal: one aligned block.
-fn what_runs(status: &Status) -> String {
-    let names = status.components.iter().map(|component| component.name.chars().count());
-    let label = names.max().unwrap_or(0).max("journal".len());
+/// Components, then what they report, then the journal: one aligned block with first words of width `label`.
+fn what_runs(status: &Status, label: usize) -> String {
     let mut table = Table::with_first_column(label);
     for component in &status.components {
         table.row(component_row(component));
@@ -146,17 +146,22 @@ fn memory(component: &ComponentSummary) -> String {
     }
 }
 
-fn coverage_table(coverage: &[Coverage]) -> String {
-    let mut table = Table::default();
+/// Three lines a component, since each is long: enforced, monitored, not covered.
+fn coverage_block(coverage: &[Coverage], label: usize) -> String {
+    let mut out = String::new();
     for line in coverage {
-        table.row([
-            line.component.clone().into(),
-            covers("enforced", &line.enforced).into(),
-            covers("monitored", &line.monitored).into(),
-            covers("not covered", &line.not_covered).into(),
-        ]);
+        let mut name = printable(&line.component);
+        for (what, list) in
+            [("enforced", &line.enforced), ("monitored", &line.monitored), ("not covered", &line.not_covered)]
+        {
+            let covers = covers(what, list);
+            if !covers.is_empty() {
+                let _ = writeln!(out, "{name:<label$}   {}", printable(&covers));
+                name = "".into();
+            }
+        }
     }
-    table.render()
+    out
 }
 
 fn covers(what: &str, list: &[String]) -> String {

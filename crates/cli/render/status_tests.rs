@@ -49,7 +49,8 @@ fn people_see_permission_then_why_then_what_runs() {
     feed      kraken: nothing yet
     journal   18 441 records, durable, head 9f2c41ab
 
-    bot   enforced: permit, restart   monitored: heartbeat 2 min
+    bot       enforced: permit, restart
+              monitored: heartbeat 2 min
     "#);
 }
 

@@ -4,5 +4,6 @@
 //! which it says that it lives and what it sees.
 
 pub mod permit;
+pub mod session;
 pub mod status;
 pub mod wire;

@@ -168,6 +168,7 @@ impl Component {
         self.starts.clear();
         self.in_a_row = 0;
         self.spent = false;
+        self.after_failure = false;
         if let Phase::Waiting { .. } = self.phase {
             self.phase = Phase::Down;
         }
@@ -283,15 +284,15 @@ impl Core {
             let Some(component) = self.components.get_mut(index) else { continue };
             match component.phase {
                 Phase::Starting { .. } | Phase::Ready => {
-                    if component.restarting {
+                    if kill_now {
+                        self.kill(turn, index, true, "the kill switch is engaged");
+                    } else if component.restarting {
                         self.stop(turn, index, "an operator asked for a restart");
-                    } else if let Some(hindrance) = hindrance {
-                        if kill_now {
-                            self.kill(turn, index, true, "the kill switch is engaged");
-                        } else if hindrance != Hindrance::EngineStopping || !self.has_running_dependents(index) {
-                            self.note_stale_stop(turn, index, hindrance);
-                            self.stop(turn, index, hindrance.reason());
-                        }
+                    } else if let Some(hindrance) = hindrance
+                        && (hindrance != Hindrance::EngineStopping || !self.has_running_dependents(index))
+                    {
+                        self.note_stale_stop(turn, index, hindrance);
+                        self.stop(turn, index, hindrance.reason());
                     }
                 }
                 Phase::Stopping { kill_at, requested } => {
@@ -389,6 +390,7 @@ impl Core {
         };
         component.phase = Phase::Stopping { kill_at: turn.now.plus(policy.stop_grace), requested: true };
         component.kept_stopped = true;
+        component.restarting = false;
         let instance = component.instance;
         let name = policy.name.clone();
         self.dirty = true;
@@ -476,6 +478,7 @@ impl Core {
         let Some(name) = self.name_of(slot).cloned() else { return };
         if let Some(component) = self.components.get_mut(index) {
             component.phase = Phase::Killing { requested, exited: Some(next) };
+            component.restarting = false;
             component.forget_instance();
         }
         self.watch.forget_parts(index);

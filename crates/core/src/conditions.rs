@@ -88,10 +88,6 @@ impl Core {
         if let Some(Err(evidence)) = &self.life.environment {
             return Some(format!("a check still fails: {evidence}; run `failstop check`").into());
         }
-        // A latched one is about the checks; the dependencies have halts that clear by themselves.
-        if halt.latched {
-            return None;
-        }
         let down = self.policy.dependencies.iter().zip(&self.dependencies).find(|(_, state)| **state == Some(false))?;
         Some(format!("dependency {} is down", down.0.name).into())
     }

@@ -22,8 +22,9 @@ pub const MAX_PARTS: usize = 256;
 pub const MAX_ERRORS_COUNTED: usize = 1024;
 /// The span over which errors are counted.
 const ERRORS_WITHIN: Duration = Duration::from_secs(60);
-/// `health.changed` is written at most this often, but at once when the verdict becomes critical.
-const RECORD_EVERY: Duration = Duration::from_secs(1);
+/// `health.changed` is written once a new verdict has lasted this long, but at once when it becomes critical. So the
+/// short while of a restart says nothing, and a flapping part cannot flood the journal.
+const RECORD_AFTER: Duration = Duration::from_secs(1);
 /// Overall health at or below this many thousandths is degraded.
 const DEGRADED_AT: u16 = 500;
 
@@ -87,8 +88,10 @@ pub(crate) struct Watch {
     pub verdict: Verdict,
     /// Since when a rule says unhealthy, without a break.
     pub unhealthy_since: Option<Monotonic>,
-    /// The status and rules that were recorded last, and when.
-    pub recorded: Option<(HealthStatus, Rules, Monotonic)>,
+    /// The status and rules that were recorded last; healthy at the start.
+    pub recorded: (HealthStatus, Rules),
+    /// Since when the verdict differs from that.
+    pub differs_since: Option<Monotonic>,
     /// When the verdict is recomputed at the latest.
     pub recompute_at: Monotonic,
     /// When the clocks were seen to disagree, until that halt is cleared.
@@ -107,7 +110,8 @@ impl Watch {
             last_snapshot: None,
             verdict: Verdict { rules: Rules::default(), overall: 1000 },
             unhealthy_since: None,
-            recorded: None,
+            recorded: (HealthStatus::Healthy, Rules::default()),
+            differs_since: None,
             recompute_at: Monotonic::default(),
             clock_jumped: None,
         }
@@ -241,15 +245,14 @@ impl Core {
     fn record_verdict(&mut self, turn: &mut Turn<'_>) {
         let verdict = self.watch.verdict;
         let status = verdict.status();
-        let due = match self.watch.recorded {
-            None => status != HealthStatus::Healthy,
-            Some((before, rules, at)) => {
-                (before, rules) != (status, verdict.rules)
-                    && (status == HealthStatus::Critical || turn.now >= at.plus(RECORD_EVERY))
-            }
-        };
-        if due {
-            self.watch.recorded = Some((status, verdict.rules, turn.now));
+        if self.watch.recorded == (status, verdict.rules) {
+            self.watch.differs_since = None;
+            return;
+        }
+        let since = *self.watch.differs_since.get_or_insert(turn.now);
+        if status == HealthStatus::Critical || turn.now >= since.plus(RECORD_AFTER) {
+            self.watch.recorded = (status, verdict.rules);
+            self.watch.differs_since = None;
             let reasons = self.reasons(turn.now);
             self.record(turn, Record::HealthChanged { status, overall: verdict.overall, reasons });
         }
@@ -257,8 +260,7 @@ impl Core {
 
     /// When a held-back `health.changed` is due.
     pub(crate) fn verdict_record_due(&self) -> Option<Monotonic> {
-        let (status, rules, at) = self.watch.recorded?;
-        ((status, rules) != (self.watch.verdict.status(), self.watch.verdict.rules)).then(|| at.plus(RECORD_EVERY))
+        self.watch.differs_since.map(|since| since.plus(RECORD_AFTER))
     }
 
     /// Every reason that keeps the verdict from healthy, for people.

@@ -40,7 +40,9 @@ pub(crate) struct Lines<'f, F> {
 
 impl<'f, F: StorageFile> Lines<'f, F> {
     pub fn new(file: &'f F, limit: u64, digest: bool) -> Self {
-        let room = usize::try_from(limit).unwrap_or(READ).clamp(LINE_MAX, READ) + LINE_MAX;
+        // A file shorter than the longest line needs no more than itself.
+        let whole = usize::try_from(limit).unwrap_or(READ);
+        let room = if whole <= LINE_MAX { whole } else { whole.min(READ) + LINE_MAX };
         Self {
             file,
             buffer: vec![0; room],

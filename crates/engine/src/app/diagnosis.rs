@@ -62,7 +62,9 @@ impl Diagnosis {
         self.retry_at = None;
         let (config, results) = (Arc::clone(&self.config), self.results.clone());
         tokio::task::spawn_blocking(move || {
-            let options = Options { caller: Caller::Engine, ..Options::default() };
+            // A retry asks about the environment alone; reading the whole journal each time would be for nothing.
+            let skip = if purpose == Purpose::Retry { vec!["journal".to_owned()] } else { Vec::new() };
+            let options = Options { caller: Caller::Engine, skip, ..Options::default() };
             if let Ok(report) = checks::run(&config, &options) {
                 // The loop is gone when this fails, and nobody wants to know any more.
                 let _ = results.blocking_send(Findings { purpose, report });

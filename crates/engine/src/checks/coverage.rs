@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// A line a component.
 pub fn coverage(config: &Config, host: &HostFacts) -> Vec<Coverage> {
-    config.components.iter().map(|component| of(component, config, host)).collect()
+    let host = host.clone().with(config);
+    config.components.iter().map(|component| of(component, config, &host)).collect()
 }
 
 fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
@@ -59,13 +60,14 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
 /// Facts about this host that weaken what is promised.
 pub fn host_notes(config: &Config, host: &HostFacts) -> Vec<String> {
     let mut notes = Vec::new();
+    let host = host.clone().with(config);
     if let Cgroup::None(reason) = &host.cgroup {
         notes.push(format!("no cgroup ({reason}): process trees are found by ancestry and marks"));
     }
-    if !host.under_systemd && !host.in_container {
+    if !host.caught_from_above {
         notes.push(
             "if engine and guard are both SIGKILLed at once, components may live on until the next start kills them; \
-             under systemd or in a container they do not"
+             as a systemd service or as the first process of a container they do not"
                 .to_owned(),
         );
     }

@@ -1,5 +1,7 @@
 //! Facts about this host that decide what failstop can promise on it.
 
+use crate::config::Config;
+use crate::process::cgroup::locate;
 use std::path::{Path, PathBuf};
 
 /// What can be had of cgroups.
@@ -27,19 +29,15 @@ pub struct HostFacts {
     pub clock_is_cheap: bool,
     /// Whether this is root.
     pub root: bool,
-    /// Whether systemd started this process (then its cgroup catches whatever survives).
-    pub under_systemd: bool,
-    /// Whether this is a container with a process namespace of its own (its end ends everything in it).
-    pub in_container: bool,
+    /// Whether something above failstop ends whatever outlives both engine and guard: systemd, whose service this process
+    /// or its guard is, or the process namespace whose first process failstop is.
+    pub caught_from_above: bool,
 }
 
 /// Clock sources that the vDSO can read.
 const CHEAP: [&str; 4] = ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter"];
 
 const CLOCK_SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-
-/// The magic number of a cgroup v2 file system.
-const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
 impl HostFacts {
     /// Looks. Reads only, and cheap.
@@ -51,24 +49,42 @@ impl HostFacts {
             clock_source,
             clock_is_cheap,
             root: nix::unistd::geteuid().is_root(),
-            under_systemd: std::env::var_os("INVOCATION_ID").is_some(),
-            in_container: Path::new("/.dockerenv").exists()
-                || Path::new("/run/.containerenv").exists()
-                || std::env::var_os("container").is_some(),
+            caught_from_above: is_service() || is_init(),
         }
+    }
+
+    /// These facts as this configuration uses them.
+    pub(crate) fn with(mut self, config: &Config) -> Self {
+        if !config.system.cgroup {
+            self.cgroup = Cgroup::None("`cgroup = false` in [system]".to_owned());
+        }
+        self
+    }
+}
+
+/// Whether systemd started this process, or its parent (the guard), as a service. A terminal under systemd is none.
+fn is_service() -> bool {
+    let named = std::env::var("SYSTEMD_EXEC_PID").ok().and_then(|text| text.parse::<i32>().ok());
+    named.is_some_and(|pid| pid == nix::unistd::getpid().as_raw() || pid == nix::unistd::getppid().as_raw())
+}
+
+/// Whether this program is the first process of its process namespace, as in a container of its own.
+fn is_init() -> bool {
+    match (std::fs::read_link("/proc/1/exe"), std::fs::read_link("/proc/self/exe")) {
+        (Ok(first), Ok(own)) => first == own,
+        _ => false,
     }
 }
 
 fn cgroup() -> Cgroup {
-    let mounts = [Path::new("/sys/fs/cgroup"), Path::new("/sys/fs/cgroup/unified")];
-    let Some(mount) = mounts.into_iter().find(|path| file_system(path) == Some(CGROUP2_MAGIC)) else {
-        return Cgroup::None("no cgroup v2 file system is mounted".to_owned());
-    };
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let Some(own) = own.lines().find_map(|line| line.strip_prefix("0::")) else {
         return Cgroup::None("this process is in no cgroup v2".to_owned());
     };
-    let path = mount.join(own.trim_start_matches('/'));
+    let path = match locate(own) {
+        Ok(path) => path,
+        Err(unavailable) => return Cgroup::None(unavailable.to_string()),
+    };
     let writable = nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK).is_ok()
         && nix::unistd::access(&path.join("cgroup.procs"), nix::unistd::AccessFlags::W_OK).is_ok();
     if !writable {

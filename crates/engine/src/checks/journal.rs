@@ -1,6 +1,7 @@
 //! The journal's chain is intact. Reads only, beside a running engine too.
 
-use super::{Finding, Subject};
+use super::{Caller, Finding, Subject};
+use failstop_journal::verify::{Options, Outcome as Verified, verify};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,12 +20,45 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             if entries.next().is_none() {
                 return vec![Finding::passed("none yet: the first start makes it")];
             }
-            vec![chain(&dir)]
+            vec![chain(state, subject.caller)]
         }
     }
 }
 
-/// Verifies the chain of the journal in `dir`.
-fn chain(dir: &Path) -> Finding {
-    Finding::skipped(format!("{}: this check does not verify the chain yet; use `failstop verify-data`", dir.display()))
+/// Verifies the journal of a state directory, every byte of it.
+fn chain(state: &Path, caller: Caller) -> Finding {
+    let options = match caller {
+        Caller::Command => Options::default(),
+        // The engine's own work comes first.
+        Caller::Engine => Options { threads: 1 },
+    };
+    let report = match verify(state, &options, &|_| {}) {
+        Ok(report) => report,
+        Err(error) => {
+            return Finding::undetermined(error.to_string(), "find out why, for example with `failstop verify-data`");
+        }
+    };
+    let records = report.records;
+    match (report.result, report.violations.first()) {
+        (Verified::Intact, _) => match report.torn_tail {
+            None => Finding::passed(format!("{records} records, chain intact")),
+            Some(tail) => Finding::passed(format!(
+                "{records} records, chain intact; {} bytes that a crash left at the end of {} were never acknowledged",
+                tail.bytes, tail.file
+            )),
+        },
+        (Verified::Violated, Some(first)) => {
+            let count = report.violations.len() as u64 + report.more_violations;
+            let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+            Finding::failed(
+                format!("{first}{more}"),
+                "keep a copy of the state directory, then see docs/runbooks/integrity.md",
+            )
+        }
+        (Verified::Violated, None) => Finding::failed("the chain is broken", "run `failstop verify-data`"),
+        (Verified::Unverifiable, _) => Finding::undetermined(
+            report.error.unwrap_or_else(|| "the journal could not be verified".to_owned()),
+            "run `failstop verify-data` as the engine's user or root",
+        ),
+    }
 }

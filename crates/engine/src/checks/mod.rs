@@ -71,7 +71,7 @@ struct Check {
     class: Class,
     /// Whether it connects to anything.
     network: bool,
-    /// Whether the engine makes it at its start; what it does not make it has made otherwise (lock, journal).
+    /// Whether the engine makes it, at its start and before a resume; the others it answers itself (lock, latches, port).
     at_start: bool,
     run: fn(&Subject<'_>) -> Vec<Finding>,
 }
@@ -114,7 +114,7 @@ const CHECKS: &[Check] = &[
         about: "the journal's chain is intact",
         class: Class::Integrity,
         network: false,
-        at_start: false,
+        at_start: true,
         run: journal::check,
     },
     Check {
@@ -227,6 +227,7 @@ pub fn run(config: &Config, options: &Options) -> Result<Report, UnknownCheck> {
     }
     let started = Instant::now();
     let host = HostFacts::gather();
+    let host = host.with(config);
     let subject = Subject { config, host: &host, caller: options.caller };
     let mut results = Vec::new();
     for check in CHECKS {

@@ -54,28 +54,30 @@ pub fn text(report: &Report, paint: Paint<'_>) -> String {
         }
         out.push('\n');
     }
-    for line in &report.coverage {
-        out.push('\n');
-        write_coverage(&mut out, line);
-    }
-    for note in &report.host_notes {
-        let _ = write!(out, "\nnote: {note}");
-    }
     if !report.coverage.is_empty() || !report.host_notes.is_empty() {
-        out.push_str("\n\n");
+        out.push('\n');
+        let width = report.coverage.iter().map(|line| line.component.chars().count()).max().unwrap_or(0).max(10);
+        for line in &report.coverage {
+            write_coverage(&mut out, line, width);
+        }
+        for note in &report.host_notes {
+            let _ = writeln!(out, "note: {}", one_line(note));
+        }
+        out.push('\n');
     }
     out.push_str(&sum(report));
     out.push('\n');
     out
 }
 
-fn write_coverage(out: &mut String, line: &Coverage) {
-    let _ = write!(out, "{:<10}", line.component);
+fn write_coverage(out: &mut String, line: &Coverage, width: usize) {
+    let mut name = line.component.as_str();
     for (word, items) in
         [("enforced", &line.enforced), ("monitored", &line.monitored), ("not covered", &line.not_covered)]
     {
         if !items.is_empty() {
-            let _ = write!(out, "  {word}: {}", items.join(", "));
+            let _ = writeln!(out, "{name:<width$}  {word:<11}  {}", items.join(", "));
+            name = "";
         }
     }
 }

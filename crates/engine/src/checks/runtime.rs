@@ -33,9 +33,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let existing = nearest_existing(&path);
     if !matches!(file_system(&existing), Some(TMPFS | RAMFS)) {
         let remedy = if configured {
-            "remove `runtime_dir` from [system], or put it below /run or /dev/shm"
+            "remove `runtime_dir` from [system], or write one on a tmpfs, such as /dev/shm/failstop-NAME"
         } else {
-            "make /run/failstop for this user (RuntimeDirectory=failstop under systemd)"
+            "write a `runtime_dir` on a tmpfs in [system], such as /dev/shm/failstop-NAME"
         };
         findings.push(Finding::warning(
             format!("{} is not memory-backed: a slow disk can hold up permits", path.display()),

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::config::{ConfigErrors, Overrides};
+use failstop_client::status::Coverage;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -300,8 +301,13 @@ fn sample() -> Report {
             ),
             result("endpoints", Class::Environment, Finding::skipped("--offline")),
         ],
-        coverage: Vec::new(),
-        host_notes: Vec::new(),
+        coverage: vec![Coverage {
+            component: "bot".into(),
+            enforced: vec!["permit (lease 2 s)".into(), "restart".into()],
+            monitored: vec!["heartbeat 2 min".into()],
+            not_covered: Vec::new(),
+        }],
+        host_notes: vec!["no cgroup".into()],
         seconds: 0.25,
     }
 }
@@ -314,6 +320,11 @@ fn text_is_a_line_a_result_and_the_sum() {
          WARN  secrets        smtp.password is readable by group (0640): chmod 600 secrets/smtp\n\
          FAIL  command        component \"bot\": a<b & 50 % not found: correct `command`\n\
          skip  endpoints      --offline\n\
+         \n\
+         bot         enforced     permit (lease 2 s), restart\n\
+         \x20           monitored    heartbeat 2 min\n\
+         note: no cgroup\n\
+         \n\
          1 failed, 1 warning, 1 passed, 1 skipped\n"
     );
 }
@@ -381,4 +392,21 @@ fn an_absent_state_directory_is_a_first_start() {
     let (passed, said) = world.line("journal", &format!("{HEAD}{BOT}"));
     assert!(passed == Outcome::Passed && said.contains("none yet"), "{said}");
     assert!(!Path::new(&world.path("state")).exists());
+}
+
+#[test]
+fn the_journals_chain_is_verified() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}");
+    fs::create_dir_all(world.path("state/journal")).unwrap();
+    for first in [1, 2] {
+        let segment = world.path(&format!("state/journal/j-{first:016}.ndjson"));
+        fs::write(segment, "{\"seq\":nonsense\n").unwrap();
+    }
+    let (failed, said) = world.line("journal", &text);
+    assert!(failed == Outcome::Failed && said.contains("j-0000000000000001.ndjson"), "{said}");
+    let config = world.load(&text).unwrap();
+    let as_engine = Options { caller: Caller::Engine, ..Options::default() };
+    let report = run(&config, &as_engine).unwrap();
+    assert!(report.of_class(failstop_core::CheckClass::Integrity).is_err(), "a resume must not pass over it");
 }

@@ -10,21 +10,25 @@ pub fn init_template(name: &str, command: &[String]) -> String {
     let command = if command.first().is_none_or(|program| program.trim().is_empty()) { &example } else { command };
     let command: Vec<String> = command.iter().map(|word| toml_string(word)).collect();
     let command = command.join(", ");
+    let name_line = format!("name = \"{name}\"");
+    let width = name_line.len().max(21);
     format!(
         "# failstop.toml: run with `failstop run`, test with `failstop check`. All keys: docs/reference/configuration.toml\n\
          \n\
          [system]\n\
-         name = \"{name}\"             # appears in alerts and metrics; commands that loosen ask for it\n\
-         state_dir = \"state\"         # journal and latches; must survive a reboot\n\
-         mode = \"dry\"                # no order reaches the exchange; \"live\" needs `failstop mode live` besides\n\
+         {name_line:<width$}  # appears in alerts and metrics; commands that loosen ask for it\n\
+         {:<width$}  # journal and latches; must survive a reboot\n\
+         {:<width$}  # no order reaches the exchange; \"live\" needs `failstop mode live` besides\n\
          \n\
          [[component]]\n\
          name = \"bot\"\n\
          command = [{command}]\n\
-         orders = \"none\"             # asks: checks the permit before each order; direct: asks nobody, runs only when\n\
-         \x20                          # active and live; none: places no orders. Choose what is true of your bot\n\
-         restart = \"always\"          # or \"on-failure\", \"never\"\n\
-         # liveness = {{ heartbeat = \"2m\" }}   # once it sends heartbeats; {{ watchdog = \"3m\" }} if it speaks sd_notify\n"
+         # asks: checks the permit before each order; direct: asks nobody, runs only while active and live;\n\
+         # none: places no orders. Write what is true of your bot\n\
+         orders = \"none\"\n\
+         restart = \"always\"   # or \"on-failure\", \"never\"\n\
+         # liveness = {{ heartbeat = \"2m\" }}   # once it sends heartbeats; {{ watchdog = \"3m\" }} if it speaks sd_notify\n",
+        "state_dir = \"state\"", "mode = \"dry\""
     )
 }
 

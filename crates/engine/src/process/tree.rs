@@ -119,8 +119,10 @@ pub struct Trees {
     own_pid: i32,
     names: BTreeMap<Slot, String>,
     cgroups: BTreeMap<Slot, ComponentCgroup>,
-    /// Made for a start that was not planted yet.
-    prepared: BTreeMap<Slot, InstanceCgroup>,
+    /// Made ahead for the next start, so that a restart need not wait for it.
+    prepared: BTreeMap<Slot, (Instance, InstanceCgroup)>,
+    /// Of trees that are gone; removed when there is time.
+    retired: Vec<InstanceCgroup>,
     trees: BTreeMap<Slot, Tree>,
     /// Direct children that are no component: probes, hooks.
     others: BTreeSet<i32>,
@@ -153,6 +155,7 @@ impl Trees {
             names,
             cgroups,
             prepared: BTreeMap::new(),
+            retired: Vec::new(),
             trees: BTreeMap::new(),
             others: BTreeSet::new(),
             sampled: HashMap::new(),
@@ -169,13 +172,13 @@ impl Trees {
         if let Some(tree) = self.trees.get(&id.slot) {
             return Err(PrepareError::StillThere(tree.id));
         }
-        if let Some(unused) = self.prepared.remove(&id.slot) {
-            // What cannot be removed goes with the system's.
-            let _ = unused.remove();
-        }
         let Some(component) = self.cgroups.get(&id.slot) else { return Ok(None) };
-        let cgroup = component.instance(id.instance.0).map_err(PrepareError::Cgroup)?;
-        Ok(Some(self.prepared.entry(id.slot).or_insert(cgroup).entry()))
+        if self.prepared.get(&id.slot).is_none_or(|(instance, _)| *instance != id.instance) {
+            self.retired.extend(self.prepared.remove(&id.slot).map(|(_, unused)| unused));
+            let cgroup = component.instance(id.instance.0).map_err(PrepareError::Cgroup)?;
+            self.prepared.insert(id.slot, (id.instance, cgroup));
+        }
+        Ok(self.prepared.get(&id.slot).map(|(_, cgroup)| cgroup.entry()))
     }
 
     /// The component's cgroup as such, for limits and accounting.
@@ -198,10 +201,25 @@ impl Trees {
             let _ = child.pidfd.signal(libc::SIGKILL);
             return Err(PrepareError::StillThere(tree.id));
         }
-        let cgroup = self.prepared.remove(&id.slot);
+        let cgroup = self.prepared.remove(&id.slot).filter(|(instance, _)| *instance == id.instance);
+        let cgroup = cgroup.map(|(_, cgroup)| cgroup);
         let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, cgroup, killing: None };
         self.trees.insert(id.slot, tree);
+        self.tidy_cgroups(id);
         Ok(())
+    }
+
+    /// The new process runs: removes the cgroup of the old one and makes the next one's.
+    fn tidy_cgroups(&mut self, id: TreeId) {
+        for cgroup in std::mem::take(&mut self.retired) {
+            // What cannot be removed goes with the system's.
+            let _ = cgroup.remove();
+        }
+        let next = Instance(id.instance.0 + 1);
+        // A failure comes up again, and is told, when it is needed.
+        if let Some(Ok(cgroup)) = self.cgroups.get(&id.slot).map(|component| component.instance(next.0)) {
+            self.prepared.insert(id.slot, (next, cgroup));
+        }
     }
 
     /// Notes a direct child that is no component, so that it is not taken for an orphan.
@@ -257,10 +275,7 @@ impl Trees {
             .map(|tree| tree.id)
             .collect();
         for id in &gone {
-            if let Some(cgroup) = self.trees.remove(&id.slot).and_then(|tree| tree.cgroup) {
-                // What cannot be removed goes with the system's.
-                let _ = cgroup.remove();
-            }
+            self.retired.extend(self.trees.remove(&id.slot).and_then(|tree| tree.cgroup));
             self.sampled.retain(|_, owner| owner != id);
         }
         gone
@@ -374,11 +389,14 @@ impl Trees {
     fn kill_round(&mut self, slot: Slot, orphans: &[i32]) {
         let Some(tree) = self.trees.get_mut(&slot) else { return };
         let Some(killing) = &mut tree.killing else { return };
-        if killing.rounds > 0 {
+        let first = killing.rounds == 0;
+        if !first {
             killing.pause = (killing.pause * 2).min(RETRY_LONGEST);
         }
         killing.rounds += 1;
-        let first = killing.rounds == 1;
+        if tree.main_reaped && orphans.is_empty() && tree.is_unpopulated() {
+            return;
+        }
         let by_cgroup = tree.cgroup.as_ref().is_some_and(|cgroup| cgroup.kill().is_ok());
         if first && by_cgroup {
             return;

@@ -194,9 +194,14 @@ impl<F: StorageFile> Scan<'_, F> {
     /// Everything but the ordinary line: the segment's own records, and damage.
     #[cold]
     fn judge<V: Visit>(&mut self, chunk: &Chunk<'_>, visit: &mut V) {
-        let framed = Frame::read(chunk.bytes).and_then(|frame| Some((frame, frame.head(chunk.bytes)?)));
-        let Some((frame, head)) = framed else {
+        let Some(frame) = Frame::read(chunk.bytes) else {
             return self.unframed(chunk);
+        };
+        let Some(head) = frame.head(chunk.bytes) else {
+            if !self.rehashed(&frame, chunk) {
+                self.unframed(chunk);
+            }
+            return;
         };
         let body = &chunk.bytes[..frame.hashed];
         let (seq, previous) = match self.expect {
@@ -313,6 +318,23 @@ impl<F: StorageFile> Scan<'_, F> {
         self.violate(Class::BodyChanged, chunk, first, detail.into(), true);
         self.note_line(frame, head);
         self.expect = Some(Expect::Anchor { seq: first + 1, previous: Some(head) });
+    }
+
+    /// A line whose hash text is not even digits: true where the next line agrees on the hash that its body has.
+    fn rehashed(&mut self, frame: &Frame, chunk: &Chunk<'_>) -> bool {
+        let Some(Expect::Next { seq, previous }) = self.expect.filter(|_| !self.closed && frame.own == Own::No) else {
+            return false;
+        };
+        let computed = previous.next(&chunk.bytes[..frame.hashed]);
+        let next = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit);
+        if frame.seq != seq || !next.is_some_and(|next| next.follows(&computed)) {
+            return false;
+        }
+        let detail = "the hash text of this record was changed (its body fits the next record's hash)";
+        self.violate(Class::HashChanged, chunk, seq, detail.into(), true);
+        self.note_line(frame, computed);
+        self.expect = Some(Expect::Next { seq: seq + 1, previous: computed });
+        true
     }
 
     /// A chunk that is no line.

@@ -188,7 +188,11 @@ impl<'a> Join<'a> {
             return;
         }
         let rules = scan.begin.zip(before.last).filter(|_| clean);
-        if !before.damaged_end && (expected != scan.first || before.last.is_some_and(|last| last.head != open.prev)) {
+        let continues = before.last.is_some_and(|last| last.head == open.prev);
+        if continues && scan.first > expected && !before.damaged_end {
+            // Opened after damage: the numbers of what was lost are not used again.
+            self.missing(expected, scan.first - 1);
+        } else if !before.damaged_end && (expected != scan.first || !continues) {
             let detail = format!("continues another chain than {} ends with", before.name);
             self.add(Class::Fork, &scan.name, 1, scan.first, 0, detail);
         } else if clean && left.records != before.records {

@@ -290,3 +290,20 @@ fn every_profile_row_names_a_key() {
         assert!(load(text).is_ok());
     }
 }
+
+#[test]
+fn a_diamond_is_no_cycle_and_the_policy_keeps_its_edges() {
+    let component = |name: &str, on: &str| {
+        format!("[[component]]\nname = \"{name}\"\ncommand = [\"./x\"]\norders = \"none\"\ndepends_on = [{on}]\n")
+    };
+    let text = format!(
+        "[system]\nname = \"demo\"\n{}{}{}{}",
+        component("top", "\"left\", \"right\""),
+        component("left", "\"base\""),
+        component("right", "\"base\""),
+        component("base", ""),
+    );
+    let policy = load(text).unwrap().policy();
+    let edges: Vec<Vec<usize>> = policy.components.into_iter().map(|component| component.depends_on).collect();
+    assert_eq!(edges, [vec![1, 2], vec![3], vec![3], vec![]]);
+}

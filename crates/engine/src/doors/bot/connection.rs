@@ -10,21 +10,31 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a client may leave its answers unread, once it is paused or has ended.
-const STALL: Duration = Duration::from_secs(10);
 /// Bad lines in a row after which a client is closed. A line that is too long counts for many.
 const PATIENCE: u32 = 64;
 const TOO_LONG_COUNTS: u32 = 16;
 
 /// Serves one client to its end.
-pub(super) async fn serve(connection: Connection, reader: OwnedReadHalf, events: mpsc::Sender<BotEvent>) {
+pub(super) async fn serve(
+    connection: Connection,
+    reader: OwnedReadHalf,
+    events: mpsc::Sender<BotEvent>,
+    stall: Duration,
+) {
     let id = connection.id();
     if events.send(BotEvent::Opened(connection.clone())).await.is_err() {
         return;
     }
-    Task { connection: connection.clone(), reader, events: events.clone(), lines: Lines::default(), bad_lines: 0 }
-        .run()
-        .await;
+    Task {
+        connection: connection.clone(),
+        reader,
+        events: events.clone(),
+        lines: Lines::default(),
+        bad_lines: 0,
+        stall,
+    }
+    .run()
+    .await;
     // The loop may hold the connection for longer; the client is told now.
     connection.shut();
     // The loop may be gone, then nobody needs to know.
@@ -37,6 +47,7 @@ struct Task {
     events: mpsc::Sender<BotEvent>,
     lines: Lines,
     bad_lines: u32,
+    stall: Duration,
 }
 
 /// Whether to go on.
@@ -59,7 +70,7 @@ impl Task {
             // Waiting for an answer is not the client's fault; not taking answers is.
             let stalls = standing.backlog > 0 && !reads;
             stalled_since = if stalls { stalled_since.or_else(|| Some(Instant::now())) } else { None };
-            let stall_ends = stalled_since.unwrap_or_else(Instant::now) + STALL;
+            let stall_ends = stalled_since.unwrap_or_else(Instant::now) + self.stall;
             tokio::select! {
                 biased;
                 () = self.connection.woken() => {}

@@ -27,11 +27,13 @@ pub struct Options {
     pub mode: u32,
     /// Connections at a time. The process needs a descriptor for each.
     pub max_connections: usize,
+    /// How long a client may leave its answers unread once it is paused or has said its last.
+    pub stall: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: 0o600, max_connections: 1024 }
+        Self { mode: 0o600, max_connections: 1024, stall: Duration::from_secs(10) }
     }
 }
 
@@ -71,6 +73,7 @@ pub struct BotDoor {
     listener: UnixListener,
     path: PathBuf,
     max_connections: usize,
+    stall: Duration,
 }
 
 impl BotDoor {
@@ -93,7 +96,7 @@ impl BotDoor {
         }
         let listener = UnixListener::bind(path).map_err(io("open"))?;
         std::fs::set_permissions(path, Permissions::from_mode(options.mode)).map_err(io("set the permissions of"))?;
-        Ok(Self { listener, path: path.to_owned(), max_connections: options.max_connections })
+        Ok(Self { listener, path: path.to_owned(), max_connections: options.max_connections, stall: options.stall })
     }
 
     /// Where it is.
@@ -122,9 +125,9 @@ impl BotDoor {
             next_id += 1;
             let (reader, writer) = stream.into_split();
             let connection = Connection::new(ConnectionId(next_id), peer, writer);
-            let events = events.clone();
+            let (events, stall) = (events.clone(), self.stall);
             tokio::spawn(async move {
-                connection::serve(connection, reader, events).await;
+                connection::serve(connection, reader, events, stall).await;
                 drop(place);
             });
         }

@@ -1,0 +1,13 @@
+//! What the core decides, seen from its host: facts in, orders out, the fake host in `host.rs` between.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed setup fails the test")]
+
+mod causes;
+mod health;
+mod host;
+mod kill_switch;
+mod liveness;
+mod operator;
+mod permit;
+mod replay;
+mod restart;
+mod startup;
