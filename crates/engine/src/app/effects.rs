@@ -110,7 +110,7 @@ impl Engine {
         let command = blueprint.command(&self.mark, instance, &self.config.folder)?;
         let stdout = self.output.pipe(slot).map_err(|error| error.to_string())?;
         let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
-        self.notify_begin.push((slot, instance));
+        self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
         let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
