@@ -81,10 +81,10 @@ fn guard_killed_without_a_cgroup() {
 
 #[test]
 fn engine_killed_as_an_ordinary_user() {
-    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Engine, rounds(5));
+    kill_and_count(System::new(STUBBORN).run_as(65534), Victim::Engine, rounds(5));
 }
 
 #[test]
 fn guard_killed_as_an_ordinary_user() {
-    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Guard, rounds(5));
+    kill_and_count(System::new(STUBBORN).run_as(65534), Victim::Guard, rounds(5));
 }
