@@ -639,6 +639,9 @@ impl Model for Bound {
                 });
                 rising && (!world.anything_granted(model.mutant) || last == Some(Epoch(world.epoch)))
             }),
+            Property::always("the start gate", |model: &Self, world: &World| {
+                world.checked || world.dead || !world.anything_granted(model.mutant)
+            }),
             Property::sometimes("active after a release", |_, world: &World| {
                 world.seen.contains(&Seen::Cleared(Cause::DailyLoss)) && world.check(Mutant::None, 1).open
             }),

@@ -66,18 +66,19 @@ impl Core {
         }
         let mode_ceiling = self.policy.mode_ceiling;
         self.life.started = self.record(turn, Record::EngineStarted { epoch: start.epoch, mode_ceiling });
-        // Raised before anything of the last epoch may clear.
-        self.raise(turn, Grievance::of(Cause::Starting, "the start-up checks are running"));
         let ended: Vec<HaltId> = self
             .recorded
             .halts
             .values()
-            .filter(|halt| !halt.latched && ends_with_the_engine(halt.cause) && !self.was_raised_now(halt.id))
+            .filter(|halt| !halt.latched && ends_with_the_engine(halt.cause))
             .map(|halt| halt.id)
             .collect();
         for id in ended {
             self.clear(turn, id, ClearedBy::Itself);
         }
+        // A new one, also where the last engine ended behind its own: that one is about to clear. In force at once,
+        // while the clearings wait for the journal.
+        self.raise(turn, Grievance::of(Cause::Starting, "the start-up checks are running"));
         let stood = self.stands_at_all(Cause::KillSwitch);
         match start.kill_switch {
             Some((by, reason)) => {
@@ -111,10 +112,6 @@ impl Core {
             self.raise(turn, Grievance::of(Cause::Integrity, contradiction));
         }
         self.dirty = true;
-    }
-
-    fn was_raised_now(&self, id: HaltId) -> bool {
-        self.standing.get(&id).is_some_and(|standing| standing.raised.is_some())
     }
 
     /// What becomes possible with the durable end of the journal: the first permit, the end of latches, the exit.

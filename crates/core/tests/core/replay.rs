@@ -110,6 +110,8 @@ struct World {
     /// Whether the engine was told to remove it and has not been told that it is gone.
     removing: bool,
     failed: bool,
+    /// Whether this life's integrity checks ever passed.
+    checked: bool,
     /// Halt latches beside the journal.
     latches: Vec<(Cause, String)>,
 }
@@ -120,7 +122,7 @@ impl World {
         host.prompt = false;
         host.obliging = false;
         host.plain_start();
-        Self { host, latch: false, removing: false, failed: false, latches: Vec::new() }
+        Self { host, latch: false, removing: false, failed: false, checked: false, latches: Vec::new() }
     }
 
     fn durable_fold(&self) -> Recorded {
@@ -162,6 +164,7 @@ impl World {
             Event::Passed(cause) => self.host.send(Input::Passed { cause, slot: None }),
             Event::Order(order) => self.host.order_effects(order, "because"),
             Event::Check(good) => {
+                self.checked |= good;
                 let outcome = if good { Ok(()) } else { Err("bad".to_owned()) };
                 self.host.send(Input::Checked { class: CheckClass::Integrity, outcome })
             }
@@ -195,6 +198,7 @@ impl World {
                 let fold = self.durable_fold();
                 self.removing = false;
                 self.failed = false;
+                self.checked = false;
                 self.host.exit = None;
                 let policy = self.host.policy.clone();
                 let mut replayed = Core::new(policy);
@@ -233,6 +237,8 @@ impl World {
         if self.latch && !self.removing {
             assert!(page.rights.iter().all(|rights| !rights.open && !rights.reduce), "open under the latch");
         }
+        let granted = page.rights.iter().any(|rights| rights.open || rights.reduce);
+        assert!(self.checked || !granted, "rights before the checks passed");
         let allowed = Rights::of(fold.permission(), Mode::Live.min(fold.ceremony));
         for (slot, rights) in page.rights.iter().enumerate() {
             assert!(rights.within(allowed), "slot {slot}: more rights than the durable journal allows");

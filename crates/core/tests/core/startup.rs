@@ -12,6 +12,17 @@ fn start(change: impl FnOnce(&mut Start)) -> Host {
 }
 
 #[test]
+fn a_crash_behind_the_start_gate_starts_behind_a_new_one() {
+    let mut host = start(|_| {});
+    host.crash_and_plain_start();
+    host.pass(MINUTE);
+    assert_eq!(host.standing(), [Cause::Starting]);
+    assert_eq!(host.core.permission(), Permission::ObserveOnly);
+    host.pass_checks();
+    assert_eq!(host.core.permission(), Permission::Active);
+}
+
+#[test]
 fn an_empty_journal_is_a_halt_only_where_live_is_configured() {
     let mut host = start(|start| start.new_journal = true);
     host.pass_checks();
