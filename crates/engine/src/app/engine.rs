@@ -6,52 +6,44 @@
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::{Diagnosis, Findings, Purpose};
-use super::events::{self, Event, Sources};
-use super::facts::{Facts, Identity};
+use super::events::{Event, Sources};
+use super::facts::Facts;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
-use super::latch_watch::LatchWatch;
+use super::open::{Opened, open};
 use super::start::Prepared;
-use super::{RunError, status, summary};
-use crate::announce::{Announcer, Format as LineFormat};
-use crate::checks::{self, Outcome};
-use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
-use crate::command::{self, Command, Request};
-use crate::config::{Config, Destination, Format, Listen};
-use crate::doors::bot::{self, BotDoor};
-use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
-use crate::doors::observe::ObserveListener;
-use crate::doors::{HttpDoors, Limits};
+use super::{RunError, status};
+use crate::announce::Announcer;
+use crate::checks::Outcome;
+use crate::clock::{self, JumpDetector, Reading};
+use crate::command::{self};
+use crate::config::Config;
+use crate::doors::HttpDoors;
 use crate::kill_switch::{LatchProbe, read_latch};
-use crate::metrics::{Format as MetricsFormat, HealthCheck, Meters, render};
-use crate::notify_socket::{NotifySockets, NotifyStarts};
-use crate::output::{self, Output, Rotation};
-use crate::permit::{PermitWriter, Terms};
+use crate::metrics::Meters;
+use crate::notify_socket::NotifyStarts;
+use crate::output::{self, Output};
+use crate::permit::PermitWriter;
 use crate::process::cgroup::SystemCgroup;
 use crate::process::extinguish::extinguish;
 use crate::process::guard::{EngineSide, GuardState};
 use crate::process::mark::SystemMark;
-use crate::process::procfs;
 use crate::process::reaper::{self, Next};
 use crate::process::register::Register;
 use crate::process::signals::Signal;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
-use crate::runtime_dir::{EngineInfo, ProcessRef, RuntimeDir};
-use crate::status::{build, words};
+use crate::runtime_dir::{EngineInfo, RuntimeDir};
+use crate::status::words;
 use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_core::{
-    Cause, CheckClass, Core, Effect, Epoch, ExitReason, Input, Monotonic, Order, Permission, Record, RequestId, Slot,
+    CheckClass, Core, Effect, Epoch, ExitReason, Input, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
-use failstop_journal::{Bounds, Head, Progress, Recorder, Wall};
+use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
-
-/// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
-const REPORTS_WAITING: usize = 65_536;
+use tokio::sync::oneshot;
 
 /// How long a page that was found revoked waits for the latch that the kill switch writes next, so that the journal can
 /// say who and why.
@@ -64,9 +56,9 @@ const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 pub struct Engine {
     pub(super) config: Arc<Config>,
     pub(super) core: Core,
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
     /// Facts that carrying out an order brought about; taken before anything else.
-    inbox: VecDeque<Input>,
+    pub(super) inbox: VecDeque<Input>,
     pub(super) epoch: Epoch,
     pub(super) mark: SystemMark,
     pub(super) permit: PermitWriter,
@@ -74,12 +66,12 @@ pub struct Engine {
     /// The engagement of the kill switch that the core knows of.
     pub(super) latch_seen: Option<LatchIdentity>,
     /// The page was found revoked, and whose latch says why is waited for until then.
-    revoked_until: Option<Monotonic>,
-    recorder: Option<Recorder>,
+    pub(super) revoked_until: Option<Monotonic>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) ledger: Ledger,
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
-    kill_again_at: Option<Monotonic>,
+    pub(super) kill_again_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
     pub(super) register: Register,
     pub(super) blueprints: Vec<Blueprint>,
@@ -88,30 +80,30 @@ pub struct Engine {
     pub(super) bots: Bots,
     pub(super) facts: Facts,
     pub(super) meters: Meters,
-    diagnosis: Diagnosis,
+    pub(super) diagnosis: Diagnosis,
     /// Orders to resume that wait for checks.
-    resumes: Vec<(Order, String, String, RequestId)>,
-    requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
-    next_request: u64,
-    announcer: Announcer,
+    pub(super) resumes: Vec<(Order, String, String, RequestId)>,
+    pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
+    pub(super) next_request: u64,
+    pub(super) announcer: Announcer,
     /// Records to be said when everything urgent is done.
     pub(super) to_say: Vec<Record>,
-    systemd: Systemd,
-    beat_at: Option<Monotonic>,
-    jumps: JumpDetector,
-    sample_at: Monotonic,
+    pub(super) systemd: Systemd,
+    pub(super) beat_at: Option<Monotonic>,
+    pub(super) jumps: JumpDetector,
+    pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
-    side: EngineSide,
-    cgroup: Option<SystemCgroup>,
-    info: EngineInfo,
-    runtime: RuntimeDir,
+    pub(super) side: EngineSide,
+    pub(super) cgroup: Option<SystemCgroup>,
+    pub(super) info: EngineInfo,
+    pub(super) runtime: RuntimeDir,
     pub(super) state_dir: std::path::PathBuf,
-    exit_on_failsafe: bool,
-    announced_ready: bool,
-    journal_id: [u8; 16],
+    pub(super) exit_on_failsafe: bool,
+    pub(super) announced_ready: bool,
+    pub(super) journal_id: [u8; 16],
     pub(super) exit: Option<ExitReason>,
     pub(super) storage_failed: bool,
-    _lock: crate::process::lock::InstanceLock,
+    pub(super) _lock: crate::process::lock::InstanceLock,
 }
 
 /// Runs the engine until it ends; the exit status.
@@ -119,208 +111,10 @@ pub struct Engine {
 /// # Errors
 /// What it could not be without at its start, or a loop that cannot wait any more.
 pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
-    let (mut engine, mut sources, doors, door_task) = open(prepared)?;
+    let Opened { mut engine, mut sources, doors, door_task } = open(prepared)?;
     let ended = engine.drive(&mut sources).await;
     door_task.abort();
     Ok(engine.close(doors, ended))
-}
-
-type Opened = (Engine, Sources, HttpDoors, tokio::task::JoinHandle<()>);
-
-fn host<T>(what: &'static str) -> impl FnOnce(T) -> RunError
-where
-    T: Into<std::io::Error>,
-{
-    move |source| RunError::Host { what, source: source.into() }
-}
-
-/// Opens everything that faces outside, and tells the core that it starts.
-fn open(prepared: Prepared) -> Result<Opened, RunError> {
-    let Prepared { config, side, runtime, journal, core, blueprints, mark, .. } = prepared;
-    let state_dir = config.state_dir().to_owned();
-    let started_at = clock::now();
-    let probe = || LatchProbe::open(&state_dir).map_err(host("watch the kill switch's latch"));
-
-    let permit_mode = runtime.access().permit_mode();
-    let terms = Terms { epoch: prepared.epoch, lease: config.permit.lease, mode: permit_mode };
-    let permit = PermitWriter::create(&runtime.permit(), terms, probe()?)?;
-    side.announce_permit(&runtime.permit())?;
-    if let Some(cgroup) = &prepared.cgroup {
-        side.announce_cgroup(cgroup.path())?;
-    }
-    let names = blueprints.iter().map(|blueprint| (blueprint.slot, blueprint.name.clone()));
-    let trees =
-        Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
-
-    let mut notify = NotifySockets::new();
-    let own_uid = nix::unistd::geteuid().as_raw();
-    for blueprint in &blueprints {
-        let uid = blueprint.account.uid.unwrap_or(own_uid);
-        notify.add(blueprint.slot, &runtime.notify_socket(&blueprint.name), uid, runtime.access().socket_mode())?;
-    }
-    let notify_starts = notify.starts();
-    let (report, recorder_reports) = mpsc::channel(REPORTS_WAITING);
-    let jid = journal.jid().to_string();
-    let journal_id = journal.jid().to_bytes();
-    let head = journal.durable();
-    let recorder = Recorder::spawn(journal, Bounds::default(), Wall::now, move |progress| {
-        let report_of = match progress {
-            Progress::Durable { written, head } => {
-                Report::Durable { written: written.to_vec(), seq: head.seq, head: head.hash }
-            }
-            Progress::Failed(failure) => {
-                Report::Failed { error: failure.error.to_string(), last_words: failure.error.is_no_space() }
-            }
-        };
-        // Only a loop that has ended does not take it, and then nobody waits for it.
-        let _ = report.blocking_send(report_of);
-    })
-    .map_err(host("start the recorder's thread"))?;
-
-    let output = Output::start(output::Settings {
-        state_dir: state_dir.clone(),
-        rotation: Rotation {
-            max_bytes: config.output.max_size.0,
-            keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
-        },
-        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
-        show: config.output.to.contains(&Destination::Stdout),
-    })?;
-
-    let bot_options = bot::Options { mode: runtime.access().socket_mode(), ..bot::Options::default() };
-    let bot_door = BotDoor::bind(&runtime.bot_socket(), &bot_options)?;
-    let (bot_events, bots) = mpsc::channel(bot::EVENT_QUEUE);
-    let door_task = tokio::spawn(bot_door.serve(bot_events));
-
-    let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
-    let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
-    let of_the_system = mark.clone();
-    let settings = ControlSettings {
-        system: config.name().to_owned(),
-        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
-        component_processes: Arc::new(move |pid| {
-            procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
-        }),
-        limits: Limits::CONTROL,
-    };
-    let control = ControlListener::bind(&runtime.control_socket(), settings)?;
-    let mut notes = prepared.notes;
-    let observe = match config.observe.listen {
-        Listen::Off => None,
-        Listen::At(address) => match ObserveListener::bind(address) {
-            Ok(listener) => Some(listener),
-            Err(unavailable) => {
-                notes.push(unavailable.to_string());
-                None
-            }
-        },
-    };
-    let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
-    let doors = HttpDoors::open(Some(control), observe, commands)?;
-
-    let facts_of_the_host = checks::HostFacts::gather();
-    let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
-    host_notes.extend(notes);
-    let this = ProcessRef::this().map_err(host("read /proc/self/stat"))?;
-    let info = EngineInfo {
-        system: config.name().to_owned(),
-        jid: jid.clone(),
-        mark: mark.to_string(),
-        epoch: prepared.epoch.0,
-        engine: this,
-        guard: ProcessRef::of(side.guard_pid).ok().flatten(),
-        boot_id: EngineInfo::this_boot(),
-        state_dir: std::path::absolute(&state_dir).unwrap_or_else(|_| state_dir.clone()),
-        runtime_dir: std::path::absolute(runtime.path()).unwrap_or_else(|_| runtime.path().to_owned()),
-        cgroup: prepared.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
-        control_socket: runtime.control_socket(),
-        observe: observe_address.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: clock::rfc3339(clock::wall()),
-    };
-    info.publish().map_err(host("write engine.json"))?;
-
-    let (findings, checks_done) = mpsc::channel(4);
-    let identity = Identity {
-        system: config.name().to_owned(),
-        epoch: prepared.epoch,
-        started: started_at,
-        guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
-        jid,
-        observe: observe_address,
-    };
-    let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
-    let sources = Sources {
-        timer: Timer::new().map_err(host("make a timer"))?,
-        recorder: recorder_reports,
-        signals: readable(side.signals.as_fd()).map_err(host("wait for signals"))?,
-        guard: readable(side.link()).map_err(host("watch the guard"))?,
-        latch: LatchWatch::new(&state_dir).ok(),
-        clock: ClockChanges::new().ok(),
-        notify,
-        bots,
-        commands: command_requests,
-        checks: checks_done,
-    };
-    let format = match config.log.format {
-        Format::Text => LineFormat::Text,
-        Format::Json => LineFormat::Json,
-    };
-    let systemd = Systemd::from_env(side.relays_notify());
-    let mut engine = Engine {
-        facts: Facts::new(&config, identity, host_notes),
-        diagnosis: Diagnosis::new(Arc::clone(&config), findings),
-        ledger: Ledger::new(recorder.handle().clone()),
-        recorder: Some(recorder),
-        head: (head.seq, head.hash),
-        latch_seen: latch::identity(&prepared.latch),
-        probe: probe()?,
-        core,
-        effects: Vec::new(),
-        inbox: VecDeque::new(),
-        epoch: prepared.epoch,
-        mark,
-        permit,
-        revoked_until: None,
-        trees,
-        kill_again_at: None,
-        spawner: Spawner::new()?,
-        register: prepared.register,
-        blueprints,
-        output,
-        lost_output: output::Lost::default(),
-        bots: Bots::default(),
-        meters: Meters::new(),
-        resumes: Vec::new(),
-        requests: BTreeMap::new(),
-        next_request: 1,
-        announcer: Announcer::new(format, config.name()),
-        to_say: Vec::new(),
-        beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
-        systemd,
-        jumps: JumpDetector::new(Reading::take()),
-        sample_at: started_at,
-        notify_starts,
-        side,
-        cgroup: prepared.cgroup,
-        info,
-        runtime,
-        state_dir,
-        exit_on_failsafe: prepared.exit_on_failsafe,
-        announced_ready: false,
-        journal_id,
-        exit: None,
-        storage_failed: false,
-        config,
-        _lock: prepared.lock,
-    };
-    let summary =
-        summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
-    engine.announcer.summary(&engine.output, &summary);
-    engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
-    engine.feed(Input::Start(prepared.start));
-    engine.diagnosis.start(Purpose::Start);
-    Ok((engine, sources, doors, door_task))
 }
 
 /// How the loop ended.
@@ -389,8 +183,10 @@ impl Engine {
     fn pump(&mut self) {
         while let Some(input) = self.inbox.pop_front() {
             let mut effects = std::mem::take(&mut self.effects);
+            tracing::trace!(?input);
             self.core.step(clock::now(), input, &mut effects);
             for effect in effects.drain(..) {
+                tracing::debug!(?effect);
                 self.carry_out(effect);
             }
             self.effects = effects;
@@ -680,7 +476,7 @@ impl Engine {
         }
     }
 
-    fn note_findings_of_start(
+    pub(super) fn note_findings_of_start(
         &mut self,
         verdict: &failstop_journal::Verdict,
         leftovers: &[crate::process::leftovers::Proc],
@@ -703,75 +499,6 @@ impl Engine {
         if let Err(error) = self.ledger.note(kind, what) {
             self.say("journal", &format!("{kind} could not be recorded: {error}"));
         }
-    }
-
-    fn command(&mut self, request: Request) {
-        let Request { command, reply } = request;
-        match command {
-            Command::Status => {
-                let status = Box::new(self.status());
-                // Whoever asked may have gone; then nobody wants it.
-                let _ = reply.send(command::Answer::Status(status));
-            }
-            Command::Metrics { openmetrics } => {
-                let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Text };
-                let status = self.status();
-                let text = render(format, &status, &self.meters, self.facts.own());
-                let _ = reply.send(command::Answer::Metrics(text));
-            }
-            Command::Stop => {
-                let _ = reply.send(command::Answer::Done);
-                self.feed(Input::StopRequested);
-            }
-            Command::Operate { order, reason, peer } => {
-                let request = RequestId(self.next_request);
-                self.next_request += 1;
-                self.requests.retain(|_, waiting| !waiting.is_closed());
-                self.requests.insert(request, reply);
-                self.operate(order, user(peer.uid), reason, request);
-            }
-        }
-    }
-
-    /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
-    fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
-        let checks_first = match order {
-            Order::Resume(_) | Order::KillSwitchRelease => {
-                self.core.halts().any(|(halt, _)| halt.cause == Cause::Integrity || halt.cause == Cause::Environment)
-            }
-            Order::KillSwitchEngage
-            | Order::Mode(_)
-            | Order::MaintenanceOn { .. }
-            | Order::MaintenanceOff
-            | Order::StopComponent(_)
-            | Order::StartComponent(_)
-            | Order::RestartComponent(_) => false,
-        };
-        if checks_first {
-            self.resumes.push((order, by, reason, request));
-            self.diagnosis.start(Purpose::Resume);
-        } else {
-            self.feed(Input::Operator { request, by, reason, order });
-        }
-    }
-
-    /// The answer to an operator's order.
-    pub(super) fn answer(&mut self, request: RequestId, outcome: Result<(), Vec<String>>) {
-        if let Some(reply) = self.requests.remove(&request) {
-            let answer = match outcome {
-                Ok(()) => command::Answer::Done,
-                Err(refusals) => command::Answer::Refused(refusals),
-            };
-            let _ = reply.send(answer);
-        }
-    }
-
-    fn status(&mut self) -> failstop_client::status::Status {
-        let now = clock::now();
-        let status = build(&self.core, now, &self.facts.host_facts(self.head.0, self.head.1.to_string()));
-        let verdict = self.core.health(now).status;
-        self.meters.health_check(HealthCheck::Verdict(verdict), clock::now().since(now));
-        status
     }
 
     /// A component's name.
@@ -830,13 +557,5 @@ impl Engine {
         if let Err(error) = outcome {
             self.say("engine", &format!("components could not all be ended: {error}"));
         }
-    }
-}
-
-/// `root (0)`, or the number alone where the user has no name.
-fn user(uid: u32) -> String {
-    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} ({uid})", user.name),
-        Ok(None) | Err(_) => format!("uid {uid}"),
     }
 }

@@ -12,6 +12,9 @@ mod facts;
 mod journal;
 mod latch;
 mod latch_watch;
+mod logging;
+mod open;
+mod orders;
 mod start;
 mod summary;
 

@@ -2,7 +2,7 @@
 //! journal, latches, leftovers, epoch. Nothing is spawned and no permit is granted here.
 
 use super::components::{self, Blueprint};
-use super::{RunError, RunOptions, journal, latch};
+use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
 use crate::kill_switch::{Latch, list_halt_latches, read_latch};
 use crate::process::cgroup::SystemCgroup;
@@ -69,6 +69,7 @@ pub struct Prepared {
 pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunError> {
     let config = Config::load(&options.config, &options.overrides).map_err(RunError::Configuration)?;
     let config = Arc::new(config);
+    logging::start(&config.log);
     let state = config.state_dir().to_owned();
     make_state_dir(&state)?;
     let lock = InstanceLock::take(&state)?;

@@ -1,0 +1,251 @@
+//! Opens everything that faces outside: permit page, recorder, sockets, doors, watches; and makes the engine that owns them.
+
+use super::bots::Bots;
+use super::diagnosis::{Diagnosis, Purpose};
+use super::engine::Engine;
+use super::events::{self, Sources};
+use super::facts::{Facts, Identity};
+use super::journal::{Ledger, Report};
+use super::latch::{self};
+use super::latch_watch::LatchWatch;
+use super::start::Prepared;
+use super::{RunError, summary};
+use crate::announce::{Announcer, Format as LineFormat};
+use crate::checks::{self};
+use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
+use crate::command::{self};
+use crate::config::{Destination, Format, Listen};
+use crate::doors::bot::{self, BotDoor};
+use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
+use crate::doors::observe::ObserveListener;
+use crate::doors::{HttpDoors, Limits};
+use crate::kill_switch::LatchProbe;
+use crate::metrics::Meters;
+use crate::notify_socket::NotifySockets;
+use crate::output::{self, Output, Rotation};
+use crate::permit::{PermitWriter, Terms};
+use crate::process::procfs;
+use crate::process::spawn::Spawner;
+use crate::process::tree::Trees;
+use crate::runtime_dir::{EngineInfo, ProcessRef};
+use crate::systemd::Systemd;
+use failstop_core::Input;
+use failstop_journal::{Bounds, Progress, Recorder, Wall};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
+const REPORTS_WAITING: usize = 65_536;
+
+/// Everything that was opened.
+pub struct Opened {
+    /// The engine, told that it starts.
+    pub engine: Engine,
+    /// What it waits on.
+    pub sources: Sources,
+    /// The control and observe doors.
+    pub doors: HttpDoors,
+    /// The bot socket's task.
+    pub door_task: tokio::task::JoinHandle<()>,
+}
+
+fn host<T>(what: &'static str) -> impl FnOnce(T) -> RunError
+where
+    T: Into<std::io::Error>,
+{
+    move |source| RunError::Host { what, source: source.into() }
+}
+
+/// Opens everything that faces outside, and tells the core that it starts.
+///
+/// # Errors
+/// What the engine cannot be without.
+pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
+    let Prepared { config, side, runtime, journal, core, blueprints, mark, .. } = prepared;
+    let state_dir = config.state_dir().to_owned();
+    let started_at = clock::now();
+    let probe = || LatchProbe::open(&state_dir).map_err(host("watch the kill switch's latch"));
+
+    let permit_mode = runtime.access().permit_mode();
+    let terms = Terms { epoch: prepared.epoch, lease: config.permit.lease, mode: permit_mode };
+    let permit = PermitWriter::create(&runtime.permit(), terms, probe()?)?;
+    side.announce_permit(&runtime.permit())?;
+    if let Some(cgroup) = &prepared.cgroup {
+        side.announce_cgroup(cgroup.path())?;
+    }
+    let names = blueprints.iter().map(|blueprint| (blueprint.slot, blueprint.name.clone()));
+    let trees =
+        Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
+
+    let mut notify = NotifySockets::new();
+    let own_uid = nix::unistd::geteuid().as_raw();
+    for blueprint in &blueprints {
+        let uid = blueprint.account.uid.unwrap_or(own_uid);
+        notify.add(blueprint.slot, &runtime.notify_socket(&blueprint.name), uid, runtime.access().socket_mode())?;
+    }
+    let notify_starts = notify.starts();
+    let (report, recorder_reports) = mpsc::channel(REPORTS_WAITING);
+    let jid = journal.jid().to_string();
+    let journal_id = journal.jid().to_bytes();
+    let head = journal.durable();
+    let recorder = Recorder::spawn(journal, Bounds::default(), Wall::now, move |progress| {
+        let report_of = match progress {
+            Progress::Durable { written, head } => {
+                Report::Durable { written: written.to_vec(), seq: head.seq, head: head.hash }
+            }
+            Progress::Failed(failure) => {
+                Report::Failed { error: failure.error.to_string(), last_words: failure.error.is_no_space() }
+            }
+        };
+        // Only a loop that has ended does not take it, and then nobody waits for it.
+        let _ = report.blocking_send(report_of);
+    })
+    .map_err(host("start the recorder's thread"))?;
+
+    let output = Output::start(output::Settings {
+        state_dir: state_dir.clone(),
+        rotation: Rotation {
+            max_bytes: config.output.max_size.0,
+            keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
+        },
+        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        show: config.output.to.contains(&Destination::Stdout),
+    })?;
+
+    let bot_options = bot::Options { mode: runtime.access().socket_mode(), ..bot::Options::default() };
+    let bot_door = BotDoor::bind(&runtime.bot_socket(), &bot_options)?;
+    let (bot_events, bots) = mpsc::channel(bot::EVENT_QUEUE);
+    let door_task = tokio::spawn(bot_door.serve(bot_events));
+
+    let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
+    let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
+    let of_the_system = mark.clone();
+    let settings = ControlSettings {
+        system: config.name().to_owned(),
+        components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        component_processes: Arc::new(move |pid| {
+            procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
+        }),
+        limits: Limits::CONTROL,
+    };
+    let control = ControlListener::bind(&runtime.control_socket(), settings)?;
+    let mut notes = prepared.notes;
+    let observe = match config.observe.listen {
+        Listen::Off => None,
+        Listen::At(address) => match ObserveListener::bind(address) {
+            Ok(listener) => Some(listener),
+            Err(unavailable) => {
+                notes.push(unavailable.to_string());
+                None
+            }
+        },
+    };
+    let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
+    let doors = HttpDoors::open(Some(control), observe, commands)?;
+
+    let facts_of_the_host = checks::HostFacts::gather();
+    let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
+    host_notes.extend(notes);
+    let this = ProcessRef::this().map_err(host("read /proc/self/stat"))?;
+    let info = EngineInfo {
+        system: config.name().to_owned(),
+        jid: jid.clone(),
+        mark: mark.to_string(),
+        epoch: prepared.epoch.0,
+        engine: this,
+        guard: ProcessRef::of(side.guard_pid).ok().flatten(),
+        boot_id: EngineInfo::this_boot(),
+        state_dir: std::path::absolute(&state_dir).unwrap_or_else(|_| state_dir.clone()),
+        runtime_dir: std::path::absolute(runtime.path()).unwrap_or_else(|_| runtime.path().to_owned()),
+        cgroup: prepared.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
+        control_socket: runtime.control_socket(),
+        observe: observe_address.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: clock::rfc3339(clock::wall()),
+    };
+    info.publish().map_err(host("write engine.json"))?;
+
+    let (findings, checks_done) = mpsc::channel(4);
+    let identity = Identity {
+        system: config.name().to_owned(),
+        epoch: prepared.epoch,
+        started: started_at,
+        guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
+        jid,
+        observe: observe_address,
+    };
+    let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
+    let sources = Sources {
+        timer: Timer::new().map_err(host("make a timer"))?,
+        recorder: recorder_reports,
+        signals: readable(side.signals.as_fd()).map_err(host("wait for signals"))?,
+        guard: readable(side.link()).map_err(host("watch the guard"))?,
+        latch: LatchWatch::new(&state_dir).ok(),
+        clock: ClockChanges::new().ok(),
+        notify,
+        bots,
+        commands: command_requests,
+        checks: checks_done,
+    };
+    let format = match config.log.format {
+        Format::Text => LineFormat::Text,
+        Format::Json => LineFormat::Json,
+    };
+    let systemd = Systemd::from_env(side.relays_notify());
+    let mut engine = Engine {
+        facts: Facts::new(&config, identity, host_notes),
+        diagnosis: Diagnosis::new(Arc::clone(&config), findings),
+        ledger: Ledger::new(recorder.handle().clone()),
+        recorder: Some(recorder),
+        head: (head.seq, head.hash),
+        latch_seen: latch::identity(&prepared.latch),
+        probe: probe()?,
+        core,
+        effects: Vec::new(),
+        inbox: VecDeque::new(),
+        epoch: prepared.epoch,
+        mark,
+        permit,
+        revoked_until: None,
+        trees,
+        kill_again_at: None,
+        spawner: Spawner::new()?,
+        register: prepared.register,
+        blueprints,
+        output,
+        lost_output: output::Lost::default(),
+        bots: Bots::default(),
+        meters: Meters::new(),
+        resumes: Vec::new(),
+        requests: BTreeMap::new(),
+        next_request: 1,
+        announcer: Announcer::new(format, config.name()),
+        to_say: Vec::new(),
+        beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
+        systemd,
+        jumps: JumpDetector::new(Reading::take()),
+        sample_at: started_at,
+        notify_starts,
+        side,
+        cgroup: prepared.cgroup,
+        info,
+        runtime,
+        state_dir,
+        exit_on_failsafe: prepared.exit_on_failsafe,
+        announced_ready: false,
+        journal_id,
+        exit: None,
+        storage_failed: false,
+        config,
+        _lock: prepared.lock,
+    };
+    let summary =
+        summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
+    engine.announcer.summary(&engine.output, &summary);
+    engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
+    engine.feed(Input::Start(prepared.start));
+    engine.diagnosis.start(Purpose::Start);
+    Ok(Opened { engine, sources, doors, door_task })
+}

@@ -1,0 +1,90 @@
+//! What operators and doors ask of the engine: status and metrics at once, orders through the core, resumption after checks.
+
+use super::diagnosis::Purpose;
+use super::engine::Engine;
+use crate::clock::{self};
+use crate::command::{self, Command, Request};
+use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
+use crate::status::build;
+use failstop_core::{
+    Cause, Input, Order, RequestId,
+};
+
+impl Engine {
+    pub(super) fn command(&mut self, request: Request) {
+        let Request { command, reply } = request;
+        match command {
+            Command::Status => {
+                let status = Box::new(self.status());
+                // Whoever asked may have gone; then nobody wants it.
+                let _ = reply.send(command::Answer::Status(status));
+            }
+            Command::Metrics { openmetrics } => {
+                let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Text };
+                let status = self.status();
+                let text = render(format, &status, &self.meters, self.facts.own());
+                let _ = reply.send(command::Answer::Metrics(text));
+            }
+            Command::Stop => {
+                let _ = reply.send(command::Answer::Done);
+                self.feed(Input::StopRequested);
+            }
+            Command::Operate { order, reason, peer } => {
+                let request = RequestId(self.next_request);
+                self.next_request += 1;
+                self.requests.retain(|_, waiting| !waiting.is_closed());
+                self.requests.insert(request, reply);
+                self.operate(order, user(peer.uid), reason, request);
+            }
+        }
+    }
+
+    /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
+    fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
+        let checks_first = match order {
+            Order::Resume(_) | Order::KillSwitchRelease => {
+                self.core.halts().any(|(halt, _)| halt.cause == Cause::Integrity || halt.cause == Cause::Environment)
+            }
+            Order::KillSwitchEngage
+            | Order::Mode(_)
+            | Order::MaintenanceOn { .. }
+            | Order::MaintenanceOff
+            | Order::StopComponent(_)
+            | Order::StartComponent(_)
+            | Order::RestartComponent(_) => false,
+        };
+        if checks_first {
+            self.resumes.push((order, by, reason, request));
+            self.diagnosis.start(Purpose::Resume);
+        } else {
+            self.feed(Input::Operator { request, by, reason, order });
+        }
+    }
+
+    /// The answer to an operator's order.
+    pub(super) fn answer(&mut self, request: RequestId, outcome: Result<(), Vec<String>>) {
+        if let Some(reply) = self.requests.remove(&request) {
+            let answer = match outcome {
+                Ok(()) => command::Answer::Done,
+                Err(refusals) => command::Answer::Refused(refusals),
+            };
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn status(&mut self) -> failstop_client::status::Status {
+        let now = clock::now();
+        let status = build(&self.core, now, &self.facts.host_facts(self.head.0, self.head.1.to_string()));
+        let verdict = self.core.health(now).status;
+        self.meters.health_check(HealthCheck::Verdict(verdict), clock::now().since(now));
+        status
+    }
+}
+
+/// `root (0)`, or the number alone where the user has no name.
+fn user(uid: u32) -> String {
+    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} ({uid})", user.name),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
+}
