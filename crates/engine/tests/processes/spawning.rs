@@ -87,7 +87,8 @@ fn a_spawn_that_fails_says_which_step_and_why_and_leaves_nothing() {
         let seen = own(&options, &[program]);
         assert_eq!(seen["failed"], format!("{} {}", failed.1, failed.0), "{program}: {seen:#?}");
         assert!(seen["error"].contains(hint) && seen["error"].contains(program), "{seen:#?}");
-        assert_eq!(seen["left"], "NoChildren", "it is reaped already");
+        assert_eq!(seen["left"], "NoChildren");
+        assert!(!seen.contains_key("ended"), "its status was taken by the spawner: {seen:#?}");
     }
 }
 
