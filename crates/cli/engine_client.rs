@@ -46,7 +46,11 @@ impl Engine {
         };
         let mut first = None;
         for dir in runtime_dir::find(&lookup) {
-            match Self::at_socket(&runtime_dir::control_socket_path(&dir)) {
+            let named = place.runtime.as_ref().is_some_and(|runtime| *runtime == dir);
+            if !named && is_anothers(&dir, place) {
+                continue;
+            }
+            match Self::connect(&runtime_dir::control_socket_path(&dir), place.config.as_deref()) {
                 Ok(engine) => return Ok(engine),
                 Err(failure) => first = first.or(Some(failure)),
             }
@@ -59,6 +63,10 @@ impl Engine {
 
     /// The engine behind a control socket.
     pub fn at_socket(socket: &Path) -> Result<Self, Failure> {
+        Self::connect(socket, None)
+    }
+
+    fn connect(socket: &Path, config: Option<&Path>) -> Result<Self, Failure> {
         match ControlClient::connect(socket) {
             // One that is stopped would take the connection and answer nothing: no need to wait for that.
             Ok(_) if let Some(pid) = frozen(socket) => Err(Failure::NoEngine {
@@ -66,7 +74,7 @@ impl Engine {
                 next: wake_it(pid),
             }),
             Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
-            Err(error) => Err(failure(error, socket)),
+            Err(error) => Err(failure(error, socket, config)),
         }
     }
 
@@ -87,7 +95,7 @@ impl Engine {
     /// The whole status.
     pub fn status(&self) -> Result<Status, Failure> {
         match self {
-            Self::Control { client, socket } => client.status().map_err(|error| failure(error, socket)),
+            Self::Control { client, socket } => client.status().map_err(|error| failure(error, socket, None)),
             Self::Observe(uri) => observed(uri).map_err(|error| Failure::NoEngine {
                 what: format!("no status from {uri}: {error}"),
                 next: "see whether the system runs there, and [observe] listen in its configuration".to_owned(),
@@ -122,7 +130,7 @@ impl Engine {
 
     fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
         match self {
-            Self::Control { client, socket } => client.order(order).map_err(|error| failure(error, socket)),
+            Self::Control { client, socket } => client.order(order).map_err(|error| failure(error, socket, None)),
             Self::Observe(uri) => Err(Failure::Usage {
                 what: format!("{uri} only answers questions"),
                 next: "give orders on the engine's own host, over its control socket".to_owned(),
@@ -131,8 +139,18 @@ impl Engine {
     }
 }
 
+/// Whether the engine that has left word in `dir` keeps another state directory: a namesake, to which an order must never
+/// go. A state directory of ours that cannot be found is nobody's.
+fn is_anothers(dir: &Path, place: &Place) -> bool {
+    let (Ok(info), Some(state)) = (EngineInfo::read(dir), &place.state) else { return false };
+    match (info.state_dir.canonicalize(), state.canonicalize()) {
+        (Ok(theirs), Ok(ours)) => theirs != ours,
+        _ => true,
+    }
+}
+
 /// The client's error with what is known of the process that should have answered.
-fn failure(error: ClientError, socket: &Path) -> Failure {
+fn failure(error: ClientError, socket: &Path, config: Option<&Path>) -> Failure {
     match error {
         ClientError::Refused { error, refusals } if refusals.is_empty() => Failure::Refused { reasons: vec![error] },
         ClientError::Refused { refusals, .. } => Failure::Refused { reasons: refusals },
@@ -141,7 +159,7 @@ fn failure(error: ClientError, socket: &Path) -> Failure {
         }
         ClientError::NoEngine { source, .. } => Failure::NoEngine {
             what: format!("no engine answers at {}: {source}", socket.display()),
-            next: start_it(None),
+            next: start_it(config),
         },
         ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => Failure::NoEngine {
             what: error.to_string(),

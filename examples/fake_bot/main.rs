@@ -21,7 +21,7 @@
 //!          kill SIGNAL          end by this signal
 //! ```
 
-#![expect(clippy::unwrap_used, clippy::exit, reason = "a tool of the tests: a failed setup shall be seen at once")]
+#![expect(clippy::unwrap_used, reason = "a tool of the tests: a failed setup shall be seen at once")]
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;

@@ -110,7 +110,7 @@ fn the_status_is_printed_and_its_verdict_is_the_exit_status() {
         ("active", "critical", 2),
         ("shutdown", "healthy", 2),
     ] {
-        let folder = Folder::with_demo();
+        let folder = Folder::with_system();
         let _posted = engine(&folder, status(permission, health), (500, json!({})));
         let ran = folder.run(&["status"]).ends(exit).quiet();
         assert!(ran.out.contains(&format!("permission {permission}\n")), "{}", ran.out);
@@ -125,7 +125,7 @@ fn the_status_is_printed_and_its_verdict_is_the_exit_status() {
 #[test]
 fn a_broken_configuration_hides_no_status() {
     let folder = Folder::new();
-    folder.write("failstop.toml", "[system]\nname = \"demo\"\nruntime_dir = \"run\"\n= broken\n");
+    folder.write("failstop.toml", &format!("[system]\nname = \"{}\"\nruntime_dir = \"run\"\n= broken\n", folder.name));
     let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
     folder.run(&["status"]).ends(0);
 }
@@ -146,7 +146,7 @@ fn the_observe_address_answers_too() {
 
 #[test]
 fn no_engine_is_unknown_for_every_reader() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let ran = folder.run(&["status"]).ends(3);
     assert!(ran.out.is_empty() && ran.err.starts_with("error: ") && ran.err.contains("next: "), "{}", ran.err);
     let ran = folder.run(&["status", "--nagios"]).ends(3).quiet();
@@ -162,7 +162,7 @@ fn no_engine_is_unknown_for_every_reader() {
 
 #[test]
 fn a_stopped_engine_is_told_from_a_slow_one() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
     let mut process = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
     let pid = process.id();
@@ -193,7 +193,7 @@ fn a_stopped_engine_is_told_from_a_slow_one() {
 
 #[test]
 fn orders_carry_reason_and_confirmation() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let posted = engine(&folder, status("active", "healthy"), (200, json!({"done": true})));
     let cases: [(&[&str], &str, Value); 5] = [
         (
@@ -228,7 +228,7 @@ fn orders_carry_reason_and_confirmation() {
 
 #[test]
 fn a_refusal_gives_every_reason() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let refusals = json!({"error": "refused", "refusals": ["h-1 holds", "h-2 holds"]});
     let _posted = engine(&folder, status("active", "healthy"), (409, refusals));
     let ran = folder.run(&["resume", "--reason", "x", "--confirm", "demo"]).ends(1);

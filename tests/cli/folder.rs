@@ -4,6 +4,7 @@ use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The bound of every command: far above what any takes.
@@ -11,6 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder.
 pub struct Folder {
+    /// A system's name that nobody else on this machine has: whoever runs the tests may run real systems beside them.
+    pub name: String,
     inside: tempfile::TempDir,
 }
 
@@ -27,16 +30,21 @@ pub struct Ran {
 impl Folder {
     /// An empty one.
     pub fn new() -> Self {
-        Self { inside: tempfile::tempdir().unwrap() }
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cli-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        Self { name, inside: tempfile::tempdir().unwrap() }
     }
 
-    /// One with a sound configuration of the system `demo`.
-    pub fn with_demo() -> Self {
+    /// One with a sound configuration.
+    pub fn with_system() -> Self {
         let folder = Self::new();
         folder.write(
             "failstop.toml",
-            "[system]\nname = \"demo\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\n\
-             [[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"60\"]\norders = \"none\"\n",
+            &format!(
+                "[system]\nname = \"{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\n\
+                 [[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"60\"]\norders = \"none\"\n",
+                folder.name
+            ),
         );
         folder
     }

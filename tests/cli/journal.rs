@@ -13,7 +13,7 @@ pub fn line(seq: u64, kind: &str, body: &str) -> String {
 }
 
 fn three_records() -> (Folder, String, String) {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let first = line(1, "permission.changed", r#"{"from":"observe-only","to":"active"}"#);
     let second = line(2, "x.note", r#"{"a":1}"#) + &line(3, "x.note.more", "{}");
     folder.write("state/journal/j-0000000000000001.ndjson", &first);
@@ -49,7 +49,7 @@ fn events_are_chosen_by_type_and_time() {
 
 #[test]
 fn events_without_a_journal_are_three() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let ran = folder.run(&["events"]).ends(3);
     assert!(ran.err.contains("cannot read state/journal") && ran.err.contains("next: "), "{}", ran.err);
 }
@@ -93,7 +93,7 @@ fn follow_prints_what_comes_and_ends_with_its_reader() {
 
 #[test]
 fn what_cannot_be_verified_is_three() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let ran = folder.run(&["verify-data"]).ends(3);
     assert!(ran.err.starts_with("error: could not verify "), "{}", ran.err);
     let ran = folder.run(&["verify-data", "--state", "nowhere", "--format", "json"]).ends(3);
@@ -119,7 +119,7 @@ fn a_changed_record_is_found_with_its_place() {
 
 #[test]
 fn intact_is_silent_when_quiet() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     std::fs::create_dir_all(folder.path("state/journal")).unwrap();
     let mut command = folder.command();
     command.args(["verify-data", "--quiet", "--nice"]);

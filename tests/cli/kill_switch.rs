@@ -9,7 +9,7 @@ fn latch(folder: &Folder, path: &str) -> Value {
 
 #[test]
 fn a_system_that_was_never_started_can_be_engaged() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let ran = folder.run(&["kill-switch", "engage", "--reason", "not today"]).ends(0);
     assert!(ran.out.contains("state is made: this system was never started"), "{}", ran.out);
     assert_eq!(latch(&folder, "state/kill-switch")["reason"], "not today");
@@ -20,11 +20,11 @@ fn a_system_that_was_never_started_can_be_engaged() {
 
 #[test]
 fn engaged_twice_is_done_twice_and_keeps_the_first_reason() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     std::fs::create_dir(folder.path("state")).unwrap();
     folder.run(&["kill-switch", "status"]).ends(0).quiet();
     let ran = folder.run(&["kill-switch", "engage", "--reason", "venue misprices"]).ends(0);
-    assert!(ran.out.starts_with("kill switch of system demo engaged\n"), "{}", ran.out);
+    assert!(ran.out.starts_with(&format!("kill switch of system {} engaged\n", folder.name)), "{}", ran.out);
     assert!(ran.out.contains("open orders"), "{}", ran.out);
     assert_eq!(latch(&folder, "state/kill-switch")["reason"], "venue misprices");
     let ran = folder.run(&["kill-switch", "engage", "--reason", "again"]).ends(0);
@@ -33,7 +33,7 @@ fn engaged_twice_is_done_twice_and_keeps_the_first_reason() {
 
     let ran = folder.run(&["kill-switch", "status"]).ends(1).quiet();
     assert!(ran.out.contains("venue misprices") && ran.out.contains("again"), "{}", ran.out);
-    assert!(ran.out.contains("release --reason \"...\" --confirm demo"), "{}", ran.out);
+    assert!(ran.out.contains(&format!("release --reason \"...\" --confirm {}\n", folder.name)), "{}", ran.out);
     let json: Value =
         serde_json::from_str(&folder.run(&["kill-switch", "status", "--format", "json"]).ends(1).out).unwrap();
     assert_eq!((json["engaged"].as_bool(), json["reason"].as_str()), (Some(true), Some("venue misprices")));
@@ -43,7 +43,8 @@ fn engaged_twice_is_done_twice_and_keeps_the_first_reason() {
 fn a_broken_configuration_blocks_nothing_and_is_said() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("s")).unwrap();
-    folder.write("failstop.toml", "[system\n[system]\nname = \"demo\"\nstate_dir = \"s\"\nprofile = [[[\n");
+    let text = format!("[system\n[system]\nname = \"{}\"\nstate_dir = \"s\"\nprofile = [[[\n", folder.name);
+    folder.write("failstop.toml", &text);
     let ran = folder.run(&["kill-switch", "engage", "--reason", "drill"]).ends(0);
     assert!(ran.out.contains("failstop.toml cannot be parsed"), "{}", ran.out);
     assert_eq!(latch(&folder, "s/kill-switch")["reason"], "drill");
@@ -59,7 +60,7 @@ fn directories_by_flag_need_no_configuration() {
 
 #[test]
 fn a_latch_that_says_nothing_is_engaged() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     folder.write("state/kill-switch", "");
     let ran = folder.run(&["kill-switch", "status"]).ends(1);
     assert!(ran.out.contains("engaged"), "{}", ran.out);
@@ -67,7 +68,7 @@ fn a_latch_that_says_nothing_is_engaged() {
 
 #[test]
 fn release_needs_an_engine() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     folder.write("state/kill-switch", "{}");
     let ran = folder.run(&["kill-switch", "release", "--reason", "x", "--confirm", "demo"]).ends(3);
     assert!(ran.err.contains("next: start it with `failstop run --config failstop.toml`"), "{}", ran.err);

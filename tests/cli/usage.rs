@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 #[test]
 fn wrong_words_are_usage() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let cases: [&[&str]; 19] = [
         &[],
         &["frobnicate"],
@@ -59,8 +59,8 @@ fn no_configuration_says_how_to_name_one() {
 
 #[test]
 fn the_configuration_comes_from_the_flag_the_environment_or_here() {
-    let folder = Folder::with_demo();
-    let state = |name: &str| format!("[system]\nname = \"{name}\"\nstate_dir = \"{name}-state\"\n");
+    let folder = Folder::with_system();
+    let state = |name: &str| format!("[system]\nname = \"{0}-{name}\"\nstate_dir = \"{name}-state\"\n", folder.name);
     folder.write("flag.toml", &state("flag"));
     folder.write("environment.toml", &state("environment"));
     let ask = |arguments: &[&str], variable: &str| {
@@ -68,9 +68,9 @@ fn the_configuration_comes_from_the_flag_the_environment_or_here() {
         command.args(["kill-switch", "status"]).args(arguments).env("FAILSTOP_CONFIG", variable);
         Ran::of(command.output().unwrap()).out
     };
-    assert!(ask(&["--config", "flag.toml"], "environment.toml").contains("system flag"));
-    assert!(ask(&[], "environment.toml").contains("system environment"));
-    assert!(ask(&[], "").contains("system demo"), "an empty variable is none");
+    assert!(ask(&["--config", "flag.toml"], "environment.toml").contains(&format!("system {}-flag:", folder.name)));
+    assert!(ask(&[], "environment.toml").contains(&format!("system {}-environment:", folder.name)));
+    assert!(ask(&[], "").contains(&format!("system {}:", folder.name)), "an empty variable is none");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_state_directory_by_flag_stands_before_the_environment() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     let lines: String = (1..=20_000).map(|seq| crate::journal::line(seq, "heartbeat", "{}")).collect();
     folder.write("state/journal/j-0000000000000001.ndjson", &lines);
     for arguments in [
@@ -121,7 +121,7 @@ fn arguments_need_not_be_text() {
 
 #[test]
 fn no_colour_where_nobody_sees_it() {
-    let folder = Folder::with_demo();
+    let folder = Folder::with_system();
     folder.write("state/kill-switch", "{}");
     for variable in ["NO_COLOR", "UNRELATED"] {
         let mut command = folder.command();

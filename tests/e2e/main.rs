@@ -5,9 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod crash;
+mod direct;
 mod hang;
 mod instance;
 mod kill_switch;
+mod lease;
+mod sd_notify;
+mod storage;
 mod survivors;
 mod system;
 

@@ -81,10 +81,53 @@ fn guard_killed_without_a_cgroup() {
 
 #[test]
 fn engine_killed_as_an_ordinary_user() {
-    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Engine, rounds(5));
+    kill_and_count(System::new(STUBBORN).run_as(65534), Victim::Engine, rounds(5));
 }
 
 #[test]
 fn guard_killed_as_an_ordinary_user() {
-    kill_and_count(System::new(STUBBORN).as_user(65534), Victim::Guard, rounds(5));
+    kill_and_count(System::new(STUBBORN).run_as(65534), Victim::Guard, rounds(5));
+}
+
+/// The engine or the guard dies within 3 ms of a spawn: the bot exits at once and is spawned again and again.
+fn killed_while_spawning(victim: Victim, rounds: u32) {
+    let mut system = System::new(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"lock\", \"DIR/lock\", \"append\", \"DIR/starts\", \"double-fork\", \"kill\", \"9\"]\n",
+        "orders = \"asks\"\nstart_limit = { starts = 1000, within = \"300s\" }\n",
+        "backoff = { initial = \"10ms\", max = \"10ms\", reset_after = \"60s\" }\n",
+    ));
+    let starts = |system: &System| std::fs::read(system.path("starts")).unwrap_or_default().len();
+    for round in 0..rounds {
+        system.start();
+        let before = starts(&system);
+        let end = Instant::now() + crate::system::PATIENCE;
+        while starts(&system) == before && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert!(starts(&system) > before, "round {round}: it is spawned again and again");
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 373 % 3_000));
+        let engine = system.engine_pid();
+        let victim = match victim {
+            Victim::Engine => engine,
+            Victim::Guard => system.guard_pid(),
+        };
+        signal(victim, libc::SIGKILL);
+        system.wait_no_survivors(Duration::from_secs(1));
+        let _ = system.wait_end();
+        let end = Instant::now() + crate::system::PATIENCE;
+        while crate::system::alive(engine) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert!(!system.path("lock.shout").exists(), "two copies ran at a time");
+}
+
+#[test]
+fn engine_killed_while_spawning() {
+    killed_while_spawning(Victim::Engine, rounds(5));
+}
+
+#[test]
+fn guard_killed_while_spawning() {
+    killed_while_spawning(Victim::Guard, rounds(5));
 }

@@ -58,7 +58,7 @@ impl System {
     }
 
     /// Runs it as this user: the folder is theirs, readable by all on the way.
-    pub fn as_user(mut self, user: u32) -> Self {
+    pub fn run_as(mut self, user: u32) -> Self {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user)).unwrap();

@@ -45,7 +45,7 @@ pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
 }
 
 fn examine(args: &VerifyArgs, state: &Path) -> Report {
-    let options = if args.nice { Options { threads: 1 } } else { Options::default() };
+    let options = if args.nice { Options { threads: 1, ..Options::default() } } else { Options::default() };
     let bar = bar(args);
     let report = verify(state, &options, &|progress: Progress| {
         bar.set_length(progress.bytes_total);

@@ -41,7 +41,7 @@ fn milliseconds(ts: &str) -> String {
 /// What the record is about, and what happened.
 fn describe(kind: &str, body: &Value) -> (String, String) {
     let record = serde_json::from_value(json!({ "t": kind, "b": body })).ok();
-    if let Some(line) = record.as_ref().and_then(announce::line) {
+    if let Some(line) = record.as_ref().and_then(|record| announce::line(record, "NAME")) {
         return (line.topic, line.text);
     }
     let (topic, words) = match kind {

@@ -107,6 +107,9 @@ pub(crate) struct Component {
     pub in_a_row: u32,
     /// Whether the next start follows an exit that nobody asked for.
     pub after_failure: bool,
+    /// Whether it is being killed because it hangs: its successor is started at once, since the deadline that it missed
+    /// keeps restarts apart already, and the start limit bounds them.
+    pub hangs: bool,
     /// Restarts that nobody asked for, in this epoch.
     pub restarts: u32,
     /// Its restart policy says no more starts.
@@ -153,6 +156,7 @@ impl Component {
             starts: VecDeque::new(),
             in_a_row: 0,
             after_failure: false,
+            hangs: false,
             restarts: 0,
             spent: false,
             restarting: false,

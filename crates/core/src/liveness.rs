@@ -212,6 +212,9 @@ impl Core {
         }
         let Some(slot) = Slot::component(index) else { return };
         self.kill(turn, index, false, &evidence);
+        if let Some(component) = self.components.get_mut(index) {
+            component.hangs = true;
+        }
         self.raise(turn, Grievance::about(cause, slot, evidence));
     }
 
@@ -238,14 +241,15 @@ impl Core {
                         component.beat_by = component.beat_by.filter(|_| !beat_missed);
                         component.progress_by = component.progress_by.filter(|_| !stuck);
                     } else if beat_missed {
-                        let silent = component.last_sign.or(component.ready_since).map(|at| turn.now.since(at));
-                        let silent = silent.map_or_else(|| "ever".to_owned(), span);
+                        let within = component.beat_span.or(match policy.liveness {
+                            Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => Some(span),
+                            Some(Liveness::Probe) | None => None,
+                        });
+                        let within = within.map(|within| format!(" within {}", span(within))).unwrap_or_default();
                         let (cause, evidence) = match policy.liveness {
-                            Some(Liveness::Heartbeat(_)) => {
-                                (Cause::HeartbeatLost, format!("no heartbeat; its last sign of life was {silent} ago"))
-                            }
+                            Some(Liveness::Heartbeat(_)) => (Cause::HeartbeatLost, format!("no heartbeat{within}")),
                             Some(Liveness::Watchdog(_) | Liveness::Probe) | None => {
-                                (Cause::Hung, format!("no beat; its last sign of life was {silent} ago"))
+                                (Cause::Hung, format!("no beat{within}"))
                             }
                         };
                         self.hangs(turn, index, cause, evidence);

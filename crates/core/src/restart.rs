@@ -65,8 +65,13 @@ impl Core {
                 return (Next::Down, AfterExit::StartLimit);
             }
         }
-        // While a needed dependency is down even the first restart waits.
-        let doublings = if blamed { Some(in_a_row) } else { in_a_row.checked_sub(1) };
+        let hangs = std::mem::take(&mut component.hangs);
+        // While a needed dependency is down even the first restart waits. One that hangs is replaced at once.
+        let doublings = match (blamed, hangs) {
+            (true, _) => Some(in_a_row),
+            (false, true) => None,
+            (false, false) => in_a_row.checked_sub(1),
+        };
         let delay = doublings.map_or(Duration::ZERO, |doublings| delay(policy, doublings, jitter_key));
         let due = turn.now.plus(delay);
         let after = match hindrance {

@@ -341,7 +341,9 @@ mod tests {
     }
 
     fn on_runtime(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bounded = async { tokio::time::timeout(Duration::from_secs(30), test).await };
+        assert!(runtime.block_on(bounded).is_ok(), "a timer did not wake");
     }
 
     #[test]

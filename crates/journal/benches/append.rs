@@ -21,7 +21,7 @@ fn main() {
     let dir = tempfile::tempdir_in(at).unwrap();
     let line = record_bytes(dir.path());
     println!("durable appends, records of {line} bytes, in {}", dir.path().display());
-    for (outstanding, batches) in [(1usize, 4_000usize), (64, 2_000)] {
+    for (outstanding, batches) in [(1usize, 3_000usize), (64, 1_500)] {
         let mut ours = Vec::new();
         let mut bare = Vec::new();
         for round in 0..ROUNDS {

@@ -117,7 +117,16 @@ struct Open<F> {
     /// Durable bytes and records.
     bytes: u64,
     records: u64,
+    /// Of those bytes but the last commit's, which wait in `undigested`.
     digest: FileDigest,
+    undigested: Vec<u8>,
+}
+
+impl<F> Open<F> {
+    fn digest(&mut self) {
+        self.digest.update(&self.undigested);
+        self.undigested.clear();
+    }
 }
 
 /// The segment before the one to be opened.
@@ -129,7 +138,7 @@ pub(crate) struct Left {
 }
 
 enum Tail<F> {
-    Open(Open<F>),
+    Open(Box<Open<F>>),
     Left(Option<Left>),
 }
 
@@ -282,11 +291,19 @@ impl<S: Storage> Journal<S> {
         }
         segment.bytes += self.batch.len() as u64;
         segment.records += self.batch_records;
-        segment.digest.update(&self.batch);
-        self.batch.clear();
+        segment.digest();
+        std::mem::swap(&mut segment.undigested, &mut self.batch);
         self.batch_records = 0;
         self.durable = self.staged;
         Ok(self.durable)
+    }
+
+    /// Adds what was committed last to the segment's sum. Worth calling while there is nothing better to do; the next commit does
+    /// it otherwise.
+    pub(crate) fn catch_up(&mut self) {
+        if let Tail::Open(segment) = &mut self.tail {
+            segment.digest();
+        }
     }
 
     /// Commits and seals the last segment: what a graceful stop does last. The next record would open a new segment.
@@ -337,8 +354,9 @@ impl<S: Storage> Journal<S> {
             SegClose { records: segment.records + 1, bytes: segment.bytes, first: segment.first, d: self.durable.seq };
         self.format(now, SEG_CLOSE, &json(&close))?;
         self.commit()?;
+        self.catch_up();
         if let Tail::Open(segment) = std::mem::replace(&mut self.tail, Tail::Left(None)) {
-            let Open { name, bytes, records, digest, .. } = segment;
+            let Open { name, bytes, records, digest, .. } = *segment;
             let left = Left { prev: PrevSegment { name, bytes, records }, digest: Some(digest.finish()) };
             self.tail = Tail::Left(Some(left));
         }
@@ -400,7 +418,9 @@ impl<S: Storage> Journal<S> {
                 let mut digest = FileDigest::default();
                 digest.update(&line);
                 let bytes = line.len() as u64;
-                self.tail = Tail::Open(Open { file, name, first, day: now.day(), bytes, records: 1, digest });
+                let (day, undigested) = (now.day(), Vec::new());
+                let open = Open { file, name, first, day, bytes, records: 1, digest, undigested };
+                self.tail = Tail::Open(Box::new(open));
                 self.durable = self.staged;
                 self.segment += 1;
                 (self.torn, self.damage) = (None, None);

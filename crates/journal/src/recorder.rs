@@ -316,6 +316,8 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
                 Ok(head) => {
                     self.shared.pending.fetch_sub(written.len(), Ordering::Relaxed);
                     (self.on_progress)(Progress::Durable { written, head });
+                    // In the time that the caller takes to answer.
+                    self.journal.catch_up();
                 }
                 Err(error) => {
                     let full = error.is_no_space() || matches!(error, JournalError::OnlyLastWords);

@@ -64,7 +64,7 @@ fn put(state: &Path, name: &str, bytes: &[u8]) {
 }
 
 fn check(state: &Path) -> Report {
-    verify(state, &failstop_journal::verify::Options { threads: 1 }, &|_| {}).unwrap()
+    verify(state, &failstop_journal::verify::Options { threads: 1, sums: true }, &|_| {}).unwrap()
 }
 
 /// The line of a byte: its number, where it begins, and in a segment its sequence number.

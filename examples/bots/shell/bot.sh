@@ -4,20 +4,20 @@
 # bots that trade fast read the permit page instead, see ../python/bot.py).
 set -u
 
-FAILSTOP=${FAILSTOP_BIN:-failstop}
+say=${SAY:-failstop}
 prices=$1
 step=0
 
-"$FAILSTOP" send hello client=bot.sh version=1 || exit 1
+"$say" send hello client=bot.sh version=1 || exit 1
 # Each failure is reported, then tried again with the next step: a bot that failstop does not hear is restarted.
 while :; do
     step=$((step + 1))
-    "$FAILSTOP" send heartbeat progress="$step" || echo "heartbeat $step did not arrive" >&2
+    "$say" send heartbeat progress="$step" || echo "heartbeat $step did not arrive" >&2
     if price=$(sed -n "$((step % 3000 + 2))p" "$prices") && [ -n "$price" ]; then
-        "$FAILSTOP" send tick feed=binance || echo "tick $step did not arrive" >&2
+        "$say" send tick feed=binance || echo "tick $step did not arrive" >&2
         echo "step $step: $price"
     else
-        "$FAILSTOP" send error kind=prices message="no price in $prices" severity=2
+        "$say" send error kind=prices message="no price in $prices" severity=2
     fi
     sleep 1
 done

@@ -1,5 +1,6 @@
 //! One line of text for each record that a person at the terminal wants to see.
 
+use crate::status::next_step;
 use crate::words;
 use core::time::Duration;
 use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
@@ -13,8 +14,8 @@ pub struct Line {
     pub text: String,
 }
 
-/// The line for `record`; `None` for records that only machines want.
-pub fn line(record: &Record) -> Option<Line> {
+/// The line for `record` of the system `system`; `None` for records that only machines want.
+pub fn line(record: &Record, system: &str) -> Option<Line> {
     let (topic, text) = match record {
         Record::EngineStarted { .. } | Record::Heartbeat { .. } => return None,
         Record::EngineStopped { permission } => {
@@ -23,7 +24,7 @@ pub fn line(record: &Record) -> Option<Line> {
         Record::HaltRaised(halt) => {
             let about = halt.component.as_ref().map(|name| format!(" of {}", name.0)).unwrap_or_default();
             let clears = if halt.latched {
-                format!("latched; next: failstop resume --halt h-{} --reason \"...\"", halt.id.0)
+                format!("latched; next: {}", next_step(halt, system))
             } else {
                 "clears by itself".to_owned()
             };
@@ -136,7 +137,7 @@ mod tests {
             up_ms: 148_000,
             next: AfterExit::RestartNow,
         };
-        let line = line(&record).map(|line| (line.topic, line.text));
+        let line = line(&record, "demo").map(|line| (line.topic, line.text));
         let text = "exited by signal 9 (SIGKILL) (not requested), up 2 min 28 s; restarting now";
         assert_eq!(line, Some(("bot".to_owned(), text.to_owned())));
     }
@@ -153,7 +154,7 @@ mod tests {
             trigger: None,
             evidence: "no heartbeat for 5 s".to_owned(),
         };
-        let text = line(&Record::HaltRaised(halt)).map(|line| line.text).unwrap_or_default();
+        let text = line(&Record::HaltRaised(halt), "demo").map(|line| line.text).unwrap_or_default();
         assert!(text.contains("heartbeat-lost of bot: no heartbeat for 5 s: observe-only"), "{text}");
         assert!(text.contains("failstop resume --halt h-31"), "{text}");
     }
@@ -161,6 +162,6 @@ mod tests {
     #[test]
     fn mode_names_are_those_of_the_glossary() {
         let record = Record::ModeSet { mode: Mode::Live, by: "root (0)".to_owned(), reason: "go".to_owned() };
-        assert_eq!(line(&record).map(|line| line.text), Some("live set by root (0): go".to_owned()));
+        assert_eq!(line(&record, "demo").map(|line| line.text), Some("live set by root (0): go".to_owned()));
     }
 }

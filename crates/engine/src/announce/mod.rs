@@ -23,17 +23,19 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Announcer {
     format: Format,
+    /// The system's name, for the commands that lines suggest.
+    system: String,
 }
 
 impl Announcer {
-    /// An announcer in this format.
-    pub fn new(format: Format) -> Self {
-        Self { format }
+    /// An announcer of `system` in this format.
+    pub fn new(format: Format, system: &str) -> Self {
+        Self { format, system: system.to_owned() }
     }
 
     /// Says what `record` means to people, if it means anything to them.
     pub fn record(&self, output: &Output, at: Timestamp, record: &Record) {
-        if let Some(line) = line(record) {
+        if let Some(line) = line(record, &self.system) {
             output.say(&self.format(at, &line));
         }
     }

@@ -46,6 +46,12 @@ impl Engine {
     fn bot_request(&mut self, request: BotRequest) {
         let BotRequest { connection, message, answer, .. } = request;
         let tree = self.bots.clients.get(&connection).and_then(|client| client.tree);
+        if tree.is_none() && !matches!(message, wire::Message::Hello(_) | wire::Message::Permission) {
+            self.meters.bot_message(false);
+            let why = "only processes of a component of this system are listened to; start it as one";
+            answer.refuse(Code::NotAComponent, why);
+            return;
+        }
         let meaning = match meaning(message, &mut self.bots.feeds, crate::clock::wall()) {
             Ok(meaning) => meaning,
             Err(refusal) => {
@@ -82,11 +88,8 @@ impl Engine {
                 self.ledger.event(event.kind, payload, answer);
                 true
             }
-            (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => {
-                let why = "only processes of a component of this system are listened to; start it as one";
-                answer.refuse(Code::NotAComponent, why);
-                false
-            }
+            // Refused above, before it could move a feed's clock.
+            (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => false,
         };
         self.meters.bot_message(taken);
     }

@@ -43,6 +43,8 @@ pub struct Blueprint {
     directory: PathBuf,
     environment: Vec<(OsString, OsString)>,
     no_new_privileges: bool,
+    /// How many files it may open, soft and hard, where that is known.
+    open_files: Option<(u64, u64)>,
     /// What asks it to stop.
     pub stop_signal: i32,
 }
@@ -121,6 +123,7 @@ pub fn blueprints(
     accounts: Vec<Account>,
     runtime: &RuntimeDir,
     epoch: Epoch,
+    open_files: Option<(u64, u64)>,
 ) -> Result<Vec<Blueprint>, RunError> {
     let inherited: Vec<(OsString, OsString)> = std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
     let mut blueprints = Vec::new();
@@ -162,6 +165,7 @@ pub fn blueprints(
             directory: component.working_dir.clone(),
             environment,
             no_new_privileges: component.no_new_privileges,
+            open_files,
             stop_signal: component.stop_signal.number(),
         });
     }
@@ -184,6 +188,7 @@ impl Blueprint {
         command.gid = self.account.gid;
         command.groups = self.account.groups.clone();
         command.no_new_privileges = self.no_new_privileges;
+        command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)
     }
 }

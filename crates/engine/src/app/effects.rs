@@ -75,7 +75,7 @@ impl Engine {
             _ => return,
         };
         let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|found| found.slot);
-        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record)) {
+        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record, &self.mark.name)) {
             self.output.note(slot, instance, &line.text);
         }
     }
@@ -110,7 +110,7 @@ impl Engine {
         let command = blueprint.command(&self.mark, instance, &self.config.folder)?;
         let stdout = self.output.pipe(slot).map_err(|error| error.to_string())?;
         let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
-        self.notify_begin.push((slot, instance));
+        self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
         let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
@@ -165,6 +165,7 @@ impl Engine {
             Ok(Released::Gone) => match self.permit.replace() {
                 Ok(()) => {
                     self.latch_seen = None;
+                    self.trees.forget_prepared();
                     self.announce_page();
                     self.bring(Input::KillSwitchLatchRemoved);
                 }

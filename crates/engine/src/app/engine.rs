@@ -24,7 +24,7 @@ use crate::doors::observe::ObserveListener;
 use crate::doors::{HttpDoors, Limits};
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::metrics::{Format as MetricsFormat, HealthCheck, Meters, render};
-use crate::notify_socket::NotifySockets;
+use crate::notify_socket::{NotifySockets, NotifyStarts};
 use crate::output::{self, Output, Rotation};
 use crate::permit::{PermitWriter, Terms};
 use crate::process::cgroup::SystemCgroup;
@@ -100,7 +100,7 @@ pub struct Engine {
     beat_at: Option<Monotonic>,
     jumps: JumpDetector,
     sample_at: Monotonic,
-    pub(super) notify_begin: Vec<(Slot, failstop_core::Instance)>,
+    pub(super) notify_starts: NotifyStarts,
     side: EngineSide,
     cgroup: Option<SystemCgroup>,
     info: EngineInfo,
@@ -158,6 +158,7 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         let uid = blueprint.account.uid.unwrap_or(own_uid);
         notify.add(blueprint.slot, &runtime.notify_socket(&blueprint.name), uid, runtime.access().socket_mode())?;
     }
+    let notify_starts = notify.starts();
     let (report, recorder_reports) = mpsc::channel(REPORTS_WAITING);
     let jid = journal.jid().to_string();
     let journal_id = journal.jid().to_bytes();
@@ -293,13 +294,13 @@ fn open(prepared: Prepared) -> Result<Opened, RunError> {
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,
-        announcer: Announcer::new(format),
+        announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
         jumps: JumpDetector::new(Reading::take()),
         sample_at: started_at,
-        notify_begin: Vec::new(),
+        notify_starts,
         side,
         cgroup: prepared.cgroup,
         info,
@@ -335,9 +336,6 @@ enum Ended {
 impl Engine {
     async fn drive(&mut self, sources: &mut Sources) -> Ended {
         loop {
-            for (slot, instance) in self.notify_begin.drain(..) {
-                sources.notify.begin(slot, instance);
-            }
             if let Some(reason) = self.exit {
                 return Ended::Ordered(reason);
             }
@@ -591,6 +589,7 @@ impl Engine {
             return;
         }
         self.permit.revoke();
+        self.trees.forget_prepared();
         self.latch_seen = identity;
         self.revoked_until = None;
         let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());

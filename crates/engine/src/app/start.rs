@@ -74,6 +74,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let lock = InstanceLock::take(&state)?;
 
     let accounts = components::accounts(&config)?;
+    let open_files = raise_open_files();
     let names: Vec<&str> = config.components.iter().map(|component| component.name.as_str()).collect();
     let runtime = RuntimeDir::prepare(&runtime_dir::Request {
         system: config.name(),
@@ -84,7 +85,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     })?;
     let mut notes = runtime.notes().to_vec();
 
-    let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime))?;
+    let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime, &state))?;
     let verdict = recovered.verdict().clone();
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
@@ -124,7 +125,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     } else {
         None
     };
-    let blueprints = components::blueprints(&config, accounts, &runtime, epoch)?;
+    let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
     let start = Start {
         epoch,
         kill_switch: latch.who_and_why(),
@@ -153,6 +154,16 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     })
 }
 
+/// Lets this process open as many files as it may: each client of the bot socket takes one. What the limit was is what
+/// components get, since some programs misbehave under a high one.
+fn raise_open_files() -> Option<(u64, u64)> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    // A limit that cannot be raised shows when connections are refused.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Some((soft, hard))
+}
+
 fn make_state_dir(state: &Path) -> Result<(), RunError> {
     let failed = |source| RunError::StateDir { path: state.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)
@@ -166,10 +177,20 @@ fn journal_settings(config: &Config) -> Settings {
     settings
 }
 
-/// What the last engine of this boot knew to be durable, as its permit page still says.
-fn durable_mark(runtime: &RuntimeDir) -> Option<u64> {
+/// What the last engine of this boot knew to be durable, as its permit page still says: of this journal, not of another one
+/// that had its place.
+fn durable_mark(runtime: &RuntimeDir, state: &Path) -> Option<u64> {
     let page = failstop_client::permit::PermitPage::open(&runtime.permit()).ok()?;
-    page.diagnostics().map(|diagnostics| diagnostics.durable_seq)
+    let diagnostics = page.diagnostics()?;
+    let of_the_page: String = diagnostics.journal_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut of_the_journal = None;
+    // The first record names the journal; whatever is wrong with it is the recovery's to judge.
+    let _: io::Result<()> = failstop_journal::read_records(state, 0, |record| {
+        let payload: serde_json::Value = serde_json::from_str(record.payload)?;
+        of_the_journal = payload["jid"].as_str().map(str::to_owned);
+        Err(io::Error::other("one is enough"))
+    });
+    (of_the_journal == Some(of_the_page)).then_some(diagnostics.durable_seq)
 }
 
 /// Replays the journal into the core. A record that this version does not know stops it, and is what it returns: a later

@@ -3,7 +3,7 @@
 use crate::checks::{HostFacts, coverage};
 use crate::config::Config;
 use crate::runtime_dir::EngineInfo;
-use crate::words;
+use crate::status::words;
 use failstop_journal::Verdict;
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ pub fn summary(config: &Config, info: &EngineInfo, verdict: &Verdict, records: u
     let width = config.components.iter().map(|component| component.name.as_str().len()).max().unwrap_or(0).max(8);
     for covered in coverage(config, &HostFacts::gather()) {
         let orders = config.components.iter().find(|component| component.name.as_str() == covered.component);
-        let orders = orders.map_or("", |component| crate::status::words::orders(component.orders));
+        let orders = orders.map_or("", |component| words::orders(component.orders));
         let _ =
             writeln!(text, "  {:<width$}  {orders:<6}  enforced: {}", covered.component, covered.enforced.join(", "));
         for (what, list) in [("monitored", &covered.monitored), ("not covered", &covered.not_covered)] {

@@ -30,7 +30,7 @@ fn chain(state: &Path, caller: Caller) -> Finding {
     let options = match caller {
         Caller::Command => Options::default(),
         // The engine's own work comes first.
-        Caller::Engine => Options { threads: 1 },
+        Caller::Engine => Options { threads: 1, ..Options::default() },
     };
     let report = match verify(state, &options, &|_| {}) {
         Ok(report) => report,

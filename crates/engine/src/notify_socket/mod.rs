@@ -9,11 +9,13 @@ mod message;
 pub use message::{MAX_SPAN, MAX_STATUS_BYTES, Notification, Parsed, parse};
 
 use failstop_core::{Instance, Slot};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -95,11 +97,40 @@ pub struct NotifySocketError {
     pub source: io::Error,
 }
 
+/// Which start is behind each socket, for whoever spawns: told *before* the spawn, since a quick component says that it is
+/// ready before its parent has taken another breath.
+#[derive(Clone, Debug)]
+pub struct NotifyStarts {
+    sockets: Vec<Rc<Start>>,
+}
+
+#[derive(Debug)]
+struct Start {
+    slot: Slot,
+    instance: Cell<Instance>,
+    /// A second descriptor of the component's socket.
+    socket: UnixDatagram,
+}
+
+impl NotifyStarts {
+    /// Tells which start of a component is behind its socket from now on. What the last one had sent and nobody has
+    /// read yet is thrown away, so that a dead process's `READY=1` never counts for its successor. Call it when the old
+    /// tree is gone and the new one is not yet there.
+    pub fn begin(&self, slot: Slot, instance: Instance) {
+        let Some(start) = self.sockets.iter().find(|start| start.slot == slot) else { return };
+        let mut control = ControlBuffer { bytes: [0; CONTROL_BYTES] };
+        while let Ok(datagram) = receive(&start.socket, &mut [0; 1], &mut control) {
+            drop(datagram);
+        }
+        start.instance.set(instance);
+    }
+}
+
 /// One component's socket.
 #[derive(Debug)]
 struct NotifySocket {
     slot: Slot,
-    instance: Instance,
+    start: Rc<Start>,
     /// The user that the component runs as.
     uid: u32,
     path: PathBuf,
@@ -153,22 +184,18 @@ impl NotifySockets {
         set_flag(&socket, libc::SO_PASSCRED).map_err(failed)?;
         // Kernels before 6.5 do not know it: then the process number alone has to do.
         let _ = set_flag(&socket, SO_PASSPIDFD);
+        let second = socket.try_clone().map_err(failed)?;
+        let start = Rc::new(Start { slot, instance: Cell::new(Instance(0)), socket: second });
         // SAFETY: the socket owns its descriptor, which stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         let socket = socket.map_err(|error| failed(error.into()))?;
-        self.sockets.push(NotifySocket { slot, instance: Instance(0), uid, path: path.to_owned(), socket });
+        self.sockets.push(NotifySocket { slot, start, uid, path: path.to_owned(), socket });
         Ok(())
     }
 
-    /// Tells which start of a component is behind its socket from now on. What the last one had sent and nobody has
-    /// read yet is thrown away, so that a dead process's `READY=1` never counts for its successor.
-    pub fn begin(&mut self, slot: Slot, instance: Instance) {
-        let Some(index) = self.sockets.iter().position(|socket| socket.slot == slot) else { return };
-        while let Ok(datagram) = receive(self.sockets[index].socket.get_ref(), &mut self.buffer[..], &mut self.control)
-        {
-            drop(datagram);
-        }
-        self.sockets[index].instance = instance;
+    /// What the spawning side holds. Knows the sockets that there are by now.
+    pub fn starts(&self) -> NotifyStarts {
+        NotifyStarts { sockets: self.sockets.iter().map(|socket| Rc::clone(&socket.start)).collect() }
     }
 
     /// The next datagram of any component, in turn. Pends for ever while there is no socket. May be dropped at any
@@ -224,7 +251,7 @@ impl NotifySocket {
         let parsed = parse(&buffer[..datagram.length]);
         Received::Notice(Notice {
             slot: self.slot,
-            instance: self.instance,
+            instance: self.start.instance.get(),
             pid: sender.pid,
             uid: sender.uid,
             pidfd: datagram.pidfd,

@@ -21,7 +21,7 @@ impl Rig {
         for index in 0..components {
             let path = rig.path(index);
             rig.sockets.add(slot(index), &path, nix::unistd::geteuid().as_raw(), 0o600).unwrap();
-            rig.sockets.begin(slot(index), Instance(1));
+            rig.sockets.starts().begin(slot(index), Instance(1));
         }
         rig
     }
@@ -197,8 +197,10 @@ fn another_user_is_refused() {
 fn a_dead_process_never_speaks_for_its_successor() {
     on_runtime(async {
         let mut rig = Rig::new(1);
-        rig.sender(0).send(b"READY=1").unwrap();
-        rig.sockets.begin(slot(0), Instance(2));
+        for _ in 0..3 {
+            rig.sender(0).send(b"READY=1").unwrap();
+        }
+        rig.sockets.starts().begin(slot(0), Instance(2));
         assert!(rig.silent().await, "the first instance's word is thrown away");
         rig.sender(0).send(b"WATCHDOG=1").unwrap();
         assert_eq!(rig.notice().await.instance, Instance(2));

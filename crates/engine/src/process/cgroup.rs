@@ -16,6 +16,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often and at what distance a removal is tried.
+const REMOVE_TRIES: u32 = 20;
+const REMOVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why there are no cgroups. Never an error of the system: it works without them.
 #[derive(Debug, thiserror::Error)]
@@ -167,12 +172,12 @@ impl SystemCgroup {
         read_populated(&File::open(self.path.join("cgroup.events"))?)
     }
 
-    /// Removes it and what is below. Empty ones only can be removed, so nothing is lost by trying.
+    /// Removes it and what is below, once everything in it has ended: see [`remove_ended`].
     ///
     /// # Errors
     /// `EBUSY` while a process lives in it.
     pub fn remove(self) -> io::Result<()> {
-        remove_tree(&self.path)
+        remove_ended(&self.path)
     }
 }
 
@@ -308,7 +313,23 @@ pub fn locate(path: &str) -> Result<PathBuf, Unavailable> {
     locate_in(&String::from_utf8_lossy(&mounts), path)
 }
 
-/// Removes a cgroup made by failstop, with its empty components.
+/// Removes a cgroup made by failstop whose processes have all ended. Tries for a moment: the kernel lets go of the last
+/// one a little later than its status is taken. Only empty cgroups can be removed, so nothing is lost by trying.
+///
+/// # Errors
+/// `EBUSY` while a process lives in it.
+pub fn remove_ended(cgroup: &Path) -> io::Result<()> {
+    let mut tries = REMOVE_TRIES;
+    loop {
+        match remove_tree(cgroup) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && tries > 1 => tries -= 1,
+            done => return done,
+        }
+        std::thread::sleep(REMOVE_PAUSE);
+    }
+}
+
+/// Removes a cgroup made by failstop, with what is below it, if all of it is empty now.
 ///
 /// # Errors
 /// `EBUSY` while a process lives in it.

@@ -181,6 +181,13 @@ impl Trees {
         Ok(self.prepared.get(&id.slot).map(|(_, cgroup)| cgroup.entry()))
     }
 
+    /// Throws away the cgroups that were made ahead: whoever killed the system's cgroup has killed them too, and a process
+    /// that is born into a cgroup after its kill dies at once. After the kill switch was seen, and at its release.
+    pub fn forget_prepared(&mut self) {
+        let prepared = std::mem::take(&mut self.prepared);
+        self.retired.extend(prepared.into_values().map(|(_, unused)| unused));
+    }
+
     /// The component's cgroup as such, for limits and accounting.
     pub fn component_cgroup(&self, slot: Slot) -> Option<&ComponentCgroup> {
         self.cgroups.get(&slot)

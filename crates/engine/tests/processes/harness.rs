@@ -1,5 +1,7 @@
 //! Starts the stand-in engine, tells it what to do, hears what happens, and looks on its own for what is alive.
 
+use failstop_engine::process::cgroup::{self, SystemCgroup};
+use failstop_engine::process::mark::SystemMark;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -43,8 +45,6 @@ pub fn is_root() -> bool {
 }
 
 pub fn cgroup_can_be_made() -> bool {
-    use failstop_engine::process::cgroup::SystemCgroup;
-    use failstop_engine::process::mark::SystemMark;
     let mark = SystemMark { name: "probe".into(), jid: unique() };
     SystemCgroup::make(&mark, 1).is_ok_and(|cgroup| cgroup.remove().is_ok())
 }
@@ -239,6 +239,10 @@ impl Drop for Engine {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let mark = SystemMark { name: self.token.clone(), jid: "00".into() };
+        for cgroup in cgroup::earlier(&mark) {
+            let _ = cgroup::remove_ended(&cgroup);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 pub(super) const BACKLOG_PAUSE: usize = 64 * 1024;
 /// A client that lets this much pile up is closed, in bytes.
 pub(super) const BACKLOG_MAX: usize = 256 * 1024;
-/// How many requests of one connection may wait for their answers at a time.
+/// With so many requests unanswered, nothing more is read of a connection. What its last read held is still taken.
 pub(super) const MAX_OUTSTANDING: usize = 256;
 
 /// A connection's number, never used again within an engine's life.

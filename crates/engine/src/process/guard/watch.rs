@@ -16,12 +16,6 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How often and at what distance the removal of the cgroup is tried: the kernel lets go of the last process a little
-/// later than its status is taken.
-const REMOVE_TRIES: u32 = 20;
-const REMOVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the guard must end when the engine has ended.
 #[derive(Debug, Default)]
@@ -118,12 +112,8 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
         }
     });
     if let Some((path, _)) = &charge.cgroup {
-        for _ in 0..REMOVE_TRIES {
-            if cgroup::remove_tree(path).is_ok() {
-                break;
-            }
-            std::thread::sleep(REMOVE_PAUSE);
-        }
+        // What cannot be removed is found and removed by the next start.
+        let _ = cgroup::remove_ended(path);
     }
     match engine_exit {
         Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status & 0xff).unwrap_or(ENGINE_DIED)),

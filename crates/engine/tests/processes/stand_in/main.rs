@@ -246,6 +246,7 @@ impl Engine {
             if self.side.guard() == GuardState::Gone {
                 let outcome = extinguish(None, Some(Duration::from_secs(10)), &mut |_| {}).unwrap();
                 say(format_args!("extinguished {} {}", outcome.reaped, outcome.left.len()));
+                self.cgroup.take().map(SystemCgroup::remove).transpose().unwrap();
                 return ExitCode::from(9);
             }
             while let Some(signal) = self.side.signals.next().unwrap() {
@@ -360,10 +361,7 @@ impl Engine {
     fn stop(&mut self) -> ExitCode {
         let outcome = extinguish(None, Some(Duration::from_secs(10)), &mut |_| {}).unwrap();
         say(format_args!("stopped {}", outcome.left.len()));
-        if let Some(cgroup) = self.cgroup.take() {
-            self.trees = Trees::new(self.mark.clone(), [], None).unwrap();
-            let _ = cgroup.remove();
-        }
+        self.cgroup.take().map(SystemCgroup::remove).transpose().unwrap();
         ExitCode::SUCCESS
     }
 }
