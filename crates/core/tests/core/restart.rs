@@ -102,6 +102,7 @@ fn requested_ends_are_never_failures_and_never_count() {
     assert_eq!(host.standing(), []);
     assert_eq!(host.records_of(|r| matches!(r, Record::ComponentExited { failure: true, .. })), 0);
     assert_eq!(host.core.components()[0].restarts, 0);
+    assert_eq!(spawns(&crash(&mut host)), 1, "only the present start counts");
 }
 
 #[test]
