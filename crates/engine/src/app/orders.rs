@@ -6,9 +6,7 @@ use crate::clock::{self};
 use crate::command::{self, Command, Request};
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
 use crate::status::build;
-use failstop_core::{
-    Cause, Input, Order, RequestId,
-};
+use failstop_core::{Cause, Input, Order, RequestId};
 
 impl Engine {
     pub(super) fn command(&mut self, request: Request) {
