@@ -10,7 +10,7 @@ use crate::process::tree::TreeId;
 use crate::status::words;
 use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
 use failstop_core::{Input, Scope, Slot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A client of the bot socket.
 struct Client {
@@ -124,7 +124,7 @@ impl Engine {
         if self.bots.clients.is_empty() {
             return;
         }
-        let slots: Vec<Option<Slot>> =
+        let slots: BTreeSet<Option<Slot>> =
             self.bots.clients.values().map(|client| client.tree.map(|tree| tree.slot)).collect();
         for slot in slots {
             let push = self.permission_for(slot);

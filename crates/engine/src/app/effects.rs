@@ -49,6 +49,7 @@ impl Engine {
     }
 
     fn record(&mut self, ticket: Ticket, record: Record) {
+        self.maybe_changed = true;
         if let Err(error) = self.ledger.record(ticket, &record) {
             self.storage_failure(&error.to_string());
         }

@@ -78,6 +78,8 @@ pub struct Engine {
     pub(super) output: Output,
     pub(super) lost_output: output::Lost,
     pub(super) bots: Bots,
+    /// Whether permission, mode or halts may have changed since the bots and the service manager were told.
+    pub(super) maybe_changed: bool,
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
@@ -222,9 +224,11 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
-        self.push_permission();
-        let line = self.systemd.status(words::permission(self.core.permission()));
-        self.tell_systemd(line);
+        if std::mem::take(&mut self.maybe_changed) {
+            self.push_permission();
+            let line = self.systemd.status(words::permission(self.core.permission()));
+            self.tell_systemd(line);
+        }
         for record in std::mem::take(&mut self.to_say) {
             self.announcer.record(&self.output, clock::wall(), &record);
         }
@@ -254,6 +258,7 @@ impl Engine {
                 let settled = self.ledger.settle(&written);
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
                 self.feed(Input::Durable(settled.ticket));
+                self.maybe_changed = true;
                 self.note_diagnostics();
                 if !self.announced_ready && self.permit_granted() {
                     self.announced_ready = true;

@@ -217,6 +217,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         output,
         lost_output: output::Lost::default(),
         bots: Bots::default(),
+        maybe_changed: true,
         meters: Meters::new(),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
