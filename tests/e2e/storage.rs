@@ -97,7 +97,7 @@ fn guard_and_engine_killed_together_and_leftovers_are_gone_before_the_next_start
         "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"lock\", \"DIR/lock\", \"ignore-term\"]\norders = \"asks\"\n",
     );
     for _ in 0..rounds(3) {
-        system.start();
+        system.start_after_kill();
         system.wait_active();
         let engine = system.engine_pid();
         signal(system.guard_pid(), libc::SIGSTOP);
@@ -109,7 +109,7 @@ fn guard_and_engine_killed_together_and_leftovers_are_gone_before_the_next_start
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    system.start();
+    system.start_after_kill();
     system.wait_active();
     assert!(!system.path("lock.shout").exists(), "two copies ran at a time");
     assert_eq!(system.stop(), 0);

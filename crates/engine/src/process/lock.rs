@@ -1,16 +1,30 @@
 //! One engine a system: a lock on the state directory, held as long as the engine lives, by the kernel's word.
 
+use crate::process::procfs;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The lock's file in the state directory.
 pub const LOCK_FILE: &str = "LOCK";
 
 /// How often the file may be replaced under our hands before we give up.
 const TRIES: usize = 16;
+
+/// How long a holder that is already dying is waited for.
+const DYING_WITHIN: Duration = Duration::from_secs(2);
+const DYING_PAUSE: Duration = Duration::from_millis(2);
+
+/// Whether a process is dead but for what the kernel has yet to clear away.
+fn is_dying(pid: i32) -> bool {
+    match procfs::stat(pid) {
+        Ok(stat) => procfs::is_dead(&stat),
+        Err(error) => procfs::is_gone(&error),
+    }
+}
 
 /// Why the lock was not obtained.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +66,9 @@ impl InstanceLock {
     pub fn take(state_dir: &Path) -> Result<Self, LockError> {
         let path = state_dir.join(LOCK_FILE);
         let io_error = |source| LockError::Io { path: path.clone(), source };
-        for _ in 0..TRIES {
+        let patience = Instant::now() + DYING_WITHIN;
+        let mut tries = 0;
+        while tries < TRIES {
             let file = File::options()
                 .read(true)
                 .write(true)
@@ -64,9 +80,19 @@ impl InstanceLock {
                 .map_err(io_error)?;
             match lock(&file) {
                 Ok(true) => {}
-                Ok(false) => return Err(LockError::AlreadyRunning { pid: read_pid(&file), path }),
+                Ok(false) => {
+                    let pid = read_pid(&file);
+                    // An engine that was killed a moment ago holds the lock until the last of its threads is gone.
+                    let dying = pid.is_some_and(is_dying);
+                    if !dying || Instant::now() >= patience {
+                        return Err(LockError::AlreadyRunning { pid, path });
+                    }
+                    std::thread::sleep(DYING_PAUSE);
+                    continue;
+                }
                 Err(source) => return Err(io_error(source)),
             }
+            tries += 1;
             // Somebody may have removed or replaced the file between our opening and our locking: then what we hold
             // keeps nobody out.
             let held = file.metadata().map_err(io_error)?;
