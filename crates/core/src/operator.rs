@@ -154,6 +154,11 @@ impl Core {
         let reason = clip(reason, TEXT_MAX_BYTES);
         self.raise(turn, Grievance::of(Cause::KillSwitch, format!("engaged by {by}: {reason}")));
         turn.push(Effect::WriteKillSwitchLatch { by, reason });
+        if self.operator.removing {
+            // The host found another latch where it was to remove the old one. The release ends nothing.
+            self.apply_releases();
+            self.answer_engaged_again(turn);
+        }
     }
 
     fn engage(&mut self, turn: &mut Turn<'_>, asked: Asked) {
@@ -209,15 +214,8 @@ impl Core {
 
     /// The latch is gone from the disk: the release takes effect, unless somebody engaged the switch meanwhile.
     pub(crate) fn kill_switch_latch_removed(&mut self, turn: &mut Turn<'_>) {
-        if !self.operator.removing {
-            return;
-        }
-        self.operator.removing = false;
-        for record in core::mem::take(&mut self.operator.released) {
-            if let Record::HaltCleared { id, .. } = &record {
-                self.standing.remove(id);
-            }
-            self.recorded.apply(&record);
+        if self.operator.removing {
+            self.apply_releases();
         }
         self.dirty = true;
         if let Some(halt) = self.recorded.halts.values().find(|halt| halt.cause == Cause::KillSwitch) {
@@ -227,6 +225,18 @@ impl Core {
         } else if let Some(request) = self.operator.releasing.take() {
             turn.push(Effect::Answer { request, outcome: Ok(()) });
         }
+    }
+
+    /// The releases whose records are durable take effect; an engagement since then stands by its own halt.
+    fn apply_releases(&mut self) {
+        self.operator.removing = false;
+        for record in core::mem::take(&mut self.operator.released) {
+            if let Record::HaltCleared { id, .. } = &record {
+                self.standing.remove(id);
+            }
+            self.recorded.apply(&record);
+        }
+        self.dirty = true;
     }
 
     fn answer_engaged_again(&mut self, turn: &mut Turn<'_>) {

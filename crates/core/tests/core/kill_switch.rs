@@ -114,6 +114,21 @@ fn engaged_again_while_its_release_is_pending_it_stays_engaged_as_a_new_halt() {
 }
 
 #[test]
+fn a_latch_that_was_replaced_and_so_not_removed_ends_the_release_and_the_next_one_works() {
+    let mut host = Host::live(policy(asks()));
+    host.send(seen());
+    host.obliging = false;
+    host.order_effects(Order::KillSwitchRelease, "checked");
+    let effects = host.send(seen());
+    assert!(answer(&effects).unwrap().unwrap_err()[0].contains("again"));
+    assert_eq!(host.standing(), [Cause::KillSwitch]);
+    assert!(all_revoked(&host));
+    host.obliging = true;
+    host.order_effects(Order::KillSwitchRelease, "really");
+    assert!(!host.core.kill_switch());
+}
+
+#[test]
 fn it_survives_a_crash_by_its_latch_or_by_its_record() {
     for by_latch in [true, false] {
         let mut host = Host::live(policy(asks()));

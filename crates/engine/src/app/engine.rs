@@ -448,7 +448,8 @@ impl Engine {
     }
 
     fn checked(&mut self, findings: Findings) {
-        for class in [CheckClass::Integrity, CheckClass::Environment] {
+        // Integrity last: it is what opens the start gate.
+        for class in [CheckClass::Environment, CheckClass::Integrity] {
             if findings.purpose == Purpose::Retry && class == CheckClass::Integrity {
                 continue;
             }
