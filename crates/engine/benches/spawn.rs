@@ -23,7 +23,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_failstop-process-stand-in");
 const ARGUMENTS: [&str; 3] = ["stand-in", "victim", "clock"];
 
 fn main() {
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(300);
+    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(300_usize);
     Signals::block().unwrap();
     let unused: libc::c_ulong = 0;
     // SAFETY: numbers.
@@ -31,28 +31,40 @@ fn main() {
     let mark = SystemMark { name: "bench".into(), jid: std::process::id().to_string() };
     let cgroup = SystemCgroup::make(&mark, 1);
 
-    let mut bare = Bare::start();
+    let mut bare = Bare::start(false);
+    // What a session of its own costs by itself: where the scheduler groups by session, a new one begins with nothing.
+    let mut session = Bare::start(true);
     let mut without = Ours::start(&mark, None);
     let mut with = cgroup.as_ref().ok().map(|cgroup| Ours::start(&mark, Some(cgroup)));
-    let (mut bare_ns, mut without_ns, mut with_ns) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        bare_ns.push(bare.round());
-        let other = with.as_ref().map_or(bare.pid, |with| with.pid);
-        without_ns.push(without.round([bare.pid, other]));
-        with_ns.extend(with.as_mut().map(|with| with.round([bare.pid, without.pid])));
+    let mut nanos: [Vec<i64>; 4] = Default::default();
+    for round in 0..rounds {
+        for place in 0..4 {
+            // Each goes first in its turn, so that none always follows the same other.
+            let which = (round + place) % 4;
+            let others = [bare.pid, session.pid, without.pid, with.as_ref().map_or(0, |with| with.pid)];
+            nanos[which].extend(match which {
+                0 => Some(bare.round()),
+                1 => Some(session.round()),
+                2 => Some(without.round(others)),
+                _ => with.as_mut().map(|with| with.round(others)),
+            });
+        }
     }
     bare.end();
+    session.end();
     without.end();
     if let Some(with) = with {
         with.end();
     }
 
     println!("from death to the successor's first instruction, {rounds} rounds");
-    let base = report("bare pidfd + posix_spawn", &mut bare_ns, None);
-    report("failstop", &mut without_ns, Some(base));
+    let [bare_ns, session_ns, without_ns, with_ns] = &mut nanos;
+    let base = report("bare pidfd + posix_spawn", bare_ns, None);
+    report("the same, new session", session_ns, Some(base));
+    report("failstop", without_ns, Some(base));
     match cgroup {
         Ok(cgroup) => {
-            report("failstop, with a cgroup", &mut with_ns, Some(base));
+            report("failstop, with a cgroup", with_ns, Some(base));
             cgroup.remove().unwrap();
         }
         Err(error) => println!("no cgroup: {error}"),
@@ -144,7 +156,8 @@ impl Ours {
     }
 
     /// `others`: the other loops' processes, which are no orphans of ours.
-    fn round(&mut self, others: [i32; 2]) -> i64 {
+    fn round(&mut self, others: [i32; 4]) -> i64 {
+        let others = others.map(|pid| if pid == self.pid { 0 } else { pid });
         for other in others {
             self.trees.other_started(other);
         }
@@ -181,12 +194,21 @@ struct Bare {
     pidfd: PidFd,
     reader: PipeReader,
     actions: libc::posix_spawn_file_actions_t,
+    attributes: libc::posix_spawnattr_t,
     _writer: PipeWriter,
 }
 
 impl Bare {
-    fn start() -> Self {
+    fn start(new_session: bool) -> Self {
+        const SET_SESSION: libc::c_short = 0x80;
         let (reader, writer) = std::io::pipe().unwrap();
+        // SAFETY: initialised before anything else is done with it.
+        let attributes = unsafe {
+            let mut attributes = std::mem::zeroed();
+            libc::posix_spawnattr_init(&raw mut attributes);
+            libc::posix_spawnattr_setflags(&raw mut attributes, if new_session { SET_SESSION } else { 0 });
+            attributes
+        };
         // SAFETY: initialised before anything else is done with it.
         let actions = unsafe {
             let mut actions = std::mem::zeroed();
@@ -194,13 +216,14 @@ impl Bare {
             libc::posix_spawn_file_actions_adddup2(&raw mut actions, writer.as_raw_fd(), 1);
             actions
         };
-        let pid = Self::spawn(&actions);
-        let mut bare = Self { pid, pidfd: PidFd::open(pid).unwrap(), reader, actions, _writer: writer };
+        let pid = Self::spawn(&actions, &attributes);
+        let pidfd = PidFd::open(pid).unwrap();
+        let mut bare = Self { pid, pidfd, reader, actions, attributes, _writer: writer };
         first_instruction(&mut bare.reader);
         bare
     }
 
-    fn spawn(actions: &libc::posix_spawn_file_actions_t) -> i32 {
+    fn spawn(actions: &libc::posix_spawn_file_actions_t, attributes: &libc::posix_spawnattr_t) -> i32 {
         let program = CString::new(PROGRAM).unwrap();
         let arguments = ARGUMENTS.map(|argument| CString::new(argument).unwrap());
         let argv: Vec<*mut libc::c_char> =
@@ -209,7 +232,7 @@ impl Bare {
         let mut pid = 0;
         // SAFETY: valid strings and arrays that end with null, which outlive the call.
         let failed = unsafe {
-            libc::posix_spawn(&raw mut pid, program.as_ptr(), actions, ptr::null(), argv.as_ptr(), envp.as_ptr())
+            libc::posix_spawn(&raw mut pid, program.as_ptr(), actions, attributes, argv.as_ptr(), envp.as_ptr())
         };
         assert_eq!(failed, 0);
         pid
@@ -219,7 +242,7 @@ impl Bare {
         let killed = kill(self.pid);
         poll(self.pidfd.as_fd().as_raw_fd(), -1);
         reap(self.pid);
-        self.pid = Self::spawn(&self.actions);
+        self.pid = Self::spawn(&self.actions, &self.attributes);
         self.pidfd = PidFd::open(self.pid).unwrap();
         first_instruction(&mut self.reader) - killed
     }
