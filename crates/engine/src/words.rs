@@ -23,29 +23,7 @@ pub fn mode(mode: Mode) -> &'static str {
 
 /// A cause's name as in the journal and the reference.
 pub fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::KillSwitch => "kill-switch",
-        Cause::Failsafe => "failsafe",
-        Cause::Integrity => "integrity",
-        Cause::Storage => "storage",
-        Cause::Witness => "witness",
-        Cause::NewJournal => "new-journal",
-        Cause::OrdersInDoubt => "orders-in-doubt",
-        Cause::HeartbeatLost => "heartbeat-lost",
-        Cause::NoProgress => "no-progress",
-        Cause::Hung => "hung",
-        Cause::ComponentFailed => "component-failed",
-        Cause::Unhealthy => "unhealthy",
-        Cause::Starting => "starting",
-        Cause::Environment => "environment",
-        Cause::ComponentDown => "component-down",
-        Cause::Reclaiming => "reclaiming",
-        Cause::DailyLoss => "daily-loss",
-        Cause::Maintenance => "maintenance",
-        Cause::Clock => "clock",
-        Cause::Overload => "overload",
-        Cause::BotRequest => "bot-request",
-    }
+    cause.name()
 }
 
 /// `41 ms`, `4.2 s`, `14 min`, `2 min 28 s`, `3 h 12 min`, `5 d 3 h`.
