@@ -30,6 +30,20 @@ enum Victim {
     Guard,
 }
 
+impl Victim {
+    /// Kills it, waits until nothing of the system's is alive, and until `failstop run` has ended. What was killed may still
+    /// be on its way out then: the next start has to cope with that.
+    fn kill(self, system: &mut System) {
+        let victim = match self {
+            Self::Engine => system.engine_pid(),
+            Self::Guard => system.guard_pid(),
+        };
+        signal(victim, libc::SIGKILL);
+        system.wait_no_survivors(Duration::from_secs(1));
+        system.wait_end();
+    }
+}
+
 fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
     let mut epoch = 0;
     for round in 0..rounds {
@@ -43,18 +57,7 @@ fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
         }
         assert_eq!(system.survivors().len(), PROCESSES, "round {round}: all are there before");
         let permit = PermitPage::open(&system.path("run/permit")).unwrap();
-        let engine = system.engine_pid();
-        let victim = match victim {
-            Victim::Engine => engine,
-            Victim::Guard => system.guard_pid(),
-        };
-        signal(victim, libc::SIGKILL);
-        system.wait_no_survivors(Duration::from_secs(1));
-        let _ = system.wait_end();
-        let end = Instant::now() + crate::system::PATIENCE;
-        while crate::system::alive(engine) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        victim.kill(&mut system);
         assert!(!permit.check(0, Intent::Open).allows(), "round {round}: the permit denies");
     }
 }
@@ -106,18 +109,7 @@ fn killed_while_spawning(victim: Victim, rounds: u32) {
         }
         assert!(starts(&system) > before, "round {round}: it is spawned again and again");
         std::thread::sleep(Duration::from_micros(u64::from(round) * 373 % 3_000));
-        let engine = system.engine_pid();
-        let victim = match victim {
-            Victim::Engine => engine,
-            Victim::Guard => system.guard_pid(),
-        };
-        signal(victim, libc::SIGKILL);
-        system.wait_no_survivors(Duration::from_secs(1));
-        let _ = system.wait_end();
-        let end = Instant::now() + crate::system::PATIENCE;
-        while crate::system::alive(engine) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        victim.kill(&mut system);
     }
     assert!(!system.path("lock.shout").exists(), "two copies ran at a time");
 }

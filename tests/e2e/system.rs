@@ -94,28 +94,6 @@ impl System {
         self.wait_status("an answer", |_| true)
     }
 
-    /// The same right after a kill: what is left of the killed engine may hold the lock for a moment, and the start is
-    /// refused until the kernel has cleared it away.
-    pub fn start_after_kill(&mut self) -> &mut Self {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            self.start_with(&[], &[]);
-            while self.status().is_none() {
-                let guard = self.guard.as_mut().unwrap();
-                match guard.try_wait().unwrap().map(|status| status.code()) {
-                    None => {}
-                    Some(Some(4)) if Instant::now() < end => break,
-                    Some(other) => panic!("ended with {other:?}; log:\n{}", self.log()),
-                }
-                assert!(Instant::now() < end, "no answer; log:\n{}", self.log());
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if self.status().is_some() {
-                return self;
-            }
-        }
-    }
-
     /// A failstop command with this system's configuration.
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(failstop());

@@ -97,14 +97,15 @@ impl RunError {
     /// The exit status of `failstop run`.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Lock(LockError::AlreadyRunning { .. }) | Self::Leftovers(_) => status::ANOTHER_INSTANCE,
+            Self::Lock(LockError::AlreadyRunning { .. } | LockError::NotEnding { .. }) | Self::Leftovers(_) => {
+                status::ANOTHER_INSTANCE
+            }
             Self::Journal(_) | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
             Self::Configuration(_)
             | Self::StateDir { .. }
             | Self::Component { .. }
-            | Self::Lock(_)
-            | Self::RuntimeDir(RuntimeDirError::InUse { .. }) => status::CONFIGURATION,
-            Self::RuntimeDir(_)
+            | Self::Lock(LockError::Io { .. })
+            | Self::RuntimeDir(_)
             | Self::Permit(_)
             | Self::Guard(_)
             | Self::Spawn(_)

@@ -2,8 +2,9 @@
 //! could turn away an engine that is just starting.
 
 use super::{Finding, Subject};
+use crate::process::lock;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub enum Holder {
 
 /// Who holds the instance lock of a state directory.
 pub fn holder_of(state_dir: &Path) -> Holder {
-    let mut file = match File::open(state_dir.join("LOCK")) {
+    let file = match File::open(state_dir.join(lock::LOCK_FILE)) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Holder::Nobody,
         Err(error) => return Holder::Unknown(error),
@@ -37,9 +38,7 @@ pub fn holder_of(state_dir: &Path) -> Holder {
     if i32::from(range.l_type) == libc::F_UNLCK {
         return Holder::Nobody;
     }
-    let mut text = String::new();
-    let _ = Read::by_ref(&mut file).take(32).read_to_string(&mut text);
-    Holder::Engine(text.trim().parse().ok())
+    Holder::Engine(lock::Holder::read(&file).map(|holder| holder.engine))
 }
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {

@@ -1,4 +1,8 @@
 //! One engine a system: a lock on the state directory, held as long as the engine lives, by the kernel's word.
+//!
+//! A process that was killed is not gone at once. Its lock is released when the last of its threads has left the kernel,
+//! and on a busy machine that takes longer than a restart. So a start that meets the lock looks at who holds it: one that is
+//! ending is waited for, one that lives is left alone.
 
 use crate::process::procfs;
 use std::fs::File;
@@ -8,32 +12,47 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The lock's file in the state directory.
+/// The lock's file in the state directory: the process numbers of engine and guard.
 pub const LOCK_FILE: &str = "LOCK";
 
 /// How often the file may be replaced under our hands before we give up.
 const TRIES: usize = 16;
 
-/// How long a holder that is already dying is waited for.
-const DYING_WITHIN: Duration = Duration::from_secs(2);
-const DYING_PAUSE: Duration = Duration::from_millis(2);
+/// How long a holder that is ending is waited for.
+const ENDING_WITHIN: Duration = Duration::from_secs(10);
 
-/// Whether a process is dead but for what the kernel has yet to clear away.
-fn is_dying(pid: i32) -> bool {
-    match procfs::stat(pid) {
-        Ok(stat) => procfs::is_dead(&stat),
-        Err(error) => procfs::is_gone(&error),
-    }
-}
+/// How long a holder must look alive before it counts: there are moments at which a dying one does not show it, and at
+/// which a new one has not written yet who it is.
+const ALIVE_FOR: Duration = Duration::from_millis(100);
+
+/// Between two looks at a holder.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The longest text that is read from the file, bytes.
+const TEXT_MAX: usize = 32;
 
 /// Why the lock was not obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another engine holds it. Nothing was changed.
-    #[error("another failstop runs this system{}: it holds {}", holder(*.pid), .path.display())]
+    #[error(
+        "another failstop runs this system{}: it holds {}; `failstop status` shows it{}",
+        engine_of(*.holder), .path.display(), stopped_by(*.holder)
+    )]
     AlreadyRunning {
-        /// Its process number, where it could be read.
-        pid: Option<i32>,
+        /// Which, where it could be read.
+        holder: Option<Holder>,
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// An engine that was killed, or whose guard was, holds it and does not come to its end. Nothing was changed.
+    #[error(
+        "an earlier failstop{} is ending but still holds {} after {} s, probably because it waits for a disk; start again \
+         when it is gone", engine_of(*.holder), .path.display(), ENDING_WITHIN.as_secs()
+    )]
+    NotEnding {
+        /// Which, where it could be read.
+        holder: Option<Holder>,
         /// The lock's file.
         path: PathBuf,
     },
@@ -47,8 +66,48 @@ pub enum LockError {
     },
 }
 
-fn holder(pid: Option<i32>) -> String {
-    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+fn engine_of(holder: Option<Holder>) -> String {
+    holder.map(|holder| format!(" (pid {})", holder.engine)).unwrap_or_default()
+}
+
+fn stopped_by(holder: Option<Holder>) -> String {
+    holder.map(|holder| format!(", `kill {}` stops it", holder.guard)).unwrap_or_default()
+}
+
+/// Who the lock's file says holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The engine's process number.
+    pub engine: i32,
+    /// Its guard's.
+    pub guard: i32,
+}
+
+impl Holder {
+    fn this() -> Self {
+        // SAFETY: two calls that take nothing and cannot fail.
+        let (engine, guard) = unsafe { (libc::getpid(), libc::getppid()) };
+        Self { engine, guard }
+    }
+
+    /// Reads it from the lock's open file; `None` while nobody has written it yet.
+    pub fn read(file: &File) -> Option<Self> {
+        let mut buffer = [0_u8; TEXT_MAX];
+        let length = file.read_at(&mut buffer, 0).ok()?;
+        let mut numbers = std::str::from_utf8(buffer.get(..length)?).ok()?.split_ascii_whitespace();
+        let holder = Self { engine: numbers.next()?.parse().ok()?, guard: numbers.next()?.parse().ok()? };
+        Some(holder)
+    }
+
+    /// Always of one length, so that one write replaces it and no reader finds half of it.
+    fn text(self) -> String {
+        format!("{:<14} {:<14}\n", self.engine, self.guard)
+    }
+
+    /// Whether it is dead or dying, or about to end itself since its guard is gone.
+    fn is_ending(self) -> bool {
+        procfs::is_doomed(self.engine) || procfs::stat(self.engine).is_ok_and(|stat| stat.parent != self.guard)
+    }
 }
 
 /// The lock, held until this is dropped or the process ends. Closed on exec, so no component ever inherits it.
@@ -62,11 +121,17 @@ impl InstanceLock {
     /// Takes the lock, or says who has it. The state directory exists.
     ///
     /// # Errors
-    /// [`LockError::AlreadyRunning`] without having changed anything; [`LockError::Io`] otherwise.
+    /// [`LockError::AlreadyRunning`] or, after ten seconds, [`LockError::NotEnding`], without having changed anything;
+    /// [`LockError::Io`] otherwise.
     pub fn take(state_dir: &Path) -> Result<Self, LockError> {
+        Self::take_within(state_dir, ENDING_WITHIN)
+    }
+
+    fn take_within(state_dir: &Path, ending_within: Duration) -> Result<Self, LockError> {
         let path = state_dir.join(LOCK_FILE);
         let io_error = |source| LockError::Io { path: path.clone(), source };
-        let patience = Instant::now() + DYING_WITHIN;
+        let started = Instant::now();
+        let mut alive_since = started;
         let mut tries = 0;
         while tries < TRIES {
             let file = File::options()
@@ -78,19 +143,19 @@ impl InstanceLock {
                 .custom_flags(libc::O_NOFOLLOW)
                 .open(&path)
                 .map_err(io_error)?;
-            match lock(&file) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let pid = read_pid(&file);
-                    // An engine that was killed a moment ago holds the lock until the last of its threads is gone.
-                    let dying = pid.is_some_and(is_dying);
-                    if !dying || Instant::now() >= patience {
-                        return Err(LockError::AlreadyRunning { pid, path });
-                    }
-                    std::thread::sleep(DYING_PAUSE);
-                    continue;
+            if !lock(&file).map_err(io_error)? {
+                let holder = Holder::read(&file);
+                if holder.is_some_and(Holder::is_ending) {
+                    alive_since = Instant::now();
                 }
-                Err(source) => return Err(io_error(source)),
+                if alive_since.elapsed() >= ALIVE_FOR {
+                    return Err(LockError::AlreadyRunning { holder, path });
+                }
+                if started.elapsed() >= ending_within {
+                    return Err(LockError::NotEnding { holder, path });
+                }
+                std::thread::sleep(PAUSE);
+                continue;
             }
             tries += 1;
             // Somebody may have removed or replaced the file between our opening and our locking: then what we hold
@@ -102,8 +167,7 @@ impl InstanceLock {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(io_error(error)),
             }
-            let text = format!("{}\n", std::process::id());
-            file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0)).map_err(io_error)?;
+            file.write_all_at(Holder::this().text().as_bytes(), 0).map_err(io_error)?;
             return Ok(Self { file, path });
         }
         Err(io_error(io::Error::other("the file was replaced again and again while it was being locked")))
@@ -137,12 +201,6 @@ fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
-fn read_pid(file: &File) -> Option<i32> {
-    let mut buffer = [0_u8; 32];
-    let length = file.read_at(&mut buffer, 0).ok()?;
-    std::str::from_utf8(buffer.get(..length)?).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
@@ -154,10 +212,28 @@ mod tests {
         let first = InstanceLock::take(state.path()).unwrap();
         let before = std::fs::read(state.path().join(LOCK_FILE)).unwrap();
         let error = InstanceLock::take(state.path()).unwrap_err();
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert!(matches!(&error, LockError::AlreadyRunning { pid: Some(pid), .. } if *pid == own), "{error}");
-        assert!(error.to_string().contains(&own.to_string()));
+        let own = Holder::this();
+        assert!(matches!(&error, LockError::AlreadyRunning { holder: Some(holder), .. } if *holder == own), "{error}");
+        assert!(error.to_string().contains(&own.engine.to_string()));
+        assert!(error.to_string().contains(&format!("kill {}", own.guard)));
         assert_eq!(std::fs::read(state.path().join(LOCK_FILE)).unwrap(), before);
+        drop(first);
+        InstanceLock::take(state.path()).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_ending_is_waited_for_and_not_taken_for_a_second_instance() {
+        let state = tempfile::tempdir().unwrap();
+        let first = InstanceLock::take(state.path()).unwrap();
+        let own = Holder::this();
+        // Its guard is gone: somebody else is its parent. And one that is gone altogether, but for a child of its that has
+        // not let go of the file yet.
+        for holder in [Holder { guard: own.engine, ..own }, Holder { engine: i32::MAX, guard: 1 }] {
+            first.file.write_all_at(holder.text().as_bytes(), 0).unwrap();
+            let error = InstanceLock::take_within(state.path(), ALIVE_FOR * 2).unwrap_err();
+            assert!(matches!(&error, LockError::NotEnding { holder: Some(seen), .. } if *seen == holder), "{error}");
+            assert!(error.to_string().contains("start again when it is gone"), "{error}");
+        }
         drop(first);
         InstanceLock::take(state.path()).unwrap();
     }

@@ -170,6 +170,29 @@ pub fn is_ending(stat: &Stat) -> bool {
     (stat.is_zombie() || stat.exiting) && other_threads(stat.id.pid).is_empty()
 }
 
+/// Whether the process cannot but end: it is gone, its first thread has ended or is ending, or SIGKILL waits for one of its
+/// threads. Others of them may still run in the kernel, and hold what they have open.
+pub fn is_doomed(pid: i32) -> bool {
+    match stat(pid) {
+        Ok(stat) => stat.is_zombie() || stat.exiting || is_killed(pid),
+        Err(error) => is_gone(&error),
+    }
+}
+
+/// The kernel marks every thread of a process when it is killed; each takes the mark off when it gets to run.
+fn is_killed(pid: i32) -> bool {
+    let tasks = std::iter::once(pid).chain(other_threads(pid));
+    tasks.filter_map(|task| std::fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).ok()).any(|status| {
+        let pending = |field| status.lines().find_map(|line| line.strip_prefix(field)).map(str::trim);
+        [pending("SigPnd:"), pending("ShdPnd:")].into_iter().flatten().any(has_sigkill)
+    })
+}
+
+/// Whether a set of signals, as `/proc/PID/status` writes it in hexadecimal, holds SIGKILL.
+fn has_sigkill(set: &str) -> bool {
+    u64::from_str_radix(set, 16).is_ok_and(|set| set & (1 << (libc::SIGKILL - 1)) != 0)
+}
+
 fn other_threads(pid: i32) -> Vec<i32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let tasks = tasks.filter_map(Result::ok).filter_map(|task| task.file_name().to_str()?.parse().ok());
@@ -232,6 +255,26 @@ mod tests {
         for line in [&b""[..], b"1", b"1 (x", b"1 (x) S", b"x (x) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"] {
             assert_eq!(parse_stat(line), None);
         }
+    }
+
+    #[test]
+    fn sigkill_is_found_in_a_set_of_signals() {
+        assert!(has_sigkill("0000000000000100"));
+        assert!(has_sigkill("ffffffffffffffff"));
+        assert!(!has_sigkill("0000000000004280"));
+        assert!(!has_sigkill(""));
+    }
+
+    #[test]
+    fn a_process_is_doomed_once_it_is_killed_and_not_before() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(!is_doomed(pid));
+        child.kill().unwrap();
+        // Whether it has run since or not: killed, ending, a zombie, and gone are all the same to us.
+        assert!(is_doomed(pid));
+        child.wait().unwrap();
+        assert!(is_doomed(pid));
     }
 
     #[test]
