@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod crash;
+mod dependency;
 mod direct;
 mod hang;
 mod instance;

@@ -125,7 +125,7 @@ pub fn blueprints(
     epoch: Epoch,
     open_files: Option<(u64, u64)>,
 ) -> Result<Vec<Blueprint>, RunError> {
-    let inherited: Vec<(OsString, OsString)> = std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
+    let inherited = inherited();
     let mut blueprints = Vec::new();
     for ((index, component), account) in config.components.iter().enumerate().zip(accounts) {
         // The configuration has refused more components than there are slots.
@@ -191,6 +191,11 @@ impl Blueprint {
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)
     }
+}
+
+/// What of the engine's own environment its children get.
+pub fn inherited() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect()
 }
 
 fn is_inherited(name: &OsStr) -> bool {

@@ -1,7 +1,7 @@
 //! The start-up checks as the engine runs them: beside the loop, since they wait for disks and endpoints; the core is told what
 //! came out. Environment checks are made again, with growing pauses, until they pass.
 
-use crate::checks::{self, Caller, Options, Report};
+use crate::checks::{self, Caller, Options, ProgramRequest, Report};
 use crate::config::Config;
 use core::time::Duration;
 use failstop_core::{CheckClass, Monotonic};
@@ -37,6 +37,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 pub struct Diagnosis {
     config: Arc<Config>,
     results: mpsc::Sender<Findings>,
+    programs: mpsc::Sender<ProgramRequest>,
     running: bool,
     queued: Option<Purpose>,
     pause: Duration,
@@ -44,9 +45,9 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Results go to `results`.
-    pub fn new(config: Arc<Config>, results: mpsc::Sender<Findings>) -> Self {
-        Self { config, results, running: false, queued: None, pause: RETRY_FIRST, retry_at: None }
+    /// Results go to `results`; programs that probe are asked for through `programs`.
+    pub fn new(config: Arc<Config>, results: mpsc::Sender<Findings>, programs: mpsc::Sender<ProgramRequest>) -> Self {
+        Self { config, results, programs, running: false, queued: None, pause: RETRY_FIRST, retry_at: None }
     }
 
     /// Starts a run, or queues one behind the run that is under way.
@@ -61,10 +62,11 @@ impl Diagnosis {
         self.running = true;
         self.retry_at = None;
         let (config, results) = (Arc::clone(&self.config), self.results.clone());
+        let caller = Caller::Engine(self.programs.clone());
         tokio::task::spawn_blocking(move || {
             // A retry asks about the environment alone; reading the whole journal each time would be for nothing.
             let skip = if purpose == Purpose::Retry { vec!["journal".to_owned()] } else { Vec::new() };
-            let options = Options { caller: Caller::Engine, skip, ..Options::default() };
+            let options = Options { caller, skip, ..Options::default() };
             if let Ok(report) = checks::run(&config, &options) {
                 // The loop is gone when this fails, and nobody wants to know any more.
                 let _ = results.blocking_send(Findings { purpose, report });

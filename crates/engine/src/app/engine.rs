@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
 use super::open::{Opened, open};
+use super::programs::Programs;
 use super::start::Prepared;
 use super::{RunError, status};
 use crate::announce::Announcer;
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
+    pub(super) programs: Programs,
     pub(super) register: Register,
     pub(super) blueprints: Vec<Blueprint>,
     pub(super) output: Output,
@@ -150,6 +152,7 @@ impl Engine {
             self.kill_again_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
+            self.programs.next_deadline(),
             self.beat_at,
             Some(self.sample_at),
         ]
@@ -171,6 +174,7 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
+            Event::Program(request) => self.run_program(request),
         }
         self.after();
     }
@@ -210,6 +214,7 @@ impl Engine {
         if self.kill_again_at.is_some_and(|at| now >= at) {
             self.poll_trees();
         }
+        self.programs.end_overdue(now);
         self.diagnosis.retry(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
@@ -335,14 +340,16 @@ impl Engine {
     }
 
     fn reap(&mut self) {
-        let mut main_process_ended = false;
+        let mut may_have_left_orphans = false;
         loop {
             match reaper::next() {
                 Ok(Next::Ended(reaped)) => {
                     self.register.reaped(reaped.pid);
                     if let Some(tree) = self.trees.reaped(reaped.pid) {
-                        main_process_ended = true;
+                        may_have_left_orphans = true;
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
+                    } else if self.programs.ended(reaped) {
+                        may_have_left_orphans = true;
                     }
                 }
                 Ok(Next::NoneEnded | Next::NoChildren) => break,
@@ -352,7 +359,7 @@ impl Engine {
                 }
             }
         }
-        if main_process_ended {
+        if may_have_left_orphans {
             self.trees.sweep_strays();
         }
         self.poll_trees();

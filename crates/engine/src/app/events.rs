@@ -3,6 +3,7 @@
 use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
+use crate::checks::ProgramRequest;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
@@ -37,6 +38,8 @@ pub enum Event {
     Command(Request),
     /// Checks that ran beside the loop came out.
     Checked(Findings),
+    /// Such a check wants a program to be run.
+    Program(ProgramRequest),
 }
 
 /// Everything the loop waits on.
@@ -61,6 +64,8 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
+    /// Programs that checks want to be run.
+    pub programs: mpsc::Receiver<ProgramRequest>,
 }
 
 impl Sources {
@@ -80,6 +85,7 @@ impl Sources {
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
+            Some(request) = self.programs.recv() => Ok(Event::Program(request)),
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands) => event,
         }
     }

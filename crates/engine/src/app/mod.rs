@@ -15,6 +15,7 @@ mod latch_watch;
 mod logging;
 mod open;
 mod orders;
+mod programs;
 mod start;
 mod summary;
 

@@ -8,6 +8,7 @@ use super::facts::{Facts, Identity};
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
+use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
 use super::{RunError, summary};
 use crate::announce::{Announcer, Format as LineFormat};
@@ -168,6 +169,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     info.publish().map_err(host("write engine.json"))?;
 
     let (findings, checks_done) = mpsc::channel(4);
+    let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
         epoch: prepared.epoch,
@@ -188,6 +190,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots,
         commands: command_requests,
         checks: checks_done,
+        programs: program_requests,
     };
     let format = match config.log.format {
         Format::Text => LineFormat::Text,
@@ -196,7 +199,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let systemd = Systemd::from_env(side.relays_notify());
     let mut engine = Engine {
         facts: Facts::new(&config, identity, host_notes),
-        diagnosis: Diagnosis::new(Arc::clone(&config), findings),
+        diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
@@ -212,6 +215,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         trees,
         kill_again_at: None,
         spawner: Spawner::new()?,
+        programs: prepared.programs,
         register: prepared.register,
         blueprints,
         output,

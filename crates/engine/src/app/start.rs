@@ -2,6 +2,7 @@
 //! journal, latches, leftovers, epoch. Nothing is spawned and no permit is granted here.
 
 use super::components::{self, Blueprint};
+use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
 use crate::kill_switch::{Latch, list_halt_latches, read_latch};
@@ -52,6 +53,8 @@ pub struct Prepared {
     pub latch: Latch,
     /// The components.
     pub blueprints: Vec<Blueprint>,
+    /// What runs beside the components.
+    pub programs: Programs,
     /// Where components are born, if a cgroup can be had.
     pub cgroup: Option<SystemCgroup>,
     /// Which processes were started, for the next engine.
@@ -127,6 +130,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         None
     };
     let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
+    let programs = Programs::new(&mark, open_files);
     let start = Start {
         epoch,
         kill_switch: latch.who_and_why(),
@@ -148,6 +152,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         start,
         latch,
         blueprints,
+        programs,
         cgroup,
         register,
         leftovers,

@@ -1,6 +1,7 @@
 //! Each dependency answers. Read-only: a connection, a GET, a program of the user's own.
 
 use super::probe::{Answer, ProbeFault, probe};
+use super::program::Runner;
 use super::{Caller, Finding, Subject};
 use crate::config::Dependency;
 use std::sync::mpsc;
@@ -22,10 +23,13 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             let (sender, receiver) = mpsc::sync_channel(1);
             let (what, timeout) = (dependency.probe.clone(), dependency.timeout);
             let folder = subject.config.folder.clone();
-            let may_spawn = subject.caller == Caller::Command;
+            let programs = match subject.caller {
+                Caller::Command => Runner::Here,
+                Caller::Engine(requests) => Runner::Loop(requests.clone()),
+            };
             let spawned = std::thread::Builder::new().name("probe".into()).spawn(move || {
                 // Nobody may be waiting any more.
-                let _ = sender.send(probe(&what, &folder, timeout, may_spawn));
+                let _ = sender.send(probe(&what, &folder, timeout, &programs));
             });
             drop(spawned);
             (dependency, receiver)

@@ -26,11 +26,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 /// Verifies the journal of a state directory, every byte of it.
-fn chain(state: &Path, caller: Caller) -> Finding {
+fn chain(state: &Path, caller: &Caller) -> Finding {
     let options = match caller {
         Caller::Command => Options::default(),
         // The engine's own work comes first.
-        Caller::Engine => Options { threads: 1, ..Options::default() },
+        Caller::Engine(_) => Options { threads: 1, ..Options::default() },
     };
     let report = match verify(state, &options, &|_| {}) {
         Ok(report) => report,

@@ -18,6 +18,7 @@ mod limits;
 mod mode;
 mod ports;
 mod probe;
+mod program;
 mod render;
 mod report;
 mod runtime;
@@ -27,25 +28,27 @@ mod snapshots;
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
 pub use instance::{Holder, holder_of};
-pub use probe::{Answer, ProbeFault, probe};
+pub use program::{ProgramEnd, ProgramRequest};
 pub use render::{Format, Paint, github, json, junit, plain, text};
 pub use report::{CheckResult, Class, Finding, Outcome, Report, Verdict};
 
 use crate::config::Config;
 use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Who runs the checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Caller {
     /// A command, beside a running engine or without one.
     #[default]
     Command,
-    /// The engine at its start: it holds the lock and the journal itself, and all children of this process are its.
-    Engine,
+    /// The engine at its start: it holds the lock and the journal itself, and all children of this process are its loop's,
+    /// which takes requests to run programs here.
+    Engine(mpsc::Sender<ProgramRequest>),
 }
 
 /// Which checks are made, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Who asks.
     pub caller: Caller,
@@ -61,7 +64,7 @@ pub struct Options {
 pub(crate) struct Subject<'a> {
     pub(crate) config: &'a Config,
     pub(crate) host: &'a HostFacts,
-    pub(crate) caller: Caller,
+    pub(crate) caller: &'a Caller,
 }
 
 /// One check.
@@ -228,11 +231,11 @@ pub fn run(config: &Config, options: &Options) -> Result<Report, UnknownCheck> {
     let started = Instant::now();
     let host = HostFacts::gather();
     let host = host.with(config);
-    let subject = Subject { config, host: &host, caller: options.caller };
+    let subject = Subject { config, host: &host, caller: &options.caller };
     let mut results = Vec::new();
     for check in CHECKS {
         let chosen = options.only.is_empty() || options.only.iter().any(|name| name == check.name);
-        if !chosen || (options.caller == Caller::Engine && !check.at_start) {
+        if !chosen || (matches!(options.caller, Caller::Engine(_)) && !check.at_start) {
             continue;
         }
         let findings = if options.skip.iter().any(|name| name == check.name) {

@@ -1,13 +1,11 @@
 //! One try at a dependency: TCP, plain HTTP, or a program. Blocking, bounded by its time-out.
 
-use crate::config::{Argv, HostPort, Probe, Url};
+use super::program::Runner;
+use crate::config::{HostPort, Probe, Url};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How much of an answer is read at most, bytes.
@@ -64,7 +62,7 @@ pub enum ProbeFault {
     /// What it answered is not HTTP.
     #[error("{0} answers with something that is not HTTP")]
     NotHttp(String),
-    /// The program did not end with status 0.
+    /// The program was not started, or did not end with status 0.
     #[error("{program} {how}")]
     Program {
         /// Which.
@@ -74,11 +72,11 @@ pub enum ProbeFault {
     },
 }
 
-/// Asks once. Programs run in `folder`, and only where `may_spawn` (an engine reaps all its children itself).
+/// Asks once. Programs run in `folder`.
 ///
 /// # Errors
 /// There was no good answer within `timeout`, or this version cannot ask so.
-pub fn probe(what: &Probe, folder: &Path, timeout: Duration, may_spawn: bool) -> Result<Answer, ProbeFault> {
+pub(super) fn probe(what: &Probe, folder: &Path, timeout: Duration, programs: &Runner) -> Result<Answer, ProbeFault> {
     let started = Instant::now();
     let deadline = started + timeout;
     let what = match what {
@@ -87,10 +85,7 @@ pub fn probe(what: &Probe, folder: &Path, timeout: Duration, may_spawn: bool) ->
             Err(ProbeFault::NotSupported(format!("{url} needs TLS, which this version does not speak")))
         }
         Probe::Http(url) => get(url, deadline),
-        Probe::Exec(_) if !may_spawn => {
-            Err(ProbeFault::NotSupported("programs are probed by `failstop check` only".to_owned()))
-        }
-        Probe::Exec(argv) => run(argv, folder, deadline),
+        Probe::Exec(argv) => programs.run(argv, folder, deadline),
         Probe::Redis(_) | Probe::Postgres(_) | Probe::JsonRpc(_) => {
             Err(ProbeFault::NotSupported(format!("this version does not probe {}", what.word())))
         }
@@ -163,45 +158,5 @@ fn get(url: &Url, deadline: Instant) -> Result<String, ProbeFault> {
         Some(status @ 200..=399) => Ok(format!("answers with status {status}")),
         Some(status) => Err(ProbeFault::Status { target: shown, status }),
         None => Err(ProbeFault::NotHttp(shown)),
-    }
-}
-
-fn run(argv: &Argv, folder: &Path, deadline: Instant) -> Result<String, ProbeFault> {
-    let program = argv.program().to_owned();
-    let io_fault = |error| ProbeFault::Io { target: program.clone(), error };
-    let file = if program.contains('/') { folder.join(&program) } else { program.clone().into() };
-    let mut child = Command::new(file)
-        .args(argv.as_slice().iter().skip(1))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(io_fault)?;
-    let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let waiter = std::thread::spawn(move || {
-        let _ = sender.send(child.wait());
-    });
-    let outcome = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    if outcome.is_err() {
-        // Not reaped yet, so the number is still ours.
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-        drop(waiter.join());
-        return Err(ProbeFault::TimedOut(program));
-    }
-    match outcome {
-        Ok(Ok(status)) if status.success() => Ok("ended with status 0".to_owned()),
-        Ok(Ok(status)) => {
-            let how = match (status.code(), status.signal()) {
-                (Some(code), _) => format!("ended with status {code}"),
-                (None, Some(signal)) => format!("was killed by signal {signal}"),
-                (None, None) => "ended".to_owned(),
-            };
-            Err(ProbeFault::Program { program, how })
-        }
-        Ok(Err(error)) => Err(ProbeFault::Io { target: program, error }),
-        Err(_) => Err(ProbeFault::TimedOut(program)),
     }
 }

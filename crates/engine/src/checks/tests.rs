@@ -4,6 +4,7 @@
 use super::*;
 use crate::config::{ConfigErrors, Overrides};
 use failstop_client::status::Coverage;
+use failstop_core::Exit;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -124,7 +125,7 @@ fn the_lock_is_asked_about_and_never_taken() {
     assert_eq!(world.line("instance", &text).1, "no engine runs this system: ");
     fs::create_dir(world.path("state")).unwrap();
     let lock = fs::File::create_new(world.path("state/LOCK")).unwrap();
-    (&lock).write_all(b"4711\n").unwrap();
+    (&lock).write_all(b"4711 4710\n").unwrap();
     assert!(matches!(holder_of(&world.path("state")), Holder::Nobody));
     // SAFETY: plain data; all zeros covers the whole file.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };
@@ -218,8 +219,24 @@ fn endpoints_are_asked_and_nothing_more() {
 
     let config = world.load(&dependency("exec = [\"true\"]")).unwrap();
     let only = vec!["endpoints".to_owned()];
-    let as_engine = Options { caller: Caller::Engine, only: only.clone(), ..Options::default() };
-    assert_eq!(run(&config, &as_engine).unwrap().results[0].outcome, Outcome::Skipped, "an engine reaps its own");
+    let in_an_engine = |end: ProgramEnd| {
+        let (programs, mut requests) = mpsc::channel::<ProgramRequest>(1);
+        let engine = std::thread::spawn(move || {
+            let request = requests.blocking_recv().unwrap();
+            assert_eq!(request.argv.as_slice(), ["true"]);
+            request.answer.send(end).unwrap();
+        });
+        let as_engine = Options { caller: Caller::Engine(programs), only: only.clone(), ..Options::default() };
+        let result = run(&config, &as_engine).unwrap().results.remove(0);
+        engine.join().unwrap();
+        (result.outcome, result.reason)
+    };
+    assert_eq!(in_an_engine(ProgramEnd::Ended(Exit::Status(0))).0, Outcome::Passed);
+    let (failed, said) = in_an_engine(ProgramEnd::Ended(Exit::Signal(9)));
+    assert!(failed == Outcome::Failed && said.contains("killed by signal 9"), "{said}");
+    let (failed, said) = in_an_engine(ProgramEnd::NotStarted("no memory".to_owned()));
+    assert!(failed == Outcome::Failed && said.contains("no memory"), "{said}");
+    assert!(in_an_engine(ProgramEnd::TimedOut).1.contains("no answer in time"));
     let offline = Options { offline: true, only, ..Options::default() };
     assert_eq!(run(&config, &offline).unwrap().results[0].reason, "--offline");
 }
@@ -406,7 +423,7 @@ fn the_journals_chain_is_verified() {
     let (failed, said) = world.line("journal", &text);
     assert!(failed == Outcome::Failed && said.contains("j-0000000000000001.ndjson"), "{said}");
     let config = world.load(&text).unwrap();
-    let as_engine = Options { caller: Caller::Engine, ..Options::default() };
+    let as_engine = Options { caller: Caller::Engine(mpsc::channel(1).0), ..Options::default() };
     let report = run(&config, &as_engine).unwrap();
     assert!(report.of_class(failstop_core::CheckClass::Integrity).is_err(), "a resume must not pass over it");
 }

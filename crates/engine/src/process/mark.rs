@@ -22,10 +22,15 @@ pub struct SystemMark {
 }
 
 impl SystemMark {
+    /// The variable that says which system a process is of, and no more.
+    pub fn variable(&self) -> (OsString, OsString) {
+        (SYSTEM_VARIABLE.into(), self.to_string().into())
+    }
+
     /// The three variables that a component's environment must carry.
     pub fn variables(&self, component: &str, instance: u64) -> [(OsString, OsString); 3] {
         [
-            (SYSTEM_VARIABLE.into(), self.to_string().into()),
+            self.variable(),
             (COMPONENT_VARIABLE.into(), component.into()),
             (INSTANCE_VARIABLE.into(), instance.to_string().into()),
         ]

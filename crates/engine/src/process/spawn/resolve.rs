@@ -12,7 +12,7 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// There is no such file.
-    #[error("{} not found: {searched}", .program.display())]
+    #[error("{} not found: {searched}: correct `command`", .program.display())]
     NotFound {
         /// As configured.
         program: OsString,
@@ -47,7 +47,7 @@ pub fn resolve(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> Resul
     };
     let searched = if program.as_bytes().contains(&b'/') {
         let file = directory.join(program);
-        let searched = format!("there is no file {}: correct `command`", file.display());
+        let searched = format!("there is no file {}", file.display());
         if let Some(found) = judge(file) {
             return Ok(found);
         }
@@ -66,7 +66,7 @@ pub fn resolve(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> Resul
         {
             return Ok(found);
         }
-        format!("neither in PATH ({}) nor in {}: correct `command`", path.display(), directory.display())
+        format!("neither in PATH ({}) nor in {}", path.display(), directory.display())
     };
     Err(match not_executable {
         Some(path) => ResolveError::NotExecutable { path },

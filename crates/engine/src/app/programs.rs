@@ -1,0 +1,157 @@
+//! Programs of the user's that run beside the components: those that probe a dependency by ending with status 0. Started by
+//! the loop like components are, so that none outlives the engine; killed with everything below them when their time is up.
+
+use super::components;
+use super::engine::Engine;
+use crate::checks::{ProgramEnd, ProgramRequest};
+use crate::process::extinguish::kill_child_and_below;
+use crate::process::mark::SystemMark;
+use crate::process::reaper::Reaped;
+use crate::process::spawn::{Command, Place, ResolveError, SpawnError, resolve};
+use failstop_core::Monotonic;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::SyncSender;
+
+/// How many requests may wait for the loop. Whoever asks waits.
+pub const PROGRAM_QUEUE: usize = 16;
+
+/// The most programs that run at a time.
+const RUNNING_MAX: usize = 64;
+
+#[derive(Debug)]
+struct Running {
+    deadline: Monotonic,
+    timed_out: bool,
+    answer: SyncSender<ProgramEnd>,
+}
+
+/// The programs that run, by process number: each is a child of ours that is not reaped yet.
+#[derive(Debug)]
+pub struct Programs {
+    environment: Vec<(OsString, OsString)>,
+    open_files: Option<(u64, u64)>,
+    running: BTreeMap<i32, Running>,
+}
+
+/// Why a program was not started.
+#[derive(Debug, thiserror::Error)]
+enum NotStarted {
+    #[error("{RUNNING_MAX} programs that probe run already")]
+    TooMany,
+    #[error("{} not found: {searched}", .program.display())]
+    NotFound { program: OsString, searched: String },
+    #[error("{} is not executable", .0.display())]
+    NotExecutable(std::path::PathBuf),
+    #[error("/dev/null cannot be opened: {0}")]
+    Null(#[source] io::Error),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+impl Programs {
+    /// None runs. They carry the system's mark and may open as many files as components may.
+    pub fn new(mark: &SystemMark, open_files: Option<(u64, u64)>) -> Self {
+        let mut environment = components::inherited();
+        environment.push(mark.variable());
+        Self { environment, open_files, running: BTreeMap::new() }
+    }
+
+    /// When [`Programs::end_overdue`] is due.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.running.values().filter(|program| !program.timed_out).map(|program| program.deadline).min()
+    }
+
+    /// Kills those whose time is up. Their end is told when they are reaped.
+    pub fn end_overdue(&mut self, now: Monotonic) {
+        for (pid, program) in &mut self.running {
+            if !program.timed_out && now >= program.deadline {
+                program.timed_out = true;
+                kill_child_and_below(*pid);
+            }
+        }
+    }
+
+    /// Takes what the reaper took; whether it was one of these.
+    pub fn ended(&mut self, reaped: Reaped) -> bool {
+        let Some(program) = self.running.remove(&reaped.pid) else { return false };
+        let end = if program.timed_out { ProgramEnd::TimedOut } else { ProgramEnd::Ended(reaped.exit) };
+        // Whoever asked may have given up.
+        let _ = program.answer.try_send(end);
+        true
+    }
+
+    fn command(&self, request: &ProgramRequest) -> Result<Command, NotStarted> {
+        if self.running.len() >= RUNNING_MAX {
+            return Err(NotStarted::TooMany);
+        }
+        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let program = match resolve(OsStr::new(request.argv.program()), &request.folder, path) {
+            Ok(program) => program,
+            Err(ResolveError::NotFound { program, searched }) => {
+                return Err(NotStarted::NotFound { program, searched });
+            }
+            Err(ResolveError::NotExecutable { path }) => return Err(NotStarted::NotExecutable(path)),
+        };
+        let arguments = request.argv.as_slice().iter().map(OsString::from).collect();
+        let mut command = Command::new(program, arguments, request.folder.clone());
+        command.environment.clone_from(&self.environment);
+        command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
+        Ok(command)
+    }
+}
+
+impl Engine {
+    /// Starts a program, or answers why not.
+    pub(super) fn run_program(&mut self, request: ProgramRequest) {
+        if let Err(why) = self.start_program(&request) {
+            let _ = request.answer.try_send(ProgramEnd::NotStarted(why.to_string()));
+        }
+    }
+
+    fn start_program(&mut self, request: &ProgramRequest) -> Result<(), NotStarted> {
+        let command = self.programs.command(request)?;
+        let null = File::options().write(true).open("/dev/null").map_err(NotStarted::Null)?;
+        let place = Place { stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None };
+        let child = self.spawner.spawn(&command, &place)?;
+        self.trees.other_started(child.id.pid);
+        let deadline = crate::clock::now().plus(request.timeout);
+        let running = Running { deadline, timed_out: false, answer: request.answer.clone() };
+        self.programs.running.insert(child.id.pid, running);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use core::time::Duration;
+    use failstop_core::Exit;
+    use std::sync::mpsc::sync_channel;
+
+    #[test]
+    fn its_end_is_told_once_and_a_time_out_is_no_end_of_its_own() {
+        let mark = SystemMark { name: "demo".to_owned(), jid: "0".repeat(32) };
+        let mut programs = Programs::new(&mark, None);
+        assert!(programs.environment.contains(&mark.variable()));
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let (answer, end) = sync_channel(1);
+        let due = Monotonic::from_nanos(1_000_000_000);
+        programs.running.insert(pid, Running { deadline: due, timed_out: false, answer });
+        assert_eq!(programs.next_deadline(), Some(due));
+        programs.end_overdue(Monotonic::from_nanos(999_999_999));
+        assert!(child.try_wait().unwrap().is_none());
+        programs.end_overdue(due);
+        assert_eq!(programs.next_deadline(), None);
+        child.wait().unwrap();
+        assert!(!programs.ended(Reaped { pid: pid + 1, exit: Exit::Status(0) }));
+        assert!(programs.ended(Reaped { pid, exit: Exit::Signal(libc::SIGKILL) }));
+        assert_eq!(end.recv_timeout(Duration::from_secs(10)).unwrap(), ProgramEnd::TimedOut);
+        assert!(!programs.ended(Reaped { pid, exit: Exit::Signal(libc::SIGKILL) }));
+    }
+}
