@@ -25,7 +25,7 @@ pub(crate) const OVERLOAD_CLEAR_AFTER: Duration = Duration::from_secs(60);
 /// component that the halt is about, and matters to `component-failed` only.
 pub(crate) fn row(policy: &Policy, cause: Cause, essential: bool) -> Row {
     let mut row = shipped(policy, cause, essential);
-    if !fixed(cause)
+    if !cause.is_fixed()
         && let Some(over) = policy.halts.get(&cause)
     {
         row.latched = over.latched.unwrap_or(row.latched);
@@ -58,33 +58,6 @@ fn shipped(policy: &Policy, cause: Cause, essential: bool) -> Row {
         Cause::ComponentDown | Cause::Reclaiming => own_slot(Permission::ObserveOnly, false),
         Cause::BotRequest => own_slot(Permission::ObserveOnly, true),
         Cause::DailyLoss => system(Permission::ReduceOnly, true),
-    }
-}
-
-/// Whether the configuration may not change the row.
-pub(crate) fn fixed(cause: Cause) -> bool {
-    match cause {
-        Cause::KillSwitch
-        | Cause::Failsafe
-        | Cause::Integrity
-        | Cause::Storage
-        | Cause::Witness
-        | Cause::NewJournal
-        | Cause::OrdersInDoubt
-        | Cause::Starting
-        | Cause::ComponentDown
-        | Cause::Reclaiming
-        | Cause::Clock
-        | Cause::BotRequest => true,
-        Cause::HeartbeatLost
-        | Cause::NoProgress
-        | Cause::Hung
-        | Cause::ComponentFailed
-        | Cause::Unhealthy
-        | Cause::Environment
-        | Cause::DailyLoss
-        | Cause::Maintenance
-        | Cause::Overload => false,
     }
 }
 

@@ -107,6 +107,33 @@ impl Cause {
             Self::BotRequest => "bot-request",
         }
     }
+
+    /// Whether the configuration can change nothing about it: neither whether it latches nor when it clears.
+    pub const fn is_fixed(self) -> bool {
+        match self {
+            Self::KillSwitch
+            | Self::Failsafe
+            | Self::Integrity
+            | Self::Storage
+            | Self::Witness
+            | Self::NewJournal
+            | Self::OrdersInDoubt
+            | Self::Starting
+            | Self::ComponentDown
+            | Self::Clock
+            | Self::BotRequest => true,
+            Self::HeartbeatLost
+            | Self::NoProgress
+            | Self::Hung
+            | Self::ComponentFailed
+            | Self::Unhealthy
+            | Self::Environment
+            | Self::Reclaiming
+            | Self::DailyLoss
+            | Self::Maintenance
+            | Self::Overload => false,
+        }
+    }
 }
 
 /// What made a [`Cause::Failsafe`] halt.

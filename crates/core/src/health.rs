@@ -245,7 +245,8 @@ impl Core {
     fn record_verdict(&mut self, turn: &mut Turn<'_>) {
         let verdict = self.watch.verdict;
         let status = verdict.status();
-        if self.watch.recorded == (status, verdict.rules) {
+        // `engine.stopped` is the last word: what stands still is neither well nor ill.
+        if self.life.stopped.is_some() || self.watch.recorded == (status, verdict.rules) {
             self.watch.differs_since = None;
             return;
         }

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::halt::{Cause, Halt, Scope, Trigger};
 use crate::id::{HaltId, RequestId, Slot, Ticket};
 use crate::machine::Core;
-use crate::memory::{loosens, takes_back};
+use crate::memory::Change;
 use crate::permission::{Mode, Permission};
 use crate::record::{ClearedBy, Record};
 use crate::time::Monotonic;
@@ -73,9 +73,10 @@ impl Core {
     /// Emits a record. `None` once the journal has failed: nothing is appended in this process any more, and nothing
     /// loosens.
     pub(crate) fn record(&mut self, turn: &mut Turn<'_>, record: Record) -> Option<Ticket> {
-        let opens = loosens(&record);
+        let change = Change::of(&record);
+        let opens = change.loosens();
         if !opens {
-            self.writing.loosening.retain(|(_, earlier)| !takes_back(&record, earlier));
+            self.writing.loosening.retain(|(_, earlier)| !change.takes_back(Change::of(earlier)));
             self.recorded.apply(&record);
         }
         if self.writing.failed.is_some() {
@@ -211,40 +212,25 @@ impl Core {
 
     /// A loosening record is durable.
     fn loosen(&mut self, turn: &mut Turn<'_>, record: &Record) {
-        match record {
-            Record::HaltCleared { id, cause: Cause::KillSwitch, by: _ } => {
-                self.kill_switch_release_durable(turn, *id, record);
+        match Change::of(record) {
+            Change::Cleared { id, cause: Cause::KillSwitch } => {
+                self.kill_switch_release_durable(turn, id, record);
                 return;
             }
-            Record::HaltCleared { id, cause, by: _ } => {
-                let component = self.recorded.halts.get(id).and_then(|halt| halt.component.clone());
-                self.standing.remove(id);
-                if *cause == Cause::ComponentFailed
+            Change::Cleared { id, cause } => {
+                let component = self.recorded.halts.get(&id).and_then(|halt| halt.component.clone());
+                self.standing.remove(&id);
+                if cause == Cause::ComponentFailed
                     && let Some(index) = component.and_then(|name| self.index_of(&name))
                     && let Some(component) = self.components.get_mut(index)
                 {
                     component.forgive();
                 }
             }
-            Record::Maintenance { .. } => self.operator.maintenance_until = None,
-            Record::ModeSet { .. }
-            | Record::ComponentHeld { .. }
-            | Record::EngineStarted { .. }
-            | Record::EngineStopped { .. }
-            | Record::HaltRaised(_)
-            | Record::PermissionChanged { .. }
-            | Record::ComponentStarted { .. }
-            | Record::ComponentStartFailed { .. }
-            | Record::ComponentReady { .. }
-            | Record::ComponentStopping { .. }
-            | Record::ComponentKilled { .. }
-            | Record::ComponentExited { .. }
-            | Record::HealthChanged { .. }
-            | Record::Heartbeat { .. }
-            | Record::PermitLapsed { .. }
-            | Record::CheckFinished { .. }
-            | Record::OperatorOrder { .. }
-            | Record::OperatorRefused { .. } => {}
+            Change::Maintenance { .. } => self.operator.maintenance_until = None,
+            // Nothing but the record of it: the first two loosen by it, the others never loosen.
+            Change::Mode(_) | Change::Held { .. } => {}
+            Change::Epoch(_) | Change::Raised(_) | Change::Permission(_) | Change::Nothing => {}
         }
         self.recorded.apply(record);
     }

@@ -1,6 +1,6 @@
 //! What the journal brings back: the fold of all records, by one function, used while stepping and by replay alike.
 
-use crate::halt::{Halt, Scope};
+use crate::halt::{Cause, Halt, Scope};
 use crate::id::{ComponentName, Epoch, HaltId};
 use crate::permission::{Mode, Permission};
 use crate::record::Record;
@@ -44,46 +44,31 @@ impl Recorded {
 
     /// Takes one record. The only place where records change recorded state.
     pub fn apply(&mut self, record: &Record) {
-        match record {
-            Record::EngineStarted { epoch, mode_ceiling: _ } => self.epoch = *epoch,
-            Record::HaltRaised(halt) => {
+        match Change::of(record) {
+            Change::Epoch(epoch) => self.epoch = epoch,
+            Change::Raised(halt) => {
                 self.next_halt = self.next_halt.max(HaltId(halt.id.0.saturating_add(1)));
                 self.halts.insert(halt.id, halt.clone());
             }
-            Record::HaltCleared { id, cause: _, by: _ } => {
-                self.halts.remove(id);
+            Change::Cleared { id, cause: _ } => {
+                self.halts.remove(&id);
             }
-            Record::PermissionChanged { from: _, to } => {
+            Change::Permission(to) => {
                 let allowed = self.permission();
-                if *to > allowed && self.contradiction.is_none() {
+                if to > allowed && self.contradiction.is_none() {
                     self.contradiction =
                         Some(format!("a record says permission {to:?} where the standing halts allow {allowed:?}"));
                 }
             }
-            Record::ModeSet { mode, by: _, reason: _ } => self.ceremony = *mode,
-            Record::ComponentHeld { component, held, by: _, reason: _ } => {
-                if *held {
-                    self.held.insert(component.clone());
-                } else {
-                    self.held.remove(component);
-                }
+            Change::Mode(mode) => self.ceremony = mode,
+            Change::Held { component, held: true } => {
+                self.held.insert(component.clone());
             }
-            Record::Maintenance { on, span_ms, by: _, reason: _ } => {
-                self.maintenance_ms = if *on { Some(*span_ms) } else { None };
+            Change::Held { component, held: false } => {
+                self.held.remove(component);
             }
-            Record::EngineStopped { .. }
-            | Record::ComponentStarted { .. }
-            | Record::ComponentStartFailed { .. }
-            | Record::ComponentReady { .. }
-            | Record::ComponentStopping { .. }
-            | Record::ComponentKilled { .. }
-            | Record::ComponentExited { .. }
-            | Record::HealthChanged { .. }
-            | Record::Heartbeat { .. }
-            | Record::PermitLapsed { .. }
-            | Record::CheckFinished { .. }
-            | Record::OperatorOrder { .. }
-            | Record::OperatorRefused { .. } => {}
+            Change::Maintenance { span_ms } => self.maintenance_ms = span_ms,
+            Change::Nothing => {}
         }
     }
 
@@ -119,49 +104,40 @@ impl Default for Recorded {
     }
 }
 
-/// Whether a record allows more than before, so that it takes effect only once it is durable.
-pub(crate) fn loosens(record: &Record) -> bool {
-    match record {
-        Record::HaltCleared { .. } => true,
-        Record::ModeSet { mode, .. } => *mode == Mode::Live,
-        Record::ComponentHeld { held, .. } => !held,
-        Record::Maintenance { on, .. } => !on,
-        Record::EngineStarted { .. }
-        | Record::EngineStopped { .. }
-        | Record::HaltRaised(_)
-        | Record::PermissionChanged { .. }
-        | Record::ComponentStarted { .. }
-        | Record::ComponentStartFailed { .. }
-        | Record::ComponentReady { .. }
-        | Record::ComponentStopping { .. }
-        | Record::ComponentKilled { .. }
-        | Record::ComponentExited { .. }
-        | Record::HealthChanged { .. }
-        | Record::Heartbeat { .. }
-        | Record::PermitLapsed { .. }
-        | Record::CheckFinished { .. }
-        | Record::OperatorOrder { .. }
-        | Record::OperatorRefused { .. } => false,
-    }
+/// What a record means for recorded state: the one place that decides it for every kind of record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    /// A start.
+    Epoch(Epoch),
+    /// A halt stands from here on.
+    Raised(&'a Halt),
+    /// A halt stands no more.
+    Cleared { id: HaltId, cause: Cause },
+    /// The permission that follows from the halts, said once more; replay checks it.
+    Permission(Permission),
+    /// The mode ceremony.
+    Mode(Mode),
+    /// A component is kept stopped, or no more.
+    Held { component: &'a ComponentName, held: bool },
+    /// A maintenance window of so many milliseconds, or its end.
+    Maintenance { span_ms: Option<u64> },
+    /// The record only informs.
+    Nothing,
 }
 
-/// Whether the tightening record `later` takes back the loosening record `earlier`, which still waits for its
-/// durability. Replay meets them in the order of the journal and ends with `later`; so must we.
-pub(crate) fn takes_back(later: &Record, earlier: &Record) -> bool {
-    match (later, earlier) {
-        (Record::ModeSet { .. }, Record::ModeSet { .. }) | (Record::Maintenance { .. }, Record::Maintenance { .. }) => {
-            true
-        }
-        (Record::ComponentHeld { component: a, .. }, Record::ComponentHeld { component: b, .. }) => a == b,
-        (
-            Record::ModeSet { .. }
-            | Record::Maintenance { .. }
-            | Record::ComponentHeld { .. }
-            | Record::EngineStarted { .. }
-            | Record::EngineStopped { .. }
-            | Record::HaltRaised(_)
-            | Record::HaltCleared { .. }
-            | Record::PermissionChanged { .. }
+impl<'a> Change<'a> {
+    pub fn of(record: &'a Record) -> Self {
+        match record {
+            Record::EngineStarted { epoch, mode_ceiling: _ } => Self::Epoch(*epoch),
+            Record::HaltRaised(halt) => Self::Raised(halt),
+            Record::HaltCleared { id, cause, by: _ } => Self::Cleared { id: *id, cause: *cause },
+            Record::PermissionChanged { from: _, to } => Self::Permission(*to),
+            Record::ModeSet { mode, by: _, reason: _ } => Self::Mode(*mode),
+            Record::ComponentHeld { component, held, by: _, reason: _ } => Self::Held { component, held: *held },
+            Record::Maintenance { on, span_ms, by: _, reason: _ } => {
+                Self::Maintenance { span_ms: on.then_some(*span_ms) }
+            }
+            Record::EngineStopped { .. }
             | Record::ComponentStarted { .. }
             | Record::ComponentStartFailed { .. }
             | Record::ComponentReady { .. }
@@ -173,8 +149,38 @@ pub(crate) fn takes_back(later: &Record, earlier: &Record) -> bool {
             | Record::PermitLapsed { .. }
             | Record::CheckFinished { .. }
             | Record::OperatorOrder { .. }
-            | Record::OperatorRefused { .. },
-            _,
-        ) => false,
+            | Record::OperatorRefused { .. } => Self::Nothing,
+        }
+    }
+
+    /// Whether it allows more than before, so that it takes effect only once its record is durable.
+    pub fn loosens(self) -> bool {
+        match self {
+            Self::Cleared { .. } => true,
+            Self::Mode(mode) => mode == Mode::Live,
+            Self::Held { held, .. } => !held,
+            Self::Maintenance { span_ms } => span_ms.is_none(),
+            Self::Epoch(_) | Self::Raised(_) | Self::Permission(_) | Self::Nothing => false,
+        }
+    }
+
+    /// Whether this tightening takes back a loosening that still waits for its durability. Replay meets them in the order of
+    /// the journal and ends with the later one; so must we.
+    pub fn takes_back(self, earlier: Self) -> bool {
+        match (self, earlier) {
+            (Self::Mode(_), Self::Mode(_)) | (Self::Maintenance { .. }, Self::Maintenance { .. }) => true,
+            (Self::Held { component: a, .. }, Self::Held { component: b, .. }) => a == b,
+            (
+                Self::Mode(_)
+                | Self::Maintenance { .. }
+                | Self::Held { .. }
+                | Self::Epoch(_)
+                | Self::Raised(_)
+                | Self::Cleared { .. }
+                | Self::Permission(_)
+                | Self::Nothing,
+                _,
+            ) => false,
+        }
     }
 }

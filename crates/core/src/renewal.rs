@@ -136,7 +136,7 @@ impl Core {
 
     /// When the count of lapses is written next.
     pub(crate) fn lapse_record_due(&self) -> Option<Monotonic> {
-        (self.permit.unrecorded > 0 && self.writing.failed.is_none())
+        (self.permit.unrecorded > 0 && self.writing.failed.is_none() && self.life.stopped.is_none())
             .then(|| self.permit.recorded_at.map_or(Monotonic::default(), |at| at.plus(LAPSES_RECORDED_EVERY)))
     }
 

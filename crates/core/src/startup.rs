@@ -178,7 +178,8 @@ impl Core {
 
     /// The engine's own sign of life in the journal.
     pub(crate) fn settle_heartbeat(&mut self, turn: &mut Turn<'_>) {
-        if self.life.epoch.is_none() || self.writing.failed.is_some() || turn.now < self.life.heartbeat_at {
+        let silent = self.life.epoch.is_none() || self.life.stopped.is_some() || self.writing.failed.is_some();
+        if silent || turn.now < self.life.heartbeat_at {
             return;
         }
         self.life.heartbeat_at = turn.now.plus(self.policy.heartbeat_every);

@@ -417,6 +417,21 @@ fn the_configuration_changes_only_rows_that_are_not_fixed() {
     passed(&mut host, Cause::DailyLoss, None);
     host.pass(2 * SECOND);
     assert!(host.halt(Cause::DailyLoss).is_none());
+    // And every row that is not fixed is one that the configuration does change.
+    for cause in Cause::ALL.into_iter().filter(|cause| !cause.is_fixed()) {
+        for latched in [true, false] {
+            let mut with = policy(asks());
+            with.halts.insert(cause, HaltPolicy { latched: Some(latched), clear_after: None });
+            let mut host = Host::live(with);
+            let about = matches!(cause, Cause::Reclaiming | Cause::ComponentFailed).then(|| slot(0));
+            raise(&mut host, cause, about);
+            let raised = host.journal.iter().rev().find_map(|(_, record)| match record {
+                Record::HaltRaised(halt) if halt.cause == cause => Some(halt.latched),
+                _ => None,
+            });
+            assert_eq!(raised, Some(latched), "{cause:?}");
+        }
+    }
 }
 
 #[test]

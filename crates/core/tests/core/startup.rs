@@ -130,6 +130,19 @@ fn a_stop_takes_the_rights_at_once_and_ends_only_when_recorded() {
 }
 
 #[test]
+fn nothing_that_only_informs_follows_the_record_of_the_stop() {
+    let mut host = Host::live(policy(asks()));
+    host.sign(0, Sign::Part { name: "x".to_owned(), health: 100, critical: false });
+    host.prompt = false;
+    host.send(Input::StopRequested);
+    // The verdict has changed for good, and a heartbeat is due: the disk takes that long.
+    host.pass(MINUTE);
+    host.sync();
+    assert_eq!(host.exit, Some(ExitReason::Requested));
+    assert!(matches!(host.journal.last(), Some((_, Record::EngineStopped { .. }))), "{:?}", host.journal.last());
+}
+
+#[test]
 fn a_stop_in_shutdown_says_so() {
     let mut host = Host::live(policy(asks()));
     host.send(Input::Trigger { trigger: Trigger::Capital, evidence: "off".to_owned() });

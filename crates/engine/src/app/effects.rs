@@ -7,7 +7,7 @@ use crate::permit::Refused;
 use crate::process::register::Recorded;
 use crate::process::spawn::Place;
 use crate::process::tree::TreeId;
-use failstop_core::{Effect, Input, Instance, Page, Record, Slot, Ticket};
+use failstop_core::{ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
 use std::os::fd::AsFd;
 
 impl Engine {
@@ -56,25 +56,33 @@ impl Engine {
         match &record {
             Record::HaltRaised(halt) => self.meters.halt_raised(halt.cause),
             Record::PermitLapsed { times } => self.facts.permit_lapses += u64::from(*times),
-            Record::ComponentExited { component, .. } => {
-                let name = component.0.clone();
-                self.facts.says(&name, None);
+            Record::ComponentExited { component, instance, .. } => {
+                self.facts.says(&component.0, None);
+                self.note_in_log(&record, component, *instance);
             }
-            _ => {}
+            Record::ComponentStarted { component, instance, .. }
+            | Record::ComponentStartFailed { component, instance, .. }
+            | Record::ComponentKilled { component, instance, .. } => self.note_in_log(&record, component, *instance),
+            Record::EngineStarted { .. }
+            | Record::EngineStopped { .. }
+            | Record::HaltCleared { .. }
+            | Record::PermissionChanged { .. }
+            | Record::ModeSet { .. }
+            | Record::ComponentReady { .. }
+            | Record::ComponentStopping { .. }
+            | Record::ComponentHeld { .. }
+            | Record::HealthChanged { .. }
+            | Record::Heartbeat { .. }
+            | Record::CheckFinished { .. }
+            | Record::Maintenance { .. }
+            | Record::OperatorOrder { .. }
+            | Record::OperatorRefused { .. } => {}
         }
-        self.note_in_log(&record);
         self.to_say.push(record);
     }
 
     /// What a component's own log file says about its starts and ends.
-    fn note_in_log(&self, record: &Record) {
-        let (component, instance) = match record {
-            Record::ComponentStarted { component, instance, .. }
-            | Record::ComponentStartFailed { component, instance, .. }
-            | Record::ComponentExited { component, instance, .. }
-            | Record::ComponentKilled { component, instance, .. } => (component, *instance),
-            _ => return,
-        };
+    fn note_in_log(&self, record: &Record, component: &ComponentName, instance: Instance) {
         let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|found| found.slot);
         if let (Some(slot), Some(line)) = (slot, crate::announce::line(record, &self.mark.name)) {
             self.output.note(slot, instance, &line.text);

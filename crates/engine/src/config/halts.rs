@@ -31,38 +31,13 @@ impl Consistent for HaltKeys {
     }
 }
 
-/// Every cause that a configuration may name, and whether its row is fixed.
-pub(crate) const CAUSES: &[(&str, Cause, bool)] = &[
-    ("heartbeat-lost", Cause::HeartbeatLost, false),
-    ("no-progress", Cause::NoProgress, false),
-    ("hung", Cause::Hung, false),
-    ("component-failed", Cause::ComponentFailed, false),
-    ("unhealthy", Cause::Unhealthy, false),
-    ("environment", Cause::Environment, false),
-    ("reclaiming", Cause::Reclaiming, false),
-    ("daily-loss", Cause::DailyLoss, false),
-    ("maintenance", Cause::Maintenance, false),
-    ("overload", Cause::Overload, false),
-    ("kill-switch", Cause::KillSwitch, true),
-    ("failsafe", Cause::Failsafe, true),
-    ("integrity", Cause::Integrity, true),
-    ("storage", Cause::Storage, true),
-    ("witness", Cause::Witness, true),
-    ("new-journal", Cause::NewJournal, true),
-    ("orders-in-doubt", Cause::OrdersInDoubt, true),
-    ("starting", Cause::Starting, true),
-    ("component-down", Cause::ComponentDown, true),
-    ("clock", Cause::Clock, true),
-    ("bot-request", Cause::BotRequest, true),
-];
-
 /// Reads `[halts]`.
 pub(crate) fn read(table: &Table, reading: &mut Reading<'_>) -> BTreeMap<Cause, HaltPolicy> {
     let mut halts = BTreeMap::new();
     for entry in &table.entries {
-        let open = || CAUSES.iter().filter(|(_, _, fixed)| !fixed).map(|(word, _, _)| *word);
-        match CAUSES.iter().find(|(word, _, _)| *word == entry.key) {
-            Some((_, cause, false)) => {
+        let open = || Cause::ALL.into_iter().filter(|cause| !cause.is_fixed()).map(Cause::name);
+        match Cause::ALL.into_iter().find(|cause| cause.name() == entry.key) {
+            Some(cause) if !cause.is_fixed() => {
                 let Value::Table(keys) = &entry.node.value else {
                     let message = format!("`{}` in [halts] must be a table; found {}", entry.key, entry.node.found());
                     let help = format!("write [halts.{}] and below it latched or clear_after", entry.key);
@@ -71,10 +46,11 @@ pub(crate) fn read(table: &Table, reading: &mut Reading<'_>) -> BTreeMap<Cause, 
                 };
                 let label = format!("[halts.{}]", entry.key);
                 if let Some(read) = HaltKeys::read_table(keys, &label, "halts", reading) {
-                    halts.insert(*cause, HaltPolicy { latched: read.latched, clear_after: read.clear_after });
+                    halts.insert(cause, HaltPolicy { latched: read.latched, clear_after: read.clear_after });
                 }
             }
-            Some((word, _, true)) => {
+            Some(cause) => {
+                let word = cause.name();
                 let message = format!("how `{word}` is released cannot be changed");
                 let help =
                     format!("remove [halts.{word}]; these may be set: {}", open().collect::<Vec<_>>().join(", "));
