@@ -163,7 +163,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__init)
-            opts="-h --output --name --help"
+            opts="-h --output --name --orders --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,6 +175,10 @@ _failstop() {
                     ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --orders)
+                    COMPREPLY=($(compgen -W "asks direct none" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -39,7 +39,10 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say som
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l name -d 'The system\'s name: letters, digits, `-` and `_` [default: the folder\'s name]' -r
-complete -c failstop -n "__fish_failstop_using_subcommand init" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand init" -l orders -d 'How the bot places its orders' -r -f -a "asks\t'After asking the permit before each'
+direct\t'By itself, asking nobody: it runs only while the permission is active and the mode live'
+none\t'Never'"
+complete -c failstop -n "__fish_failstop_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand run" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand run" -l profile -d 'The profile whose defaults come before the file: production or development' -r
 complete -c failstop -n "__fish_failstop_using_subcommand run" -l listen -d 'Where the observe address listens, instead of the configuration\'s [observe] listen' -r

@@ -10,7 +10,26 @@ fn what_init_writes_passes_the_checks() {
     assert!(ran.out.contains("next: failstop check"), "{}", ran.out);
     let text = String::from_utf8(contents(&folder.path("failstop.toml"))).unwrap();
     assert!(text.contains("name = \"demo\"") && text.contains("\"/bin/sleep\", \"60\""), "{text}");
-    folder.run(&["check", "--offline"]).ends(0);
+    // Of a bot that nothing is known about the strictest is assumed, and that is said.
+    assert!(text.contains("orders = \"direct\"") && ran.out.contains("runs only live"), "{text}\n{}", ran.out);
+    let checked = folder.run(&["check", "--offline"]).ends(0);
+    assert!(checked.out.contains("components that ask nobody do not run: bot"), "{}", checked.out);
+}
+
+#[test]
+fn init_writes_how_the_bot_places_its_orders() {
+    let folder = Folder::new();
+    for orders in ["asks", "direct", "none"] {
+        let file = format!("{orders}.toml");
+        let ran =
+            folder.run(&["init", "--orders", orders, "--output", &file, "--", "/bin/sleep", "60"]).ends(0).quiet();
+        assert!(!ran.out.contains("nothing was said"), "{}", ran.out);
+        let text = String::from_utf8(contents(&folder.path(&file))).unwrap();
+        assert!(text.contains(&format!("\norders = \"{orders}\"\n")), "{text}");
+        folder.run(&["check", "--offline", "--config", &file]).ends(0);
+    }
+    let ran = folder.run(&["init", "--orders", "maybe"]).ends(2);
+    assert!(ran.err.contains("asks, direct, none"), "{}", ran.err);
 }
 
 #[test]

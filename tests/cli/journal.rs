@@ -96,6 +96,8 @@ fn what_cannot_be_verified_is_three() {
     let folder = Folder::with_system();
     let ran = folder.run(&["verify-data"]).ends(3);
     assert!(ran.err.starts_with("error: could not verify "), "{}", ran.err);
+    let ran = folder.run(&["verify-data", "--state", "nowhere"]).ends(3);
+    assert!(ran.err.contains("no journal at nowhere/journal"), "{}", ran.err);
     let ran = folder.run(&["verify-data", "--state", "nowhere", "--format", "json"]).ends(3);
     let json: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(json["result"], "unverifiable");

@@ -159,11 +159,12 @@ Examples:
 
 /// Below the options of `init`.
 pub const INIT_HELP: &str = "\
-Asks for what it was not told, but only on a terminal. Never overwrites a file.
+Asks for what it was not told, but only on a terminal. Never overwrites a file. A bot whose orders it was told nothing about
+is taken to place them by itself (`direct`): the strictest, under which it runs only live.
 
 Examples:
   failstop init
-  failstop init --output demo/failstop.toml -- python3 bot.py
+  failstop init --orders asks --output demo/failstop.toml -- python3 bot.py
   failstop init --output - -- node bot.js";
 
 /// Below the options of `completions`.

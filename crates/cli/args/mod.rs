@@ -77,6 +77,17 @@ pub enum Format {
     Json,
 }
 
+/// How a bot places its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Orders {
+    /// After asking the permit before each
+    Asks,
+    /// By itself, asking nobody: it runs only while the permission is active and the mode live
+    Direct,
+    /// Never
+    None,
+}
+
 /// How the outcome of the checks is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
@@ -122,6 +133,9 @@ pub struct InitArgs {
     /// The system's name: letters, digits, `-` and `_` [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// How the bot places its orders
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub orders: Option<Orders>,
     /// The bot's command, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,

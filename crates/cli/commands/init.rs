@@ -1,10 +1,11 @@
 //! `failstop init`: writes a commented configuration for a bot.
 
-use crate::args::InitArgs;
+use crate::args::{InitArgs, Orders};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use failstop_engine::config::init_template;
+use clap::ValueEnum as _;
+use failstop_engine::config::{Orders as Placing, init_template};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -29,7 +30,11 @@ pub fn init(args: &InitArgs) -> Result<Exit, Failure> {
     if command.is_empty() && may_ask {
         command = ask("The bot's command", "python3 bot.py").split_whitespace().map(str::to_owned).collect();
     }
-    let text = init_template(&name, &command);
+    let orders = match args.orders {
+        None if may_ask => ask_orders(),
+        told => told,
+    };
+    let text = init_template(&name, &command, placing(orders));
     if to_stdout {
         out::print_last(&text)?;
         return Ok(Exit::Good);
@@ -41,10 +46,38 @@ pub fn init(args: &InitArgs) -> Result<Exit, Failure> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.output).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     let shown = args.output.display();
-    out::print_last(&format!(
-        "{shown} is written; say in it how the bot places its orders (`orders`)\nnext: failstop check --config {shown}\n"
-    ))?;
+    let assumed = match orders {
+        Some(_) => "",
+        None => {
+            "nothing was said about its orders, so the bot is taken to place them by itself (`orders = \"direct\"`) and \
+             runs only live; write what is true of it\n"
+        }
+    };
+    out::print_last(&format!("{shown} is written\n{assumed}next: failstop check --config {shown}\n"))?;
     Ok(Exit::Good)
+}
+
+/// The configuration's word. Whoever says nothing gets the strictest: a bot of which nothing is known may ask nobody.
+fn placing(orders: Option<Orders>) -> Placing {
+    match orders {
+        Some(Orders::Asks) => Placing::Asks,
+        Some(Orders::None) => Placing::None,
+        Some(Orders::Direct) | None => Placing::Direct,
+    }
+}
+
+/// Asks on the terminal until the answer is one of the three, or none.
+fn ask_orders() -> Option<Orders> {
+    let question = "How does it place orders? asks (the permit before each), direct (by itself), none (never)";
+    loop {
+        let answer = ask(question, "not said");
+        if answer == "not said" {
+            return None;
+        }
+        if let Ok(orders) = Orders::from_str(&answer, true) {
+            return Some(orders);
+        }
+    }
 }
 
 /// A name is an answer that nobody mends behind one's back.

@@ -96,7 +96,7 @@ fn since(text: &str, now: Timestamp) -> String {
 fn what_runs(status: &Status, label: usize) -> String {
     let mut table = Table::with_first_column(label);
     for component in &status.components {
-        table.row(component_row(component));
+        table.row(component_row(status, component));
     }
     let mut out = table.render();
     let mut fact = |name: &str, text: &str| {
@@ -124,7 +124,7 @@ fn what_runs(status: &Status, label: usize) -> String {
     out
 }
 
-fn component_row(component: &ComponentSummary) -> [Cell; 8] {
+fn component_row(status: &Status, component: &ComponentSummary) -> [Cell; 8] {
     [
         component.name.clone().into(),
         Cell::state(&component.state),
@@ -133,8 +133,20 @@ fn component_row(component: &ComponentSummary) -> [Cell; 8] {
         component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
         memory(component).into(),
         Cell::from(component.cpu_percent.map(|percent| format!("{percent:.0} % CPU")).unwrap_or_default()).right(),
-        component.status_text.clone().unwrap_or_default().into(),
+        component.status_text.as_deref().or_else(|| kept_from(status, component)).unwrap_or_default().into(),
     ]
+}
+
+/// Why a component that asks nobody does not run, where that is all that keeps it.
+fn kept_from(status: &Status, component: &ComponentSummary) -> Option<&'static str> {
+    if component.orders != "direct" || component.state != "stopped" {
+        return None;
+    }
+    match (status.permission.as_str(), status.mode.as_str()) {
+        ("active", "live") => None,
+        ("active", _) => Some("it asks nobody, so it runs in mode live only"),
+        (_, _) => Some("it asks nobody, so it runs while the permission is active only"),
+    }
 }
 
 /// `412 MB of 1.8 GB`, as far as it is known.
@@ -196,11 +208,10 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     fact("epoch", &status.epoch.to_string());
     fact("uptime", &span(status.uptime_seconds));
     fact("kill-switch", if status.kill_switch { "engaged" } else { "off" });
-    let mut health = format!("{} {:.2}", status.health.status, status.health.overall_health);
-    if !status.health.reasons.is_empty() {
-        let _ = write!(health, ": {}", status.health.reasons.join("; "));
+    fact("health", &format!("{} {:.2}", status.health.status, status.health.overall_health));
+    for reason in &status.health.reasons {
+        fact("health-reason", reason);
     }
-    fact("health", &health);
     for halt in &status.halts {
         let component = halt.component.as_ref().map(|name| format!(" component {name}")).unwrap_or_default();
         let kind = if halt.latched { "latched" } else { "clears by itself" };
@@ -215,7 +226,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("halt", &line);
     }
     for component in &status.components {
-        fact("component", &component_line(component));
+        fact("component", &component_line(status, component));
     }
     for (name, queue) in &status.queue {
         fact("queue", &format!("{name} {} {} waiting", queue.state, queue.depth));
@@ -234,13 +245,13 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
     for line in &status.coverage {
-        let parts = [
-            covers("enforced", &line.enforced),
-            covers("monitored", &line.monitored),
-            covers("not covered", &line.not_covered),
-        ];
-        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        fact("coverage", &format!("{} {}", line.component, parts.join("; ")));
+        for (what, list) in
+            [("enforced", &line.enforced), ("monitored", &line.monitored), ("not covered", &line.not_covered)]
+        {
+            if !list.is_empty() {
+                fact("coverage", &format!("{} {}", line.component, covers(what, list)));
+            }
+        }
     }
     if let Some(observe) = &status.observe {
         fact("observe", observe);
@@ -251,7 +262,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     out
 }
 
-fn component_line(component: &ComponentSummary) -> String {
+fn component_line(status: &Status, component: &ComponentSummary) -> String {
     let mut line = format!("{} {}", component.name, component.state);
     if let Some(pid) = component.pid {
         let _ = write!(line, " pid {pid}");
@@ -268,6 +279,8 @@ fn component_line(component: &ComponentSummary) -> String {
     }
     if let Some(text) = &component.status_text {
         let _ = write!(line, ", says: {text}");
+    } else if let Some(why) = kept_from(status, component) {
+        let _ = write!(line, ", {why}");
     }
     line
 }

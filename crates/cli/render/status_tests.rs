@@ -71,8 +71,32 @@ fn a_pipe_gets_one_line_a_fact() {
     feed binance fresh 2 s ago
     feed kraken nothing yet
     journal seq 18441 head 9f2c41abdeadbeef jid 00
-    coverage bot enforced: permit, restart; monitored: heartbeat 2 min
+    coverage bot enforced: permit, restart
+    coverage bot monitored: heartbeat 2 min
     "#);
+}
+
+#[test]
+fn a_component_that_may_not_run_says_why() {
+    let mut status = sample();
+    let scanner = &mut status.components[1];
+    (scanner.orders, scanner.state, scanner.pid) = ("direct".to_owned(), "stopped".to_owned(), None);
+    for layout in [Layout::Lines, Layout::People] {
+        assert!(plain(&status, layout).contains("while the permission is active only"));
+    }
+    status.permission = "active".to_owned();
+    assert!(plain(&status, Layout::People).contains("in mode live only"));
+    // Live and active: then it is something else that keeps it.
+    status.mode = "live".to_owned();
+    assert!(!plain(&status, Layout::People).contains("asks nobody"));
+}
+
+#[test]
+fn every_reason_has_a_line_of_its_own() {
+    let mut status = sample();
+    status.health.reasons = vec!["one".to_owned(), "two".to_owned()];
+    let text = plain(&status, Layout::Lines);
+    assert!(text.contains("health healthy 1.00\nhealth-reason one\nhealth-reason two\n"), "{text}");
 }
 
 #[test]

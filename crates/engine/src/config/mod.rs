@@ -32,6 +32,7 @@ mod units;
 pub use alerts::{Address, Alerts, Channel, Email, Pagerduty, Slack, SmtpUrl, Telegram};
 pub use component::{Backoff, Component, StartLimit, StopSignal};
 pub use dependency::{Dependency, Liveness, Readiness};
+pub use failstop_core::Orders;
 pub use health::{Failsafe, Health};
 pub use observe::{Listen, Observe};
 pub use overrides::{Overrides, PREFIX};

@@ -1,10 +1,12 @@
 //! What `failstop init` writes: the few keys that matter at first; the rest stands in the reference.
 
 use super::setting::valid_name;
+use crate::status::words;
+use failstop_core::Orders;
 
-/// A commented configuration for one bot. A name that cannot be a system's name is mended; an empty `command` becomes an
+/// A commented configuration for one bot that places its orders in this way. A name that cannot be a system's name is mended; an empty `command` becomes an
 /// example. Valid by construction (a test loads it).
-pub fn init_template(name: &str, command: &[String]) -> String {
+pub fn init_template(name: &str, command: &[String], orders: Orders) -> String {
     let name = valid_name(name).unwrap_or_else(|| "demo".to_owned());
     let example = ["python3".to_owned(), "bot.py".to_owned()];
     let command = if command.first().is_none_or(|program| program.trim().is_empty()) { &example } else { command };
@@ -12,6 +14,7 @@ pub fn init_template(name: &str, command: &[String]) -> String {
     let command = command.join(", ");
     let name_line = format!("name = \"{name}\"");
     let width = name_line.len().max(21);
+    let orders = words::orders(orders);
     format!(
         "# failstop.toml: run with `failstop run`, test with `failstop check`. All keys: docs/reference/configuration.toml\n\
          \n\
@@ -23,9 +26,11 @@ pub fn init_template(name: &str, command: &[String]) -> String {
          [[component]]\n\
          name = \"bot\"\n\
          command = [{command}]\n\
-         # asks: checks the permit before each order; direct: asks nobody, runs only while active and live;\n\
-         # none: places no orders. Write what is true of your bot\n\
-         orders = \"none\"\n\
+         # How it places orders. Write what is true of your bot: failstop holds it to that.\n\
+         #   \"direct\"  by itself, asking nobody: it runs only while the permission is active and the mode live\n\
+         #   \"asks\"    after asking the permit before each order: it runs unless trading is shut down\n\
+         #   \"none\"    never (a scanner, a monitor): it runs unless trading is shut down\n\
+         orders = \"{orders}\"\n\
          restart = \"always\"   # or \"on-failure\", \"never\"\n\
          # liveness = {{ heartbeat = \"2m\" }}   # once it sends heartbeats; {{ watchdog = \"3m\" }} if it speaks sd_notify\n",
         "state_dir = \"state\"", "mode = \"dry\""

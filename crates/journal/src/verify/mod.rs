@@ -85,7 +85,18 @@ pub enum VerifyError {
 ///
 /// [`VerifyError`] where it cannot be found out. What is found to be wrong stands in the report.
 pub fn verify(state: &Path, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, VerifyError> {
-    examine(&Disk::new(state), options, progress).map(|examined| examined.report)
+    examine(&Disk::new(state), options, progress).map(|examined| examined.report).map_err(|error| error.below(state))
+}
+
+impl VerifyError {
+    /// The same, its path as whoever gave the state directory knows it.
+    fn below(self, state: &Path) -> Self {
+        let below = |path: String| state.join(path).display().to_string();
+        match self {
+            Self::NoJournal { path } => Self::NoJournal { path: below(path) },
+            Self::Unreadable { path, source } => Self::Unreadable { path: below(path), source },
+        }
+    }
 }
 
 /// A report with what recovery needs beside it.

@@ -266,8 +266,9 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
 fn the_template_is_valid_for_any_name_and_command() {
     let nasty: Vec<String> = ["a \"b\"", "c\\d", "e\nf", "\u{1}", "é"].map(str::to_owned).to_vec();
     for (name, command) in [("demo", &[][..]), ("my bot!", &nasty), ("///", &nasty)] {
-        let text = init_template(name, command);
+        let text = init_template(name, command, Orders::Asks);
         let config = load(&text).unwrap();
+        assert_eq!(config.components[0].orders, Orders::Asks);
         assert!(text.lines().count() <= 20, "{text}");
         if !command.is_empty() {
             assert_eq!(config.components[0].command.as_slice(), command);
