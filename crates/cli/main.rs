@@ -23,9 +23,16 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers, the rest is usage; a closed pipe is nobody's fault.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Good.into() };
+            // Help and version are answers, the rest is usage.
+            let printed = out::judge(error.print());
+            return match printed {
+                _ if error.use_stderr() => Exit::Usage.into(),
+                Ok(_) => Exit::Good.into(),
+                Err(failure) => {
+                    out::complain(&failure.report());
+                    failure.exit().into()
+                }
+            };
         }
     };
     dispatch(cli.command).unwrap_or_else(|failure| {

@@ -66,7 +66,7 @@ impl Stream {
 }
 
 /// A closed pipe is an answer, everything else an error.
-fn judge(outcome: io::Result<()>) -> Result<Reader, Failure> {
+pub fn judge(outcome: io::Result<()>) -> Result<Reader, Failure> {
     match outcome {
         Ok(()) => Ok(Reader::There),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),

@@ -144,3 +144,29 @@ fn completions_name_every_command() {
         }
     }
 }
+
+#[test]
+fn a_state_directory_that_is_none_is_said_with_what_to_correct() {
+    let folder = Folder::with_system();
+    folder.write("state", "a file");
+    let ran = folder.run(&["run"]).ends(2);
+    assert!(ran.err.contains("no directory has its name") && ran.err.contains("`system.state_dir`"), "{}", ran.err);
+    std::fs::remove_file(folder.path("state")).unwrap();
+    std::os::unix::fs::symlink("nowhere/at/all", folder.path("state")).unwrap();
+    let ran = folder.run(&["run"]).ends(2);
+    assert!(ran.err.contains("no directory has its name"), "{}", ran.err);
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let folder = Folder::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("failstop"))
+        .arg("--help")
+        .current_dir(folder.path(""))
+        .stdout(full)
+        .output()
+        .unwrap();
+    let ran = Ran::of(command).ends(3);
+    assert!(ran.err.contains("cannot write to standard output"), "{}", ran.err);
+}

@@ -172,7 +172,11 @@ fn raise_open_files() -> Option<(u64, u64)> {
 
 fn make_state_dir(state: &Path) -> Result<(), RunError> {
     let failed = |source| RunError::StateDir { path: state.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(|error| match error.kind() {
+        // A link that leads nowhere is in the way just like a file.
+        io::ErrorKind::AlreadyExists => failed(io::Error::other("something that is no directory has its name")),
+        _ => failed(error),
+    })
 }
 
 fn journal_settings(config: &Config) -> Settings {

@@ -4,6 +4,12 @@ use super::host::Cgroup;
 use super::{Finding, Subject};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    if let Err(error) = std::fs::metadata("/proc/self/task") {
+        return vec![Finding::failed(
+            format!("/proc/self/task: {error}: process trees cannot be found, and `failstop run` does not start"),
+            "mount /proc",
+        )];
+    }
     vec![match &subject.host.cgroup {
         Cgroup::None(reason) => Finding::warning(
             format!("no cgroup can be made ({reason}): process trees are found by ancestry and marks instead"),

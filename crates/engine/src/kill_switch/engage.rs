@@ -236,11 +236,17 @@ impl Report {
             }
             Err(error) => line("processes", format!("/proc cannot be read ({error}): nothing was killed")),
         }
-        match self.engine {
-            Some(EngineState::Running) => line("engine", "runs, and keeps everything stopped".to_owned()),
-            Some(EngineState::Frozen) => line("engine", "is frozen; it obeys the latch when it wakes".to_owned()),
-            Some(EngineState::Gone) | None => line("engine", "does not run; the next start obeys the latch".to_owned()),
-        }
+        let engine = match (self.engine, matches!(self.latch, Some(Ok(_)))) {
+            (Some(EngineState::Running), true) => "runs, and keeps everything stopped",
+            (Some(EngineState::Running), false) => "runs, and keeps everything stopped until it is started again",
+            (Some(EngineState::Frozen), true) => "is frozen; it obeys the latch when it wakes",
+            (Some(EngineState::Frozen), false) => "is frozen; it finds its permits revoked when it wakes",
+            (Some(EngineState::Gone) | None, true) => "does not run; the next start obeys the latch",
+            (Some(EngineState::Gone) | None, false) => {
+                "does not run; nothing keeps the next start from trading, so engage this again before it"
+            }
+        };
+        line("engine", engine.to_owned());
         line("not done", "open orders and positions at the venue stay as they are; look there now".to_owned());
         lines
     }

@@ -290,10 +290,13 @@ fn never_started_and_nothing_known() {
     assert_eq!((report.verdict(), report.engine), (Verdict::Done, None));
     assert!(!report.processes_known);
     assert!(read_latch(&system.state()).is_engaged(), "the next start finds it");
+    assert!(report.lines().join("\n").contains("the next start obeys the latch"));
 
     let nothing = engage(None, &[], &Caller::this(), "a test");
     assert_eq!(nothing.verdict(), Verdict::Nothing);
-    assert!(nothing.lines().join("\n").contains("--state DIR"));
+    let said = nothing.lines().join("\n");
+    assert!(said.contains("--state DIR") && said.contains("nothing keeps the next start from trading"), "{said}");
+    assert!(!said.contains("obeys the latch"), "there is none: {said}");
 }
 
 #[test]

@@ -57,7 +57,10 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The file could not be opened or locked.
-    #[error("the instance lock {} cannot be taken: {source}", .path.display())]
+    #[error(
+        "the instance lock {} cannot be taken: {source}; let this user write there, or correct `system.state_dir`",
+        .path.display()
+    )]
     Io {
         /// The lock's file.
         path: PathBuf,

@@ -124,7 +124,9 @@ impl EngineSide {
 /// See [`SplitError`]. Where the engine's side fails it returns the error and ends; the guard then ends with its status.
 pub fn split() -> Result<Role, SplitError> {
     let system = |what| move |source| SplitError::System { what, source };
-    let threads = std::fs::read_dir("/proc/self/task").map_err(system("counting threads"))?.count();
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map_err(system("looking for threads in /proc/self/task, which must be mounted,"))?
+        .count();
     if threads != 1 {
         return Err(SplitError::Threads { threads });
     }
