@@ -48,8 +48,13 @@ pub enum RunError {
     #[error(transparent)]
     RuntimeDir(#[from] RuntimeDirError),
     /// The journal cannot be opened.
-    #[error("{0}")]
-    Journal(#[from] OpenError),
+    #[error("{source}; it is in the state directory {}", .state.display())]
+    Journal {
+        /// Which state directory.
+        state: PathBuf,
+        /// Why not.
+        source: OpenError,
+    },
     /// The latches of halts cannot be read.
     #[error(transparent)]
     HaltLatches(#[from] HaltLatchError),
@@ -100,7 +105,9 @@ impl RunError {
             Self::Lock(LockError::AlreadyRunning { .. } | LockError::NotEnding { .. }) | Self::Leftovers(_) => {
                 status::ANOTHER_INSTANCE
             }
-            Self::Journal(_) | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
+            // Another system's journal: nothing is wrong with the storage, and a restart would change nothing.
+            Self::Journal { source: OpenError::Origin { .. }, .. } => status::CONFIGURATION,
+            Self::Journal { .. } | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
             Self::Configuration(_)
             | Self::StateDir { .. }
             | Self::Component { .. }

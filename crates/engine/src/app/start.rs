@@ -89,7 +89,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     })?;
     let mut notes = runtime.notes().to_vec();
 
-    let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime, &state))?;
+    let of_the_journal = |source| RunError::Journal { state: state.clone(), source };
+    let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime, &state))
+        .map_err(of_the_journal)?;
     let verdict = recovered.verdict().clone();
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
@@ -116,7 +118,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let raised = epoch::raise(&state, journal_epoch)?;
     notes.extend(raised.note);
     let epoch = raised.epoch;
-    let journal = recovered.start(epoch.0, Wall::now())?;
+    let journal = recovered.start(epoch.0, Wall::now()).map_err(of_the_journal)?;
 
     let cgroup = if config.system.cgroup {
         match SystemCgroup::make(&mark, epoch.0) {

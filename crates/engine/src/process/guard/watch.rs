@@ -48,8 +48,13 @@ pub(super) fn until_all_is_over(
         while let Ok(Some(signal)) = signals.next() {
             match signal {
                 Signal::Child => {}
-                // Gone in this very moment: its end comes next.
-                Signal::Terminate | Signal::Interrupt | Signal::Hangup => drop(engine.signal(signal.number())),
+                // A failure means: gone in this very moment, and its end comes next.
+                Signal::Hangup => drop(engine.signal(signal.number())),
+                Signal::Terminate | Signal::Interrupt => {
+                    let _ = engine.signal(signal.number());
+                    // A stopped engine could not obey, and whoever asks it to end does not want it stopped.
+                    let _ = engine.signal(libc::SIGCONT);
+                }
             }
         }
     }
