@@ -136,8 +136,10 @@ impl Frame {
 
     /// The bytes of the hash in the line, whatever they are.
     #[inline]
-    pub fn head_bytes<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        &line[self.hashed + 6..self.hashed + 70]
+    pub fn head_bytes(&self, line: &[u8]) -> [u8; 64] {
+        let mut out = [0u8; 64];
+        out.copy_from_slice(&line[self.hashed + 6..self.hashed + 70]);
+        out
     }
 
     /// The time, the type and the payload, if the line is well-formed as text too.
