@@ -81,7 +81,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn words(words: &[u32; 4]) -> __m128i {
+    fn quad(words: &[u32; 4]) -> __m128i {
         // SAFETY: 16 bytes are readable, and the instruction asks for no alignment.
         unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
     }
@@ -89,8 +89,8 @@ mod x86 {
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn pack(state: &[u32; 8]) -> Packed {
         let (quads, _) = state.as_chunks::<4>();
-        let cdab = _mm_shuffle_epi32(words(&quads[0]), 0xb1);
-        let efgh = _mm_shuffle_epi32(words(&quads[1]), 0x1b);
+        let cdab = _mm_shuffle_epi32(quad(&quads[0]), 0xb1);
+        let efgh = _mm_shuffle_epi32(quad(&quads[1]), 0x1b);
         Packed { abef: _mm_alignr_epi8(cdab, efgh, 8), cdgh: _mm_blend_epi16(efgh, cdab, 0xf0) }
     }
 
@@ -118,58 +118,93 @@ mod x86 {
         }
     }
 
-    /// One block of each. Every step is taken by all lanes before the next one: the processor does not look ahead far enough to
-    /// find the second lane by itself.
+    /// One block of each.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn rounds(packed: &mut [Packed; LANES], blocks: [&Block; LANES]) {
         let before = *packed;
         let big_endian = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-        // The last 16 words of the message schedule, four by four; group g is where group g + 4 will be.
-        let mut schedule = [[_mm_setzero_si128(); 4]; LANES];
-        for (groups, block) in schedule.iter_mut().zip(blocks) {
-            for (group, bytes) in groups.iter_mut().zip(block.as_chunks::<16>().0) {
+        // Each lane's 16 words of the message schedule, in groups of four.
+        let mut words = [[_mm_setzero_si128(); 4]; LANES];
+        for (words, block) in words.iter_mut().zip(blocks) {
+            for (group, bytes) in words.iter_mut().zip(block.as_chunks::<16>().0) {
                 *group = _mm_shuffle_epi8(load(bytes), big_endian);
             }
         }
-        for (step, constants) in CONSTANTS.as_chunks::<4>().0.iter().enumerate() {
-            let constants = words(constants);
-            let mut sums = [constants; LANES];
-            for lane in 0..LANES {
-                sums[lane] = _mm_add_epi32(schedule[lane][step % 4], constants);
-            }
-            for lane in 0..LANES {
-                packed[lane].cdgh = _mm_sha256rnds2_epu32(packed[lane].cdgh, packed[lane].abef, sums[lane]);
-            }
-            for lane in 0..LANES {
-                let high = _mm_shuffle_epi32(sums[lane], 0x0e);
-                packed[lane].abef = _mm_sha256rnds2_epu32(packed[lane].abef, packed[lane].cdgh, high);
-            }
-            if step < 12 {
-                for groups in &mut schedule {
-                    let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|ahead| groups[(step + ahead) % 4]);
-                    let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8(w3, w2, 4));
-                    groups[step % 4] = _mm_sha256msg2_epu32(sum, w3);
-                }
-            }
+        let (last, others) = (&CONSTANTS[3], &CONSTANTS[..3]);
+        for constants in others {
+            four::<0, true>(packed, &mut words, &constants[0]);
+            four::<1, true>(packed, &mut words, &constants[1]);
+            four::<2, true>(packed, &mut words, &constants[2]);
+            four::<3, true>(packed, &mut words, &constants[3]);
         }
+        four::<0, false>(packed, &mut words, &last[0]);
+        four::<1, false>(packed, &mut words, &last[1]);
+        four::<2, false>(packed, &mut words, &last[2]);
+        four::<3, false>(packed, &mut words, &last[3]);
         for (after, before) in packed.iter_mut().zip(before) {
             after.abef = _mm_add_epi32(after.abef, before.abef);
             after.cdgh = _mm_add_epi32(after.cdgh, before.cdgh);
         }
     }
 
-    /// The constants of SHA-256's 64 rounds (FIPS 180-4, 4.2.2).
+    /// Four rounds with the schedule's group `GROUP`, in the place of which the group four further on is put where there will be
+    /// one (`ON`). Every step is taken by all lanes before the next one: the processor does not look ahead far enough to find
+    /// the second lane by itself.
+    #[inline]
+    #[target_feature(enable = "sha,sse4.1,ssse3")]
+    fn four<const GROUP: usize, const ON: bool>(
+        packed: &mut [Packed; LANES],
+        words: &mut [[__m128i; 4]; LANES],
+        constants: &[u32; 4],
+    ) {
+        let constants = quad(constants);
+        let mut sums = [constants; LANES];
+        for (sum, words) in sums.iter_mut().zip(words.iter()) {
+            *sum = _mm_add_epi32(words[GROUP], constants);
+        }
+        for (packed, sum) in packed.iter_mut().zip(sums) {
+            packed.cdgh = _mm_sha256rnds2_epu32(packed.cdgh, packed.abef, sum);
+        }
+        for (packed, sum) in packed.iter_mut().zip(sums) {
+            packed.abef = _mm_sha256rnds2_epu32(packed.abef, packed.cdgh, _mm_shuffle_epi32(sum, 0x0e));
+        }
+        if ON {
+            for words in words {
+                let [second, third, fourth] = [1, 2, 3].map(|ahead| words[(GROUP + ahead) % 4]);
+                let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[GROUP], second), _mm_alignr_epi8(fourth, third, 4));
+                words[GROUP] = _mm_sha256msg2_epu32(sum, fourth);
+            }
+        }
+    }
+
+    /// The constants of SHA-256's 64 rounds (FIPS 180-4, 4.2.2): four times four groups of four.
     #[rustfmt::skip]
-    const CONSTANTS: [u32; 64] = [
-        0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
-        0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
-        0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
-        0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
-        0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
-        0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
-        0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
-        0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+    const CONSTANTS: [[[u32; 4]; 4]; 4] = [
+        [
+            [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
+            [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
+            [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3],
+            [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
+        ],
+        [
+            [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc],
+            [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
+            [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7],
+            [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
+        ],
+        [
+            [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13],
+            [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
+            [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3],
+            [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
+        ],
+        [
+            [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5],
+            [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
+            [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
+            [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
+        ],
     ];
 }
 
