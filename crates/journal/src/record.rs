@@ -192,9 +192,8 @@ fn number(body: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 #[inline]
-fn expect(body: &[u8], at: usize, what: &[u8]) -> Option<usize> {
-    let end = at + what.len();
-    (body.get(at..end)? == what).then_some(end)
+fn expect<const N: usize>(body: &[u8], at: usize, what: &[u8; N]) -> Option<usize> {
+    (body.get(at..)?.first_chunk::<N>()? == what).then_some(at + N)
 }
 
 #[cfg(test)]

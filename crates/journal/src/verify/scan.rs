@@ -103,10 +103,21 @@ pub(crate) fn scan<F: StorageFile, V: Visit>(
     digest: bool,
     visit: &mut V,
 ) -> SegmentScan {
+    scan_in(Stride::new(), file, name, first, limit, digest, visit)
+}
+
+fn scan_in<F: StorageFile, V: Visit>(
+    mut stride: Stride,
+    file: &F,
+    name: &str,
+    first: u64,
+    limit: u64,
+    digest: bool,
+    visit: &mut V,
+) -> SegmentScan {
     let mut lines = Lines::new(file, limit, digest);
     let mut scan =
         Scan { file, limit, expect: None, durable: 0, epoch: 0, closed: false, out: empty(name, first, limit) };
-    let mut stride = Stride::new();
     loop {
         // The ordinary lines ahead, many at a time; then whatever stopped that, alone.
         while stride.take(&mut scan, &mut lines, visit) {}
