@@ -78,9 +78,11 @@ fn bare_loop(path: &Path, bytes: usize, batches: usize) -> Duration {
 fn through_recorder(state: &Path, outstanding: usize, batches: usize) -> Duration {
     let durable = Arc::new(AtomicU64::new(0));
     let caller = thread::current();
-    let told = Arc::clone(&durable);
+    let commits = Arc::new(AtomicU64::new(0));
+    let (told, counted) = (Arc::clone(&durable), Arc::clone(&commits));
     let on_progress = move |progress: Progress<'_>| match progress {
         Progress::Durable { written, .. } => {
+            counted.fetch_add(1, Ordering::Relaxed);
             told.fetch_add(written.len() as u64, Ordering::Release);
             caller.unpark();
         }
@@ -106,5 +108,6 @@ fn through_recorder(state: &Path, outstanding: usize, batches: usize) -> Duratio
     }
     let took = began.elapsed();
     recorder.seal_and_stop().unwrap();
+    eprintln!("commits {} for {batches} batches", commits.load(Ordering::Relaxed));
     took
 }

@@ -194,7 +194,7 @@ mod tests {
         let mut add = |kind: &str, payload: &str| {
             let seq = lines.len() as u64 + 1;
             let mut line = Vec::new();
-            let mut envelope = Envelope { seq, durable: (seq - 1) / 5 * 5, epoch: 1 + seq / 100, at: Wall(seq), kind };
+            let mut envelope = Envelope { seq, durable: (seq - 1) / 5 * 5, epoch: 1 + seq / 3, at: Wall(seq), kind };
             match odd.filter(|(at, _)| *at == seq).map(|(_, what)| what % 6) {
                 Some(0) => envelope.seq += 1,
                 Some(1) => envelope.durable = seq,
