@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// the next; waking a sleeping thread costs as much as a fast disk's fdatasync. At rest it costs nothing.
 const LINGER: Duration = Duration::from_micros(20);
 
+/// The same after a batch of several records: somebody is at work, and has first to be woken to answer.
+const LINGER_AT_WORK: Duration = Duration::from_micros(100);
+
 /// How long the thread looks for one more record of a batch that has fewer than the one before it: callers that keep several
 /// records outstanding answer a report with as many, and what is left behind costs an fdatasync of its own. A record that comes
 /// alone, as the one before it did, never waits.
@@ -206,9 +209,9 @@ impl Recorder {
             bounds,
         });
         // Lingering helps only where somebody else can run meanwhile.
-        let linger = if thread::available_parallelism().is_ok_and(|n| n.get() > 1) { LINGER } else { Duration::ZERO };
-        let run =
-            Run { journal, clock, on_progress, shared: Arc::clone(&shared), linger, taken: VecDeque::new(), last: 0 };
+        let lingers = thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+        let (taken, last, now) = (VecDeque::new(), 0, Wall(0));
+        let run = Run { journal, clock, on_progress, shared: Arc::clone(&shared), lingers, taken, now, last };
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || run.run())?;
         let handle = Handle { shared, thread: thread.thread().clone() };
         Ok(Self { handle, thread })
@@ -242,9 +245,11 @@ struct Run<S: Storage, C, P> {
     clock: C,
     on_progress: P,
     shared: Arc<Shared>,
-    linger: Duration,
+    lingers: bool,
     /// What has been taken from the queue and not been staged.
     taken: VecDeque<Entry>,
+    /// When it was taken.
+    now: Wall,
     /// How many records the last commit had.
     last: usize,
 }
@@ -264,7 +269,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
 
     /// Waits for work and takes all of it; true where the journal is to be sealed after it.
     fn wait(&mut self) -> bool {
-        if self.look(self.linger) {
+        if self.look(if self.last > 1 { LINGER_AT_WORK } else { LINGER }) {
             return self.take();
         }
         while self.shared.waiting.load(Ordering::Acquire) == 0 {
@@ -273,7 +278,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
         self.take()
     }
 
-    /// Whether there is work, or some comes within this time.
+    /// Whether there is work, or some comes within this time where it is worth looking for it.
     fn look(&self, span: Duration) -> bool {
         let mut until: Option<Instant> = None;
         loop {
@@ -281,7 +286,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
                 return true;
             }
             let now = Instant::now();
-            if now >= *until.get_or_insert(now + span) {
+            if !self.lingers || now >= *until.get_or_insert(now + span) {
                 return false;
             }
             for _ in 0..8 {
@@ -292,17 +297,20 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
 
     /// Takes all work; true where the journal is to be sealed after it.
     fn take(&mut self) -> bool {
+        debug_assert!(self.taken.is_empty(), "what was taken is staged before more is");
         let mut queue = self.shared.lock();
         std::mem::swap(&mut queue.entries, &mut self.taken);
         queue.bytes = 0;
         let sealing = queue.door == Door::Sealing;
         self.shared.waiting.store(usize::from(sealing), Ordering::Release);
+        drop(queue);
+        self.now = (self.clock)();
         sealing
     }
 
     /// The batch's next record, of which so many are staged already. That the journal is to be sealed is seen by [`Self::wait`].
     fn next(&mut self, staged: usize) -> Option<Entry> {
-        if self.taken.is_empty() && (1..self.last).contains(&staged) && self.look(GATHER.min(self.linger)) {
+        if self.taken.is_empty() && (1..self.last).contains(&staged) && self.look(GATHER) {
             self.take();
         }
         self.taken.pop_front()
@@ -311,13 +319,12 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
     /// Writes a batch. The error is final.
     fn record(&mut self, written: &mut Vec<Written>) -> Result<(), JournalError> {
         while !self.taken.is_empty() {
-            let now = (self.clock)();
             let mut failure = None;
             let mut lost = Vec::new();
             let mut again = Vec::new();
             written.clear();
             while let Some(entry) = self.next(written.len()) {
-                match self.journal.stage_checked(now, &entry.kind, &entry.payload, entry.importance) {
+                match self.journal.stage_checked(self.now, &entry.kind, &entry.payload, entry.importance) {
                     Ok(seq) => {
                         written.push(Written { ticket: entry.ticket, seq });
                         if entry.importance == Importance::LastWords {

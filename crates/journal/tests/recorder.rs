@@ -89,6 +89,37 @@ fn every_ticket_comes_back_once_with_its_number() {
 }
 
 #[test]
+fn callers_that_answer_each_report_keep_their_order_and_lose_nothing() {
+    const OUTSTANDING: u64 = 16;
+    const TOTAL: u64 = 2_000;
+    let disk = SimDisk::new(5);
+    let (recorder, told) = start(&disk, 1, Bounds::default());
+    let (mut given, mut done) = (0, 0);
+    while done < TOTAL {
+        while given < (done + OUTSTANDING).min(TOTAL) {
+            recorder.handle().append(entry(given, Importance::Ordinary)).unwrap();
+            given += 1;
+        }
+        match next(&told) {
+            Told::Durable(written, head) => {
+                assert!(!written.is_empty());
+                for (at, written) in (done..).zip(&written) {
+                    // The first line opens the segment.
+                    assert_eq!((written.ticket, written.seq), (at, at + 2));
+                }
+                done += written.len() as u64;
+                assert_eq!(head, done + 1);
+            }
+            Told::Failed(..) => panic!("nothing fails"),
+        }
+    }
+    for ticket in TOTAL..TOTAL + 40 {
+        recorder.handle().append(entry(ticket, Importance::Ordinary)).unwrap();
+    }
+    assert_eq!(recorder.seal_and_stop().unwrap().seq, TOTAL + 40 + 2);
+}
+
+#[test]
 fn what_waits_is_written_before_the_seal() {
     let disk = SimDisk::new(3);
     let (recorder, told) = start(&disk, 1, Bounds::default());
