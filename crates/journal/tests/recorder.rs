@@ -120,6 +120,31 @@ fn callers_that_answer_each_report_keep_their_order_and_lose_nothing() {
 }
 
 #[test]
+fn a_seal_that_meets_a_batch_being_gathered_is_not_missed() {
+    for round in 0..300 {
+        let disk = SimDisk::new(round);
+        let (recorder, told) = start(&disk, 1, Bounds::default());
+        for ticket in 0..8 {
+            recorder.handle().append(entry(ticket, Importance::Ordinary)).unwrap();
+        }
+        let mut done = 0;
+        while done < 8 {
+            if let Told::Durable(written, _) = next(&told) {
+                done += written.len();
+            }
+        }
+        let (tell, sealed) = channel();
+        let sealing = std::thread::spawn(move || {
+            // Fewer than before: the recorder looks for more of them.
+            recorder.handle().append(entry(8, Importance::Ordinary)).unwrap();
+            tell.send(recorder.seal_and_stop().unwrap().seq)
+        });
+        assert_eq!(sealed.recv_timeout(Duration::from_secs(60)), Ok(9 + 2), "round {round}");
+        sealing.join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn what_waits_is_written_before_the_seal() {
     let disk = SimDisk::new(3);
     let (recorder, told) = start(&disk, 1, Bounds::default());
