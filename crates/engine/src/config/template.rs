@@ -1,11 +1,11 @@
 //! What `failstop init` writes: the few keys that matter at first; the rest stands in the reference.
 
-use super::setting::valid_name;
 use crate::status::words;
 use failstop_core::Orders;
+use failstop_settings::valid_name;
 
-/// A commented configuration for one bot that places its orders in this way. A name that cannot be a system's name is mended; an empty `command` becomes an
-/// example. Valid by construction (a test loads it).
+/// A commented configuration for one bot that places its orders in this way. A name that cannot be a system's name is
+/// mended; an empty `command` becomes an example. Valid by construction (a test loads it).
 pub fn init_template(name: &str, command: &[String], orders: Orders) -> String {
     let name = valid_name(name).unwrap_or_else(|| "demo".to_owned());
     let example = ["python3".to_owned(), "bot.py".to_owned()];
