@@ -7,8 +7,13 @@ use crate::permit::Refused;
 use crate::process::register::Recorded;
 use crate::process::spawn::Place;
 use crate::process::tree::TreeId;
+use core::time::Duration;
 use failstop_core::{Effect, Input, Instance, Page, Record, Slot, Ticket};
 use std::os::fd::AsFd;
+
+/// How long after a start the cgroups of the last one are removed and those of the next one made: long enough for most
+/// programs to be past their first instructions, which this would compete with for the processors.
+const TIDY_AFTER: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// Carries out one order.
@@ -17,11 +22,13 @@ impl Engine {
             Effect::Publish(page) => self.publish(&page),
             Effect::Record { ticket, record } => self.record(ticket, record),
             Effect::Latch(halt) => {
+                self.ledger.flush();
                 if let Err(error) = write_halt_latch(&self.state_dir, &halt) {
                     self.say("halt", &format!("{error}: after a restart nothing may remember it"));
                 }
             }
             Effect::RemoveLatches => {
+                self.ledger.flush();
                 if let Err(error) = remove_halt_latches(&self.state_dir) {
                     self.say("halt", &error.to_string());
                 }
@@ -62,12 +69,11 @@ impl Engine {
             }
             _ => {}
         }
-        self.note_in_log(&record);
         self.to_say.push(record);
     }
 
     /// What a component's own log file says about its starts and ends.
-    fn note_in_log(&self, record: &Record) {
+    pub(super) fn note_in_log(&self, record: &Record) {
         let (component, instance) = match record {
             Record::ComponentStarted { component, instance, .. }
             | Record::ComponentStartFailed { component, instance, .. }
@@ -88,7 +94,9 @@ impl Engine {
             self.not_started(slot, instance, "the kill switch is engaged".to_owned());
             return;
         }
-        match self.start(slot, instance) {
+        let started = self.start(slot, instance);
+        self.output.capture();
+        match started {
             Ok(pid) => self.bring(Input::Spawned { slot, instance, pid }),
             Err(error) => self.not_started(slot, instance, error),
         }
@@ -96,6 +104,8 @@ impl Engine {
             self.trees.begin_kill(TreeId { slot, instance });
             self.kill_switch_seen();
         }
+        // What led here is made durable now, beside the new process's first instructions and not in their way.
+        self.ledger.flush();
     }
 
     fn not_started(&mut self, slot: Slot, instance: Instance, error: String) {
@@ -122,6 +132,7 @@ impl Engine {
             self.say("engine", &format!("the register of processes cannot be written: {error}"));
         }
         self.trees.planted(tree, child).map_err(|error| error.to_string())?;
+        self.tidy_at.get_or_insert(crate::clock::now().plus(TIDY_AFTER));
         Ok(pid)
     }
 
@@ -152,6 +163,7 @@ impl Engine {
     }
 
     fn write_kill_switch(&mut self, by: String, reason: String) {
+        self.ledger.flush();
         let engagement = Engagement { by, reason, time: crate::clock::rfc3339(crate::clock::wall()) };
         if !self.probe.engaged()
             && let Err(error) = write_latch(&self.state_dir, &engagement)
@@ -162,6 +174,7 @@ impl Engine {
     }
 
     fn release_kill_switch(&mut self) {
+        self.ledger.flush();
         match latch::release(&self.state_dir, self.latch_seen.as_ref()) {
             Ok(Released::Gone) => match self.permit.replace() {
                 Ok(()) => {

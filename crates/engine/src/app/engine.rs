@@ -72,6 +72,8 @@ pub struct Engine {
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
+    /// When what a start leaves to be done is done.
+    pub(super) tidy_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
     pub(super) register: Register,
     pub(super) blueprints: Vec<Blueprint>,
@@ -132,6 +134,7 @@ enum Ended {
 impl Engine {
     async fn drive(&mut self, sources: &mut Sources) -> Ended {
         loop {
+            self.ledger.flush();
             if let Some(reason) = self.exit {
                 return Ended::Ordered(reason);
             }
@@ -148,6 +151,7 @@ impl Engine {
         [
             self.core.next_deadline(),
             self.kill_again_at,
+            self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
             self.beat_at,
@@ -210,6 +214,10 @@ impl Engine {
         if self.kill_again_at.is_some_and(|at| now >= at) {
             self.poll_trees();
         }
+        if self.tidy_at.is_some_and(|at| now >= at) {
+            self.tidy_at = None;
+            self.trees.tidy();
+        }
         self.diagnosis.retry(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
@@ -224,12 +232,14 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
+        self.ledger.flush();
         if std::mem::take(&mut self.maybe_changed) {
             self.push_permission();
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
         for record in std::mem::take(&mut self.to_say) {
+            self.note_in_log(&record);
             self.announcer.record(&self.output, clock::wall(), &record);
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {

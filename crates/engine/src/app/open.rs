@@ -211,6 +211,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         revoked_until: None,
         trees,
         kill_again_at: None,
+        tidy_at: None,
         spawner: Spawner::new()?,
         register: prepared.register,
         blueprints,

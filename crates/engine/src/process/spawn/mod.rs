@@ -164,13 +164,16 @@ pub struct Spawner {
     stack: vfork::Stack,
     null: OwnedFd,
     own_pid: i32,
+    /// Signals that this process ignores, and so would its programs; bit `n - 1` for signal `n`.
+    ignored: u64,
     clone3_refused: bool,
     // Not Send, not Sync: see `SpawnError::NotMainThread`.
     main_thread: PhantomData<*const ()>,
 }
 
 impl Spawner {
-    /// Gets the child's stack and standard input ready.
+    /// Gets the child's stack and standard input ready. Call it when this process ignores every signal that it will ever
+    /// ignore: what it ignores from then on its components would too.
     ///
     /// # Errors
     /// [`SpawnError::NotMainThread`], or a failed mapping or opening of `/dev/null`.
@@ -185,7 +188,7 @@ impl Spawner {
         let null = File::open("/dev/null")
             .and_then(|file| above_two(&file))
             .map_err(|source| SpawnError::Prepare { what: "opening /dev/null", source })?;
-        Ok(Self { stack, null, own_pid, clone3_refused: false, main_thread: PhantomData })
+        Ok(Self { stack, null, own_pid, ignored: ignored_signals(), clone3_refused: false, main_thread: PhantomData })
     }
 
     /// Starts a process, and returns when it has become its program, or why it could not.
@@ -236,6 +239,7 @@ impl Spawner {
             group_count: command.groups.as_ref().map_or(0, Vec::len),
             parent: self.own_pid,
             no_new_privileges: command.no_new_privileges,
+            dispositions: child::ALL_SIGNALS,
             failed_step: AtomicI32::new(0),
             failed_errno: AtomicI32::new(0),
         };
@@ -273,6 +277,8 @@ impl Spawner {
             plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
         }
         if !self.clone3_refused {
+            // It drops handlers at birth, and spares the child a call a signal.
+            plan.dispositions = self.ignored;
             // SAFETY: the plan is complete and lives in the caller's frame, which waits.
             match unsafe { vfork::by_clone3(plan, &self.stack, at_birth.map(|entry| entry.directory)) } {
                 Ok(born) => return Ok(born),
@@ -284,6 +290,7 @@ impl Spawner {
                 },
             }
         }
+        plan.dispositions = child::ALL_SIGNALS;
         if let Some(entry) = at_birth {
             plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
         }
@@ -303,6 +310,19 @@ fn text(value: &OsStr, what: &'static str) -> Result<CString, SpawnError> {
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// What this process ignores, by its own doing or its parent's: bit `n - 1` for signal `n`.
+fn ignored_signals() -> u64 {
+    (1..=64).filter(|signal| child::ALL_SIGNALS >> (signal - 1) & 1 == 1).fold(0, |ignored, signal| {
+        // SAFETY: plain data; all zeros is a valid value of it.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: changes nothing, and has a valid place for the answer.
+        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        // What the C library keeps to itself and does not tell is reset too.
+        let resets = asked != 0 || action.sa_sigaction == libc::SIG_IGN;
+        ignored | u64::from(resets) << (signal - 1)
+    })
 }
 
 /// A duplicate above the three standard descriptors, closed on exec: the child puts it into place by `dup3`, and must not
