@@ -19,6 +19,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What to start.
@@ -28,7 +29,10 @@ pub struct Command {
     pub program: PathBuf,
     /// All arguments, the zeroth (what it is called) included.
     pub arguments: Vec<OsString>,
-    /// The whole environment; nothing else is passed on. Carries the marks of [`crate::process::mark`].
+    /// The part of the environment that is the same at each start, so that a restart need not write it out again; see
+    /// [`line`].
+    pub lasting: Arc<[CString]>,
+    /// The rest of the environment; nothing else is passed on. Carries the marks of [`crate::process::mark`].
     pub environment: Vec<(OsString, OsString)>,
     /// The working directory, absolute.
     pub directory: PathBuf,
@@ -53,6 +57,7 @@ impl Command {
         Self {
             program,
             arguments,
+            lasting: Arc::default(),
             environment: Vec::new(),
             directory,
             uid: None,
@@ -200,16 +205,8 @@ impl Spawner {
         let directory = text(command.directory.as_os_str(), "the working directory")?;
         let arguments =
             command.arguments.iter().map(|argument| text(argument, "an argument")).collect::<Result<Vec<_>, _>>()?;
-        let environment = command
-            .environment
-            .iter()
-            .map(|(key, value)| {
-                let mut entry = key.clone();
-                entry.push("=");
-                entry.push(value);
-                text(&entry, "the environment")
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let environment =
+            command.environment.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>, _>>()?;
         let limits = command
             .limits
             .iter()
@@ -218,8 +215,8 @@ impl Spawner {
         let descriptors = |source| SpawnError::Prepare { what: "duplicating the output's descriptors", source };
         let stdout = above_two(&place.stdout).map_err(descriptors)?;
         let stderr = above_two(&place.stderr).map_err(descriptors)?;
-        let argv = pointers(&arguments);
-        let envp = pointers(&environment);
+        let argv = pointers(arguments.iter());
+        let envp = pointers(command.lasting.iter().chain(&environment));
 
         let mut plan = child::Plan {
             path: program.as_ptr(),
@@ -299,6 +296,18 @@ impl Spawner {
     }
 }
 
+/// A variable as a program is given it: `NAME=VALUE`.
+///
+/// # Errors
+/// [`SpawnError::Nul`].
+pub fn line(name: &OsStr, value: &OsStr) -> Result<CString, SpawnError> {
+    let mut line = Vec::with_capacity(name.len() + value.len() + 2);
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    line.extend_from_slice(value.as_bytes());
+    CString::new(line).map_err(|_| SpawnError::Nul { what: "the environment" })
+}
+
 enum Unborn {
     Clone(io::Error),
     Cgroup(io::Error),
@@ -308,8 +317,8 @@ fn text(value: &OsStr, what: &'static str) -> Result<CString, SpawnError> {
     CString::new(value.as_bytes()).map_err(|_| SpawnError::Nul { what })
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::c_char> {
+    strings.map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// What this process ignores, by its own doing or its parent's: bit `n - 1` for signal `n`.
