@@ -141,6 +141,7 @@ impl Ours {
         let mut ours = Self { mark: mark.clone(), signals, spawner, trees, command, id, pid: 0, reader, writer };
         ours.spawn();
         first_instruction(&mut ours.reader);
+        ours.trees.tidy();
         ours
     }
 
@@ -179,7 +180,9 @@ impl Ours {
         for other in others {
             self.trees.reaped(other);
         }
-        first_instruction(&mut self.reader) - killed
+        let took = first_instruction(&mut self.reader) - killed;
+        self.trees.tidy();
+        took
     }
 
     fn end(self) {

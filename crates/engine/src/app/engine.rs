@@ -39,7 +39,7 @@ use crate::status::words;
 use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_core::{
-    CheckClass, Core, Effect, Epoch, ExitReason, Input, Monotonic, Order, Permission, Record, RequestId, Slot,
+    CheckClass, Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -73,6 +73,8 @@ pub struct Engine {
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
+    /// When what a start leaves to be done is done.
+    pub(super) tidy_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
     pub(super) programs: Programs,
     pub(super) register: Register,
@@ -91,7 +93,7 @@ pub struct Engine {
     pub(super) next_request: u64,
     pub(super) announcer: Announcer,
     /// Records to be said when everything urgent is done.
-    pub(super) to_say: Vec<Record>,
+    pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
     pub(super) jumps: JumpDetector,
@@ -134,6 +136,7 @@ enum Ended {
 impl Engine {
     async fn drive(&mut self, sources: &mut Sources) -> Ended {
         loop {
+            self.ledger.flush();
             if let Some(reason) = self.exit {
                 return Ended::Ordered(reason);
             }
@@ -150,6 +153,7 @@ impl Engine {
         [
             self.core.next_deadline(),
             self.kill_again_at,
+            self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
             self.programs.next_deadline(),
@@ -215,6 +219,10 @@ impl Engine {
             self.poll_trees();
         }
         self.programs.end_overdue(now);
+        if self.tidy_at.is_some_and(|at| now >= at) {
+            self.tidy_at = None;
+            self.trees.tidy();
+        }
         self.diagnosis.retry(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
@@ -229,13 +237,14 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
+        self.ledger.flush();
         if std::mem::take(&mut self.maybe_changed) {
             self.push_permission();
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
-        for record in std::mem::take(&mut self.to_say) {
-            self.announcer.record(&self.output, clock::wall(), &record);
+        for (record, own_log) in std::mem::take(&mut self.to_say) {
+            self.say_record(&record, own_log);
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
             self.exit_on_failsafe = false;

@@ -59,6 +59,8 @@ pub struct Ledger {
     waiting: VecDeque<Waiting>,
     durable: Ticket,
     last_words: bool,
+    /// Records were handed over that the recorder has not been woken for.
+    unwoken: bool,
 }
 
 /// What became durable with one report.
@@ -75,10 +77,10 @@ pub struct Settled {
 impl Ledger {
     /// Over this recorder.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false }
+        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false, unwoken: false }
     }
 
-    /// Hands a record of the core's over.
+    /// Hands a record of the core's over; the recorder begins with it after [`Ledger::flush`] at the latest.
     ///
     /// # Errors
     /// When the recorder takes nothing more: for the core that is a failed storage.
@@ -87,7 +89,14 @@ impl Ledger {
         self.append(Cow::Owned(kind), payload, Waiter::Core(ticket))
     }
 
-    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over).
+    /// Wakes the recorder, if there is anything for it to do. Before waiting for anything.
+    pub fn flush(&mut self) {
+        if std::mem::take(&mut self.unwoken) {
+            self.handle.wake();
+        }
+    }
+
+    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over). As [`Ledger::record`].
     ///
     /// # Errors
     /// When the recorder takes nothing more.
@@ -95,7 +104,8 @@ impl Ledger {
         self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)
     }
 
-    /// Hands a bot's event over; the bot is answered when it is durable, or at once with the reason why it never will be.
+    /// Hands a bot's event over, as [`Ledger::record`]; the bot is answered when it is durable, or at once with the reason
+    /// why it never will be.
     pub fn event(&mut self, kind: String, payload: String, answer: Answer) {
         if self.waiting.len() >= EVENTS_WAITING_MAX {
             let why = format!("{EVENTS_WAITING_MAX} records wait for the disk already; try again");
@@ -117,7 +127,8 @@ impl Ledger {
     fn append(&mut self, kind: Cow<'static, str>, payload: String, waiter: Waiter) -> Result<(), AppendError> {
         let importance = if self.last_words { Importance::LastWords } else { Importance::Ordinary };
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.handle.append(Entry { ticket: self.next, kind, payload, importance })?;
+        self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
+        self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });
         self.next += 1;
         Ok(())

@@ -214,6 +214,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         revoked_until: None,
         trees,
         kill_again_at: None,
+        tidy_at: None,
         spawner: Spawner::new()?,
         programs: prepared.programs,
         register: prepared.register,

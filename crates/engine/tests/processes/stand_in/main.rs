@@ -355,6 +355,7 @@ impl Engine {
         self.register.started(Recorded { id: child.id, component: name, instance: self.instances }).unwrap();
         say(format_args!("started {} {}", slot.number(), child.id.pid));
         self.trees.planted(id, child).unwrap();
+        self.trees.tidy();
         self.running.insert(slot, id);
     }
 
