@@ -280,6 +280,7 @@ impl World {
             kill_switch: self.latch.then(|| ("o".to_owned(), "r".to_owned())),
             latches: self.latches.iter().map(|(cause, evidence)| (*cause, evidence.clone())).collect(),
             new_journal: self.handed.is_empty(),
+            unclean: false,
             damage: None,
         };
         let latched = self.latch;
@@ -489,7 +490,7 @@ impl Life<'_> {
                 });
             }
             Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-            Effect::Answer { .. } => {}
+            Effect::Answer { .. } | Effect::Alert(_) => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }
     }

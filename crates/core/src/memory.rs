@@ -16,6 +16,8 @@ pub struct Recorded {
     pub epoch: Epoch,
     /// Every standing halt.
     pub halts: BTreeMap<HaltId, Halt>,
+    /// The epoch in which each standing halt was raised.
+    pub raised_in: BTreeMap<HaltId, Epoch>,
     /// The number that the next halt gets: above every number ever given.
     pub next_halt: HaltId,
     /// The mode that the ceremony set last; `dry` before any.
@@ -34,6 +36,7 @@ impl Recorded {
         Self {
             epoch: Epoch(0),
             halts: BTreeMap::new(),
+            raised_in: BTreeMap::new(),
             next_halt: HaltId(1),
             ceremony: Mode::Dry,
             held: BTreeSet::new(),
@@ -49,9 +52,11 @@ impl Recorded {
             Record::HaltRaised(halt) => {
                 self.next_halt = self.next_halt.max(HaltId(halt.id.0.saturating_add(1)));
                 self.halts.insert(halt.id, halt.clone());
+                self.raised_in.insert(halt.id, self.epoch);
             }
             Record::HaltCleared { id, cause: _, by: _ } => {
                 self.halts.remove(id);
+                self.raised_in.remove(id);
             }
             Record::PermissionChanged { from: _, to } => {
                 let allowed = self.permission();

@@ -2,10 +2,9 @@
 //!
 //! Pure: the same state and facts give the same answer, and nothing is changed by asking.
 
-mod next_step;
 pub mod words;
 
-pub use next_step::next_step;
+pub use failstop_core::next_step;
 
 use failstop_client::status::{
     ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary, QueueSummary,

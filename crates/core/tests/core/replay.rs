@@ -213,6 +213,7 @@ impl World {
                     kill_switch,
                     latches,
                     new_journal: false,
+                    unclean: false,
                     damage: None,
                 });
                 self.host.log[before..].to_vec()
