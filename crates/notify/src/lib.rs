@@ -40,10 +40,12 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod channel;
 mod config;
 mod driver;
 mod handle;
+mod heart;
 mod key;
 mod notice;
 mod policy;
@@ -65,7 +67,7 @@ pub use secret::Secret;
 use std::time::Duration;
 
 /// The most incidents that are open at once; beyond three quarters of it only critical ones are taken.
-pub const OPEN_MAX: usize = 1_024;
+pub const OPEN_MAX: usize = 512;
 
 /// The most resolved incidents that [`Handle::list`] still shows.
 pub const LISTED_MAX: usize = 100;

@@ -1,7 +1,7 @@
 //! Who hears of what, when, and how often: routes, duplicates, cooldowns, reminders, escalation. Values only; the heart
 //! applies them.
 
-use crate::notice::{Nature, Notice, PRODUCTION, Severity};
+use crate::notice::{Notice, PRODUCTION, Severity};
 use std::time::Duration;
 
 /// A value for each severity.
@@ -113,9 +113,4 @@ impl Default for Policy {
             routes: Vec::new(),
         }
     }
-}
-
-/// Whether `nature` passes by a route that leads nowhere; said once here for messages and checks.
-pub(crate) const fn reaches_somebody(nature: Nature) -> bool {
-    !nature.can_be_switched_off()
 }
