@@ -1,6 +1,7 @@
 //! `failstop status` in words: first what the system may do and why, then what runs, then what it does.
 
 use super::Layout;
+use super::alerts;
 use super::duration::{age, span};
 use super::number::{grouped, short_hash, size};
 use super::style::Tone;
@@ -118,6 +119,9 @@ fn what_runs(status: &Status, label: usize) -> String {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
     fact("journal", &journal(status));
+    if let Some(alerts) = alerts::summary(&status.alerts) {
+        fact("alerts", &printable(&alerts));
+    }
     if let Some(observe) = &status.observe {
         fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
     }
@@ -233,6 +237,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("metric", &format!("{name} {value}"));
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
+    if let Some(alerts) = alerts::summary(&status.alerts) {
+        fact("alerts", &alerts);
+    }
     for line in &status.coverage {
         let parts = [
             covers("enforced", &line.enforced),

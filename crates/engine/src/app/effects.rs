@@ -32,6 +32,7 @@ impl Engine {
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
+            Effect::Alert(alert) => self.tell(&alert),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
@@ -56,6 +57,7 @@ impl Engine {
         match &record {
             Record::HaltRaised(halt) => self.meters.halt_raised(halt.cause),
             Record::PermitLapsed { times } => self.facts.permit_lapses += u64::from(*times),
+            Record::Maintenance { on: false, .. } => self.alerts.maintenance_over(),
             Record::ComponentExited { component, .. } => {
                 let name = component.0.clone();
                 self.facts.says(&name, None);

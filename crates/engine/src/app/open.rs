@@ -10,6 +10,7 @@ use super::latch::{self};
 use super::latch_watch::LatchWatch;
 use super::start::Prepared;
 use super::{RunError, summary};
+use crate::alerts::Delivery;
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
@@ -175,6 +176,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
         jid,
         observe: observe_address,
+        environment: config.system.environment.as_str().to_owned(),
     };
     let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
@@ -194,14 +196,19 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         Format::Json => LineFormat::Json,
     };
     let systemd = Systemd::from_env(side.relays_notify());
+    let spawner = Spawner::new()?;
+    let latch_probe = probe()?;
+    // Last of what is opened: from here on nothing fails, so its thread is always ended in order.
+    let alerts = Delivery::open(&config);
     let mut engine = Engine {
+        alerts,
         facts: Facts::new(&config, identity, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
         latch_seen: latch::identity(&prepared.latch),
-        probe: probe()?,
+        probe: latch_probe,
         core,
         effects: Vec::new(),
         inbox: VecDeque::new(),
@@ -211,7 +218,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         revoked_until: None,
         trees,
         kill_again_at: None,
-        spawner: Spawner::new()?,
+        spawner,
         register: prepared.register,
         blueprints,
         output,
@@ -246,7 +253,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
+    for fault in engine.alerts.faults() {
+        engine.say("alerts", &fault);
+    }
     engine.feed(Input::Start(prepared.start));
+    engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
     Ok(Opened { engine, sources, doors, door_task })
 }

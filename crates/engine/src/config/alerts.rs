@@ -6,6 +6,8 @@ use failstop_settings::{At, Choice, Consistent, Kind, Places, Reading, Secret, S
 section! {
     /// Channels for what a person must act on. This version delivers to the console only.
     pub struct Alerts {
+        /// Whether anybody is told of anything. Off, status and journal are all there is.
+        enabled: bool, default true;
         /// The channels in use: "console", "telegram", "slack", "pagerduty", "email". Each but the console has a table below.
         channels: Vec<Channel>, default ["console"];
         /// A Telegram bot.

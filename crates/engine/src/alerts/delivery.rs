@@ -1,0 +1,252 @@
+//! The engine's way to the notifier. Opening it never keeps the engine from starting, and nothing on it waits: trading safety
+//! comes first, and people are told beside it.
+
+use super::notice::{Sender, notice};
+use super::{OUTBOX, channels, entry, reconcile, summary};
+use crate::config::Config;
+use failstop_client::alerts::{AlertEntry, AlertTest};
+use failstop_client::status::AlertsSummary;
+use failstop_core::Alert;
+use failstop_notify::{Acknowledged, Handle, Key, Notice, OpenError, Refused, Reply, Running, Tested};
+use std::collections::BTreeMap;
+
+/// The way to people.
+#[derive(Debug)]
+pub struct Delivery {
+    sender: Sender,
+    way: Way,
+    /// Channels that cannot be used as configured, and why.
+    faults: BTreeMap<String, String>,
+    /// Reports that the notifier could not take; made good by [`Delivery::reconcile`].
+    refused: u64,
+    behind: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// The configuration wants none.
+    Off,
+    /// Nobody can be told.
+    Broken(String),
+    /// The notifier works on its thread.
+    Open { handle: Handle, running: Running },
+}
+
+/// An acknowledgement on its way to the disk.
+pub type Acknowledging = Reply<Acknowledged>;
+
+/// A test on its way.
+#[derive(Debug)]
+pub struct Testing(Reply<Vec<Tested>>);
+
+impl Testing {
+    /// What became of it, by destination.
+    ///
+    /// # Errors
+    /// The notifier ended first.
+    pub async fn outcome(self) -> Result<Vec<AlertTest>, Refused> {
+        Ok(self.0.answer().await?.into_iter().map(entry::tested).collect())
+    }
+}
+
+impl Delivery {
+    /// Opens the outbox and starts the notifier's thread. Whatever goes wrong is shown by [`Delivery::summary`].
+    pub fn open(config: &Config) -> Self {
+        let sender =
+            Sender { system: config.name().to_owned(), environment: config.system.environment.as_str().to_owned() };
+        let closed = |way, faults| Self { sender: sender.clone(), way, faults, refused: 0, behind: false };
+        if !config.alerts.enabled {
+            return closed(Way::Off, BTreeMap::new());
+        }
+        let (mut wanted, unusable) = channels::of(config);
+        let mut faults: BTreeMap<String, String> =
+            unusable.into_iter().map(|fault| (fault.channel, fault.what)).collect();
+        let folder = config.state_dir().join(OUTBOX);
+        // Each round leaves out one channel at least, so it ends.
+        loop {
+            match failstop_notify::open(wanted.clone(), &folder) {
+                Ok((handle, driver)) => {
+                    let way = match driver.spawn() {
+                        Ok(running) => Way::Open { handle, running },
+                        Err(error) => Way::Broken(format!("the notifier's thread cannot be started: {error}")),
+                    };
+                    return closed(way, faults);
+                }
+                Err(OpenError::Channel { channel, fault }) => {
+                    let before = wanted.channels.len();
+                    wanted.channels.retain(|other| other.name != channel);
+                    if wanted.channels.len() == before {
+                        return closed(Way::Broken(format!("{channel}: {fault}")), faults);
+                    }
+                    faults.insert(channel, fault);
+                }
+                Err(error) => return closed(Way::Broken(error.to_string()), faults),
+            }
+        }
+    }
+
+    /// Whose alerts these are.
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// What the operator should know before anything is to be told: one line a fault.
+    pub fn faults(&self) -> Vec<String> {
+        let broken = match &self.way {
+            Way::Broken(why) => Some(format!("nobody can be told of anything: {why}")),
+            Way::Off | Way::Open { .. } => None,
+        };
+        let faults = self.faults.iter().map(|(channel, fault)| format!("alerts do not reach {channel}: {fault}"));
+        broken.into_iter().chain(faults).collect()
+    }
+
+    /// Hands an alert over.
+    pub fn tell(&mut self, alert: &Alert, at: jiff::Timestamp, head: &str) {
+        match notice(alert, &self.sender, at, head) {
+            Ok(notice) => self.report(notice),
+            Err(fault) => tracing::error!(%fault, id = %alert.id, "an alert has no key and is not sent"),
+        }
+    }
+
+    pub(super) fn report(&mut self, notice: Notice) {
+        let Way::Open { handle, .. } = &self.way else { return };
+        match handle.report(notice) {
+            // Whether it was new or a duplicate is the notifier's to know.
+            Ok(_) => {}
+            Err(refused) => {
+                tracing::warn!(%refused, "an alert is told later");
+                self.refused = self.refused.saturating_add(1);
+                self.behind = true;
+            }
+        }
+    }
+
+    /// Whether something could not be handed over and [`Delivery::reconcile`] is to be called again.
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Brings the outbox in line with what stands.
+    pub fn reconcile(&mut self, standing: &[Alert], at: jiff::Timestamp, head: &str) {
+        let Way::Open { handle, .. } = &self.way else { return };
+        self.behind = false;
+        for notice in reconcile::notices(standing, &handle.list(), &self.sender, at, head) {
+            self.report(notice);
+        }
+    }
+
+    /// The maintenance window is over: what it held back and still stands is told now.
+    pub fn maintenance_over(&self) {
+        if let Way::Open { handle, .. } = &self.way
+            && let Err(refused) = handle.maintenance_over(&self.sender.system)
+        {
+            tracing::warn!(%refused, "alerts that the maintenance window held back wait for their next reminder");
+        }
+    }
+
+    /// How alerts fare.
+    pub fn summary(&self) -> AlertsSummary {
+        match &self.way {
+            Way::Off => summary::off(),
+            Way::Broken(problem) => summary::broken(problem, &self.faults),
+            Way::Open { handle, .. } => summary::working(&handle.status(), &handle.list(), &self.faults, self.refused),
+        }
+    }
+
+    /// Open incidents and the last ones that are over, the newest first.
+    pub fn list(&self) -> Vec<AlertEntry> {
+        match &self.way {
+            Way::Off | Way::Broken(_) => Vec::new(),
+            Way::Open { handle, .. } => handle.list().iter().map(entry::entry).collect(),
+        }
+    }
+
+    /// Somebody takes an incident on: `id` as `failstop alerts list` shows it, without the system's name, or a halt's `h-31`.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn acknowledge(&self, id: &str, by: &str) -> Result<Acknowledging, String> {
+        let handle = self.handle()?;
+        let known = handle.list();
+        let open = known.iter().filter(|alert| alert.resolved_at.is_none());
+        let named: Vec<&Key> =
+            open.map(|alert| &alert.key).filter(|key| is_named(key.as_str(), &self.sender.system, id)).collect();
+        match named.as_slice() {
+            [key] => handle.acknowledge((*key).clone(), by).map_err(|refused| format!("{refused}; try again")),
+            [] => Err(format!("no open alert is named {id}; `failstop alerts list` shows them")),
+            [..] => {
+                let keys: Vec<&str> = named.iter().map(|key| key.as_str()).collect();
+                Err(format!("{id} names {} open alerts: write one of {}", keys.len(), keys.join(", ")))
+            }
+        }
+    }
+
+    /// Sends a marked test message to one channel or all.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn test(&self, channel: Option<&str>) -> Result<Testing, String> {
+        let handle = self.handle()?;
+        if let Some(channel) = channel {
+            if let Some(fault) = self.faults.get(channel) {
+                return Err(format!("{channel} cannot be used: {fault}"));
+            }
+            let status = handle.status();
+            if !status.channels.iter().any(|known| known.channel == channel) {
+                let mut names: Vec<&str> = status.channels.iter().map(|known| known.channel.as_str()).collect();
+                names.dedup();
+                return Err(format!("there is no channel {channel}; there is: {}", names.join(", ")));
+            }
+        }
+        handle.test(channel).map(Testing).map_err(|refused| format!("{refused}; try again"))
+    }
+
+    fn handle(&self) -> Result<&Handle, String> {
+        match &self.way {
+            Way::Off => Err("alerts are off: set `enabled = true` under [alerts] and start failstop again".to_owned()),
+            Way::Broken(why) => Err(format!("nobody can be told of anything: {why}")),
+            Way::Open { handle, .. } => Ok(handle),
+        }
+    }
+
+    /// The incident of this cause that is open, if one is.
+    pub(super) fn open_incident(&self, cause: &str) -> Option<Key> {
+        let Way::Open { handle, .. } = &self.way else { return None };
+        let known = handle.list();
+        known.iter().find(|alert| alert.resolved_at.is_none() && alert.cause == cause).map(|alert| alert.key.clone())
+    }
+
+    /// Ends the notifier after first attempts at what waits: at most [`failstop_notify::DRAIN_MAX`] and one attempt's
+    /// time-out. What is not delivered by then is in the outbox for the next start.
+    pub fn close(self) {
+        if let Way::Open { handle, running } = self.way {
+            drop(handle);
+            running.stop();
+        }
+    }
+}
+
+/// Whether `id` names the incident `key`: whole, without the system, or by its last part (`7-31`, `h-31`).
+fn is_named(key: &str, system: &str, id: &str) -> bool {
+    let within = key.strip_prefix(system).and_then(|rest| rest.strip_prefix('/')).unwrap_or(key);
+    let last = within.rsplit('/').next().unwrap_or(within);
+    let halt = last.split_once('-').map(|(_, halt)| halt);
+    id == key || id == within || id == last || id.strip_prefix("h-").is_some_and(|number| Some(number) == halt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_has_several_names() {
+        for id in ["demo/hung/bot/7-31", "hung/bot/7-31", "7-31", "h-31"] {
+            assert!(is_named("demo/hung/bot/7-31", "demo", id), "{id}");
+        }
+        for id in ["", "demo", "hung", "31", "h-3", "h-", "7-3", "/hung/bot/7-31", "demo/hung/bot/7-310"] {
+            assert!(!is_named("demo/hung/bot/7-31", "demo", id), "{id}");
+        }
+        assert!(is_named("demo/engine-died/8", "demo", "8"));
+        assert!(!is_named("demo/engine-died/8", "demo", "h-8"));
+    }
+}

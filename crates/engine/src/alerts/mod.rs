@@ -1,0 +1,19 @@
+//! Alerts on their way out of the engine: the core says what people must hear, `failstop-notify` carries it on a thread of its
+//! own, and this is what lies between. Nothing here waits, so that a service that is stuck never touches the gate.
+
+mod channels;
+mod delivery;
+mod early;
+mod entry;
+mod notice;
+mod reconcile;
+mod summary;
+
+pub use channels::{Fault, faults};
+pub use delivery::{Acknowledging, Delivery, Testing};
+pub use early::start_failed;
+pub use entry::entry;
+pub use notice::{Sender, notice};
+
+/// The folder of the outbox within the state directory.
+pub const OUTBOX: &str = "outbox";
