@@ -396,3 +396,41 @@ fn an_incident_of_an_engine_that_is_gone_ends_with_its_own_words() {
     let (title, _) = gone(&PLACE, "demo: the journal cannot be written", Some("storage/8-40"));
     assert_eq!(title, "demo: goes on as storage/8-40: the journal cannot be written");
 }
+
+/// A row of the reference.
+fn documented(subject: Subject) -> String {
+    let row = subject.row();
+    let minutes = |span: std::time::Duration| format!("{} min", span.as_secs() / 60);
+    let when = match row.when {
+        When::Never => "never".to_owned(),
+        When::AtOnce => "at once".to_owned(),
+        When::AfterStanding(span) => format!("after {}", minutes(span)),
+        When::AtStartOrAfter(span) => {
+            format!("at once where found at the start or latched, otherwise after {}", minutes(span))
+        }
+        When::DownForGoodOr(span) => {
+            format!("at once where nothing starts it again, otherwise after {} while it may run", minutes(span))
+        }
+    };
+    let name = subject.name();
+    let page = if row.when == When::Never { String::new() } else { format!("[{name}](../runbooks/{name}.md) ") };
+    format!("| `{name}` | {} | {when} | {page}|", row.severity.name())
+}
+
+#[test]
+fn the_reference_has_the_policy_and_every_alert_its_runbook() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let reference = std::fs::read_to_string(docs.join("reference/alerts.md")).unwrap();
+    let listed: Vec<&str> = reference.lines().filter(|line| line.starts_with("| `")).collect();
+    let subjects = Cause::ALL.into_iter().map(Subject::Halt).chain(Subject::OTHERS);
+    let expected: Vec<String> = subjects.clone().map(documented).collect();
+    assert_eq!(listed, expected);
+    for subject in subjects.filter(|subject| subject.row().when != When::Never) {
+        let page = docs.join("runbooks").join(format!("{}.md", subject.name()));
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(text.contains(&format!("Alert `{}`", subject.name())), "{}", page.display());
+        for part in ["**How it ends.**"] {
+            assert!(text.contains(part), "{}: {part}", page.display());
+        }
+    }
+}
