@@ -4,12 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod alerts;
 mod crash;
 mod direct;
 mod hang;
 mod instance;
 mod kill_switch;
 mod lease;
+mod receiver;
 mod sd_notify;
 mod storage;
 mod survivors;

@@ -2,7 +2,7 @@
 //! something. What is missing there is triggered; what is open there and stands no more is over.
 
 use super::notice::{Sender, clock_time, notice};
-use failstop_core::{Alert, Place, Subject, gone};
+use failstop_core::{Alert, Cause, Place, Subject, gone};
 use failstop_notify::{Alert as Known, Change, Key, Notice};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn notices(
             stands.insert(key, alert);
         }
     }
-    let is_open = |known: &&Known| known.resolved_at.is_none() && !known.drill;
+    let is_open = |known: &&Known| known.resolved_at.is_none() && !known.drill && is_ours(&known.cause);
     let mut notices: Vec<Notice> = Vec::new();
     // Triggers first: what goes on under another key is never told as over before it is told as standing.
     for (key, alert) in &stands {
@@ -39,6 +39,11 @@ pub(super) fn notices(
         notices.push(over(known, carried_on.map(|(key, _)| key.as_str()), sender, at));
     }
     notices
+}
+
+/// Whether the core or the engine opens incidents of this cause; the notifier has some of its own, about its channels.
+fn is_ours(cause: &str) -> bool {
+    Cause::ALL.map(Subject::Halt).into_iter().chain(Subject::OTHERS).any(|subject| subject.name() == cause)
 }
 
 fn over(known: &Known, carried_on: Option<&str>, sender: &Sender, at: jiff::Timestamp) -> Notice {
@@ -137,6 +142,13 @@ mod tests {
         assert_eq!((said[0].0, said[0].1.as_str()), (Change::Trigger, "demo/hung/bot/7-40"));
         assert_eq!(said[1].0, Change::Resolve);
         assert!(said[1].2.starts_with("demo: goes on as demo/hung/bot/7-40"), "{}", said[1].2);
+    }
+
+    #[test]
+    fn what_the_notifier_says_of_its_channels_is_its_own() {
+        let mut channel = known(&alert(Cause::Hung, 31));
+        channel.cause = "alert-channel".to_owned();
+        assert_eq!(said(&[], &[channel]), []);
     }
 
     #[test]
