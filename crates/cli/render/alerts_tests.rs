@@ -35,7 +35,7 @@ fn people_see_what_happened_who_knows_and_what_to_do() {
     insta::assert_snapshot!(plain(Layout::People), @r#"
     critical  demo/hung/bot/7-31   staging
               demo: bot hangs, trading is halted
-              since 2026-11-07T20:51:07Z (14 min 3 s)
+              since 2026-11-07T20:51:07Z (14 min 2 s)
               sent to telegram; waits for slack
               acknowledged by ana (1000) at 2026-11-07T20:52:00Z
               At 20:51:07Z: no beat within 2 min.

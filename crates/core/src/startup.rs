@@ -78,13 +78,7 @@ impl Core {
         for id in ended {
             self.clear(turn, id, ClearedBy::Itself);
         }
-        for (id, standing) in &mut self.standing {
-            if standing.clearing.is_none()
-                && let Some(halt) = self.recorded.halts.get(id)
-            {
-                standing.told = Self::told_before(halt.cause);
-            }
-        }
+        self.told_before();
         // A new one, also where the last engine ended behind its own: that one is about to clear. In force at once,
         // while the clearings wait for the journal.
         self.raise(turn, Grievance::of(Cause::Starting, "the start-up checks are running"));

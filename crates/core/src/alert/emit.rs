@@ -22,15 +22,23 @@ pub(crate) enum Told {
     Standing,
     /// That its component runs again and that it waits for a resume.
     Recovered,
+    /// Whatever the engine that raised it told: it ends with that engine, and so does its incident. Nothing more is said.
+    Past,
 }
 
 impl Core {
-    /// Whether a halt that stood at the start has been told by an earlier engine, as far as the policy goes. Where that one
-    /// died before it could, the host finds no incident of it and triggers it from [`Core::alerts`].
-    pub(crate) fn told_before(cause: Cause) -> Told {
-        match row(cause).when {
-            When::AtOnce | When::AtStartOrAfter(_) => Told::Standing,
-            When::Never | When::AfterStanding(_) | When::DownForGoodOr(_) => Told::Nothing,
+    /// What people were told of the halts that stood at the start, as far as the policy goes. Where the earlier engine died
+    /// before it could tell one, the host finds no incident of it and triggers it from [`Core::alerts`].
+    pub(crate) fn told_before(&mut self) {
+        for (id, standing) in &mut self.standing {
+            let Some(halt) = self.recorded.halts.get(id) else { continue };
+            standing.told = match (row(halt.cause).when, standing.clearing) {
+                (_, Some(_)) => Told::Past,
+                (When::Never, None) => Told::Nothing,
+                (When::AtOnce | When::AtStartOrAfter(_) | When::AfterStanding(_) | When::DownForGoodOr(_), None) => {
+                    Told::Standing
+                }
+            };
         }
     }
 
@@ -53,7 +61,7 @@ impl Core {
                         changes.push((halt.id, Told::Recovered, AlertChange::Recovered));
                     }
                 }
-                Told::Recovered => {}
+                Told::Recovered | Told::Past => {}
             }
         }
         for (id, told, change) in changes {
@@ -140,8 +148,9 @@ impl Core {
             let alert = self.engine_died(AlertChange::Resolve(ClearedBy::Itself));
             turn.out.extend(alert.map(|alert| Effect::Alert(Box::new(alert))));
         }
-        if gone.told == Told::Nothing {
-            return;
+        match gone.told {
+            Told::Nothing | Told::Past => return,
+            Told::Standing | Told::Recovered => {}
         }
         let stood = turn.now.since(gone.since);
         let alert = self.alert(gone.id, gone.halt, stood, AlertChange::Resolve(by.clone()));
@@ -213,7 +222,10 @@ impl Core {
             alerts.extend(self.engine_died(AlertChange::Trigger));
         }
         for halt in self.recorded.halts.values() {
-            let told = self.standing.get(&halt.id).is_some_and(|standing| standing.told != Told::Nothing);
+            let told = self.standing.get(&halt.id).is_some_and(|standing| match standing.told {
+                Told::Nothing | Told::Past => false,
+                Told::Standing | Told::Recovered => true,
+            });
             if told && !self.is_clearing(halt.id) {
                 alerts.extend(self.alert_of(now, halt.id, AlertChange::Trigger));
             }

@@ -7,13 +7,16 @@ use crate::config::Config;
 use failstop_client::alerts::{AlertEntry, AlertTest};
 use failstop_client::status::AlertsSummary;
 use failstop_core::Alert;
-use failstop_notify::{Acknowledged, Handle, Key, Notice, OpenError, Refused, Reply, Running, Tested};
+use failstop_notify::{Acknowledged, Handle, Key, Notice, OpenError, Programs, Refused, Reply, Running, Tested};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The way to people.
 #[derive(Debug)]
 pub struct Delivery {
     sender: Sender,
+    /// Without it incidents are recorded and shown on this host, and leave it by no channel.
+    enabled: bool,
     way: Way,
     /// Channels that cannot be used as configured, and why.
     faults: BTreeMap<String, String>,
@@ -24,8 +27,6 @@ pub struct Delivery {
 
 #[derive(Debug)]
 enum Way {
-    /// The configuration wants none.
-    Off,
     /// Nobody can be told.
     Broken(String),
     /// The notifier works on its thread.
@@ -51,16 +52,15 @@ impl Testing {
 
 impl Delivery {
     /// Opens the outbox and starts the notifier's thread. Whatever goes wrong is shown by [`Delivery::summary`].
-    pub fn open(config: &Config) -> Self {
+    /// `programs` runs those of exec channels; `None` where nothing else in this process waits for children.
+    pub fn open(config: &Config, programs: Option<Arc<dyn Programs>>) -> Self {
         let sender =
             Sender { system: config.name().to_owned(), environment: config.system.environment.as_str().to_owned() };
-        let closed = |way, faults| Self { sender: sender.clone(), way, faults, refused: 0, behind: false };
-        if !config.alerts.enabled {
-            return closed(Way::Off, BTreeMap::new());
-        }
-        let (mut wanted, unusable) = channels::of(config);
+        let enabled = config.alerts.enabled;
+        let closed = |way, faults| Self { sender: sender.clone(), enabled, way, faults, refused: 0, behind: false };
+        let (mut wanted, unusable) = channels::of(config, programs);
         let mut faults: BTreeMap<String, String> =
-            unusable.into_iter().map(|fault| (fault.channel, fault.what)).collect();
+            unusable.into_iter().map(|fault| (fault.channel, fault.fault)).collect();
         let folder = config.state_dir().join(OUTBOX);
         // Each round leaves out one channel at least, so it ends.
         loop {
@@ -94,7 +94,7 @@ impl Delivery {
     pub fn faults(&self) -> Vec<String> {
         let broken = match &self.way {
             Way::Broken(why) => Some(format!("nobody can be told of anything: {why}")),
-            Way::Off | Way::Open { .. } => None,
+            Way::Open { .. } => None,
         };
         let faults = self.faults.iter().map(|(channel, fault)| format!("alerts do not reach {channel}: {fault}"));
         broken.into_iter().chain(faults).collect()
@@ -147,16 +147,18 @@ impl Delivery {
     /// How alerts fare.
     pub fn summary(&self) -> AlertsSummary {
         match &self.way {
-            Way::Off => summary::off(),
             Way::Broken(problem) => summary::broken(problem, &self.faults),
-            Way::Open { handle, .. } => summary::working(&handle.status(), &handle.list(), &self.faults, self.refused),
+            Way::Open { handle, .. } => {
+                let working = summary::working(&handle.status(), &handle.list(), &self.faults, self.refused);
+                if self.enabled { working } else { summary::off(working) }
+            }
         }
     }
 
     /// Open incidents and the last ones that are over, the newest first.
     pub fn list(&self) -> Vec<AlertEntry> {
         match &self.way {
-            Way::Off | Way::Broken(_) => Vec::new(),
+            Way::Broken(_) => Vec::new(),
             Way::Open { handle, .. } => handle.list().iter().map(entry::entry).collect(),
         }
     }
@@ -203,7 +205,6 @@ impl Delivery {
 
     fn handle(&self) -> Result<&Handle, String> {
         match &self.way {
-            Way::Off => Err("alerts are off: set `enabled = true` under [alerts] and start failstop again".to_owned()),
             Way::Broken(why) => Err(format!("nobody can be told of anything: {why}")),
             Way::Open { handle, .. } => Ok(handle),
         }

@@ -17,7 +17,7 @@ pub fn start_failed(options: &RunOptions, error: &RunError) {
     }
     // Another reading of the file: what the failed start had read is gone with it. If it changed meanwhile, the new one counts.
     let Ok(config) = Config::load(&options.config, &options.overrides) else { return };
-    let mut delivery = Delivery::open(&config);
+    let mut delivery = Delivery::open(&config, None);
     let at = clock::wall();
     match notice(&delivery, error, at) {
         Ok(notice) => delivery.report(notice),

@@ -6,14 +6,16 @@ mod delivery;
 mod early;
 mod entry;
 mod notice;
+mod programs;
 mod reconcile;
 mod summary;
 
-pub use channels::{Fault, faults};
+pub use channels::{Survey, Unusable, survey};
 pub use delivery::{Acknowledging, Delivery, Testing};
 pub use early::start_failed;
 pub use entry::entry;
 pub use notice::{Sender, notice};
+pub use programs::{PROGRAM_QUEUE, ProgramDoor, ProgramRequest, RunningPrograms};
 
 /// The folder of the outbox within the state directory.
 pub const OUTBOX: &str = "outbox";

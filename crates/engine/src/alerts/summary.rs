@@ -66,9 +66,9 @@ pub(super) fn broken(problem: &str, faults: &BTreeMap<String, String>) -> Alerts
     }
 }
 
-/// The summary where the configuration wants none.
-pub(super) fn off() -> AlertsSummary {
-    AlertsSummary { status: "off".to_owned(), ..AlertsSummary::default() }
+/// The same where the configuration lets nothing leave this host.
+pub(super) fn off(working: AlertsSummary) -> AlertsSummary {
+    AlertsSummary { status: "off".to_owned(), ..working }
 }
 
 fn word(channels: &BTreeMap<String, ChannelSummary>, problem: Option<&str>) -> &'static str {

@@ -1,7 +1,7 @@
 //! The engine's side of alerts: hands the core's over, keeps the outbox in line with it, and asks on behalf of the doors.
 
 use super::engine::Engine;
-use crate::alerts::{Acknowledging, Testing};
+use crate::alerts::{Acknowledging, ProgramRequest, Testing};
 use crate::clock;
 use crate::command::Answer;
 use failstop_client::alerts::{AlertList, AlertTests};
@@ -38,6 +38,13 @@ impl Engine {
     fn head_in_words(&self) -> String {
         let jid: String = self.journal_id.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("seq {}, hash {}, journal {jid}", self.head.0, self.head.1)
+    }
+
+    /// Runs a program of an exec channel. It is nobody's orphan.
+    pub(super) fn run_program(&mut self, request: ProgramRequest) {
+        if let Some(pid) = self.programs.start(request, clock::now()) {
+            self.trees.other_started(pid);
+        }
     }
 
     /// What the doors show.

@@ -13,7 +13,7 @@ use super::latch::{self, Identity as LatchIdentity};
 use super::open::{Opened, open};
 use super::start::Prepared;
 use super::{RunError, status};
-use crate::alerts::Delivery;
+use crate::alerts::{Delivery, RunningPrograms};
 use crate::announce::Announcer;
 use crate::checks::Outcome;
 use crate::clock::{self, JumpDetector, Reading};
@@ -86,6 +86,8 @@ pub struct Engine {
     pub(super) diagnosis: Diagnosis,
     /// The way to people.
     pub(super) alerts: Delivery,
+    /// Programs of exec channels.
+    pub(super) programs: RunningPrograms,
     /// Orders to resume that wait for checks.
     pub(super) resumes: Vec<(Order, String, String, RequestId)>,
     pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
@@ -153,6 +155,7 @@ impl Engine {
             self.kill_again_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
+            self.programs.due(),
             self.beat_at,
             Some(self.sample_at),
         ]
@@ -174,6 +177,7 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
+            Event::Program(request) => self.run_program(request),
         }
         self.after();
     }
@@ -214,6 +218,7 @@ impl Engine {
             self.poll_trees();
         }
         self.diagnosis.retry(now);
+        self.programs.kill_late(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
             self.tell_systemd(line);
@@ -343,6 +348,7 @@ impl Engine {
             match reaper::next() {
                 Ok(Next::Ended(reaped)) => {
                     self.register.reaped(reaped.pid);
+                    self.programs.reaped(reaped.pid, reaped.exit);
                     if let Some(tree) = self.trees.reaped(reaped.pid) {
                         main_process_ended = true;
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });

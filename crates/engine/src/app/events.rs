@@ -3,6 +3,7 @@
 use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
+use crate::alerts::ProgramRequest;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
@@ -37,6 +38,8 @@ pub enum Event {
     Command(Request),
     /// Checks that ran beside the loop came out.
     Checked(Findings),
+    /// The notifier wants a program to run.
+    Program(ProgramRequest),
 }
 
 /// Everything the loop waits on.
@@ -61,6 +64,8 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
+    /// Programs that alert channels want to run.
+    pub programs: mpsc::Receiver<ProgramRequest>,
 }
 
 impl Sources {
@@ -80,7 +85,7 @@ impl Sources {
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
-            event = doors(&mut self.notify, &mut self.bots, &mut self.commands) => event,
+            event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }
     }
 }
@@ -114,11 +119,13 @@ async fn doors(
     notify: &mut NotifySockets,
     bots: &mut mpsc::Receiver<BotEvent>,
     commands: &mut mpsc::Receiver<Request>,
+    programs: &mut mpsc::Receiver<ProgramRequest>,
 ) -> io::Result<Event> {
     tokio::select! {
         notice = notify.next() => notice.map(Event::Notice),
         Some(event) = bots.recv() => Ok(Event::Bot(event)),
         Some(request) = commands.recv() => Ok(Event::Command(request)),
+        Some(request) = programs.recv() => Ok(Event::Program(request)),
         else => std::future::pending().await,
     }
 }

@@ -10,7 +10,7 @@ use super::latch::{self};
 use super::latch_watch::LatchWatch;
 use super::start::Prepared;
 use super::{RunError, summary};
-use crate::alerts::Delivery;
+use crate::alerts::{Delivery, PROGRAM_QUEUE, ProgramDoor, RunningPrograms};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
@@ -169,6 +169,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     info.publish().map_err(host("write engine.json"))?;
 
     let (findings, checks_done) = mpsc::channel(4);
+    let (program_requests, programs) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
         epoch: prepared.epoch,
@@ -190,6 +191,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots,
         commands: command_requests,
         checks: checks_done,
+        programs,
     };
     let format = match config.log.format {
         Format::Text => LineFormat::Text,
@@ -199,9 +201,10 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let spawner = Spawner::new()?;
     let latch_probe = probe()?;
     // Last of what is opened: from here on nothing fails, so its thread is always ended in order.
-    let alerts = Delivery::open(&config);
+    let alerts = Delivery::open(&config, Some(Arc::new(ProgramDoor::new(program_requests))));
     let mut engine = Engine {
         alerts,
+        programs: RunningPrograms::default(),
         facts: Facts::new(&config, identity, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings),
         ledger: Ledger::new(recorder.handle().clone()),

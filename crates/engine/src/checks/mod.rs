@@ -158,6 +158,14 @@ const CHECKS: &[Check] = &[
         run: alert_channels::check,
     },
     Check {
+        name: "alert-endpoints",
+        about: "the services behind the alert channels can be reached (nothing is sent)",
+        class: Class::Advisory,
+        network: true,
+        at_start: false,
+        run: alert_channels::reach,
+    },
+    Check {
         name: "clock",
         about: "the clock is synchronised and cheap to read",
         class: Class::Advisory,

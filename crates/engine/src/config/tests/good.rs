@@ -162,7 +162,7 @@ fn variables_reach_every_shape_of_key() {
     assert_eq!(config.halts.get(&Cause::HeartbeatLost).and_then(|halt| halt.latched), Some(false));
     assert_eq!(config.health.feeds.len(), 2);
     let slack = config.alerts.slack.unwrap();
-    assert_eq!(slack.webhook_url, Secret::Variable("FAILSTOP__ALERTS__SLACK__WEBHOOK_URL".into()));
+    assert_eq!(slack.webhook_url, Some(Secret::Variable("FAILSTOP__ALERTS__SLACK__WEBHOOK_URL".into())));
     assert_eq!((config.observe.listen, config.observe.dashboard), (Listen::Off, false));
 }
 
@@ -191,7 +191,7 @@ fn an_inline_secret_is_accepted_where_only_the_owner_reads() {
     let text = format!("{LEAST}[alerts]\nchannels = [\"slack\"]\n[alerts.slack]\nwebhook_url = \"https://hooks/x\"\n");
     let config = load(text).unwrap();
     assert!(!format!("{config:?}").contains("hooks/x"), "a secret in Debug");
-    assert_eq!(config.alerts.slack.unwrap().webhook_url.reveal().unwrap(), "https://hooks/x");
+    assert_eq!(config.alerts.slack.unwrap().webhook_url.unwrap().reveal().unwrap(), "https://hooks/x");
 }
 
 #[test]
