@@ -7,8 +7,10 @@ use crate::config::Config;
 use failstop_client::alerts::{AlertEntry, AlertTest};
 use failstop_client::status::AlertsSummary;
 use failstop_core::Alert;
-use failstop_notify::{Acknowledged, Handle, Key, Notice, OpenError, Programs, Refused, Reply, Running, Tested};
-use std::collections::BTreeMap;
+use failstop_notify::{
+    Acknowledged, Change, Handle, Key, Notice, OpenError, Programs, Refused, Reply, Running, Tested,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The way to people.
@@ -23,6 +25,8 @@ pub struct Delivery {
     /// Reports that the notifier could not take; made good by [`Delivery::reconcile`].
     refused: u64,
     behind: bool,
+    /// Triggers that were handed over and are perhaps not listed yet; at most [`failstop_notify::OPEN_MAX`].
+    on_their_way: BTreeSet<Key>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,15 @@ impl Delivery {
         let sender =
             Sender { system: config.name().to_owned(), environment: config.system.environment.as_str().to_owned() };
         let enabled = config.alerts.enabled;
-        let closed = |way, faults| Self { sender: sender.clone(), enabled, way, faults, refused: 0, behind: false };
+        let closed = |way, faults| Self {
+            sender: sender.clone(),
+            enabled,
+            way,
+            faults,
+            refused: 0,
+            behind: false,
+            on_their_way: BTreeSet::new(),
+        };
         let (mut wanted, unusable) = channels::of(config, programs);
         let mut faults: BTreeMap<String, String> =
             unusable.into_iter().map(|fault| (fault.channel, fault.fault)).collect();
@@ -110,9 +122,14 @@ impl Delivery {
 
     pub(super) fn report(&mut self, notice: Notice) {
         let Way::Open { handle, .. } = &self.way else { return };
+        let trigger = (notice.change == Change::Trigger).then(|| notice.key.clone());
         match handle.report(notice) {
             // Whether it was new or a duplicate is the notifier's to know.
-            Ok(_) => {}
+            Ok(_) => {
+                if self.on_their_way.len() < failstop_notify::OPEN_MAX {
+                    self.on_their_way.extend(trigger);
+                }
+            }
             Err(refused) => {
                 tracing::warn!(%refused, "an alert is told later");
                 self.refused = self.refused.saturating_add(1);
@@ -130,7 +147,10 @@ impl Delivery {
     pub fn reconcile(&mut self, standing: &[Alert], at: jiff::Timestamp, head: &str) {
         let Way::Open { handle, .. } = &self.way else { return };
         self.behind = false;
-        for notice in reconcile::notices(standing, &handle.list(), &self.sender, at, head) {
+        let on_their_way = std::mem::take(&mut self.on_their_way);
+        let notices = reconcile::notices(standing, &handle.list(), &self.sender, at, head);
+        let is_new = |notice: &Notice| notice.change != Change::Trigger || !on_their_way.contains(&notice.key);
+        for notice in notices.into_iter().filter(is_new) {
             self.report(notice);
         }
     }
