@@ -532,7 +532,7 @@ chat_id = "@staging"
         let Kind::Email(email) = &config.channels[3].kind else { panic!("not e-mail") };
         assert_eq!((email.host.as_str(), email.port), ("mail.example.com", 587));
         assert_eq!(email.login.as_ref().map(|(user, _)| user.as_str()), Some("me@example.com"));
-        assert_eq!(alerts.secrets().len(), 11);
+        assert_eq!(alerts.secrets().len(), 10);
         assert!(!format!("{alerts:?}").contains("t0pic"));
     }
 
