@@ -2,18 +2,47 @@
 
 use serde_json::Value;
 
-/// Everything that `value` does against `schema`; `root` resolves references.
+/// Everything that `value` does against `schema`; `root` resolves references. What `schema` does not name is a fault too.
 pub(super) fn faults(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    let mut found = against(root, schema, value, path);
+    for name in value.as_object().into_iter().flat_map(serde_json::Map::keys) {
+        if is_closed(root, schema) && !knows(root, schema, name) {
+            found.push(format!("{path}.{name} is not in the description"));
+        }
+    }
+    found
+}
+
+fn target<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
+        None => schema,
+    }
+}
+
+/// Whether `schema` names the properties of an object at all.
+fn is_closed(root: &Value, schema: &Value) -> bool {
+    let schema = target(root, schema);
+    let parts = schema["allOf"].as_array();
+    schema["properties"].is_object() || parts.is_some_and(|parts| parts.iter().any(|part| is_closed(root, part)))
+}
+
+fn knows(root: &Value, schema: &Value, name: &str) -> bool {
+    let schema = target(root, schema);
+    let here = schema["properties"].get(name).is_some() || schema["additionalProperties"].is_object();
+    here || schema["allOf"].as_array().is_some_and(|parts| parts.iter().any(|part| knows(root, part, name)))
+}
+
+fn against(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String> {
     if let Some(reference) = schema["$ref"].as_str() {
-        let target = root.pointer(reference.trim_start_matches('#'));
-        return match target {
-            Some(target) => faults(root, target, value, path),
-            None => vec![format!("{path}: {reference} is not in the description")],
+        return match target(root, schema) {
+            Value::Null => vec![format!("{path}: {reference} is not in the description")],
+            target => against(root, target, value, path),
         };
     }
     let mut found = Vec::new();
     if let Some(all) = schema["allOf"].as_array() {
-        found.extend(all.iter().flat_map(|one| faults(root, one, value, path)));
+        found.extend(all.iter().flat_map(|one| against(root, one, value, path)));
     }
     for choice in ["oneOf", "anyOf"] {
         if let Some(any) = schema[choice].as_array()
@@ -61,12 +90,7 @@ pub(super) fn faults(root: &Value, schema: &Value, value: &Value, path: &str) ->
         for (name, item) in map {
             let path = format!("{path}.{name}");
             match (&schema["properties"][name], &schema["additionalProperties"]) {
-                (Value::Null, Value::Object(_)) => {
-                    found.extend(faults(root, &schema["additionalProperties"], item, &path));
-                }
-                (Value::Null, _) if schema["properties"].is_object() && schema.get("allOf").is_none() => {
-                    found.push(format!("{path} is not in the description"));
-                }
+                (Value::Null, more @ Value::Object(_)) => found.extend(faults(root, more, item, &path)),
                 (Value::Null, _) => {}
                 (known, _) => found.extend(faults(root, known, item, &path)),
             }
