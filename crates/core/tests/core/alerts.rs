@@ -83,14 +83,19 @@ fn a_condition_that_should_have_passed_by_itself_is_told_when_it_has_not() {
             When::AfterStanding(span) | When::AtStartOrAfter(span) | When::DownForGoodOr(span) => span,
             When::Never | When::AtOnce => panic!("{cause:?}"),
         };
-        let mut host = Host::live(policy(vec![component("a", Orders::Asks), component("b", Orders::Asks)]));
+        // Nothing else happens at these moments: neither renewals nor heartbeats fall on them.
+        let two = vec![component("a", Orders::Asks), component("b", Orders::Asks)];
+        let mut host = Host::live(Policy { renew: SECOND * 7 / 10, ..policy(two) });
+        host.pass(SECOND * 137 / 1000);
         begin(&mut host);
         host.pass(span - SECOND);
         assert_eq!(of(cause, &alerts(&host.log)).len(), 0, "{cause:?}: too early");
-        host.pass(SECOND);
+        host.pass(2 * SECOND);
         let told = alerts(&host.log);
-        assert_eq!(triggers(&of(cause, &told)).len(), 1, "{cause:?}");
-        host.pass(3 * MINUTE - SECOND);
+        let told = of(cause, &told);
+        assert_eq!(triggers(&told).len(), 1, "{cause:?}");
+        assert_eq!(told[0].stood, span, "{cause:?}: late");
+        host.pass(2 * MINUTE);
         assert_eq!(triggers(&of(cause, &alerts(&host.log))).len(), 1, "{cause:?}: told twice");
     }
 }
@@ -259,6 +264,38 @@ fn an_engine_that_died_is_told_by_the_next_one_and_over_when_its_checks_passed()
     assert_eq!(told.len(), 2);
     assert_eq!(told[1].id, told[0].id);
     assert!(matches!(told[1].change, AlertChange::Resolve(ClearedBy::Itself)));
+    assert_eq!(host.core.alerts(), []);
+}
+
+#[test]
+fn what_ended_with_its_engine_is_not_told_again_when_the_journal_fails_before_that_is_recorded() {
+    let mut host = Host::new(policy(asks()));
+    host.plain_start();
+    host.send(Input::Checked { class: CheckClass::Environment, outcome: Err("no space".to_owned()) });
+    assert_eq!(of(Cause::Environment, &alerts(&host.log)).len(), 1);
+    host.prompt = false;
+    host.crash_and_plain_start();
+    let before = host.log.len();
+    host.send(Input::StorageFailed("EIO".to_owned()));
+    assert!(host.halt(Cause::Environment).is_some(), "its end was not recorded");
+    assert_eq!(of(Cause::Environment, &alerts(&host.log[before..])), [] as [&Alert; 0]);
+}
+
+#[test]
+fn an_engine_that_died_twice_before_its_checks_passed_is_over_only_when_they_pass() {
+    let mut host = Host::new(policy(asks()));
+    host.plain_start();
+    let unclean = |epoch| Start {
+        epoch,
+        kill_switch: None,
+        latches: Vec::new(),
+        new_journal: false,
+        unclean: true,
+        damage: None,
+    };
+    host.crash_and_start(unclean);
+    assert_eq!(host.core.alerts().len(), 1, "the end of the old `starting` is not the end of the new one");
+    host.pass_checks();
     assert_eq!(host.core.alerts(), []);
 }
 
