@@ -76,6 +76,9 @@ fn the_kill_switch_is_told_and_its_release() {
     assert!(over.text("message").contains("looked at it"));
     assert_eq!(receiver.taken("kill-switch").len(), 2, "{:#?}", receiver.posted());
     assert_eq!(system.stop(), 0);
+    // Without an engine the outbox says what was told.
+    let recorded = list(&system);
+    assert!(recorded.iter().any(|alert| alert["id"] == told.text("key") && alert["resolved_at"].is_string()));
 }
 
 #[test]
@@ -245,6 +248,7 @@ fn a_test_message_says_what_became_of_it() {
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no channel telegram"), "{unknown:?}");
     assert_eq!(system.stop(), 0);
     assert_eq!(system.run("alerts test", &[]).status.code(), Some(3));
+    assert_eq!(system.run("alerts list", &[]).status.code(), Some(0), "the outbox is there");
 }
 
 #[test]

@@ -149,7 +149,7 @@ Exit status:
   0  done; `test`: every destination took the message
   1  refused; `test`: one did not take it
   2  usage
-  3  no engine answers
+  3  no engine answers; `list` then shows what its outbox has, where there is one
 
 Examples:
   failstop alerts list

@@ -50,6 +50,7 @@ mod driver;
 mod handle;
 mod heart;
 mod key;
+mod look;
 mod mask;
 mod message;
 mod notice;
@@ -70,6 +71,7 @@ pub use config::{Channel, Config};
 pub use driver::{Driver, OpenError, Running, open};
 pub use handle::{Handle, QUEUE_MAX, QUEUE_RESERVED, Refused, Reply};
 pub use key::{Key, KeyFault};
+pub use look::read;
 pub use notice::{Change, METADATA_PAIRS_MAX, Nature, Notice, PRODUCTION, Severity};
 pub use policy::{EachSeverity, Environments, Escalation, Policy, Route};
 pub use report::{
