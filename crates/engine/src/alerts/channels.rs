@@ -67,6 +67,7 @@ fn host_of(url: &str) -> Result<HostPort, String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
 
     #[test]

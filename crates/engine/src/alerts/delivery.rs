@@ -257,7 +257,98 @@ fn is_named(key: &str, system: &str, id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::super::notice::tests::alert;
     use super::*;
+    use crate::config::Overrides;
+    use failstop_core::{AlertChange, Cause, ClearedBy};
+    use std::path::Path;
+
+    /// A delivery to `alerts.jsonl` in `folder`.
+    fn open(folder: &Path) -> Delivery {
+        let text = concat!(
+            "[system]\nname = \"demo\"\n[[component]]\nname = \"bot\"\ncommand = [\"true\"]\norders = \"none\"\n",
+            "[alerts]\nchannels = [\"log_file\"]\n[alerts.log_file]\npath = \"alerts.jsonl\"\n",
+        );
+        std::fs::write(folder.join("failstop.toml"), text).unwrap();
+        std::fs::create_dir_all(folder.join("state")).unwrap();
+        let config = Config::load(&folder.join("failstop.toml"), &Overrides::default()).unwrap();
+        let delivery = Delivery::open(&config, None);
+        assert_eq!(delivery.faults(), [] as [String; 0]);
+        delivery
+    }
+
+    /// What was delivered: what happened to which incident.
+    fn delivered(folder: &Path) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(folder.join("alerts.jsonl")).unwrap_or_default();
+        let line = |line: &str| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let data = &value["data"];
+            (value["type"].as_str().unwrap().to_owned(), data["key"].as_str().unwrap().to_owned())
+        };
+        text.lines().map(line).collect()
+    }
+
+    fn at() -> jiff::Timestamp {
+        "2026-11-03T20:51:07Z".parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_after_a_restart_and_its_end_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let stands = alert(Cause::Hung, 31);
+        let mut delivery = open(folder.path());
+        delivery.tell(&stands, at(), "seq 9");
+        delivery.reconcile(std::slice::from_ref(&stands), at(), "seq 9");
+        delivery.close();
+        let trigger = ("incident.trigger".to_owned(), "demo/hung/bot/7-31".to_owned());
+        assert_eq!(delivered(folder.path()), [trigger.clone()]);
+
+        let mut delivery = open(folder.path());
+        assert_eq!(delivery.list()[0].id, "demo/hung/bot/7-31");
+        delivery.reconcile(std::slice::from_ref(&stands), at(), "seq 10");
+        let mut over = stands.clone();
+        over.change = AlertChange::Resolve(ClearedBy::Itself);
+        delivery.tell(&over, at(), "seq 11");
+        delivery.close();
+        let resolve = ("incident.resolve".to_owned(), trigger.1.clone());
+        assert_eq!(delivered(folder.path()), [trigger.clone(), resolve.clone()]);
+
+        // What is over is over, whoever asks.
+        let mut delivery = open(folder.path());
+        delivery.reconcile(&[], at(), "seq 12");
+        delivery.close();
+        assert_eq!(delivered(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn an_incident_that_an_earlier_engine_left_open_ends_where_nothing_of_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut delivery = open(folder.path());
+        delivery.tell(&alert(Cause::Hung, 31), at(), "seq 9");
+        delivery.close();
+        let mut delivery = open(folder.path());
+        delivery.reconcile(&[], at(), "seq 10");
+        delivery.close();
+        let kinds: Vec<String> = delivered(folder.path()).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, ["incident.trigger", "incident.resolve"]);
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut delivery = open(folder.path());
+        let refused = delivery.acknowledge("h-31", "ana").err().unwrap();
+        assert!(refused.contains("failstop alerts list"), "{refused}");
+        let refused = delivery.test(Some("telegram")).err().unwrap();
+        assert_eq!(refused, "there is no channel telegram; there is: log_file");
+        delivery.tell(&alert(Cause::Hung, 31), at(), "seq 9");
+        delivery.close();
+        let delivery = open(folder.path());
+        let done = delivery.acknowledge("h-31", "ana (1000)").unwrap().wait().unwrap();
+        assert_eq!(done, Acknowledged::Done);
+        delivery.close();
+    }
 
     #[test]
     fn an_incident_has_several_names() {
