@@ -11,7 +11,11 @@ use failstop_notify::{
     Acknowledged, Change, Handle, Key, Notice, OpenError, Programs, Refused, Reply, Running, Tested,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// What the notifier may take to end beyond its own limit.
+const CLOSE_SLACK: Duration = Duration::from_secs(2);
 
 /// The way to people.
 #[derive(Debug)]
@@ -237,12 +241,20 @@ impl Delivery {
         known.iter().find(|alert| alert.resolved_at.is_none() && alert.cause == cause).map(|alert| alert.key.clone())
     }
 
-    /// Ends the notifier after first attempts at what waits: at most [`failstop_notify::DRAIN_MAX`] and one attempt's
-    /// time-out. What is not delivered by then is in the outbox for the next start.
+    /// Ends the notifier after first attempts at what waits: at most [`failstop_notify::DRAIN_MAX`], and [`CLOSE_SLACK`] for
+    /// what it does beside. What is not delivered by then is in the outbox for the next start; a notifier that is stuck (in
+    /// a terminal that nobody reads, on a disk that hangs) is left behind.
     pub fn close(self) {
-        if let Way::Open { handle, running } = self.way {
-            drop(handle);
+        let Way::Open { handle, running } = self.way else { return };
+        drop(handle);
+        let (ended, end) = mpsc::sync_channel(1);
+        let waiter = std::thread::Builder::new().name("alerts-end".to_owned()).spawn(move || {
             running.stop();
+            // Nobody waits any more when it took too long.
+            let _ = ended.send(());
+        });
+        if waiter.is_ok() && end.recv_timeout(failstop_notify::DRAIN_MAX + CLOSE_SLACK).is_err() {
+            tracing::warn!("the notifier did not end in time; the next start delivers what waits");
         }
     }
 }
