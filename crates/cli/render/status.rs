@@ -21,12 +21,13 @@ pub fn text(status: &Status, now: Timestamp, layout: Layout) -> String {
 
 fn for_people(status: &Status, now: Timestamp) -> String {
     let mut out = format!(
-        "{}   {}   mode {}   up {}   epoch {}\n",
+        "{}   {}   mode {}   up {}   epoch {}{}\n",
         printable(&status.system),
         Tone::of(&status.permission).paint(&status.permission.to_uppercase()),
         Tone::of(&status.mode).paint(&status.mode),
         span(status.uptime_seconds),
-        status.epoch
+        status.epoch,
+        environment(status)
     );
     if !status.halts.is_empty() {
         out.push('\n');
@@ -65,6 +66,14 @@ fn for_people(status: &Status, now: Timestamp) -> String {
         let _ = writeln!(out, "note: {}", printable(note));
     }
     out
+}
+
+/// `   staging`; nothing for production, where one takes it for granted.
+fn environment(status: &Status) -> String {
+    match status.environment.as_str() {
+        "" | "production" => String::new(),
+        other => format!("   {}", printable(other)),
+    }
 }
 
 /// One halt without its evidence: `heartbeat-lost  bot  since 20:51:07Z (14 min)   latched`.
@@ -197,6 +206,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     fact("system", &status.system);
     fact("permission", &status.permission);
     fact("mode", &status.mode);
+    if !status.environment.is_empty() {
+        fact("environment", &status.environment);
+    }
     fact("epoch", &status.epoch.to_string());
     fact("uptime", &span(status.uptime_seconds));
     fact("kill-switch", if status.kill_switch { "engaged" } else { "off" });

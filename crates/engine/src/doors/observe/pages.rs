@@ -197,6 +197,7 @@ fn health_status(status: &Status) -> Value {
         "reasons": status.health.reasons,
         "permission": status.permission,
         "mode": status.mode,
+        "environment": status.environment,
         "kill_switch": status.kill_switch,
         "components": components,
         "dependencies": dependency_words(status),
@@ -238,6 +239,7 @@ fn metrics_json(status: &Status) -> Value {
         .collect();
     json!({
         "timestamp": status.timestamp,
+        "environment": status.environment,
         "uptime_seconds": status.uptime_seconds,
         "overall_health": status.health.overall_health,
         "errors_per_minute": status.health.errors_per_minute,
