@@ -67,9 +67,7 @@ impl Services {
             15..20 => (false, Reply::Http(429, vec![("retry-after", "1".into())], String::new())),
             20..25 => (false, Reply::Close),
             25..35 => (true, Reply::Close),
-            _ if telegram => {
-                (true, Reply::json(200, &serde_json::json!({ "ok": true, "result": { "message_id": 1 } })))
-            }
+            _ if people => (true, Reply::json(200, &serde_json::json!({ "id": "m1" }))),
             _ => (true, Reply::status(200)),
         };
         if accept {
