@@ -457,7 +457,7 @@ fn documented(subject: Subject) -> String {
 #[test]
 fn the_reference_has_the_policy_and_every_alert_its_runbook() {
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    let reference = std::fs::read_to_string(docs.join("reference/alerts.md")).unwrap();
+    let reference = std::fs::read_to_string(docs.join("reference/alert-policy.md")).unwrap();
     let listed: Vec<&str> = reference.lines().filter(|line| line.starts_with("| `")).collect();
     let subjects = Cause::ALL.into_iter().map(Subject::Halt).chain(Subject::OTHERS);
     let expected: Vec<String> = subjects.clone().map(documented).collect();

@@ -1,7 +1,7 @@
 //! What a report, an acknowledgement or the end of a maintenance window changes.
 
 use super::fact::Fact;
-use super::incident::{Incident, Said};
+use super::incident::{Incident, Row, Said};
 use super::lane::LaneId;
 use super::time::Now;
 use super::{Heart, LINE_MAX};
@@ -158,20 +158,19 @@ impl Heart {
         self.shorten(now, &key);
     }
 
-    /// Combines what waits too long in a line: all but the first, which may be on its way, and the end.
+    /// Combines what waits too long in a line: news between the first message, which may be on its way, and whatever must
+    /// stay by itself (an acknowledgement, the end, what was tried already).
     fn shorten(&mut self, now: Now, key: &Key) {
         let Some(incident) = self.incidents.get(key) else { return };
-        let is_end = |seq: u32| incident.entries.get(&seq).is_some_and(|entry| entry.said == Said::Resolve);
+        let is_news = |row: &Row| match incident.entries.get(&row.seq).map(|entry| entry.said) {
+            Some(Said::Trigger | Said::Update | Said::Reminder | Said::Escalation) => row.tries == 0,
+            Some(Said::Acknowledge | Said::Resolve) | None => false,
+        };
         let mut merges = Vec::new();
-        for (lane, line) in &incident.lines {
-            if line.queue.len() < LINE_MAX {
-                continue;
-            }
-            let middle = line.queue.iter().skip(1).filter(|row| !is_end(row.seq) && row.tries == 0);
-            let (first, last) = (middle.clone().next(), middle.last());
-            if let (Some(first), Some(last)) = (first, last)
-                && first.seq < last.seq
-            {
+        for (lane, line) in incident.lines.iter().filter(|(_, line)| line.queue.len() >= LINE_MAX) {
+            let rows: Vec<&Row> = line.queue.iter().skip(1).collect();
+            let run = rows.chunk_by(|a, b| is_news(a) && is_news(b)).find(|run| run.len() > 1);
+            if let Some([first, .., last]) = run {
                 merges.push((lane.clone(), first.seq, last.seq));
             }
         }
@@ -207,8 +206,16 @@ impl Heart {
             .collect();
         let count = waiting.len();
         for notice in waiting {
+            let notice = Arc::new(Notice { maintenance: false, ..Notice::clone(&notice) });
             let lanes = self.lanes_for(&notice);
             self.say(now, Said::Trigger, notice, lanes);
+        }
+        // What was told before the window and is still open may be reminded of again.
+        let quiet = self.incidents.values().filter(|incident| incident.resolved.is_none());
+        let quiet = quiet.filter(|incident| incident.latest.maintenance && incident.latest.system == system);
+        let quiet: Vec<Notice> = quiet.map(|incident| Notice::clone(&incident.latest)).collect();
+        for notice in quiet {
+            self.note(now, Arc::new(Notice { maintenance: false, ..notice }));
         }
         count
     }

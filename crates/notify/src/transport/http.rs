@@ -212,15 +212,19 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 fn fault(error: &reqwest::Error) -> Fault {
+    // Once a connection stands, the request may have left whatever went wrong afterwards.
+    let tls_fault = |tls: &rustls::Error| {
+        if error.is_connect() { Fault::NotSent(tls_words(tls)) } else { Fault::NoAnswer(tls_words(tls)) }
+    };
     let mut source = error.source();
     let mut io = None;
     while let Some(inner) = source {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return Fault::NotSent(tls_words(tls));
+            return tls_fault(tls);
         }
         if let Some(inner) = inner.downcast_ref::<std::io::Error>() {
             if let Some(tls) = inner.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Fault::NotSent(tls_words(tls));
+                return tls_fault(tls);
             }
             io = Some(inner.kind());
         }

@@ -26,8 +26,6 @@ pub(crate) enum TlsFault {
 #[derive(Clone)]
 pub(crate) struct Trust {
     pub(crate) config: Arc<ClientConfig>,
-    /// The further authorities, for what does its own TLS.
-    pub(crate) own: Vec<Vec<u8>>,
 }
 
 impl Trust {
@@ -35,10 +33,8 @@ impl Trust {
     pub(crate) fn new(ca_file: Option<&Path>) -> Result<Self, TlsFault> {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let mut own = Vec::new();
         if let Some(path) = ca_file {
             for certificate in read(path)? {
-                own.push(certificate.to_vec());
                 roots.add(certificate).map_err(|_| TlsFault::BadCertificate { path: path.to_owned() })?;
             }
         }
@@ -48,7 +44,7 @@ impl Trust {
             .map_err(|_| TlsFault::Setup)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { config: Arc::new(config), own })
+        Ok(Self { config: Arc::new(config) })
     }
 }
 

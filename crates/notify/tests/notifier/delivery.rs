@@ -91,6 +91,56 @@ fn a_disk_that_takes_nothing_keeps_nothing_from_people() {
 }
 
 #[test]
+fn a_disk_that_comes_back_is_written_anew() {
+    let server = Server::start(|_| Reply::status(503));
+    let base = world::folder();
+    let folder = base.path().join("outbox");
+    let (alerts, driver) = world::open(config(vec![webhook(&server, "webhook")]), &folder);
+    std::fs::rename(&folder, base.path().join("away")).expect("a rename");
+    let running = driver.spawn().expect("a thread");
+    let told = alerts.report(notice("demo/storage/1", Change::Trigger, Severity::Critical)).expect("room");
+    assert_eq!(told.wait(), Ok(Reported::Opened));
+    server.wait_for(1);
+    until("it is said", || alerts.status().not_durable.is_some());
+    std::fs::create_dir(&folder).expect("a folder");
+    until("the disk is trusted again", || alerts.status().not_durable.is_none());
+    running.stop();
+    drop(alerts);
+    let (alerts, _driver) = world::open(config(vec![webhook(&server, "webhook")]), &folder);
+    assert_eq!(alerts.list().len(), 1, "what was decided without the disk is on it now");
+}
+
+#[test]
+fn damage_is_kept_aside_and_told() {
+    let (down, up) = (Server::start(|_| Reply::status(503)), Server::start(|_| Reply::status(200)));
+    let folder = world::folder();
+    {
+        let (alerts, driver) = world::open(config(vec![webhook(&down, "webhook")]), folder.path());
+        let running = driver.spawn().expect("a thread");
+        for number in 1..=3 {
+            let report = notice(&format!("demo/x/{number}"), Change::Trigger, Severity::Critical);
+            assert_eq!(alerts.report(report).expect("room").wait(), Ok(Reported::Opened));
+        }
+        running.stop();
+    }
+    let path = folder.path().join("outbox");
+    let mut bytes = std::fs::read(&path).expect("the outbox");
+    let at = bytes.windows(8).position(|part| part == b"demo/x/2").expect("the second incident");
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).expect("written");
+    let (alerts, driver) = world::open(config(vec![webhook(&up, "webhook")]), folder.path());
+    let running = driver.spawn().expect("a thread");
+    let told = up.wait_for(3);
+    let mut keys: Vec<_> = told.iter().map(|r| r.json()["data"]["key"].as_str().unwrap_or("").to_owned()).collect();
+    keys.sort();
+    assert!(keys[0].starts_with("demo/alert-outbox/"), "{keys:?}");
+    assert_eq!(keys[1..], ["demo/x/1", "demo/x/3"]);
+    assert!(alerts.status().damage.is_some_and(|damage| damage.contains("outbox.damaged")));
+    assert_eq!(std::fs::read(folder.path().join("outbox.damaged")).expect("kept"), bytes);
+    running.stop();
+}
+
+#[test]
 fn another_configuration_takes_over_what_waits() {
     let folder = world::folder();
     let (down, up) = (Server::start(|_| Reply::status(503)), Server::start(|_| Reply::status(200)));

@@ -41,7 +41,7 @@ fn channels(base: &str) -> Vec<Channel> {
         // The signing key is never sent; its base64 is what would be seen of it.
         Kind::Webhook(Webhook {
             url: url("/hook"),
-            secret: Secret::new(format!("whsec_{CANARY}BQIhrscChlQIMVb5sSYspob7oDaa")),
+            secret: Secret::new(format!("whsec_{CANARY}BQIhrscChlQIMVb5sSYspob7oDaaaa")),
         }),
         Kind::Alertmanager(Alertmanager {
             members: vec![base.clone()],

@@ -59,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Heard {
     begun: bool,
+    taken_on: bool,
     over: bool,
 }
 
@@ -79,6 +80,7 @@ impl Service {
             What::Trigger | What::Update | What::Reminder | What::Escalation | What::Acknowledge | What::Refresh => {
                 assert!(!heard.over, "news after the end was accepted: {order:?}");
                 assert!(heard.begun || order.what == What::Trigger, "not begun: {order:?}");
+                heard.taken_on |= order.what == What::Acknowledge;
                 heard.begun = true;
             }
         }
@@ -91,7 +93,10 @@ fn on_disk(world: &World) -> serde_json::Value {
 }
 
 fn live(steps: Vec<Step>) {
-    let specs = vec![spec("whole", Collapse::Whole), spec("middle", Collapse::Middle)];
+    let mut middle = spec("middle", Collapse::Middle);
+    middle.wants.acknowledge = true;
+    let specs = vec![spec("whole", Collapse::Whole), middle];
+    let mut taken_on: Vec<Key> = Vec::new();
     let mut world = World::new(Policy::default(), specs);
     let mut service = Service::default();
     let mut flying: Vec<Order> = Vec::new();
@@ -113,7 +118,10 @@ fn live(steps: Vec<Step>) {
             }
             Step::Acknowledge(k) => {
                 let now = world.now();
-                world.heart.acknowledge(now, &super::key(&format!("k/{k}")), "ana");
+                let key = super::key(&format!("k/{k}"));
+                if world.heart.acknowledge(now, &key, "ana") == crate::Acknowledged::Done {
+                    taken_on.push(key);
+                }
                 world.save();
             }
             Step::Wait(ms) => world.later(Duration::from_millis(ms.into())),
@@ -156,9 +164,9 @@ fn live(steps: Vec<Step>) {
             }
         }
         let longest = world.heart.incidents.values().flat_map(|i| i.lines.values()).map(|line| line.queue.len()).max();
-        assert!(longest.unwrap_or(0) <= LINE_MAX + 1);
+        assert!(longest.unwrap_or(0) <= LINE_MAX + 2);
         for lane in world.heart.channels(world.now().at) {
-            assert!(lane.queued <= 6 * (LINE_MAX + 1));
+            assert!(lane.queued <= 6 * (LINE_MAX + 2));
         }
     }
     for order in flying {
@@ -167,6 +175,10 @@ fn live(steps: Vec<Step>) {
     world.later(Duration::from_secs(3_600));
     for order in world.deliver() {
         service.accept(&order);
+    }
+    for key in taken_on {
+        let heard = service.heard.get(&("middle".to_owned(), key.clone()));
+        assert!(heard.is_some_and(|heard| heard.taken_on), "nobody heard that {key} was taken on");
     }
     for (key, over) in opened {
         for lane in ["whole", "middle"] {
