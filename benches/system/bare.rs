@@ -5,8 +5,9 @@ use crate::run::{monotonic, signal, stamp_program, wait_stamp};
 use std::ffi::CString;
 use std::time::Duration;
 
-/// `rounds` times SIGKILL to the first instruction of the successor, milliseconds.
-pub fn restarts(rounds: usize) -> Vec<f64> {
+/// `rounds` times SIGKILL to the first instruction of the successor, milliseconds. Rests as long between two kills as the
+/// system it is compared with: what has slept for a second wakes into cold caches.
+pub fn restarts(rounds: usize, rest: Duration) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
     let stamps = folder.path().join("stamps");
     let program = CString::new(stamp_program()).unwrap();
@@ -33,7 +34,7 @@ pub fn restarts(rounds: usize) -> Vec<f64> {
     for round in 0..rounds {
         let pid = told.recv().unwrap();
         wait_stamp(&stamps, round);
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(rest);
         let killed = monotonic();
         signal(pid, libc::SIGKILL);
         figures.push((wait_stamp(&stamps, round + 1) - killed) as f64 / 1e6);

@@ -27,7 +27,9 @@ fn median(mut figures: Vec<f64>) -> f64 {
 /// SIGKILL of the component to the first instruction of its successor, everything recorded.
 fn crash_to_first_instruction() {
     const ROUNDS: usize = 20;
-    let bare = bare::restarts(ROUNDS);
+    // Longer than `reset_after`, so that each restart is a first one, which is immediate.
+    const REST: Duration = Duration::from_millis(1_100);
+    let bare = bare::restarts(ROUNDS, REST);
     let run = Run::start(concat!(
         "[[component]]\nname = \"bot\"\ncommand = [\"STAMP\", \"DIR/stamps\"]\norders = \"asks\"\n",
         "start_limit = { starts = 1000, within = \"300s\" }\n",
@@ -37,8 +39,7 @@ fn crash_to_first_instruction() {
     for round in 0..ROUNDS {
         run.stamp(round);
         let pid = run.component_pid();
-        // Up for longer than `reset_after`, so that each restart is a first one, which is immediate.
-        std::thread::sleep(Duration::from_millis(1_100));
+        std::thread::sleep(REST);
         let killed = monotonic();
         run::signal(pid, libc::SIGKILL);
         ours.push((run.stamp(round + 1) - killed) as f64 / 1e6);

@@ -1,5 +1,6 @@
 //! Durable appends through the recorder against the bare loop of write and fdatasync in the same run, with one record
-//! outstanding and with 64. Prints our figure, the reference's and the ratio. `FAILSTOP_BENCH_DIR` chooses the disk.
+//! outstanding and with 64; and against SQLite with as many rows a transaction, where there is a Python to drive it. Prints our
+//! figure, the references' and the ratios. `FAILSTOP_BENCH_DIR` chooses the disk.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -24,10 +26,16 @@ fn main() {
     for (outstanding, batches) in [(1usize, 3_000usize), (64, 1_500)] {
         let mut ours = Vec::new();
         let mut bare = Vec::new();
+        let mut sqlite = Vec::new();
+        let mut commits = 0;
         for round in 0..ROUNDS {
             bare.push(bare_loop(&dir.path().join(format!("bare-{outstanding}-{round}")), line * outstanding, batches));
             let state = dir.path().join(format!("state-{outstanding}-{round}"));
-            ours.push(through_recorder(&state, outstanding, batches));
+            let (took, committed) = through_recorder(&state, outstanding, batches);
+            ours.push(took);
+            commits += committed;
+            let database = dir.path().join(format!("sqlite-{outstanding}-{round}"));
+            sqlite.extend(through_sqlite(&database, line, outstanding, batches));
         }
         let (ours, bare) = (median(ours), median(bare));
         let each = |span: Duration| span.as_secs_f64() * 1e6 / batches as f64;
@@ -40,6 +48,18 @@ fn main() {
             rate(bare),
             ours.as_secs_f64() / bare.as_secs_f64()
         );
+        println!("    {:.1} records a commit", (ROUNDS * batches * outstanding) as f64 / commits as f64);
+        if sqlite.len() == ROUNDS {
+            let sqlite = median(sqlite);
+            println!(
+                "    SQLite {:.1} us a transaction ({:.3} M/s), {:.2} times ours",
+                each(sqlite),
+                rate(sqlite),
+                sqlite.as_secs_f64() / ours.as_secs_f64()
+            );
+        } else {
+            println!("    SQLite not measured: no python3 with sqlite3");
+        }
     }
 }
 
@@ -74,13 +94,25 @@ fn bare_loop(path: &Path, bytes: usize, batches: usize) -> Duration {
     began.elapsed()
 }
 
+/// A table of texts in SQLite with its write-ahead log and `synchronous = FULL`, which is as durable. Python's own time for
+/// handing a row over is in it, for 64 at once a small part.
+fn through_sqlite(path: &Path, bytes: usize, outstanding: usize, batches: usize) -> Option<Duration> {
+    let numbers = [bytes, outstanding, batches].map(|number| number.to_string());
+    let output =
+        Command::new("python3").arg("-c").arg(include_str!("sqlite.py")).arg(path).args(numbers).output().ok()?;
+    let seconds = String::from_utf8(output.stdout).ok()?.trim().parse().ok()?;
+    output.status.success().then(|| Duration::from_secs_f64(seconds))
+}
+
 /// As the engine does it: hand over, sleep until told, hand over the next.
-fn through_recorder(state: &Path, outstanding: usize, batches: usize) -> Duration {
+fn through_recorder(state: &Path, outstanding: usize, batches: usize) -> (Duration, u64) {
     let durable = Arc::new(AtomicU64::new(0));
     let caller = thread::current();
-    let told = Arc::clone(&durable);
+    let commits = Arc::new(AtomicU64::new(0));
+    let (told, counted) = (Arc::clone(&durable), Arc::clone(&commits));
     let on_progress = move |progress: Progress<'_>| match progress {
         Progress::Durable { written, .. } => {
+            counted.fetch_add(1, Ordering::Relaxed);
             told.fetch_add(written.len() as u64, Ordering::Release);
             caller.unpark();
         }
@@ -106,5 +138,5 @@ fn through_recorder(state: &Path, outstanding: usize, batches: usize) -> Duratio
     }
     let took = began.elapsed();
     recorder.seal_and_stop().unwrap();
-    took
+    (took, commits.load(Ordering::Relaxed))
 }

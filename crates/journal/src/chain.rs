@@ -43,6 +43,12 @@ impl Head {
         good.then_some(Self(*text))
     }
 
+    /// The head with these digits, which [`hex`] wrote.
+    #[inline]
+    pub(crate) fn from_digits(digits: [u8; 64]) -> Self {
+        Self(digits)
+    }
+
     /// The 64 digits.
     #[inline]
     pub fn as_bytes(&self) -> &[u8; 64] {

@@ -1,7 +1,8 @@
 //! A segment's bytes cut at line feeds, with memory bounded whatever the file holds. For verification, recovery and replay.
 
 use crate::record::LINE_MAX;
-use crate::sha256::FileDigest;
+use crate::sha256::lanes::Run;
+use crate::sha256::{Block, BlockDigest};
 use crate::storage::StorageFile;
 use std::io;
 
@@ -23,6 +24,13 @@ pub(crate) struct Chunk<'a> {
     pub line: u64,
 }
 
+/// The digest of the file, which follows the walk by whole blocks.
+struct Digesting {
+    digest: BlockDigest,
+    /// The buffer's first byte that is not in it.
+    at: usize,
+}
+
 /// A walk over a file's chunks.
 pub(crate) struct Lines<'f, F> {
     file: &'f F,
@@ -34,7 +42,7 @@ pub(crate) struct Lines<'f, F> {
     /// Where to stop: the file's length when the walk began. A writer may append meanwhile.
     limit: u64,
     line: u64,
-    digest: Option<FileDigest>,
+    digest: Option<Digesting>,
     spare: Vec<u8>,
 }
 
@@ -42,7 +50,7 @@ impl<'f, F: StorageFile> Lines<'f, F> {
     pub fn new(file: &'f F, limit: u64, digest: bool) -> Self {
         // A file shorter than the longest line needs no more than itself.
         let whole = usize::try_from(limit).unwrap_or(READ);
-        let room = if whole <= LINE_MAX { whole } else { whole.min(READ) + LINE_MAX };
+        let room = if whole <= LINE_MAX { whole } else { whole.min(READ) + LINE_MAX + size_of::<Block>() };
         Self {
             file,
             buffer: vec![0; room],
@@ -51,14 +59,49 @@ impl<'f, F: StorageFile> Lines<'f, F> {
             base: 0,
             limit,
             line: 0,
-            digest: digest.then(FileDigest::default),
+            digest: digest.then(|| Digesting { digest: BlockDigest::new(), at: 0 }),
             spare: Vec::new(),
         }
     }
 
     /// The digest of everything that was read.
     pub fn digest(&mut self) -> Option<[u8; 32]> {
-        self.digest.take().map(FileDigest::finish)
+        let Digesting { digest, at } = self.digest.take()?;
+        Some(digest.finish(&self.buffer[at..self.end]))
+    }
+
+    /// What has been read and not been handed out yet; its last line may be cut.
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// What the digest has yet to take of everything before the first `len` bytes of [`Self::ahead`] have passed, where there is
+    /// a digest. Goes back to [`Self::digested`].
+    pub fn undigested(&self, len: usize) -> Option<Run<'_>> {
+        let Digesting { digest, at } = self.digest.as_ref()?;
+        Some(digest.run(self.blocks(*at, self.start + len)))
+    }
+
+    /// The state of the run that [`Self::undigested`] gave for the same `len`, compressed.
+    pub fn digested(&mut self, len: usize, state: [u32; 8]) {
+        let Some(Digesting { at, .. }) = self.digest else { return };
+        let blocks = self.blocks(at, self.start + len);
+        let (count, bytes) = (blocks.len(), size_of_val(blocks));
+        if let Some(digesting) = &mut self.digest {
+            digesting.digest.ran(state, count);
+            digesting.at += bytes;
+        }
+    }
+
+    /// The whole blocks between two places of the buffer; none where the second lies before the first.
+    fn blocks(&self, from: usize, to: usize) -> &[Block] {
+        self.buffer.get(from..to).unwrap_or_default().as_chunks::<64>().0
+    }
+
+    /// Passes over the first bytes of [`Self::ahead`], which are so many lines.
+    pub fn pass(&mut self, bytes: usize, lines: u64) {
+        self.start += bytes;
+        self.line += lines;
     }
 
     /// Where the next chunk begins.
@@ -98,19 +141,25 @@ impl<'f, F: StorageFile> Lines<'f, F> {
 
     /// Reads on; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.base += self.start as u64;
-        self.end -= self.start;
-        self.start = 0;
+        let mut keep = self.start;
+        if let Some(Digesting { digest, at }) = &mut self.digest {
+            let blocks = self.buffer.get(*at..self.start).unwrap_or_default().as_chunks::<64>().0;
+            digest.update(blocks);
+            *at += size_of_val(blocks);
+            // Part of a block may be left behind the walk.
+            keep = keep.min(*at);
+            *at -= keep;
+        }
+        self.buffer.copy_within(keep..self.end, 0);
+        self.base += keep as u64;
+        self.end -= keep;
+        self.start -= keep;
         let left = self.limit.saturating_sub(self.base + self.end as u64);
         let room = (self.buffer.len() - self.end).min(usize::try_from(left).unwrap_or(usize::MAX));
         if room == 0 {
             return Ok(false);
         }
         let got = self.file.read_at(&mut self.buffer[self.end..self.end + room], self.base + self.end as u64)?;
-        if let Some(digest) = &mut self.digest {
-            digest.update(&self.buffer[self.end..self.end + got]);
-        }
         self.end += got;
         Ok(got > 0)
     }

@@ -136,8 +136,10 @@ impl Frame {
 
     /// The bytes of the hash in the line, whatever they are.
     #[inline]
-    pub fn head_bytes<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        &line[self.hashed + 6..self.hashed + 70]
+    pub fn head_bytes(&self, line: &[u8]) -> [u8; 64] {
+        let mut out = [0u8; 64];
+        out.copy_from_slice(&line[self.hashed + 6..self.hashed + 70]);
+        out
     }
 
     /// The time, the type and the payload, if the line is well-formed as text too.
@@ -190,9 +192,8 @@ fn number(body: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 #[inline]
-fn expect(body: &[u8], at: usize, what: &[u8]) -> Option<usize> {
-    let end = at + what.len();
-    (body.get(at..end)? == what).then_some(end)
+fn expect<const N: usize>(body: &[u8], at: usize, what: &[u8; N]) -> Option<usize> {
+    (body.get(at..)?.first_chunk::<N>()? == what).then_some(at + N)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The recorder: one thread that takes what has gathered, formats it, writes it with one write and one fdatasync, and says so.
-//! A batch is whatever arrived during the previous fdatasync; no timer delays anything. For the engine's loop.
+//! A batch is whatever arrived during the previous fdatasync, and what callers add at once in answer to it. For the engine's loop.
 //!
 //! `append` never blocks on the disk and never waits for room. Nothing is reported as durable that is not.
 
@@ -8,6 +8,7 @@ use crate::storage::Storage;
 use crate::time::Wall;
 use crate::verify::Position;
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -16,6 +17,14 @@ use std::time::{Duration, Instant};
 /// How long the thread looks for the next record after a batch before it sleeps. The answer to one durable record often brings
 /// the next; waking a sleeping thread costs as much as a fast disk's fdatasync. At rest it costs nothing.
 const LINGER: Duration = Duration::from_micros(20);
+
+/// The same after a batch of several records: somebody is at work, and has first to be woken to answer.
+const LINGER_AT_WORK: Duration = Duration::from_micros(100);
+
+/// How long the thread looks for one more record of a batch that has fewer than the one before it: callers that keep several
+/// records outstanding answer a report with as many, and what is left behind costs an fdatasync of its own. A record that comes
+/// alone, as the one before it did, never waits.
+const GATHER: Duration = Duration::from_micros(5);
 
 /// A batch is committed when it has grown to this many bytes, though more may wait.
 const BATCH_MAX: usize = 4 << 20;
@@ -109,7 +118,7 @@ enum Door {
 }
 
 struct Queue {
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     door: Door,
 }
@@ -159,7 +168,7 @@ impl Handle {
                 return Err(AppendError::QueueFull { entries: queue.entries.len(), bytes: queue.bytes });
             }
             queue.bytes = bytes;
-            queue.entries.push(entry);
+            queue.entries.push_back(entry);
             self.shared.waiting.store(queue.entries.len(), Ordering::Release);
             self.shared.pending.fetch_add(1, Ordering::Relaxed);
         }
@@ -194,14 +203,15 @@ impl Recorder {
         Journal<S>: Send,
     {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { entries: Vec::new(), bytes: 0, door: Door::Open }),
+            queue: Mutex::new(Queue { entries: VecDeque::new(), bytes: 0, door: Door::Open }),
             waiting: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             bounds,
         });
         // Lingering helps only where somebody else can run meanwhile.
-        let linger = if thread::available_parallelism().is_ok_and(|n| n.get() > 1) { LINGER } else { Duration::ZERO };
-        let run = Run { journal, clock, on_progress, shared: Arc::clone(&shared), linger };
+        let lingers = thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+        let (taken, last, now) = (VecDeque::new(), 0, Wall(0));
+        let run = Run { journal, clock, on_progress, shared: Arc::clone(&shared), lingers, taken, now, last };
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || run.run())?;
         let handle = Handle { shared, thread: thread.thread().clone() };
         Ok(Self { handle, thread })
@@ -235,19 +245,21 @@ struct Run<S: Storage, C, P> {
     clock: C,
     on_progress: P,
     shared: Arc<Shared>,
-    linger: Duration,
+    lingers: bool,
+    /// What has been taken from the queue and not been staged.
+    taken: VecDeque<Entry>,
+    /// When it was taken.
+    now: Wall,
+    /// How many records the last commit had.
+    last: usize,
 }
 
 impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
     fn run(mut self) -> Result<Position, JournalError> {
-        let mut batch = Vec::new();
         let mut written = Vec::new();
         loop {
-            let sealing = self.take(&mut batch);
-            match self.record(&mut batch, &mut written) {
-                Ok(()) => {}
-                Err(error) => return Err(error),
-            }
+            let sealing = self.wait();
+            self.record(&mut written)?;
             if sealing {
                 let now = (self.clock)();
                 return self.journal.seal(now);
@@ -256,39 +268,63 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
     }
 
     /// Waits for work and takes all of it; true where the journal is to be sealed after it.
-    fn take(&self, batch: &mut Vec<Entry>) -> bool {
+    fn wait(&mut self) -> bool {
+        if self.look(if self.last > 1 { LINGER_AT_WORK } else { LINGER }) {
+            return self.take();
+        }
+        while self.shared.waiting.load(Ordering::Acquire) == 0 {
+            thread::park();
+        }
+        self.take()
+    }
+
+    /// Whether there is work, or some comes within this time where it is worth looking for it.
+    fn look(&self, span: Duration) -> bool {
         let mut until: Option<Instant> = None;
         loop {
             if self.shared.waiting.load(Ordering::Acquire) > 0 {
-                let mut queue = self.shared.lock();
-                std::mem::swap(&mut queue.entries, batch);
-                queue.bytes = 0;
-                let sealing = queue.door == Door::Sealing;
-                self.shared.waiting.store(usize::from(sealing), Ordering::Release);
-                return sealing;
+                return true;
             }
             let now = Instant::now();
-            if now < *until.get_or_insert(now + self.linger) {
-                for _ in 0..32 {
-                    std::hint::spin_loop();
-                }
-            } else {
-                thread::park();
+            if !self.lingers || now >= *until.get_or_insert(now + span) {
+                return false;
+            }
+            for _ in 0..8 {
+                std::hint::spin_loop();
             }
         }
     }
 
+    /// Takes all work; true where the journal is to be sealed after it.
+    fn take(&mut self) -> bool {
+        debug_assert!(self.taken.is_empty(), "what was taken is staged before more is");
+        let mut queue = self.shared.lock();
+        std::mem::swap(&mut queue.entries, &mut self.taken);
+        queue.bytes = 0;
+        let sealing = queue.door == Door::Sealing;
+        self.shared.waiting.store(usize::from(sealing), Ordering::Release);
+        drop(queue);
+        self.now = (self.clock)();
+        sealing
+    }
+
+    /// The batch's next record, of which so many are staged already. That the journal is to be sealed is seen by [`Self::wait`].
+    fn next(&mut self, staged: usize) -> Option<Entry> {
+        if self.taken.is_empty() && (1..self.last).contains(&staged) && self.look(GATHER) {
+            self.take();
+        }
+        self.taken.pop_front()
+    }
+
     /// Writes a batch. The error is final.
-    fn record(&mut self, batch: &mut Vec<Entry>, written: &mut Vec<Written>) -> Result<(), JournalError> {
-        let now = (self.clock)();
-        let mut entries = batch.drain(..).peekable();
-        while entries.peek().is_some() {
+    fn record(&mut self, written: &mut Vec<Written>) -> Result<(), JournalError> {
+        while !self.taken.is_empty() {
             let mut failure = None;
             let mut lost = Vec::new();
             let mut again = Vec::new();
             written.clear();
-            for entry in entries.by_ref() {
-                match self.journal.stage_checked(now, &entry.kind, &entry.payload, entry.importance) {
+            while let Some(entry) = self.next(written.len()) {
+                match self.journal.stage_checked(self.now, &entry.kind, &entry.payload, entry.importance) {
                     Ok(seq) => {
                         written.push(Written { ticket: entry.ticket, seq });
                         if entry.importance == Importance::LastWords {
@@ -314,6 +350,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
             };
             match outcome {
                 Ok(head) => {
+                    self.last = written.len();
                     self.shared.pending.fetch_sub(written.len(), Ordering::Relaxed);
                     (self.on_progress)(Progress::Durable { written, head });
                     // In the time that the caller takes to answer.
@@ -323,7 +360,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
                     let full = error.is_no_space() || matches!(error, JournalError::OnlyLastWords);
                     let mut tickets: Vec<u64> = written.iter().map(|written| written.ticket).collect();
                     tickets.extend(lost);
-                    tickets.extend(entries.by_ref().filter_map(|entry| {
+                    tickets.extend(self.taken.drain(..).filter_map(|entry| {
                         let keep = full && entry.importance == Importance::LastWords;
                         let ticket = entry.ticket;
                         if keep {
@@ -360,7 +397,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
             for entry in waiting {
                 if full && entry.importance == Importance::LastWords {
                     queue.bytes += entry.payload.len();
-                    queue.entries.push(entry);
+                    queue.entries.push_back(entry);
                 } else {
                     lost.push(entry.ticket);
                 }

@@ -89,6 +89,62 @@ fn every_ticket_comes_back_once_with_its_number() {
 }
 
 #[test]
+fn callers_that_answer_each_report_keep_their_order_and_lose_nothing() {
+    const OUTSTANDING: u64 = 16;
+    const TOTAL: u64 = 2_000;
+    let disk = SimDisk::new(5);
+    let (recorder, told) = start(&disk, 1, Bounds::default());
+    let (mut given, mut done) = (0, 0);
+    while done < TOTAL {
+        while given < (done + OUTSTANDING).min(TOTAL) {
+            recorder.handle().append(entry(given, Importance::Ordinary)).unwrap();
+            given += 1;
+        }
+        match next(&told) {
+            Told::Durable(written, head) => {
+                assert!(!written.is_empty());
+                for (at, written) in (done..).zip(&written) {
+                    // The first line opens the segment.
+                    assert_eq!((written.ticket, written.seq), (at, at + 2));
+                }
+                done += written.len() as u64;
+                assert_eq!(head, done + 1);
+            }
+            Told::Failed(..) => panic!("nothing fails"),
+        }
+    }
+    for ticket in TOTAL..TOTAL + 40 {
+        recorder.handle().append(entry(ticket, Importance::Ordinary)).unwrap();
+    }
+    assert_eq!(recorder.seal_and_stop().unwrap().seq, TOTAL + 40 + 2);
+}
+
+#[test]
+fn a_seal_that_meets_a_batch_being_gathered_is_not_missed() {
+    for round in 0..300 {
+        let disk = SimDisk::new(round);
+        let (recorder, told) = start(&disk, 1, Bounds::default());
+        for ticket in 0..8 {
+            recorder.handle().append(entry(ticket, Importance::Ordinary)).unwrap();
+        }
+        let mut done = 0;
+        while done < 8 {
+            if let Told::Durable(written, _) = next(&told) {
+                done += written.len();
+            }
+        }
+        let (tell, sealed) = channel();
+        let sealing = std::thread::spawn(move || {
+            // Fewer than before: the recorder looks for more of them.
+            recorder.handle().append(entry(8, Importance::Ordinary)).unwrap();
+            tell.send(recorder.seal_and_stop().unwrap().seq)
+        });
+        assert_eq!(sealed.recv_timeout(Duration::from_secs(60)), Ok(9 + 2), "round {round}");
+        sealing.join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn what_waits_is_written_before_the_seal() {
     let disk = SimDisk::new(3);
     let (recorder, told) = start(&disk, 1, Bounds::default());

@@ -1,6 +1,8 @@
 //! One segment: its lines, its chain, and what is wrong in it. Needs nothing of the other segments, so that workers can take
 //! one each; the seams between them are [`super::seams`]'s.
 
+mod stride;
+
 use super::blame::{self, Neighbour};
 use super::report::{Class, Violation};
 use crate::chain::Head;
@@ -9,6 +11,7 @@ use crate::record::{Frame, Own, TAIL, tail_head};
 use crate::segment::{SegClose, SegOpen};
 use crate::storage::StorageFile;
 use std::io;
+use stride::Stride;
 
 /// The most violations kept of one segment; the rest is counted.
 pub(super) const KEPT_PER_SEGMENT: usize = 1000;
@@ -100,10 +103,24 @@ pub(crate) fn scan<F: StorageFile, V: Visit>(
     digest: bool,
     visit: &mut V,
 ) -> SegmentScan {
+    scan_in(Stride::new(), file, name, first, limit, digest, visit)
+}
+
+fn scan_in<F: StorageFile, V: Visit>(
+    mut stride: Stride,
+    file: &F,
+    name: &str,
+    first: u64,
+    limit: u64,
+    digest: bool,
+    visit: &mut V,
+) -> SegmentScan {
     let mut lines = Lines::new(file, limit, digest);
     let mut scan =
         Scan { file, limit, expect: None, durable: 0, epoch: 0, closed: false, out: empty(name, first, limit) };
     loop {
+        // The ordinary lines ahead, many at a time; then whatever stopped that, alone.
+        while stride.take(&mut scan, &mut lines, visit) {}
         match lines.next() {
             Ok(Some(chunk)) => {
                 scan.out.lines = chunk.line;
@@ -153,21 +170,23 @@ struct Scan<'f, F> {
     out: SegmentScan,
 }
 
+/// Whether a line keeps every rule that does not need its hash, after lines with this `d` and epoch, and is not the journal's own.
+#[inline]
+fn ordinary(frame: &Frame, seq: u64, durable: u64, epoch: u64) -> bool {
+    frame.own == Own::No && frame.seq == seq && frame.durable < seq && frame.durable >= durable && frame.epoch >= epoch
+}
+
 impl<F: StorageFile> Scan<'_, F> {
     #[inline]
     fn chunk<V: Visit>(&mut self, chunk: &Chunk<'_>, visit: &mut V) {
         if let Some(Expect::Next { seq, previous }) = self.expect
-            && let Some(frame) = Frame::read(chunk.bytes)
-            && frame.own == Own::No
             && !self.closed
-            && frame.seq == seq
-            && frame.durable < seq
-            && frame.durable >= self.durable
-            && frame.epoch >= self.epoch
+            && let Some(frame) = Frame::read(chunk.bytes)
+            && ordinary(&frame, seq, self.durable, self.epoch)
         {
             let head = previous.next(&chunk.bytes[..frame.hashed]);
-            if head.as_bytes() == frame.head_bytes(chunk.bytes) {
-                self.accept(&frame, head);
+            if *head.as_bytes() == frame.head_bytes(chunk.bytes) {
+                self.accept(&frame, head, 1);
                 visit.verified(&frame, chunk.bytes);
                 return;
             }
@@ -175,12 +194,13 @@ impl<F: StorageFile> Scan<'_, F> {
         self.judge(chunk, visit);
     }
 
+    /// Takes so many verified records as good, of which this is the last.
     #[inline]
-    fn accept(&mut self, frame: &Frame, head: Head) {
+    fn accept(&mut self, frame: &Frame, head: Head, records: u64) {
         self.durable = frame.durable;
         self.epoch = frame.epoch;
         self.expect = Some(Expect::Next { seq: frame.seq + 1, previous: head });
-        self.out.records += 1;
+        self.out.records += records;
         self.out.damaged_end = false;
         let last = Last { seq: frame.seq, head, epoch: frame.epoch, durable: frame.durable };
         self.out.last = Some(last);
@@ -229,7 +249,7 @@ impl<F: StorageFile> Scan<'_, F> {
                 self.expect = Some(Expect::Next { seq: frame.seq.saturating_add(1), previous: head });
                 return;
             }
-            self.accept(&frame, head);
+            self.accept(&frame, head, 1);
             if chunk.line == 1 {
                 self.out.begin = self.out.last;
             }
