@@ -143,6 +143,20 @@ Examples:
   failstop mode dry
   failstop mode live --confirm demo";
 
+/// Below the options of `alerts`.
+pub const ALERTS_HELP: &str = "\
+Exit status:
+  0  done; `test`: every destination took the message
+  1  refused; `test`: one did not take it
+  2  usage
+  3  no engine answers; `list` then shows what its outbox has, where there is one
+
+Examples:
+  failstop alerts list
+  failstop alerts list --format json | jq '.alerts[] | select(.resolved_at == null)'
+  failstop alerts ack h-31
+  failstop alerts test --channel telegram";
+
 /// Below the options of `events`.
 pub const EVENTS_HELP: &str = "\
 It reads the journal's files, so it needs no running engine.

@@ -3,6 +3,7 @@
 //! Blocking and small. Two things a bot needs: [`permit::Permit`], checked before each order, and the bot socket, on
 //! which it says that it lives and what it sees.
 
+pub mod alerts;
 pub mod permit;
 pub mod session;
 pub mod status;

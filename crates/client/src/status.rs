@@ -71,6 +71,73 @@ pub struct Status {
     /// The machine that it runs on, once sampled.
     #[serde(default)]
     pub host: Option<HostSummary>,
+    /// `production`, `staging` or a name: what this system is, as every alert of it says.
+    #[serde(default)]
+    pub environment: String,
+    /// How alerts on their way to people fare.
+    #[serde(default)]
+    pub alerts: AlertsSummary,
+}
+
+/// Alerts on their way to people. They only ever warn: nothing here moves the verdict or the permission.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertsSummary {
+    /// `healthy`; `degraded` where a channel fails or changes do not reach the disk; `critical` where nobody can be told;
+    /// `off` where the configuration says so.
+    pub status: String,
+    /// By name (`telegram`; `email/ops@example.com` where a channel has several destinations).
+    pub channels: BTreeMap<String, ChannelSummary>,
+    /// Open incidents by severity.
+    pub open: SeverityCounts,
+    /// Open incidents that somebody has taken on.
+    pub acknowledged: u64,
+    /// Channels that accepted a message about an open incident.
+    pub told: Vec<String>,
+    /// Messages that wait for a channel.
+    pub queued: u64,
+    /// How long the oldest of them waits, seconds.
+    pub oldest_seconds: Option<f64>,
+    /// Messages that a channel accepted since the engine started, by severity.
+    pub sent: SeverityCounts,
+    /// Reports of which nothing was sent since the engine started: duplicates, cooling, held back, switched off, refused.
+    pub suppressed: u64,
+    /// Why people cannot be told, or only as long as this process lives.
+    pub problem: Option<String>,
+}
+
+/// One way to people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelSummary {
+    /// Whether its last attempt was accepted; `null` before the first.
+    pub up: Option<bool>,
+    /// When it last accepted something: RFC 3339, UTC.
+    pub last_ok: Option<String>,
+    /// What went wrong last, and is not over. No secret in it.
+    pub last_error: Option<String>,
+    /// Failed attempts since the last success.
+    pub failures_in_a_row: u64,
+    /// Messages that wait for it.
+    pub queued: u64,
+    /// How long the oldest of them waits, seconds.
+    pub oldest_seconds: Option<f64>,
+}
+
+/// A number for each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityCounts {
+    /// Act now.
+    pub critical: u64,
+    /// Something will be at risk if nobody acts.
+    pub warning: u64,
+    /// Good to know.
+    pub info: u64,
+}
+
+impl SeverityCounts {
+    /// All together.
+    pub const fn total(&self) -> u64 {
+        self.critical.saturating_add(self.warning).saturating_add(self.info)
+    }
 }
 
 /// The verdict in short.

@@ -1,5 +1,6 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
+use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::status::Status;
 use failstop_core::Order;
 use tokio::sync::{mpsc, oneshot};
@@ -40,6 +41,20 @@ pub enum Command {
         /// OpenMetrics instead of the plain text format.
         openmetrics: bool,
     },
+    /// Open incidents and the last ones that are over; changes nothing.
+    Alerts,
+    /// Somebody takes an incident on: reminders and escalation end.
+    AcknowledgeAlert {
+        /// Which, as [`Command::Alerts`] names it.
+        id: String,
+        /// Who.
+        peer: Peer,
+    },
+    /// Send a marked test message.
+    TestAlerts {
+        /// To this channel only.
+        channel: Option<String>,
+    },
     /// An operator's order.
     Operate {
         /// What.
@@ -60,6 +75,10 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Command::Metrics`].
     Metrics(String),
+    /// To [`Command::Alerts`].
+    Alerts(Box<AlertList>),
+    /// To [`Command::TestAlerts`].
+    Tested(AlertTests),
     /// Done, and durable where it loosens.
     Done,
     /// Refused, with every reason; each says what to do next.

@@ -39,6 +39,7 @@ impl Engine {
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
+            Effect::Alert(alert) => self.tell(&alert),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
@@ -69,6 +70,10 @@ impl Engine {
                 self.facts.permit_lapses += u64::from(*times);
                 None
             }
+            Record::Maintenance { on: false, .. } => {
+                self.alerts.maintenance_over();
+                None
+            }
             Record::ComponentExited { component, instance, .. } => {
                 self.facts.says(&component.0, None);
                 self.own_log(component, *instance)
@@ -87,7 +92,7 @@ impl Engine {
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
-            | Record::Maintenance { .. }
+            | Record::Maintenance { on: true, .. }
             | Record::OperatorOrder { .. }
             | Record::OperatorRefused { .. } => None,
         };
@@ -145,7 +150,7 @@ impl Engine {
         self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
-        let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();

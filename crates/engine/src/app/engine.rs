@@ -14,6 +14,7 @@ use super::open::{Opened, open};
 use super::programs::Programs;
 use super::start::Prepared;
 use super::{RunError, status};
+use crate::alerts::Delivery;
 use crate::announce::Announcer;
 use crate::checks::Outcome;
 use crate::clock::{self, JumpDetector, Reading};
@@ -87,6 +88,8 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
+    /// The way to people.
+    pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
     pub(super) resumes: Vec<(Order, String, String, RequestId)>,
     pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
@@ -451,6 +454,9 @@ impl Engine {
             }
         }
         self.facts.sample_host();
+        if self.alerts.is_behind() {
+            self.reconcile_alerts();
+        }
         let lost = self.output.lost();
         if lost != self.lost_output {
             let text = format!("{} bytes did not reach the log files: disk slow or full", lost.from_files);
@@ -534,6 +540,7 @@ impl Engine {
     }
 
     fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
+        let ordered = matches!(ended, Ended::Ordered(_));
         let status = match ended {
             Ended::Ordered(ExitReason::Requested) => status::STOPPED,
             Ended::Ordered(ExitReason::RequestedInShutdown) => status::STOPPED_IN_SHUTDOWN,
@@ -565,6 +572,10 @@ impl Engine {
                 // What cannot be removed is found and removed by the next start.
                 let _ = cgroup.remove();
             }
+        }
+        if ordered {
+            // Otherwise whoever starts the next engine waits for this one's lock: that one tells what this one could not.
+            self.alerts.close();
         }
         self.output.finish(OUTPUT_WITHIN);
         status

@@ -1,6 +1,7 @@
 //! `failstop run`: the engine's life from its first instruction to its exit status. A table of contents; each line's work is
 //! in the module that it names.
 
+mod alerts;
 mod bots;
 mod components;
 mod diagnosis;
@@ -72,6 +73,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
         Ok(prepared) => prepared,
         Err(error) => {
             eprintln!("error: {error}");
+            crate::alerts::start_failed(options, &error);
             return error.status();
         }
     };
@@ -86,6 +88,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
         Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error}");
+            crate::alerts::start_failed(options, &error);
             error.status()
         }
     }

@@ -11,6 +11,7 @@ use super::latch_watch::LatchWatch;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
 use super::{RunError, summary};
+use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
@@ -177,6 +178,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
         jid,
         observe: observe_address,
+        environment: config.system.environment.as_str().to_owned(),
     };
     let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
@@ -197,14 +199,19 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         Format::Json => LineFormat::Json,
     };
     let systemd = Systemd::from_env(side.relays_notify());
+    let spawner = Spawner::new()?;
+    let latch_probe = probe()?;
+    // Last of what is opened: from here on nothing fails, so its thread is always ended in order.
+    let alerts = Delivery::open(&config, Some(Arc::new(ProgramDoor::new(programs.clone(), config.folder.clone()))));
     let mut engine = Engine {
+        alerts,
         facts: Facts::new(&config, identity, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
         latch_seen: latch::identity(&prepared.latch),
-        probe: probe()?,
+        probe: latch_probe,
         core,
         effects: Vec::new(),
         inbox: VecDeque::new(),
@@ -215,7 +222,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         trees,
         kill_again_at: None,
         tidy_at: None,
-        spawner: Spawner::new()?,
+        spawner,
         programs: prepared.programs,
         register: prepared.register,
         blueprints,
@@ -251,7 +258,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
+    for fault in engine.alerts.faults() {
+        engine.say("alerts", &fault);
+    }
     engine.feed(Input::Start(prepared.start));
+    engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
     Ok(Opened { engine, sources, doors, door_task })
 }

@@ -23,6 +23,11 @@ impl Engine {
                 let text = render(format, &status, &self.meters, self.facts.own());
                 let _ = reply.send(command::Answer::Metrics(text));
             }
+            Command::Alerts => {
+                let _ = reply.send(command::Answer::Alerts(Box::new(self.alert_list())));
+            }
+            Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user(peer.uid), reply),
+            Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
             Command::Stop => {
                 let _ = reply.send(command::Answer::Done);
                 self.feed(Input::StopRequested);
@@ -72,7 +77,8 @@ impl Engine {
 
     fn status(&mut self) -> failstop_client::status::Status {
         let now = clock::now();
-        let status = build(&self.core, now, &self.facts.host_facts(self.head.0, self.head.1.to_string()));
+        let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
+        let status = build(&self.core, now, &facts);
         let verdict = self.core.health(now).status;
         self.meters.health_check(HealthCheck::Verdict(verdict), clock::now().since(now));
         status

@@ -28,11 +28,11 @@ mod snapshots;
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
 pub use instance::{Holder, holder_of};
-pub use program::{ProgramEnd, ProgramRequest};
 pub use render::{Format, Paint, github, json, junit, plain, text};
 pub use report::{CheckResult, Class, Finding, Outcome, Report, Verdict};
 
 use crate::config::Config;
+use crate::process::program::ProgramRequest;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -159,6 +159,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: true,
         run: alert_channels::check,
+    },
+    Check {
+        name: "alert-endpoints",
+        about: "the services behind the alert channels can be reached (nothing is sent)",
+        class: Class::Advisory,
+        network: true,
+        at_start: false,
+        run: alert_channels::reach,
     },
     Check {
         name: "clock",

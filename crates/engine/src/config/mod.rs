@@ -5,7 +5,6 @@
 //! its own file, by `section!`: type, default, range and meaning; the reference is generated from the same declaration.
 //! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
 
-mod alerts;
 mod component;
 mod dependency;
 mod halts;
@@ -20,10 +19,10 @@ mod template;
 mod variables;
 mod vocabulary;
 
-pub use alerts::{Address, Alerts, Channel, Email, Pagerduty, Slack, SmtpUrl, Telegram};
 pub use component::{Backoff, Component, StartLimit, StopSignal};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use failstop_core::Orders;
+pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
     Argv, Bytes, ConfigErrors, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin, Place,
     Problem, Secret, SecretFault, Url,

@@ -1,6 +1,5 @@
 //! What a failstop configuration may say: the list of all sections, from which reading, suggestions and the reference are made.
 
-use super::alerts::Alerts;
 use super::component::Component;
 use super::dependency::DependencyKeys;
 use super::halts::HaltKeys;
@@ -9,6 +8,7 @@ use super::observe::Observe;
 use super::profile::ROWS;
 use super::runtime::{Journal, Limits, Log, Output, Permit, Startup};
 use super::system::System;
+use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
 
 /// What environment variables that override a key begin with.

@@ -5,6 +5,7 @@
 use crate::command::{Answer, COMMAND_QUEUE, Command, CommandSender, Request};
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
+use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
 use failstop_client::status::Status;
 use std::io::{Read, Write};
 use std::sync::mpsc;
@@ -61,6 +62,18 @@ impl FakeLoop {
                         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
                         Answer::Metrics(render(format, &current, &Meters::new(), None))
                     }
+                    Command::Alerts => Answer::Alerts(Box::new(alert_list())),
+                    Command::AcknowledgeAlert { id, peer } => {
+                        let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs => Answer::Done,
+                        }
+                    }
+                    Command::TestAlerts { channel } => {
+                        let _ = told.send(format!("TestAlerts {channel:?}"));
+                        Answer::Tested(alert_tests())
+                    }
                     Command::Operate { order, reason, peer } => {
                         let _ = told.send(format!("{order:?} {reason:?} uid {}", peer.uid));
                         match &does {
@@ -78,6 +91,44 @@ impl FakeLoop {
         });
         Self { commands, orders, questions, _thread: thread }
     }
+}
+
+/// An incident with everything in it.
+pub fn alert_list() -> AlertList {
+    let at = "2026-11-03T21:04:00.000Z".to_owned();
+    let entry = AlertEntry {
+        id: "demo/hung/bot/7-31".to_owned(),
+        severity: "critical".to_owned(),
+        system: "demo".to_owned(),
+        environment: "staging".to_owned(),
+        drill: false,
+        cause: "hung".to_owned(),
+        component: Some("bot".to_owned()),
+        title: "demo: bot hangs, trading is halted".to_owned(),
+        message: "At 21:04:00Z: no beat within 2 min.".to_owned(),
+        root_cause: Some("no beat within 2 min".to_owned()),
+        recommended_action: Some("failstop resume".to_owned()),
+        runbook: Some("docs/runbooks/hung.md".to_owned()),
+        metadata: vec![("halt".to_owned(), "h-31".to_owned())],
+        trace_id: Some("7-31".to_owned()),
+        opened_at: at.clone(),
+        resolved_at: None,
+        acknowledged: Some(AlertAcknowledgement { by: "ana (1000)".to_owned(), at: at.clone() }),
+        held_back: false,
+        delivered_to: vec!["telegram".to_owned()],
+        waiting_for: vec!["slack".to_owned()],
+    };
+    AlertList { alerts: vec![entry], timestamp: at }
+}
+
+fn alert_tests() -> AlertTests {
+    let test = |channel: &str, outcome: &str, error: Option<&str>| AlertTest {
+        channel: channel.to_owned(),
+        destination: None,
+        outcome: outcome.to_owned(),
+        error: error.map(str::to_owned),
+    };
+    AlertTests { tests: vec![test("telegram", "accepted", None), test("slack", "failed", Some("503"))] }
 }
 
 /// An HTTP answer in pieces.

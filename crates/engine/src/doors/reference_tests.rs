@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
-    REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode,
+    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop,
+    MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
 use super::{HttpDoors, Limits, control, observe};
@@ -36,7 +36,7 @@ struct Checker {
 
 impl Checker {
     fn new() -> Self {
-        let names = ["status.schema.json", "health.schema.json", "openapi.json"];
+        let names = ["status.schema.json", "health.schema.json", "alerts.schema.json", "openapi.json"];
         Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
     }
 
@@ -286,6 +286,8 @@ fn what_is_sent_and_refused_fits_its_description() {
         component(ComponentVerb::Start),
         component(ComponentVerb::Stop),
         component(ComponentVerb::Restart),
+        ControlOrder::AcknowledgeAlert(AcknowledgeAlert { id: "h-31".to_owned() }),
+        ControlOrder::TestAlerts(TestAlerts { channel: Some("telegram".to_owned()) }),
         ControlOrder::Stop,
     ];
     let mut paths = BTreeSet::new();
@@ -324,6 +326,7 @@ fn what_is_sent_and_refused_fits_its_description() {
     let schemas = &openapi["components"]["schemas"];
     assert_eq!(schemas["Maintenance"]["properties"]["for_seconds"]["maximum"], MAINTENANCE_MAX_SECONDS);
     assert_eq!(schemas["Resume"]["properties"]["reason"]["maxLength"], REASON_MAX_BYTES);
+    assert_eq!(schemas["AcknowledgeAlert"]["properties"]["id"]["maxLength"], ALERT_ID_MAX_BYTES);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     components(&mut text, status);
     sources(&mut text, status);
     journal(&mut text, status, meters);
+    super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
     host(&mut text, status);
     if let Some(process) = process {
@@ -30,7 +31,7 @@ fn system(text: &mut Exposition, status: &Status) {
     text.family("failstop_build", Kind::Info, "The version of failstop that answers.")
         .sample(&[("version", &status.version)], 1.0);
     text.family("failstop_system", Kind::Info, "The system that this engine runs.")
-        .sample(&[("system", &status.system), ("mode", &status.mode)], 1.0);
+        .sample(&[("system", &status.system), ("mode", &status.mode), ("environment", &status.environment)], 1.0);
     text.family(
         "failstop_permission",
         Kind::Gauge,

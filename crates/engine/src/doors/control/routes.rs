@@ -39,6 +39,8 @@ enum Action {
     StartComponent,
     StopComponent,
     RestartComponent,
+    AcknowledgeAlert,
+    TestAlerts,
 }
 
 /// Every path of the control socket that takes POST.
@@ -52,6 +54,8 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/component/{name}/start", action: Action::StartComponent },
     Route { path: "/api/control/component/{name}/stop", action: Action::StopComponent },
     Route { path: "/api/control/component/{name}/restart", action: Action::RestartComponent },
+    Route { path: "/api/control/alerts/ack", action: Action::AcknowledgeAlert },
+    Route { path: "/api/control/alerts/test", action: Action::TestAlerts },
 ];
 
 /// Why a request is not put to the loop.
@@ -77,6 +81,8 @@ enum BadRequest {
     NoSuchHaltName(String),
     #[error("`for_seconds` must be from 1 to {max} to begin maintenance", max = wire::MAINTENANCE_MAX_SECONDS)]
     Window,
+    #[error("`id` must name an alert in 1 to {max} bytes, as `failstop alerts list` shows it", max = wire::ALERT_ID_MAX_BYTES)]
+    AlertId,
     #[error("there is no component named {name}; there is: {known}")]
     NoSuchComponent { name: String, known: String },
 }
@@ -94,6 +100,7 @@ impl BadRequest {
             | Self::LongReason(_)
             | Self::Unconfirmed(_)
             | Self::NoSuchHaltName(_)
+            | Self::AlertId
             | Self::Window => StatusCode::BAD_REQUEST,
         }
     }
@@ -144,7 +151,8 @@ async fn put(asker: &Asker, settings: &ControlSettings, command: Command) -> Res
             };
             json(StatusCode::CONFLICT, &Problem { error, refusals })
         }
-        Ok(Answer::Status(_) | Answer::Metrics(_)) => problem(
+        Ok(Answer::Tested(tests)) => json(StatusCode::OK, &tests),
+        Ok(Answer::Status(_) | Answer::Metrics(_) | Answer::Alerts(_)) => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the engine's loop answered another question; please report this. `failstop status` shows what stands",
         ),
@@ -168,6 +176,15 @@ async fn parse(
         Action::Stop => {
             let wire::Stop {} = or_empty(&bytes)?;
             return Ok(Command::Stop);
+        }
+        Action::AcknowledgeAlert => {
+            let wire::AcknowledgeAlert { id } = serde_json::from_slice(&bytes)?;
+            let id = Some(id).filter(|id| (1..=wire::ALERT_ID_MAX_BYTES).contains(&id.len()));
+            return Ok(Command::AcknowledgeAlert { id: id.ok_or(BadRequest::AlertId)?, peer });
+        }
+        Action::TestAlerts => {
+            let wire::TestAlerts { channel } = or_empty(&bytes)?;
+            return Ok(Command::TestAlerts { channel });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;

@@ -89,6 +89,26 @@ pub struct ComponentOrder {
     pub reason: String,
 }
 
+/// The longest id of an alert, bytes.
+pub const ALERT_ID_MAX_BYTES: usize = 255;
+
+/// `POST /api/control/alerts/ack`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcknowledgeAlert {
+    /// As `failstop alerts list` shows it, without the system's name, or a halt's `h-31`.
+    pub id: String,
+}
+
+/// `POST /api/control/alerts/test`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestAlerts {
+    /// One channel; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
 /// `POST /api/control/stop`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +147,10 @@ pub enum ControlOrder {
         /// Why.
         order: ComponentOrder,
     },
+    /// Take an incident on.
+    AcknowledgeAlert(AcknowledgeAlert),
+    /// Send test messages.
+    TestAlerts(TestAlerts),
     /// Stop the engine cleanly.
     Stop,
 }
@@ -148,6 +172,8 @@ impl ControlOrder {
                 };
                 format!("/api/control/component/{name}/{verb}")
             }
+            Self::AcknowledgeAlert(_) => "/api/control/alerts/ack".to_owned(),
+            Self::TestAlerts(_) => "/api/control/alerts/test".to_owned(),
             Self::Stop => "/api/control/stop".to_owned(),
         }
     }
@@ -165,6 +191,8 @@ impl ControlOrder {
             Self::ReleaseKillSwitch(body) => serde_json::to_vec(body),
             Self::Maintenance(body) => serde_json::to_vec(body),
             Self::Component { order, .. } => serde_json::to_vec(order),
+            Self::AcknowledgeAlert(body) => serde_json::to_vec(body),
+            Self::TestAlerts(body) => serde_json::to_vec(body),
             Self::Stop => serde_json::to_vec(&Stop {}),
         }
     }

@@ -34,6 +34,7 @@ enum Page {
     Status,
     Metrics,
     MetricsJson,
+    Alerts,
 }
 
 /// Every path of the observe address.
@@ -49,6 +50,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/health/uptime", page: Page::HealthUptime },
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/metrics", page: Page::MetricsJson },
+    Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
 /// The paths that the control socket serves as well.
@@ -56,6 +58,7 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/health", page: Page::Health },
     Route { path: "/metrics", page: Page::Metrics },
     Route { path: "/api/status", page: Page::Status },
+    Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
 /// Everything that the observe address answers.
@@ -116,6 +119,10 @@ async fn respond(page: Page, asker: &Asker, headers: &HeaderMap) -> Response {
         },
         Page::Status => match asker.status().await {
             Ok(status) => json(StatusCode::OK, &*status),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
+        Page::Alerts => match asker.alerts().await {
+            Ok(alerts) => json(StatusCode::OK, &*alerts),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
         Page::MetricsJson => match asker.status().await {
@@ -190,6 +197,7 @@ fn health_status(status: &Status) -> Value {
         "reasons": status.health.reasons,
         "permission": status.permission,
         "mode": status.mode,
+        "environment": status.environment,
         "kill_switch": status.kill_switch,
         "components": components,
         "dependencies": dependency_words(status),
@@ -231,6 +239,7 @@ fn metrics_json(status: &Status) -> Value {
         .collect();
     json!({
         "timestamp": status.timestamp,
+        "environment": status.environment,
         "uptime_seconds": status.uptime_seconds,
         "overall_health": status.health.overall_health,
         "errors_per_minute": status.health.errors_per_minute,

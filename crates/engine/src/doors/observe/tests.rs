@@ -95,6 +95,7 @@ fn a_critical_verdict_is_503_but_alive() {
             ("/api/health/uptime", 200),
             ("/api/status", 200),
             ("/api/metrics", 200),
+            ("/api/alerts", 200),
         ]
     );
     assert_eq!(open.get("/health").json()["status"], "critical");

@@ -73,6 +73,8 @@ impl Command {
 /// Where the new process's output goes and which cgroup it is born into.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
+    /// Its standard input, where it is not empty.
+    pub stdin: Option<BorrowedFd<'a>>,
     /// Its standard output.
     pub stdout: BorrowedFd<'a>,
     /// Its standard error.
@@ -212,7 +214,8 @@ impl Spawner {
             .iter()
             .map(|(resource, soft, hard)| (*resource, libc::rlimit { rlim_cur: *soft, rlim_max: *hard }))
             .collect::<Vec<_>>();
-        let descriptors = |source| SpawnError::Prepare { what: "duplicating the output's descriptors", source };
+        let descriptors = |source| SpawnError::Prepare { what: "duplicating its descriptors", source };
+        let stdin = place.stdin.as_ref().map(above_two).transpose().map_err(descriptors)?;
         let stdout = above_two(&place.stdout).map_err(descriptors)?;
         let stderr = above_two(&place.stderr).map_err(descriptors)?;
         let argv = pointers(arguments.iter());
@@ -223,7 +226,7 @@ impl Spawner {
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: directory.as_ptr(),
-            stdin: self.null.as_raw_fd(),
+            stdin: stdin.as_ref().map_or(self.null.as_raw_fd(), AsRawFd::as_raw_fd),
             stdout: stdout.as_raw_fd(),
             stderr: stderr.as_raw_fd(),
             cgroup_procs: -1,
