@@ -478,6 +478,10 @@ impl Trees {
         {
             return self.owner_named(component, marks.instance);
         }
+        // It may have begun to end since the first look, and then its environment was gone for that reason alone.
+        if procfs::stat(pid).map_or(true, |now| now.id != stat.id || procfs::is_ending(&now)) {
+            return Owner::Dead;
+        }
         match self.sampled.get(&stat.id) {
             Some(id) if self.tree(*id).is_some() => Owner::Tree(*id),
             Some(id) => Owner::Nobody(self.names.get(&id.slot).cloned()),
