@@ -8,8 +8,8 @@ pub mod words;
 pub use next_step::next_step;
 
 use failstop_client::status::{
-    ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary, QueueSummary,
-    ResourceSummary, Status,
+    Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary,
+    QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -92,6 +92,8 @@ pub struct HostFacts {
     pub observe: Option<String>,
     /// The machine, as last sampled.
     pub host: Option<HostSummary>,
+    /// The end that is coming on purpose.
+    pub announced: Option<Announced>,
 }
 
 /// What the host knows of one component.
@@ -179,6 +181,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         timestamp: rfc3339(facts.wall),
         resources: resources(view, facts),
         host: facts.host.clone(),
+        announced: facts.announced.clone(),
     }
 }
 

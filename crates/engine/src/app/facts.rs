@@ -143,6 +143,7 @@ impl Facts {
             permit_lapses: self.permit_lapses,
             observe: self.identity.observe.clone(),
             host: self.host_sample.clone(),
+            announced: None,
         }
     }
 }

@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
+    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
     REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
-use super::{HttpDoors, Limits, control, observe};
+use super::{HttpDoors, Limits, Listeners, control, observe};
 use crate::status::tests::status;
-use failstop_client::status::Coverage;
+use failstop_client::status::{Coverage, EndKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpStream};
@@ -248,7 +248,8 @@ fn what_is_answered_fits_its_description() {
         let limits = Limits { answer: Duration::from_millis(50), ..Limits::OBSERVE };
         let listener = observe::ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
         let address = listener.address();
-        let _doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
+        let _doors =
+            HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
         for route in observe::ROUTES {
             let reply = exchange(TcpStream::connect(address).unwrap(), &get(route.path));
             let responses = &openapi["paths"][route.path]["get"]["responses"];
@@ -286,7 +287,8 @@ fn what_is_sent_and_refused_fits_its_description() {
         component(ComponentVerb::Start),
         component(ComponentVerb::Stop),
         component(ComponentVerb::Restart),
-        ControlOrder::Stop,
+        ControlOrder::End { kind: EndKind::Stop, end: End { expected_epoch: Some(7), reason: reason() } },
+        ControlOrder::End { kind: EndKind::Restart, end: End { expected_epoch: Some(7), reason: reason() } },
     ];
     let mut paths = BTreeSet::new();
     for refusals in [None, Some(vec!["one".to_owned(), "two".to_owned()])] {
@@ -301,7 +303,8 @@ fn what_is_sent_and_refused_fits_its_description() {
             limits: Limits::CONTROL,
         };
         let listener = control::ControlListener::bind(&socket, settings).unwrap();
-        let _doors = HttpDoors::open(Some(listener), None, fake.commands.clone()).unwrap();
+        let _doors =
+            HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
         for order in &orders {
             let path = order.path().replace("/bot/", "/{name}/");
             let operation = &openapi["paths"][&path]["post"];

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
-use failstop_client::status::{HostSummary, JournalSummary, QueueSummary, Status};
+use failstop_client::status::{Announced, EndKind, HostSummary, JournalSummary, QueueSummary, Status};
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
     Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
@@ -97,6 +97,12 @@ pub(crate) fn facts() -> HostFacts {
             memory_available_bytes: 4 << 30,
             disk_total_bytes: 100 << 30,
             disk_available_bytes: 50 << 30,
+        }),
+        announced: Some(Announced {
+            kind: EndKind::Restart,
+            until: "2026-11-03T21:06:10.000Z".to_owned(),
+            by: "watchdog wd1".to_owned(),
+            reason: "no progress".to_owned(),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! The body of `/health`: what the watchdog and probes read. Made from the status alone.
 
 use crate::status::words;
-use failstop_client::status::{HaltSummary, JournalSummary, QueueSummary, Status};
+use failstop_client::status::{Announced, HaltSummary, JournalSummary, QueueSummary, Status};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -52,6 +52,11 @@ pub struct HealthAnswer {
     pub queue: BTreeMap<String, QueueSummary>,
     /// Errors that the bots reported within the last minute.
     pub errors_per_minute: u32,
+    /// The end that the engine is coming to on purpose; `null` while it is not.
+    pub announced: Option<Announced>,
+    /// What the request gave as `nonce`: this answer was made for it. Absent where it gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// One component's or part's health.
@@ -146,6 +151,8 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         last_snapshot: time_of(status.health.snapshot_age_seconds),
         queue: status.queue.clone(),
         errors_per_minute: status.health.errors_per_minute,
+        announced: status.announced.clone(),
+        nonce: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ObserveListener, ROUTES, health_answer};
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, reply};
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::status::tests::status;
 use failstop_client::status::Status;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn open_with(does: Does, limits: Limits) -> Open {
     let fake = FakeLoop::start(does);
     let listener = ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
     Open { address, fake, doors }
 }
 
@@ -198,7 +198,9 @@ fn a_loop_that_is_gone_is_an_error_at_once() {
     drop(requests);
     let listener = ObserveListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), commands).unwrap();
+    let (_beats, pulses) = tokio::sync::watch::channel(None);
+    let link = Link { commands, beats: pulses, state_dir: "/nonexistent".into() };
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, link).unwrap();
     let reply = exchange(TcpStream::connect(address).unwrap(), &get("/health"));
     assert_eq!((reply.code, &reply.json()["error"]), (500, &"the engine is stopping".into()));
     doors.close();
