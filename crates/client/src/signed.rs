@@ -39,7 +39,7 @@ mod key;
 mod verifier;
 
 pub use key::{KEY_FILE_MAX, Key, KeyError, KeyFileError, SECRET_MIN};
-pub use verifier::{REMEMBERED_MAX, Refusal, Signer, Verifier, WINDOW_MS};
+pub use verifier::{REMEMBERED_MAX, Refusal, SameId, Signer, Verifier, WINDOW_MS};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};

@@ -142,6 +142,11 @@ impl Open {
         exchange(self.tls(), request.as_bytes())
     }
 
+    /// A good request of the first watchdog.
+    fn ask(&self, method: &str, target: &str, body: &str) -> Reply {
+        self.send(&asks(method, target, body).signed(&key("wd1", "5a")))
+    }
+
     fn told(&self) -> Option<String> {
         self.fake.orders.try_recv().ok()
     }
@@ -245,12 +250,11 @@ fn a_refusal_keeps_the_guesser_waiting_and_nobody_else() {
 #[test]
 fn a_watchdog_is_answered_what_it_judges_by_and_nothing_that_an_operator_decides() {
     let open = open();
-    let ask = |method, target, body| open.send(&asks(method, target, body).signed(&key("wd1", "5a")));
-    let health = ask("GET", "/health?nonce=n-1", "");
+    let health = open.ask("GET", "/health?nonce=n-1", "");
     assert_eq!((health.code, &health.json()["nonce"]), (200, &"n-1".into()));
-    assert_eq!(ask("GET", "/api/status", "").code, 200);
+    assert_eq!(open.ask("GET", "/api/status", "").code, 200);
     for path in ["resume", "mode", "kill-switch/release", "maintenance", "component/bot/start", "emergency-stop"] {
-        let reply = ask("POST", &format!("/api/control/{path}"), r#"{"reason":"r","confirm":"demo"}"#);
+        let reply = open.ask("POST", &format!("/api/control/{path}"), r#"{"reason":"r","confirm":"demo"}"#);
         assert_eq!(reply.code, 404, "{path}");
     }
     for (body, says) in [
@@ -261,11 +265,11 @@ fn a_watchdog_is_answered_what_it_judges_by_and_nothing_that_an_operator_decides
         (r#"{"expected_epoch":-7,"reason":"r"}"#, "not what this path takes"),
         ("", "not what this path takes"),
     ] {
-        let reply = ask("POST", "/api/control/stop", body);
+        let reply = open.ask("POST", "/api/control/stop", body);
         assert_eq!(reply.code, 400, "{body}");
         assert!(reply.json()["error"].as_str().unwrap().contains(says), "{body}: {reply:?}");
     }
-    assert_eq!(ask("GET", "/api/control/stop", "").code, 405);
+    assert_eq!(open.ask("GET", "/api/control/stop", "").code, 405);
     assert_eq!(open.told(), None);
 }
 
