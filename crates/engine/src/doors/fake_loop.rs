@@ -110,7 +110,7 @@ impl FakeLoop {
 }
 
 /// The beat of a status; its sequence number says how many were made before.
-fn beat(status: &Status, seq: u64) -> Beat {
+pub fn beat(status: &Status, seq: u64) -> Beat {
     Beat {
         system: status.system.clone(),
         epoch: status.epoch,

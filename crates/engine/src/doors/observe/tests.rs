@@ -126,6 +126,40 @@ fn health_says_what_happened_last() {
 }
 
 #[test]
+fn a_nonce_comes_back_with_epoch_and_head_and_only_a_harmless_one() {
+    let open = open(healthy());
+    for path in ["/health", "/api/health"] {
+        let long = "a".repeat(64);
+        for nonce in ["n", "A-z_0.9~", &long] {
+            let reply = open.get(&format!("{path}?nonce={nonce}"));
+            assert_eq!((reply.code, reply.header("cache-control")), (200, Some("no-store")));
+            let health = reply.json();
+            assert_eq!(
+                (&health["nonce"], &health["epoch"], &health["journal"]["seq"]),
+                (&nonce.into(), &7.into(), &18_441.into())
+            );
+        }
+        let other = open.get(&format!("{path}?t=1&nonce=x&noncee=y"));
+        assert_eq!((other.code, &other.json()["nonce"]), (200, &"x".into()));
+        assert_eq!(open.get(&format!("{path}?t=1")).json().get("nonce"), None);
+        let longer = "a".repeat(65);
+        for bad in [
+            "nonce=",
+            "nonce",
+            "nonce=a%20b",
+            "nonce=a+b",
+            "nonce=%C3%A9",
+            "nonce=a&nonce=a",
+            &format!("nonce={longer}"),
+        ] {
+            let reply = open.get(&format!("{path}?{bad}"));
+            assert_eq!(reply.code, 400, "{bad}");
+            assert!(reply.json()["error"].as_str().unwrap().contains("`nonce`"), "{bad}");
+        }
+    }
+}
+
+#[test]
 fn readyz_names_each_condition() {
     let mut status = healthy();
     status.dependencies.insert("kraken".to_owned(), Some(false));

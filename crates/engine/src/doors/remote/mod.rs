@@ -8,6 +8,7 @@ mod gate;
 mod routes;
 mod tls;
 
+pub use routes::ENDS;
 pub use tls::{Tls, TlsError, not_after};
 
 use super::ask::Asker;
