@@ -10,6 +10,7 @@ mod hang;
 mod instance;
 mod kill_switch;
 mod lease;
+mod remote;
 mod sd_notify;
 mod storage;
 mod survivors;
