@@ -85,10 +85,6 @@ pub fn read_range(state: &Path, from: u64, upto: u64, most: usize) -> Result<Ran
     for first in firsts.into_iter().skip(index) {
         let file_name = segment_name(first);
         let damaged = || RangeError::Damaged { file: file_name.clone(), seq: from };
-        if first > range.next {
-            // A whole segment is missing before this one.
-            return if range.bytes.is_empty() { Err(damaged()) } else { Ok(range) };
-        }
         let mut read = || -> io::Result<Option<bool>> {
             let file = storage.open(&format!("{JOURNAL_DIR}/{file_name}"))?;
             let len = StorageFile::len(&file)?;
@@ -100,7 +96,7 @@ pub fn read_range(state: &Path, from: u64, upto: u64, most: usize) -> Result<Ran
         match read() {
             Ok(Some(true)) => {}
             Ok(Some(false)) => return Ok(range),
-            // The line is not in this segment: it ends before it, or is damaged.
+            // The line is not in this segment: it ends before it, a segment is missing before this one, or it is damaged.
             Ok(None) if range.bytes.is_empty() => return Err(damaged()),
             Err(source) if range.bytes.is_empty() => return Err(RangeError::Io { file: file_name, source }),
             Ok(None) | Err(_) => return Ok(range),

@@ -95,3 +95,6 @@ fn port(subject: &Subject<'_>, address: &str) -> Finding {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;
