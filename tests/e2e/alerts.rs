@@ -193,7 +193,7 @@ fn an_engine_that_dies_between_trigger_and_delivery_leaves_it_to_the_next_one() 
     signal(system.engine_pid(), libc::SIGKILL);
     system.wait_end();
     receiver.answer(Answers::Takes);
-    system.start_after_kill();
+    system.start();
     let told = receiver.wait_taken("kill-switch", "trigger");
     let name = system.name.clone();
     let released = system.run("kill-switch release", &["--reason", "over", "--confirm", &name]);

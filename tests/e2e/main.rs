@@ -13,6 +13,7 @@ mod instance;
 mod kill_switch;
 mod lease;
 mod receiver;
+mod remote;
 mod sd_notify;
 mod storage;
 mod survivors;

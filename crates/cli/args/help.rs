@@ -30,6 +30,7 @@ Exit status:
   5  stopped on request (or by --exit-on-failsafe) while in fail-safe shutdown
   6  the journal cannot be written
   7  the engine died under its guard
+  8  asked to restart (by a watchdog): start it again
 
 Settings, each overriding the ones before it: built in, profile, file, environment
 (FAILSTOP__SECTION__KEY, FAILSTOP__COMPONENT__NAME__KEY), flags.

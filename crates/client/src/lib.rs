@@ -6,5 +6,7 @@
 pub mod alerts;
 pub mod permit;
 pub mod session;
+#[cfg(feature = "signed")]
+pub mod signed;
 pub mod status;
 pub mod wire;

@@ -7,8 +7,8 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use failstop_client::status::{
-    AlertsSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary,
-    QueueSummary, ResourceSummary, Status,
+    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary,
+    PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -95,6 +95,8 @@ pub struct HostFacts {
     pub environment: String,
     /// How alerts fare.
     pub alerts: AlertsSummary,
+    /// The end that is coming on purpose.
+    pub announced: Option<Announced>,
 }
 
 /// What the host knows of one component.
@@ -184,6 +186,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         host: facts.host.clone(),
         environment: facts.environment.clone(),
         alerts: facts.alerts.clone(),
+        announced: facts.announced.clone(),
     }
 }
 

@@ -6,6 +6,7 @@
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::{Diagnosis, Findings, Purpose};
+use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
 use super::journal::{Ledger, Report};
@@ -39,6 +40,7 @@ use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
 use core::time::Duration;
+use failstop_client::status::EndKind;
 use failstop_core::{
     CheckClass, Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
@@ -112,6 +114,7 @@ pub struct Engine {
     pub(super) journal_id: [u8; 16],
     pub(super) exit: Option<ExitReason>,
     pub(super) storage_failed: bool,
+    pub(super) ending: Ending,
     pub(super) _lock: crate::process::lock::InstanceLock,
 }
 
@@ -123,6 +126,8 @@ pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
     let Opened { mut engine, mut sources, doors, door_task } = open(prepared)?;
     let ended = engine.drive(&mut sources).await;
     door_task.abort();
+    // Whoever asks from here on is told at once that the engine is stopping.
+    sources.commands.close();
     Ok(engine.close(doors, ended))
 }
 
@@ -243,6 +248,7 @@ impl Engine {
         self.ledger.flush();
         if std::mem::take(&mut self.maybe_changed) {
             self.push_permission();
+            self.beat_if_changed();
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
@@ -251,12 +257,12 @@ impl Engine {
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
             self.exit_on_failsafe = false;
-            self.feed(Input::StopRequested);
+            self.end(EndKind::Stop, "failstop", "--exit-on-failsafe");
         }
     }
 
     /// A lost line harms only the service manager's view.
-    fn tell_systemd(&self, line: Option<String>) {
+    pub(super) fn tell_systemd(&self, line: Option<String>) {
         if let Some(line) = line {
             let _ = self.side.notify(&line);
         }
@@ -273,6 +279,7 @@ impl Engine {
                 let records = u64::try_from(written.len()).unwrap_or(u64::MAX);
                 self.head = (seq, head);
                 let settled = self.ledger.settle(&written);
+                self.ending.settle(settled.number, self.epoch.0, seq, &head);
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
                 self.feed(Input::Durable(settled.ticket));
                 self.maybe_changed = true;
@@ -302,6 +309,7 @@ impl Engine {
         self.permit.revoke();
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
         self.ledger.fail(error);
+        self.ending.fail(self.epoch.0, self.head.0, &self.head.1);
         self.bring(Input::StorageFailed(error.to_owned()));
     }
 
@@ -334,10 +342,9 @@ impl Engine {
         loop {
             match self.side.signals.next() {
                 Ok(Some(Signal::Child)) => self.reap(),
-                Ok(Some(Signal::Terminate | Signal::Interrupt)) => {
-                    let line = self.systemd.stopping("stopping on request");
-                    self.tell_systemd(line);
-                    self.feed(Input::StopRequested);
+                Ok(Some(signal @ (Signal::Terminate | Signal::Interrupt))) => {
+                    let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
+                    self.end(EndKind::Stop, "a signal", name);
                 }
                 Ok(Some(Signal::Hangup)) => {
                     self.say("engine", "SIGHUP: this version does not reload its configuration; restart it instead");
@@ -540,8 +547,13 @@ impl Engine {
     }
 
     fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
-        let ordered = matches!(ended, Ended::Ordered(_));
+        let as_ordered = matches!(ended, Ended::Ordered(_));
         let status = match ended {
+            Ended::Ordered(ExitReason::Requested | ExitReason::RequestedInShutdown)
+                if self.is_to_be_started_again() =>
+            {
+                status::RESTART
+            }
             Ended::Ordered(ExitReason::Requested) => status::STOPPED,
             Ended::Ordered(ExitReason::RequestedInShutdown) => status::STOPPED_IN_SHUTDOWN,
             Ended::Ordered(ExitReason::Storage) => status::STORAGE,
@@ -558,13 +570,21 @@ impl Engine {
                 status::ENGINE_DIED
             }
         };
-        doors.close();
         if let Some(recorder) = self.recorder.take()
             && !self.storage_failed
-            && let Err(error) = recorder.seal_and_stop()
         {
-            self.say("journal", &format!("could not be sealed: {error}"));
+            match recorder.seal_and_stop() {
+                Ok(sealed) => {
+                    self.head = (sealed.seq, sealed.hash);
+                    if as_ordered {
+                        self.last_beat();
+                    }
+                }
+                Err(error) => self.say("journal", &format!("could not be sealed: {error}")),
+            }
         }
+        self.ending.no_more_beats();
+        doors.close();
         if self.is_quiet() {
             self.info.withdraw();
             self.runtime.clear();
@@ -573,7 +593,7 @@ impl Engine {
                 let _ = cgroup.remove();
             }
         }
-        if ordered {
+        if as_ordered {
             // Otherwise whoever starts the next engine waits for this one's lock: that one tells what this one could not.
             self.alerts.close();
         }

@@ -147,6 +147,7 @@ impl Facts {
             environment: self.identity.environment.clone(),
             alerts,
             host: self.host_sample.clone(),
+            announced: None,
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct Ledger {
 pub struct Settled {
     /// The core's highest durable ticket.
     pub ticket: Ticket,
+    /// The highest number of a durable record, as [`Ledger::note`] gave it.
+    pub number: u64,
     /// Bytes of payload.
     pub bytes: u64,
     /// How long the oldest of them waited.
@@ -96,12 +98,16 @@ impl Ledger {
         }
     }
 
-    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over). As [`Ledger::record`].
+    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over). As
+    /// [`Ledger::record`]; it is durable once
+    /// [`Settled::number`] has reached the number that is returned.
     ///
     /// # Errors
     /// When the recorder takes nothing more.
-    pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<(), AppendError> {
-        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)
+    pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<u64, AppendError> {
+        let number = self.next;
+        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)?;
+        Ok(number)
     }
 
     /// Hands a bot's event over, as [`Ledger::record`]; the bot is answered when it is durable, or at once with the reason
@@ -147,8 +153,9 @@ impl Ledger {
     /// Answers everybody who waited for these records.
     pub fn settle(&mut self, written: &[Written]) -> Settled {
         let now = clock::now();
-        let mut settled = Settled { ticket: self.durable, bytes: 0, waited: Duration::ZERO };
+        let mut settled = Settled { ticket: self.durable, number: 0, bytes: 0, waited: Duration::ZERO };
         for written in written {
+            settled.number = settled.number.max(written.ticket);
             // In order; what lies before it and was not written is lost, and its waiter is told so.
             while self.waiting.front().is_some_and(|waiting| waiting.number <= written.ticket) {
                 let Some(Waiting { number, waiter, bytes, since }) = self.waiting.pop_front() else { break };

@@ -6,6 +6,7 @@ mod bots;
 mod components;
 mod diagnosis;
 mod effects;
+mod ending;
 mod engine;
 mod error;
 mod events;
@@ -39,6 +40,8 @@ pub mod status {
     pub const STOPPED_IN_SHUTDOWN: u8 = 5;
     /// The journal cannot be written or read.
     pub const STORAGE: u8 = 6;
+    /// Asked to end so that whoever started it starts it again.
+    pub const RESTART: u8 = 8;
     /// The engine died under its guard.
     pub const ENGINE_DIED: u8 = crate::process::guard::ENGINE_DIED;
 }

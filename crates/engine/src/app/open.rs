@@ -2,6 +2,7 @@
 
 use super::bots::Bots;
 use super::diagnosis::{Diagnosis, Purpose};
+use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
@@ -20,7 +21,8 @@ use crate::config::{Destination, Format, Listen};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
 use crate::doors::observe::ObserveListener;
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::remote::RemoteListener;
+use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::kill_switch::LatchProbe;
 use crate::metrics::Meters;
 use crate::notify_socket::NotifySockets;
@@ -36,7 +38,7 @@ use failstop_journal::{Bounds, Progress, Recorder, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
 const REPORTS_WAITING: usize = 65_536;
@@ -145,7 +147,18 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         },
     };
     let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
-    let doors = HttpDoors::open(Some(control), observe, commands)?;
+    let remote = match RemoteListener::open(&config.control, config.name(), clock::wall_ms()) {
+        Ok(remote) => remote,
+        Err(unavailable) => {
+            notes.push(unavailable.to_string());
+            None
+        }
+    };
+    let remote_address = remote.as_ref().map(RemoteListener::url);
+    let refused_signatures = remote.as_ref().map(RemoteListener::refused);
+    let (beats, listeners_of_beats) = watch::channel(None);
+    let link = Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone() };
+    let doors = HttpDoors::open(Listeners { control: Some(control), observe, remote }, link)?;
 
     let facts_of_the_host = checks::HostFacts::gather();
     let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
@@ -164,6 +177,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         cgroup: prepared.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
         control_socket: runtime.control_socket(),
         observe: observe_address.clone(),
+        control: remote_address,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: clock::rfc3339(clock::wall()),
     };
@@ -230,7 +244,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         lost_output: output::Lost::default(),
         bots: Bots::default(),
         maybe_changed: true,
-        meters: Meters::new(),
+        meters: Meters::counting(refused_signatures),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,
@@ -251,6 +265,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         journal_id,
         exit: None,
         storage_failed: false,
+        ending: Ending::new(&config, beats),
         config,
         _lock: prepared.lock,
     };

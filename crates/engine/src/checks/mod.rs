@@ -7,6 +7,7 @@ mod alert_channels;
 mod clock;
 mod command;
 mod configuration;
+mod control_listener;
 mod coverage;
 mod disk;
 mod endpoints;
@@ -191,6 +192,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: ports::check,
+    },
+    Check {
+        name: "control",
+        about: "the control listener's keys and certificate can be used",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: control_listener::check,
     },
     Check {
         name: "runtime",

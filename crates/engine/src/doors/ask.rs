@@ -84,9 +84,14 @@ impl Asker {
             .get(async {
                 match self.put(Command::Status, self.wait).await? {
                     Answer::Status(status) => Ok(Arc::from(status)),
-                    Answer::Metrics(_) | Answer::Alerts(_) | Answer::Tested(_) | Answer::Done | Answer::Refused(_) => {
-                        Err(Unanswered::Mismatch)
-                    }
+                    Answer::Metrics(_)
+                    | Answer::Alerts(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -99,9 +104,14 @@ impl Asker {
             .get(async {
                 match self.put(Command::Metrics { openmetrics }, self.wait).await? {
                     Answer::Metrics(text) => Ok(Arc::from(text)),
-                    Answer::Status(_) | Answer::Alerts(_) | Answer::Tested(_) | Answer::Done | Answer::Refused(_) => {
-                        Err(Unanswered::Mismatch)
-                    }
+                    Answer::Status(_)
+                    | Answer::Alerts(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -113,9 +123,14 @@ impl Asker {
             .get(async {
                 match self.put(Command::Alerts, self.wait).await? {
                     Answer::Alerts(list) => Ok(Arc::from(list)),
-                    Answer::Status(_) | Answer::Metrics(_) | Answer::Tested(_) | Answer::Done | Answer::Refused(_) => {
-                        Err(Unanswered::Mismatch)
-                    }
+                    Answer::Status(_)
+                    | Answer::Metrics(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -123,11 +138,18 @@ impl Asker {
 
     /// One command, never shared, with its own wait.
     pub async fn put(&self, command: Command, wait: Duration) -> Result<Answer, Unanswered> {
-        let (reply, answer) = oneshot::channel();
-        let exchange = async {
-            self.commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
-            answer.await.map_err(|_| Unanswered::Stopping)
-        };
-        timeout(wait, exchange).await.unwrap_or(Err(Unanswered::Late(wait)))
+        timeout(wait, ask(&self.commands, command)).await.unwrap_or(Err(Unanswered::Late(wait)))
     }
+
+    /// How long a question waits.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+}
+
+/// Puts a command and waits for its answer, however long that takes.
+pub async fn ask(commands: &CommandSender, command: Command) -> Result<Answer, Unanswered> {
+    let (reply, answer) = oneshot::channel();
+    commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
+    answer.await.map_err(|_| Unanswered::Stopping)
 }

@@ -225,6 +225,14 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     let mut family = text.family("failstop_bot_messages", Kind::Counter, "Messages on the bot socket, by outcome.");
     family.sample(&[("outcome", "taken")], whole(meters.bot_requests));
     family.sample(&[("outcome", "refused")], whole(meters.bot_refused));
+    let mut family = text.family(
+        "failstop_control_refused",
+        Kind::Counter,
+        "Requests that the control listener did not believe; absent without one.",
+    );
+    if let Some(refused) = meters.refused_signatures() {
+        family.sample(&[], whole(refused));
+    }
 }
 
 fn host(text: &mut Exposition, status: &Status) {

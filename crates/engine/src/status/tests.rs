@@ -2,7 +2,8 @@
 
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::status::{
-    AlertsSummary, ChannelSummary, HostSummary, JournalSummary, QueueSummary, SeverityCounts, Status,
+    AlertsSummary, Announced, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts,
+    Status,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
@@ -134,6 +135,12 @@ pub(crate) fn facts() -> HostFacts {
         }),
         environment: "staging".to_owned(),
         alerts: alerts(),
+        announced: Some(Announced {
+            kind: EndKind::Restart,
+            until: "2026-11-03T21:06:10.000Z".to_owned(),
+            by: "watchdog wd1".to_owned(),
+            reason: "no progress".to_owned(),
+        }),
     }
 }
 

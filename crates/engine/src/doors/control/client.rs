@@ -253,7 +253,7 @@ impl ControlClient {
         if code.is_success() {
             return Ok(());
         }
-        let Problem { error, refusals } = self.read(body)?;
+        let Problem { error, refusals, epoch: _ } = self.read(body)?;
         if code.is_client_error() && code != StatusCode::REQUEST_TIMEOUT {
             Err(ClientError::Refused { error, refusals })
         } else {

@@ -1,5 +1,6 @@
 //! What is sent to the control socket: the bodies of its POSTs. The door reads them, [`super::client`] writes them.
 
+use failstop_client::status::EndKind;
 use serde::{Deserialize, Serialize};
 
 /// The longest maintenance window, seconds: a week.
@@ -109,10 +110,17 @@ pub struct TestAlerts {
     pub channel: Option<String>,
 }
 
-/// `POST /api/control/stop`.
+/// `POST /api/control/stop` and `POST /api/control/restart`. Over the control listener both fields are needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stop {}
+pub struct End {
+    /// The epoch that is to end: refused where another one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_epoch: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
 
 /// What to do with one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +159,13 @@ pub enum ControlOrder {
     AcknowledgeAlert(AcknowledgeAlert),
     /// Send test messages.
     TestAlerts(TestAlerts),
-    /// Stop the engine cleanly.
-    Stop,
+    /// Stop the engine cleanly, or restart it.
+    End {
+        /// Which.
+        kind: EndKind,
+        /// Which epoch, and why.
+        end: End,
+    },
 }
 
 impl ControlOrder {
@@ -174,7 +187,7 @@ impl ControlOrder {
             }
             Self::AcknowledgeAlert(_) => "/api/control/alerts/ack".to_owned(),
             Self::TestAlerts(_) => "/api/control/alerts/test".to_owned(),
-            Self::Stop => "/api/control/stop".to_owned(),
+            Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
 
@@ -193,7 +206,7 @@ impl ControlOrder {
             Self::Component { order, .. } => serde_json::to_vec(order),
             Self::AcknowledgeAlert(body) => serde_json::to_vec(body),
             Self::TestAlerts(body) => serde_json::to_vec(body),
-            Self::Stop => serde_json::to_vec(&Stop {}),
+            Self::End { end, .. } => serde_json::to_vec(end),
         }
     }
 }

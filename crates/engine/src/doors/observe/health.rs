@@ -2,7 +2,7 @@
 
 use crate::status::words;
 use failstop_client::status::{
-    AlertsSummary, ChannelSummary, HaltSummary, JournalSummary, QueueSummary, SeverityCounts, Status,
+    AlertsSummary, Announced, ChannelSummary, HaltSummary, JournalSummary, QueueSummary, SeverityCounts, Status,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,6 +56,11 @@ pub struct HealthAnswer {
     pub queue: BTreeMap<String, QueueSummary>,
     /// Errors that the bots reported within the last minute.
     pub errors_per_minute: u32,
+    /// The end that the engine is coming to on purpose; `null` while it is not.
+    pub announced: Option<Announced>,
+    /// What the request gave as `nonce`: this answer was made for it. Absent where it gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// The name under which [`HealthAnswer::components`] has the alerts. No component may have it.
@@ -195,6 +200,8 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         last_snapshot: time_of(status.health.snapshot_age_seconds),
         queue: status.queue.clone(),
         errors_per_minute: status.health.errors_per_minute,
+        announced: status.announced.clone(),
+        nonce: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ObserveListener, ROUTES, health_answer};
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, reply};
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::status::tests::status;
 use failstop_client::status::Status;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn open_with(does: Does, limits: Limits) -> Open {
     let fake = FakeLoop::start(does);
     let listener = ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
     Open { address, fake, doors }
 }
 
@@ -127,6 +127,40 @@ fn health_says_what_happened_last() {
 }
 
 #[test]
+fn a_nonce_comes_back_with_epoch_and_head_and_only_a_harmless_one() {
+    let open = open(healthy());
+    for path in ["/health", "/api/health"] {
+        let long = "a".repeat(64);
+        for nonce in ["n", "A-z_0.9~", &long] {
+            let reply = open.get(&format!("{path}?nonce={nonce}"));
+            assert_eq!((reply.code, reply.header("cache-control")), (200, Some("no-store")));
+            let health = reply.json();
+            assert_eq!(
+                (&health["nonce"], &health["epoch"], &health["journal"]["seq"]),
+                (&nonce.into(), &7.into(), &18_441.into())
+            );
+        }
+        let other = open.get(&format!("{path}?t=1&nonce=x&noncee=y"));
+        assert_eq!((other.code, &other.json()["nonce"]), (200, &"x".into()));
+        assert_eq!(open.get(&format!("{path}?t=1")).json().get("nonce"), None);
+        let longer = "a".repeat(65);
+        for bad in [
+            "nonce=",
+            "nonce",
+            "nonce=a%20b",
+            "nonce=a+b",
+            "nonce=%C3%A9",
+            "nonce=a&nonce=a",
+            &format!("nonce={longer}"),
+        ] {
+            let reply = open.get(&format!("{path}?{bad}"));
+            assert_eq!(reply.code, 400, "{bad}");
+            assert!(reply.json()["error"].as_str().unwrap().contains("`nonce`"), "{bad}");
+        }
+    }
+}
+
+#[test]
 fn readyz_names_each_condition() {
     let mut status = healthy();
     status.dependencies.insert("kraken".to_owned(), Some(false));
@@ -199,7 +233,9 @@ fn a_loop_that_is_gone_is_an_error_at_once() {
     drop(requests);
     let listener = ObserveListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), commands).unwrap();
+    let (_beats, pulses) = tokio::sync::watch::channel(None);
+    let link = Link { commands, beats: pulses, state_dir: "/nonexistent".into() };
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, link).unwrap();
     let reply = exchange(TcpStream::connect(address).unwrap(), &get("/health"));
     assert_eq!((reply.code, &reply.json()["error"]), (500, &"the engine is stopping".into()));
     doors.close();
