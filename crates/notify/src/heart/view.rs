@@ -139,8 +139,8 @@ impl Heart {
     pub(crate) fn has_untried(&self, at: At, soon: Duration) -> bool {
         let speaks = |lane: &Lane| lane.paused_until.is_none_or(|until| until <= at.after(soon));
         let untried = |id: &LaneId, lane: &Lane| {
-            let rows = lane.pending.iter().filter_map(|key| self.incidents.get(key)?.lines.get(id)?.queue.front());
-            rows.into_iter().any(|row| row.tries == 0)
+            let mut rows = lane.pending.iter().filter_map(|key| self.incidents.get(key)?.lines.get(id)?.queue.front());
+            rows.any(|row| row.tries == 0)
         };
         self.lanes.iter().any(|(id, lane)| speaks(lane) && untried(id, lane))
     }

@@ -58,7 +58,7 @@ impl Programs for Children {
 
 /// The shell that starts the program tells its status over a pipe. In a host that waits for every child in one place (the
 /// engine does) the status may be taken before we can ask for it.
-const REPORT: &str = r#""$@" >/dev/null 2>&1 3>&-; echo "$?""#;
+const REPORT: &str = r#""$@" >/dev/null 2>&1; echo "$?""#;
 
 fn run(call: &Call, within: Duration) -> Ended {
     let until = Instant::now() + within;

@@ -300,21 +300,6 @@ fn a_stuck_service_holds_no_handle_up_and_the_end_is_bounded() {
 }
 
 #[test]
-fn an_end_with_nothing_to_try_comes_at_once() {
-    let (stuck, folder) = (Server::start(|_| Reply::Silence), world::folder());
-    let mut channel = webhook(&stuck, "webhook");
-    channel.timeout = Duration::from_millis(300);
-    let (alerts, driver) = world::open(config(vec![channel]), folder.path());
-    let running = driver.spawn().expect("a thread");
-    alerts.report(notice("demo/x/1", Change::Trigger, Severity::Critical)).expect("room");
-    // The second attempt is on its way, and would be for the rest of its time.
-    stuck.wait_for(2);
-    let begun = std::time::Instant::now();
-    running.stop();
-    assert!(begun.elapsed() < failstop_notify::DRAIN_MAX);
-}
-
-#[test]
 fn faults_and_endpoints_are_known_without_sending() {
     let hook = |name: &str, secret: &str| {
         let hook = failstop_notify::Webhook {

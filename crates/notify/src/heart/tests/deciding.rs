@@ -353,6 +353,25 @@ fn a_stuck_attempt_does_not_hold_up_the_news() {
 }
 
 #[test]
+fn an_end_waits_for_first_attempts_only() {
+    let mut world = World::new(Policy::default(), vec![spec("a", Collapse::Whole)]);
+    let waits = |world: &World| world.heart.has_untried(world.now().at, MINUTE);
+    assert!(!waits(&world));
+    world.heart.report(world.now(), notice("k/1", Change::Trigger, Severity::Critical));
+    assert!(waits(&world));
+    let order = world.orders().remove(0);
+    assert!(waits(&world), "it is on its way");
+    world.answer(&order, Answer::retry("down"));
+    assert!(!waits(&world));
+    world.later(MINUTE);
+    let order = world.orders().remove(0);
+    assert!(!waits(&world), "another attempt is none to wait for");
+    world.answer(&order, Answer::RetryAfter { after: 5 * MINUTE, reason: "limited".into() });
+    world.heart.report(world.now(), notice("k/2", Change::Trigger, Severity::Critical));
+    assert!(!waits(&world), "the lane asked for silence");
+}
+
+#[test]
 fn what_waited_for_a_channel_that_is_gone_moves_on() {
     let mut world = World::new(
         Policy { routes: vec![Route { channels: vec!["a".into()], ..Route::default() }], ..Policy::default() },
