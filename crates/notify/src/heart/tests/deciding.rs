@@ -372,6 +372,25 @@ fn an_end_waits_for_first_attempts_only() {
 }
 
 #[test]
+fn news_comes_first_and_starves_nothing() {
+    let mut world = World::new(Policy::default(), vec![spec("a", Collapse::Whole)]);
+    world.heart.report(world.now(), notice("old/1", Change::Trigger, Severity::Critical));
+    let order = world.orders().remove(0);
+    world.answer(&order, Answer::retry("busy"));
+    world.later(2 * MINUTE);
+    let mut turns = Vec::new();
+    // There is always news.
+    for number in 0..6 {
+        let name = format!("new/{number}");
+        world.heart.report(world.now(), notice(&name, Change::Trigger, Severity::Critical));
+        let order = world.poll().unwrap_or_else(|| panic!("nothing goes out"));
+        world.answer(&order, Answer::ok());
+        turns.push(order.key.as_str().split('/').next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(turns.iter().filter(|turn| *turn == "old").count(), 1, "{turns:?}");
+}
+
+#[test]
 fn what_waited_for_a_channel_that_is_gone_moves_on() {
     let mut world = World::new(
         Policy { routes: vec![Route { channels: vec!["a".into()], ..Route::default() }], ..Policy::default() },
