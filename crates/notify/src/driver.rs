@@ -10,7 +10,8 @@ use crate::handle::{Command, Handle, Published, QUEUE_MAX};
 use crate::heart::{Heart, LaneId, Now, Order, Spec};
 use crate::mask::Mask;
 use crate::message::Message;
-use crate::report::{Status, Tested};
+use crate::report::{Alert, Status, Tested};
+use crate::settings::Unusable;
 use crate::store::{Store, StoreError};
 use crate::transport::http::Http;
 use crate::transport::tls::Trust;
@@ -116,6 +117,50 @@ impl Fleet {
         let secrets = config.channels.iter().flat_map(|channel| channel.kind.secrets());
         Ok(Self { mask: Mask::new(secrets), specs, routes, carriers })
     }
+}
+
+/// What [`open`] would refuse of the channels: each with what is wrong and what to do. Opens and sends nothing.
+pub fn faults(config: &Config) -> Vec<Unusable> {
+    let of_kind = config.channels.iter().filter_map(|channel| {
+        let fault = channel.kind.check().err()?;
+        Some(Unusable { channel: channel.name.clone(), fault })
+    });
+    let mut faults: Vec<Unusable> = of_kind.collect();
+    if faults.is_empty()
+        && let Err(error) = Fleet::of(config)
+    {
+        let channel = match &error {
+            OpenError::Channel { channel, .. } => channel.clone(),
+            OpenError::InUse { .. } | OpenError::Later { .. } | OpenError::Transport { .. } => "alerts".to_owned(),
+        };
+        faults.push(Unusable { channel, fault: error.to_string() });
+    }
+    faults
+}
+
+/// Where the channels lead: each with host and port, for a test of reachability. Channels of this host lead nowhere. Behind
+/// a proxy the services themselves cannot be reached, and need not be.
+pub fn endpoints(config: &Config) -> Vec<(String, String, u16)> {
+    let of_channel = |channel: &crate::Channel| -> Vec<(String, String, u16)> {
+        let reached = channel.kind.endpoints().into_iter();
+        reached.map(|(host, port)| (channel.name.clone(), host, port)).collect()
+    };
+    config.channels.iter().flat_map(of_channel).collect()
+}
+
+/// The alerts that an outbox holds, the newest first, without opening it: nothing is locked, repaired or written, and another
+/// process may be using it. A folder that is not there holds none.
+///
+/// # Errors
+///
+/// The outbox cannot be read, or a later version wrote it.
+pub fn read(folder: &Path) -> io::Result<Vec<Alert>> {
+    let records = crate::store::peek(folder)?;
+    let mut heart = Heart::new(String::new(), crate::Policy::default(), Vec::new());
+    for record in &records {
+        heart.replay(record);
+    }
+    Ok(heart.alerts())
 }
 
 /// Opens the outbox in `folder` (made if it is not there), takes up what a former process left in it, and gives the way in
@@ -227,7 +272,7 @@ impl Driver {
         loop {
             self.turn().await;
             if let Some(until) = until
-                && (Instant::now() >= until || (self.attempts.is_empty() && !self.heart.has_untried()))
+                && (Instant::now() >= until || !self.heart.has_untried(self.clock.now().at, crate::DRAIN_MAX))
             {
                 break;
             }

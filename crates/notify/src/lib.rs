@@ -68,7 +68,7 @@ pub use channel::{
     SmtpUrl, SmtpUrlFault, Telegram, TelegramTable, Twilio, TwilioTable, Urgency, Webhook, WebhookTable,
 };
 pub use config::{Channel, Config};
-pub use driver::{Driver, OpenError, Running, open};
+pub use driver::{Driver, OpenError, Running, endpoints, faults, open, read};
 pub use handle::{Handle, QUEUE_MAX, QUEUE_RESERVED, Refused, Reply};
 pub use key::{Key, KeyFault};
 pub use look::read;
@@ -78,6 +78,7 @@ pub use report::{
     Acknowledged, Acknowledgement, Alert, BySeverity, ChannelStatus, Counters, Proof, Reported, Status, Tested,
 };
 pub use secret::Secret;
+pub use settings::Unusable;
 pub use transport::program::{Call, Children, Ended, Programs};
 pub use transport::smtp::Start as SmtpStart;
 

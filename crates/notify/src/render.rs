@@ -116,7 +116,8 @@ impl Text {
             story.push(format!("It began at {from} and was over at {to}; nobody could be told in between."));
         }
         story.extend([&notice.message].into_iter().filter(|text| !text.is_empty()).cloned());
-        story.extend(notice.root_cause.iter().map(|cause| format!("cause: {cause}")));
+        let told = |cause: &&String| notice.message.contains(cause.as_str());
+        story.extend(notice.root_cause.iter().filter(|cause| !told(cause)).map(|cause| format!("cause: {cause}")));
         let over = matches!(order.what, What::Resolve);
         let mut facts = notice.metadata.clone();
         facts.extend(notice.component.iter().map(|name| ("component".to_owned(), name.clone())));
@@ -199,7 +200,9 @@ fn headline(order: &Order) -> String {
     } else {
         format!("{} ", notice.environment.to_uppercase())
     };
-    let system = if notice.system.is_empty() { String::new() } else { format!("{}: ", notice.system) };
+    // A title may begin with the system's name by itself.
+    let named = notice.title.strip_prefix(notice.system.as_str()).is_some_and(|rest| rest.starts_with([':', ' ']));
+    let system = if notice.system.is_empty() || named { String::new() } else { format!("{}: ", notice.system) };
     format!("{drill}{environment}{state} {system}{}", notice.title)
 }
 
@@ -301,6 +304,18 @@ pub(crate) mod tests {
         drill.notice = Arc::new(notice);
         assert_eq!(Text::of(&drill).headline, "DRILL STAGING CRITICAL (still) demo: bot beats no more");
         assert_eq!(Text::of(&order(What::Acknowledge)).headline, "CRITICAL (taken on by ana) demo: bot beats no more");
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let mut order = order(What::Trigger);
+        let mut notice = Notice::clone(&order.notice);
+        notice.title = "demo: bot beats no more".into();
+        notice.message = "Since 09:12 its loop stands still.".into();
+        order.notice = Arc::new(notice);
+        let text = Text::of(&order);
+        assert_eq!(text.headline, "CRITICAL demo: bot beats no more");
+        assert_eq!(text.story, ["Since 09:12 its loop stands still."]);
     }
 
     #[test]

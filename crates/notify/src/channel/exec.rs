@@ -18,6 +18,9 @@ pub struct Exec {
 /// "cannot execute" and "not found".
 const PERMANENT: [i32; 5] = [64, 65, 78, 126, 127];
 
+/// A shell gives this and the number of the signal that ended a program.
+const KILLED: i32 = 128;
+
 impl Exec {
     /// The call of one attempt.
     pub(crate) fn call(&self, message: &Message) -> Call {
@@ -41,11 +44,14 @@ impl Exec {
     pub(crate) fn answer(ended: &Ended) -> Answer {
         match ended {
             Ended::Status(0) => Answer::ok(),
+            Ended::Status(status) if *status > KILLED => {
+                Answer::Ambiguous { reason: format!("ended by signal {}", status - KILLED) }
+            }
             Ended::Status(status) if PERMANENT.contains(status) => {
                 Answer::permanent(format!("ended with status {status}: trying again is of no use; correct `command`"))
             }
             Ended::Status(status) => Answer::retry(format!("ended with status {status}")),
-            Ended::Signal(signal) => Answer::Ambiguous { reason: format!("ended by signal {signal}") },
+            Ended::Unknown => Answer::Ambiguous { reason: "ended, and nobody knows how".into() },
             Ended::TimedOut => Answer::Ambiguous { reason: "did not end within the time-out and was killed".into() },
             Ended::NotStarted(std::io::ErrorKind::NotFound) => {
                 Answer::permanent("the program is not there; correct `command`")

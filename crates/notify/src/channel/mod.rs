@@ -159,6 +159,26 @@ impl Kind {
         }
     }
 
+    /// The hosts and ports that it connects to.
+    pub(crate) fn endpoints(&self) -> Vec<(String, u16)> {
+        let urls: Vec<&str> = match self {
+            Self::Console | Self::LogFile(_) | Self::Exec(_) => Vec::new(),
+            Self::Email(it) => return vec![(it.host.clone(), it.port)],
+            Self::Telegram(it) => vec![&it.api_base],
+            Self::SlackWebhook(it) => vec![it.webhook_url.expose()],
+            Self::SlackBot(it) => vec![&it.api_base],
+            Self::PagerdutyEvents(it) => vec![&it.api_base],
+            Self::PagerdutyRest(it) => vec![&it.api_base],
+            Self::Webhook(it) => vec![it.url.expose()],
+            Self::Alertmanager(it) => it.members.iter().map(String::as_str).collect(),
+            Self::Ntfy(it) => vec![&it.server],
+            Self::Discord(it) => vec![it.webhook_url.expose()],
+            Self::Twilio(it) => vec![&it.api_base],
+        };
+        let urls = urls.into_iter().filter_map(|url| reqwest::Url::parse(url).ok());
+        urls.filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?))).collect()
+    }
+
     fn destinations(&self) -> Vec<Option<String>> {
         match self {
             Self::Email(it) => it.to.iter().cloned().map(Some).collect(),

@@ -63,6 +63,8 @@ pub(crate) struct Lane {
     pub(crate) pending: BTreeSet<Key>,
     pub(crate) in_flight: usize,
     pub(crate) last_start: Option<At>,
+    /// Attempts begun; every other one is for what waits longest, so that news never starves the rest.
+    pub(crate) begun: u64,
     /// The service asked for silence until then.
     pub(crate) paused_until: Option<At>,
     pub(crate) failures: u64,

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::key::Key;
 use crate::notice::{Change, Notice, Severity};
 use jiff::Timestamp;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,13 +106,16 @@ impl Heart {
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.in_flight += 1;
                 lane.last_start = Some(now.at);
+                lane.begun = lane.begun.wrapping_add(1);
             }
             return Some(order);
         }
         None
     }
 
+    /// In turns: news first and the worst of it, then what waits longest.
     fn most_urgent(&self, spec: &Spec, lane: &Lane, room: Room, at: At) -> Option<Key> {
+        let news_first = lane.begun % 2 == 0;
         let ready = lane.pending.iter().filter_map(|key| {
             let incident = self.incidents.get(key)?;
             let line = incident.lines.get(&spec.id)?;
@@ -121,7 +125,12 @@ impl Heart {
                 Room::Untried => row.tries == 0,
             };
             let is_ready = may && !line.in_flight && row.not_before <= at;
-            is_ready.then(|| ((row.tries, std::cmp::Reverse(incident.worst()), row.queued), key))
+            let urgency = if news_first {
+                (row.tries > 0, Reverse(incident.worst()), row.queued)
+            } else {
+                (false, Reverse(Severity::Critical), row.queued)
+            };
+            is_ready.then_some((urgency, key))
         });
         let queued = ready.min_by_key(|(urgency, _)| *urgency).map(|(_, key)| key.clone());
         queued.or_else(|| {

@@ -8,6 +8,7 @@ use super::time::{At, Now};
 use crate::key::Key;
 use crate::policy::Policy;
 use crate::report::{Alert, ChannelStatus, Counters};
+use std::time::Duration;
 
 impl Heart {
     /// After replay, or with another configuration: what waits for a lane that is no more moves to the next one, and
@@ -134,13 +135,13 @@ impl Heart {
         self.counters
     }
 
-    /// Whether a message that was never tried could go out now or soon without waiting for an answer.
-    pub(crate) fn has_untried(&self) -> bool {
-        self.lanes.iter().any(|(id, lane)| {
-            lane.pending
-                .iter()
-                .filter_map(|key| self.incidents.get(key)?.lines.get(id)?.queue.front())
-                .any(|row| row.tries == 0)
-        })
+    /// Whether a message that was never tried waits for a lane that may be tried within `soon`.
+    pub(crate) fn has_untried(&self, at: At, soon: Duration) -> bool {
+        let speaks = |lane: &Lane| lane.paused_until.is_none_or(|until| until <= at.after(soon));
+        let untried = |id: &LaneId, lane: &Lane| {
+            let mut rows = lane.pending.iter().filter_map(|key| self.incidents.get(key)?.lines.get(id)?.queue.front());
+            rows.any(|row| row.tries == 0)
+        };
+        self.lanes.iter().any(|(id, lane)| speaks(lane) && untried(id, lane))
     }
 }

@@ -211,6 +211,30 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     Some(asked.clamp(Duration::from_secs(1), RETRY_AFTER_MAX))
 }
 
+/// How often an I/O error may be wrapped in another one.
+const WRAPS_MAX: u32 = 8;
+
+enum Cause<'a> {
+    Tls(&'a rustls::Error),
+    Io(std::io::ErrorKind),
+    Other,
+}
+
+/// What an error is at its bottom. `source` of an I/O error passes by what it wraps, so that is looked at here.
+fn within<'a>(error: &'a (dyn std::error::Error + 'static), wraps: u32) -> Cause<'a> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Cause::Tls(tls);
+    }
+    let Some(io) = error.downcast_ref::<std::io::Error>() else { return Cause::Other };
+    match io.get_ref() {
+        Some(inner) if wraps > 0 => match within(inner, wraps - 1) {
+            Cause::Other => Cause::Io(io.kind()),
+            deeper @ (Cause::Tls(_) | Cause::Io(_)) => deeper,
+        },
+        Some(_) | None => Cause::Io(io.kind()),
+    }
+}
+
 fn fault(error: &reqwest::Error) -> Fault {
     // Once a connection stands, the request may have left whatever went wrong afterwards.
     let tls_fault = |tls: &rustls::Error| {
@@ -219,14 +243,10 @@ fn fault(error: &reqwest::Error) -> Fault {
     let mut source = error.source();
     let mut io = None;
     while let Some(inner) = source {
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return tls_fault(tls);
-        }
-        if let Some(inner) = inner.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = inner.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return tls_fault(tls);
-            }
-            io = Some(inner.kind());
+        match within(inner, WRAPS_MAX) {
+            Cause::Tls(tls) => return tls_fault(tls),
+            Cause::Io(kind) => io = Some(kind),
+            Cause::Other => {}
         }
         source = inner.source();
     }

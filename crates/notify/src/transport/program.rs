@@ -1,14 +1,13 @@
-//! Runs the program of an exec channel. A host in which every child is waited for in one place (the engine) brings its own
-//! [`Programs`]; elsewhere [`Children`] waits for the child that it made and for no other.
+//! Runs the program of an exec channel. [`Children`] needs nobody's exit status, so it also works in a host that waits for every
+//! child in one place; such a host may bring its own [`Programs`].
 
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::future::Future;
-use std::io::{self, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -26,10 +25,10 @@ pub struct Call {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// With this status.
+    /// With this status; 128 and the number of the signal that ended it.
     Status(i32),
-    /// By this signal.
-    Signal(i32),
+    /// Nobody knows how: what started it was killed before it could say.
+    Unknown,
     /// It had not ended in time, and was killed with its process group.
     TimedOut,
     /// It could not be started.
@@ -57,16 +56,21 @@ impl Programs for Children {
     }
 }
 
+/// The shell that starts the program tells its status over a pipe. In a host that waits for every child in one place (the
+/// engine does) the status may be taken before we can ask for it.
+const REPORT: &str = r#""$@" >/dev/null 2>&1; echo "$?""#;
+
 fn run(call: &Call, within: Duration) -> Ended {
     let until = Instant::now() + within;
-    let Some((program, arguments)) = call.command.split_first() else {
+    if call.command.is_empty() {
         return Ended::NotStarted(io::ErrorKind::NotFound);
-    };
-    let started = Command::new(program)
-        .args(arguments)
+    }
+    let started = Command::new("/bin/sh")
+        .args(["-c", REPORT, "failstop-alert"])
+        .args(&call.command)
         .envs(call.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn();
@@ -74,52 +78,43 @@ fn run(call: &Call, within: Duration) -> Ended {
         Ok(child) => child,
         Err(error) => return Ended::NotStarted(error.kind()),
     };
-    // The input is far smaller than a pipe's room (64 KiB) but for the largest notices; a program that does not read must
-    // not hold this thread, so writing happens beside waiting.
-    let stdin = child.stdin.take();
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let input = call.input.clone();
-    let writer = std::thread::spawn(move || {
+    // Neither thread is waited for: what the program handed its input on to may hold it open for as long as it likes.
+    std::thread::spawn(move || {
         if let Some(mut stdin) = stdin {
             // A program that does not want its input closes it; that is its right.
             let _ = stdin.write_all(&input);
         }
     });
-    // Not waited for: what the program handed its input on to may hold it open for as long as it likes.
-    drop(writer);
-    wait(&mut child, until)
-}
-
-fn wait(child: &mut Child, until: Instant) -> Ended {
-    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return ended(child) };
-    let (done, wait) = mpsc::channel();
-    // Looks without taking: until `ended` takes its status, the number is the child's own and may be killed.
+    let (done, report) = mpsc::channel();
     std::thread::spawn(move || {
-        let seen = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let mut text = String::new();
+        if let Some(stdout) = stdout {
+            // A report is a few digits; what cannot be read is none.
+            let _ = stdout.take(REPORT_MAX).read_to_string(&mut text);
+        }
         // Nobody listens any more when the time was up.
-        let _ = done.send(seen.is_ok());
+        let _ = done.send(text);
     });
     let left = until.saturating_duration_since(Instant::now());
-    if wait.recv_timeout(left) == Ok(true) {
-        return ended(child);
-    }
-    // The group is the child's own since it was made; without one there is nothing to kill.
-    let _ = killpg(pid, Signal::SIGKILL);
-    match ended(child) {
-        Ended::Status(_) | Ended::Signal(_) | Ended::TimedOut => Ended::TimedOut,
-        Ended::NotStarted(kind) => Ended::NotStarted(kind),
-    }
+    let ended = match report.recv_timeout(left) {
+        Ok(text) => text.trim().parse().map_or(Ended::Unknown, Ended::Status),
+        Err(_) => {
+            // The shell holds its end of the pipe as long as it lives, so its number, and its group's, is still its own.
+            if let Ok(group) = i32::try_from(child.id()) {
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
+            Ended::TimedOut
+        }
+    };
+    // Where somebody else waits for every child, there is nothing left to take.
+    let _ = child.wait();
+    ended
 }
 
-fn ended(child: &mut Child) -> Ended {
-    match child.wait() {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Ended::Status(code),
-            (None, Some(signal)) => Ended::Signal(signal),
-            (None, None) => Ended::Status(-1),
-        },
-        Err(error) => Ended::NotStarted(error.kind()),
-    }
-}
+/// The longest report that is read, bytes.
+const REPORT_MAX: u64 = 64;
 
 #[cfg(test)]
 mod tests {
@@ -140,9 +135,12 @@ mod tests {
     fn a_program_gets_its_input_and_gives_its_status() {
         assert_eq!(shell("test $(wc -c) -eq 200000 && test $FAILSTOP_ALERT_KEY = demo/x/1", LONG), Ended::Status(0));
         assert_eq!(shell("exit 75", LONG), Ended::Status(75));
-        assert_eq!(shell("kill -9 $$", LONG), Ended::Signal(9));
-        let call = Call { command: vec!["/nonexistent".into()], environment: vec![], input: vec![] };
-        assert_eq!(run(&call, LONG), Ended::NotStarted(io::ErrorKind::NotFound));
+        assert_eq!(shell("echo 7; echo 8 >&2; exit 3", LONG), Ended::Status(3));
+        assert_eq!(shell("kill -9 $$", LONG), Ended::Status(137));
+        let odd = Call { command: vec!["/nonexistent; echo $(id)".into()], environment: vec![], input: vec![] };
+        assert_eq!(run(&odd, LONG), Ended::Status(127));
+        let none = Call { command: vec![], environment: vec![], input: vec![] };
+        assert_eq!(run(&none, LONG), Ended::NotStarted(io::ErrorKind::NotFound));
     }
 
     #[test]

@@ -53,6 +53,8 @@ fn the_next_process_goes_on_where_the_last_one_was() {
         let report = alerts.report(notice("demo/hung/bot/2", Change::Trigger, Severity::Critical));
         assert!(report.is_err(), "a notifier that has ended takes nothing");
     }
+    let read = failstop_notify::read(folder.path()).expect("an outbox");
+    assert_eq!(read.iter().map(|alert| alert.key.as_str()).collect::<Vec<_>>(), ["demo/hung/bot/1"]);
     let first_id = down.requests()[0].header("webhook-id").to_owned();
     drop(down);
     let up = Server::start(|_| Reply::status(200));
@@ -295,6 +297,29 @@ fn a_stuck_service_holds_no_handle_up_and_the_end_is_bounded() {
     running.stop();
     let (alerts, _driver) = world::open(config(vec![webhook(&server, "webhook")]), folder.path());
     assert_eq!(alerts.status().channels[0].queued, 20);
+}
+
+#[test]
+fn faults_and_endpoints_are_known_without_sending() {
+    let hook = |name: &str, secret: &str| {
+        let hook = failstop_notify::Webhook {
+            url: failstop_notify::Secret::new("https://hooks.example.com/CANARY"),
+            secret: failstop_notify::Secret::new(secret),
+        };
+        Channel { name: name.into(), ..Channel::new(Kind::Webhook(hook)) }
+    };
+    let good = config(vec![hook("a", world::SIGNING), Channel::new(Kind::Console)]);
+    assert_eq!(failstop_notify::faults(&good), []);
+    assert_eq!(failstop_notify::endpoints(&good), [("a".into(), "hooks.example.com".into(), 443)]);
+    let bad = config(vec![hook("a", "x"), hook("b", "y"), hook("c", world::SIGNING)]);
+    let faults = failstop_notify::faults(&bad);
+    assert_eq!(faults.iter().map(|fault| fault.channel.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let twice = config(vec![hook("a", world::SIGNING), hook("a", world::SIGNING)]);
+    assert!(failstop_notify::faults(&twice)[0].fault.contains("twice"));
+    let folder = world::folder();
+    assert!(failstop_notify::open(bad, folder.path()).is_err());
+    assert!(failstop_notify::open(good, folder.path()).is_ok(), "a refused configuration leaves nothing locked");
+    assert_eq!(failstop_notify::read(&folder.path().join("none")).expect("none"), []);
 }
 
 #[test]

@@ -194,9 +194,12 @@ fn limits_with_and_without_a_time() {
     met(|_| Reply::Http(429, vec![("retry-after", "-1e999".into())], "{\"retry_after\":-5}".into()));
 }
 
-fn inside_tls(certificates: &Certificates) -> impl Fn(TcpStream, &dyn Fn(&mut dyn Stream)) + Send + Sync + 'static {
+/// What is done with a connection once it is inside whatever is around it.
+type Work<'a> = &'a dyn Fn(&mut dyn Stream);
+
+fn inside_tls(certificates: &Certificates) -> impl for<'a> Fn(TcpStream, Work<'a>) + Send + Sync + 'static {
     let server = certificates.server();
-    move |stream, work| {
+    move |stream: TcpStream, work: Work<'_>| {
         if let Ok(connection) = rustls::ServerConnection::new(Arc::clone(&server)) {
             let mut stream = rustls::StreamOwned::new(connection, stream);
             work(&mut stream);
@@ -223,7 +226,7 @@ fn certificates_are_checked_and_ones_own_authority_is_taken() {
 
     let server = Server::start_in(inside_tls(&good), |_| Reply::status(200));
     for (name, failed, _) in meet(&base(&server), config) {
-        assert!(failed.is_some_and(|said| said.contains("not trusted")), "{name}");
+        assert!(failed.as_ref().is_some_and(|said| said.contains("not trusted")), "{name}: {failed:?}");
     }
     assert_eq!(server.requests().len(), 0, "something was sent to a stranger");
     let outcome = meet(&base(&server), trusting(&good));
@@ -231,7 +234,7 @@ fn certificates_are_checked_and_ones_own_authority_is_taken() {
 
     let server = Server::start_in(inside_tls(&misnamed), |_| Reply::status(200));
     for (name, failed, _) in meet(&base(&server), trusting(&misnamed)) {
-        assert!(failed.is_some_and(|said| said.contains("another name")), "{name}");
+        assert!(failed.as_ref().is_some_and(|said| said.contains("another name")), "{name}: {failed:?}");
     }
     assert_eq!(server.requests().len(), 0);
 

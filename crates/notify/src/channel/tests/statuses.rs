@@ -21,8 +21,9 @@ fn usual(status: u16, good: &[u16]) -> &'static str {
 
 #[test]
 fn every_status_has_the_expected_class() {
-    type Means = fn(&Response) -> Answer;
-    let channels: [(&str, Means, &[u16], &[(u16, &str)]); 10] = [
+    /// Its name, what an answer means to it, which statuses are good, and which are odd.
+    type Row = (&'static str, fn(&Response) -> Answer, &'static [u16], &'static [(u16, &'static str)]);
+    let channels: [Row; 10] = [
         ("telegram", |r| Telegram::answer(r, "1"), &[], &[]),
         ("slack webhook", SlackWebhook::answer, &[], &[(429, "retry_after")]),
         ("slack bot", SlackBot::answer, &[], &[(429, "retry_after")]),

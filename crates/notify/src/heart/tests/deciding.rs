@@ -353,6 +353,44 @@ fn a_stuck_attempt_does_not_hold_up_the_news() {
 }
 
 #[test]
+fn an_end_waits_for_first_attempts_only() {
+    let mut world = World::new(Policy::default(), vec![spec("a", Collapse::Whole)]);
+    let waits = |world: &World| world.heart.has_untried(world.now().at, MINUTE);
+    assert!(!waits(&world));
+    world.heart.report(world.now(), notice("k/1", Change::Trigger, Severity::Critical));
+    assert!(waits(&world));
+    let order = world.orders().remove(0);
+    assert!(waits(&world), "it is on its way");
+    world.answer(&order, Answer::retry("down"));
+    assert!(!waits(&world));
+    world.later(MINUTE);
+    let order = world.orders().remove(0);
+    assert!(!waits(&world), "another attempt is none to wait for");
+    world.answer(&order, Answer::RetryAfter { after: 5 * MINUTE, reason: "limited".into() });
+    world.heart.report(world.now(), notice("k/2", Change::Trigger, Severity::Critical));
+    assert!(!waits(&world), "the lane asked for silence");
+}
+
+#[test]
+fn news_comes_first_and_starves_nothing() {
+    let mut world = World::new(Policy::default(), vec![spec("a", Collapse::Whole)]);
+    world.heart.report(world.now(), notice("old/1", Change::Trigger, Severity::Critical));
+    let order = world.orders().remove(0);
+    world.answer(&order, Answer::retry("busy"));
+    world.later(2 * MINUTE);
+    let mut turns = Vec::new();
+    // There is always news.
+    for number in 0..6 {
+        let name = format!("new/{number}");
+        world.heart.report(world.now(), notice(&name, Change::Trigger, Severity::Critical));
+        let order = world.poll().unwrap_or_else(|| panic!("nothing goes out"));
+        world.answer(&order, Answer::ok());
+        turns.push(order.key.as_str().split('/').next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(turns.iter().filter(|turn| *turn == "old").count(), 1, "{turns:?}");
+}
+
+#[test]
 fn what_waited_for_a_channel_that_is_gone_moves_on() {
     let mut world = World::new(
         Policy { routes: vec![Route { channels: vec!["a".into()], ..Route::default() }], ..Policy::default() },

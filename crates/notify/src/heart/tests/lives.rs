@@ -190,7 +190,7 @@ fn live(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn in_order_nothing_lost_bounded(steps in proptest::collection::vec(step(), 1..120)) {

@@ -11,6 +11,9 @@ use crate::policy::{Environments, Policy};
 use jiff::Timestamp;
 use std::time::Duration;
 
+/// More than any test lets out at once.
+const ORDERS_MAX: usize = 10_000;
+
 pub(super) fn spec(name: &str, collapse: Collapse) -> Spec {
     Spec {
         id: LaneId(name.to_owned()),
@@ -81,7 +84,9 @@ impl World {
     }
 
     pub(super) fn orders(&mut self) -> Vec<Order> {
-        std::iter::from_fn(|| self.poll()).collect()
+        let orders: Vec<Order> = std::iter::from_fn(|| self.poll()).take(ORDERS_MAX).collect();
+        assert!(orders.len() < ORDERS_MAX, "there is no end to it");
+        orders
     }
 
     pub(super) fn answer(&mut self, order: &Order, answer: Answer) {
@@ -94,6 +99,7 @@ impl World {
         while let Some(order) = self.poll() {
             self.answer(&order, Answer::ok());
             all.push(order);
+            assert!(all.len() < ORDERS_MAX, "there is no end to it");
         }
         all
     }
