@@ -5,5 +5,7 @@
 
 pub mod permit;
 pub mod session;
+#[cfg(feature = "signed")]
+pub mod signed;
 pub mod status;
 pub mod wire;
