@@ -19,6 +19,10 @@ const WALLS: &[Wall] = &[
     },
     Wall { package: "failstop-journal", never: &["tokio", "failstop-core", "failstop-client", "failstop-engine"] },
     Wall { package: "failstop-client", never: &["tokio", "failstop-core", "failstop-journal", "failstop-engine"] },
+    Wall {
+        package: "failstop-settings",
+        never: &["tokio", "failstop-core", "failstop-journal", "failstop-client", "failstop-engine"],
+    },
     Wall { package: "failstop-watchdog", never: &["failstop-engine", "failstop-core"] },
 ];
 

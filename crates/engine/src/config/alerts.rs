@@ -1,13 +1,8 @@
 //! `[alerts]`: channels for what a person must act on. Accepted and validated; delivery is not part of this version, and
 //! `failstop check` says so.
 
-use super::document::Node;
-use super::problem::Kind;
-use super::secret::Secret;
-use super::section::{At, Consistent, Places, Reading, Setting, section, shown};
-use super::setting::Choice;
-use super::target::Url;
-
+use failstop_settings::document::Node;
+use failstop_settings::{At, Choice, Consistent, Kind, Places, Reading, Secret, Setting, Url, section, shown};
 section! {
     /// Channels for what a person must act on. This version delivers to the console only.
     pub struct Alerts {

@@ -1,10 +1,9 @@
 //! `[[component]]`: one supervised process tree.
 
 use super::dependency::{Liveness, Readiness};
-use super::problem::Kind;
-use super::section::{Consistent, Places, Reading, section, within};
-use super::setting::{Argv, Choice, Name, Variables};
+use super::variables::{ComponentVariables, Variables};
 use failstop_core::{Orders, RestartPolicy};
+use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,13 +18,13 @@ section! {
         /// How it places orders: "asks" checks the permit or the gate before each order; "direct" talks to the exchange
         /// itself and asks nobody, so it runs only while the permission is active and the mode is live; "none" places no
         /// orders. There is no safe default.
-        orders: Orders, required "asks";
+        orders: Orders as OrdersWord, required "asks";
         /// Whether its failure for good is the whole system's (fail-safe shutdown) or only its own.
         essential: bool, default true;
         /// Where it runs, relative to this file's folder.
         working_dir: PathBuf, default ".";
         /// Variables added to its environment.
-        env: Variables, default {};
+        env: Variables as ComponentVariables, default {};
         /// A file of NAME=VALUE lines added to its environment, for secrets: mode 0600.
         env_file: Option<PathBuf>, absent "bot.env";
         /// The user that it runs as, by name or number. Absent: failstop's own.
@@ -37,7 +36,7 @@ section! {
         /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
         needs: Vec<Name>, default [];
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
-        restart: RestartPolicy, default "always";
+        restart: RestartPolicy as RestartWord, default "always";
         /// Delays between restarts in a row. The first restart is immediate.
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
@@ -96,9 +95,19 @@ section! {
 
 impl Consistent for StartLimit {}
 
-impl Choice for Orders {
+/// How a [`Orders`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct OrdersWord(Orders);
+
+impl From<OrdersWord> for Orders {
+    fn from(word: OrdersWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for OrdersWord {
     const WORDS: &'static [(&'static str, Self)] =
-        &[("asks", Self::Asks), ("direct", Self::Direct), ("none", Self::None)];
+        &[("asks", Self(Orders::Asks)), ("direct", Self(Orders::Direct)), ("none", Self(Orders::None))];
     const WANTED: &'static str = "\"asks\", \"direct\" or \"none\"";
     const WHEN_MISSING: &'static str = "there is no safe default; choose one:\n\
         orders = \"asks\"    it checks the permit or the gate before each order\n\
@@ -106,9 +115,22 @@ impl Choice for Orders {
         orders = \"none\"    it places no orders (a scanner, a monitor, a paper bot that never asks)";
 }
 
-impl Choice for RestartPolicy {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("always", Self::Always), ("on-failure", Self::OnFailure), ("never", Self::Never)];
+/// How a [`RestartPolicy`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct RestartWord(RestartPolicy);
+
+impl From<RestartWord> for RestartPolicy {
+    fn from(word: RestartWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for RestartWord {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("always", Self(RestartPolicy::Always)),
+        ("on-failure", Self(RestartPolicy::OnFailure)),
+        ("never", Self(RestartPolicy::Never)),
+    ];
     const WANTED: &'static str = "\"always\", \"on-failure\" or \"never\"";
 }
 

@@ -1,9 +1,10 @@
 //! `[[dependency]]`: what outside the system must answer.
 
-use super::document::{Node, Table};
-use super::section::{At, Consistent, Key, Places, Reading, Section, Setting, section, within};
-use super::setting::{Argv, Name};
-use super::target::{HostPort, Probe, Url, exactly_one};
+use failstop_settings::document::{Node, Table};
+use failstop_settings::{
+    Argv, At, Consistent, HostPort, Key, Name, Places, Reading, Section, Setting, Url, exactly_one, section, setting,
+    within,
+};
 use std::time::Duration;
 
 section! {
@@ -45,6 +46,37 @@ impl Consistent for DependencyKeys {
             ("exec", self.exec.is_some()),
         ];
         exactly_one(&ways, "tcp = \"127.0.0.1:9000\"", places, reading);
+    }
+}
+
+/// What is asked whether it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// GET, good with a status of 200 to 399.
+    Http(Url),
+    /// A connection can be made.
+    Tcp(HostPort),
+    /// PING.
+    Redis(HostPort),
+    /// A connection can be made and the server speaks PostgreSQL.
+    Postgres(HostPort),
+    /// A JSON-RPC node whose block number moves on.
+    JsonRpc(Url),
+    /// A program that ends with status 0.
+    Exec(Argv),
+}
+
+impl Probe {
+    /// How the configuration names it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Redis(_) => "redis",
+            Self::Postgres(_) => "postgres",
+            Self::JsonRpc(_) => "json_rpc",
+            Self::Exec(_) => "exec",
+        }
     }
 }
 
@@ -128,7 +160,7 @@ impl Setting for Readiness {
     const WANTED: &'static str = "a table, like { notify = true }";
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let keys: ReadinessKeys = super::setting::read_nested(node, at, reading)?;
+        let keys: ReadinessKeys = setting::read_nested(node, at, reading)?;
         if keys.notify {
             return Some(Self::Notify);
         }
@@ -195,7 +227,7 @@ impl Setting for Liveness {
     const WANTED: &'static str = "a table, like { heartbeat = \"2m\" }";
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let keys: LivenessKeys = super::setting::read_nested(node, at, reading)?;
+        let keys: LivenessKeys = setting::read_nested(node, at, reading)?;
         match (keys.heartbeat, keys.watchdog, keys.http) {
             (Some(span), _, _) => Some(Self::Heartbeat(span)),
             (None, Some(span), _) => Some(Self::Watchdog(span)),

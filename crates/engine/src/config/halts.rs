@@ -1,10 +1,8 @@
 //! `[halts.CAUSE]`: overrides of `latched` and `clear_after` for the causes that allow it.
 
-use super::document::{Table, Value};
-use super::nearest::nearest;
-use super::problem::Kind;
-use super::section::{Consistent, Places, Reading, Section, section, shown, within};
 use failstop_core::{Cause, HaltPolicy};
+use failstop_settings::document::{Table, Value};
+use failstop_settings::{Consistent, Kind, Places, Reading, Section, nearest, section, shown, within};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
 //! `[health]`: what makes the verdict unhealthy. `[failsafe]`: what ends in fail-safe shutdown.
 
-use super::section::{Consistent, section, within};
-use super::setting::Name;
+use failstop_settings::{Consistent, Name, section, within};
 use std::time::Duration;
 
 section! {

@@ -8,54 +8,43 @@
 mod alerts;
 mod component;
 mod dependency;
-mod document;
 mod halts;
 mod health;
-mod nearest;
 mod observe;
 mod overrides;
 mod policy;
-mod problem;
 mod profile;
-mod reference;
 mod runtime;
-mod schema;
-mod secret;
-mod section;
-mod setting;
-mod source;
 mod system;
-mod target;
 mod template;
-mod units;
+mod variables;
+mod vocabulary;
 
 pub use alerts::{Address, Alerts, Channel, Email, Pagerduty, Slack, SmtpUrl, Telegram};
 pub use component::{Backoff, Component, StartLimit, StopSignal};
-pub use dependency::{Dependency, Liveness, Readiness};
+pub use dependency::{Dependency, Liveness, Probe, Readiness};
+pub use failstop_settings::{
+    Argv, Bytes, ConfigErrors, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin, Place,
+    Problem, Secret, SecretFault, Url,
+};
 pub use health::{Failsafe, Health};
 pub use observe::{Listen, Observe};
-pub use overrides::{Overrides, PREFIX};
-pub use problem::{ConfigErrors, Kind, MAX_SHOWN, Origin, Place, Problem};
+pub use overrides::Overrides;
 pub use profile::Profile;
-pub use reference::reference;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
-pub use secret::{Secret, SecretFault};
-pub use setting::{Argv, MAX_ITEMS, MAX_NAME, Name, Variables};
-pub use source::MAX_FILE_BYTES;
 pub use system::System;
-pub use target::{HostPort, Probe, Url};
 pub use template::init_template;
-pub use units::Bytes;
+pub use variables::Variables;
+pub use vocabulary::{PREFIX, reference};
 
-use document::{Node, Table, Value};
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
-use nearest::nearest;
-use schema::{SECTIONS, header};
-use section::{Reading, Section, shown};
-use setting::Choice;
-use source::Source;
+use failstop_settings::document::{Table, Value};
+use failstop_settings::{
+    Choice, Read, Reading, Section, Source, label, nearest, origin_in, read, repeated, single, table_of, tables,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use vocabulary::VOCABULARY;
 
 /// The most dependencies one system may have.
 pub const MAX_DEPENDENCIES: usize = 64;
@@ -105,32 +94,18 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, as far as it can be told at once.
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigErrors> {
-        match Source::read(file) {
+        match Source::read(file, &VOCABULARY) {
             Ok(source) => Self::of(&source, overrides),
             Err(problem) => Err(ConfigErrors::one(problem.located(file, None))),
         }
     }
 
     fn of(source: &Source, overrides: &Overrides) -> Result<Self, ConfigErrors> {
-        let located = |problems: Vec<Problem>| -> Vec<Problem> {
-            problems.into_iter().map(|problem| problem.located(&source.file, Some(source))).collect()
-        };
-        let mut root = match document::parse(&source.text) {
-            Ok(root) => root,
-            Err(problems) => return Err(ConfigErrors::sorted(located(problems))),
-        };
-        let folder = folder_of(&source.file);
-        let mut problems = Vec::new();
-        overrides.apply(&mut root, &mut problems);
-        let profile = profile_of(&root);
-        let mut reading =
-            Reading { folder: &folder, world_readable: source.world_readable, profile, problems, notices: Vec::new() };
-        let config = read_all(&root, source, &folder, &mut reading);
-        let (problems, notices) = (located(reading.problems), located(reading.notices));
-        match config {
-            Some(config) if problems.is_empty() => Ok(Self { notices, ..config }),
-            _ => Err(ConfigErrors::sorted(problems)),
-        }
+        let Read { value, notices } =
+            read(source, &overrides.overlay(), &VOCABULARY, profile_of, |root, folder, reading| {
+                read_all(root, source, folder, reading)
+            })?;
+        Ok(Self { notices, ..value })
     }
 
     /// The state directory.
@@ -144,30 +119,19 @@ impl Config {
     }
 }
 
-/// The folder that relative paths start from.
-fn folder_of(file: &Path) -> PathBuf {
-    let folder = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    // The working directory may be gone; then relative paths stay relative.
-    std::path::absolute(&folder).unwrap_or(folder)
-}
-
 /// The profile in force, where it can be told; reading `[system]` reports a bad one.
-fn profile_of(root: &Table) -> Option<Profile> {
+fn profile_of(root: &Table) -> Option<&'static str> {
     let Value::Table(system) = &root.get("system")?.node.value else { return None };
     match &system.get("profile")?.node.value {
         Value::Text(text) | Value::Raw(text) => {
             let text = text.trim_matches('"');
-            Profile::WORDS.iter().find(|(word, _)| *word == text).map(|(_, profile)| *profile)
+            Profile::WORDS.iter().find(|(word, _)| *word == text).map(|(word, _)| *word)
         }
         _ => None,
     }
 }
 
 fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<'_>) -> Option<Config> {
-    refuse_unknown_sections(root, reading);
     let system = single::<System>(root, "system", reading);
     let observe = single::<Observe>(root, "observe", reading);
     let components = components(root, reading);
@@ -202,116 +166,6 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         alerts: alerts?,
         notices: Vec::new(),
     })
-}
-
-fn refuse_unknown_sections(root: &Table, reading: &mut Reading<'_>) {
-    for entry in &root.entries {
-        if SECTIONS.iter().any(|section| section.name == entry.key) {
-            continue;
-        }
-        let is_section = match &entry.node.value {
-            Value::Table(_) => true,
-            Value::List(items) => items.iter().any(|item| matches!(item.value, Value::Table(_))),
-            _ => false,
-        };
-        let near = nearest(&entry.key, SECTIONS.iter().map(|section| section.name))
-            .and_then(|name| SECTIONS.iter().find(|section| section.name == name))
-            .map(|section| header(section.name, section.shape));
-        let home = schema::sections_with(&entry.key).next();
-        let (kind, message) = if is_section {
-            (Kind::UnknownSection, format!("unknown section `{}`", shown(&entry.key)))
-        } else {
-            (Kind::UnknownKey, format!("unknown key `{}` outside of any section", shown(&entry.key)))
-        };
-        let help = match (is_section, near, home) {
-            (true, Some(near), _) => format!("did you mean {near}?"),
-            (false, _, Some(home)) => format!("put it below {home}"),
-            (false, Some(near), None) => format!("did you mean the section {near}?"),
-            (true, None, _) | (false, None, None) => {
-                let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
-                format!("sections: {}", names.join(", "))
-            }
-        };
-        reading.refuse(kind, &entry.key_origin, message, help);
-    }
-}
-
-/// The table of a section that stands once; an absent one is empty.
-fn table_of(root: &Table, name: &str, reading: &mut Reading<'_>) -> Option<Table> {
-    let Some(entry) = root.get(name) else { return Some(Table::empty(Origin::Whole)) };
-    match &entry.node.value {
-        Value::Table(table) => Some(table.clone()),
-        Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
-            let message = format!("`{name}` is written as a list of sections, but there is only one");
-            reading.refuse(Kind::WrongType, &entry.key_origin, message, format!("write [{name}] with single brackets"));
-            None
-        }
-        _ => {
-            let message = format!("`{name}` must be a section; found {}", entry.node.found());
-            reading.refuse(
-                Kind::WrongType,
-                &entry.key_origin,
-                message,
-                format!("write [{name}] and its keys below it"),
-            );
-            None
-        }
-    }
-}
-
-fn single<S: Section>(root: &Table, name: &str, reading: &mut Reading<'_>) -> Option<S> {
-    let table = table_of(root, name, reading)?;
-    S::read_table(&table, &format!("[{name}]"), name, reading)
-}
-
-/// The elements of a section that may stand any number of times.
-fn repeated<'t>(root: &'t Table, name: &str, reading: &mut Reading<'_>) -> Option<Vec<&'t Node>> {
-    let Some(entry) = root.get(name) else { return Some(Vec::new()) };
-    match &entry.node.value {
-        Value::List(items) => Some(items.iter().collect()),
-        Value::Table(table) => {
-            let named = table.entries.iter().find(|inner| matches!(inner.node.value, Value::Table(_)));
-            let help = match named {
-                Some(inner) => format!("write [[{name}]] and below it name = \"{}\"", shown(&inner.key)),
-                None => format!("write [[{name}]] with double brackets"),
-            };
-            let message = format!("`{name}` is written as a single section");
-            reading.refuse(Kind::WrongType, &entry.key_origin, message, help);
-            None
-        }
-        _ => {
-            let message = format!("`{name}` must be sections; found {}", entry.node.found());
-            reading.refuse(
-                Kind::WrongType,
-                &entry.key_origin,
-                message,
-                format!("write [[{name}]] and its keys below it"),
-            );
-            None
-        }
-    }
-}
-
-/// `component "bot"`, or `component 2` where it has no usable name.
-fn label(section: &str, table: &Table, index: usize) -> String {
-    match table.get("name").map(|entry| &entry.node.value) {
-        Some(Value::Text(name)) if !name.is_empty() => format!("{section} \"{}\"", shown(name)),
-        _ => format!("{section} {}", index + 1),
-    }
-}
-
-fn tables<'t>(nodes: &[&'t Node], section: &str, reading: &mut Reading<'_>) -> Vec<Option<&'t Table>> {
-    nodes
-        .iter()
-        .map(|node| match &node.value {
-            Value::Table(table) => Some(table),
-            _ => {
-                let message = format!("each `{section}` must be a section; found {}", node.found());
-                reading.refuse(Kind::WrongType, &node.origin, message, format!("write [[{section}]]"));
-                None
-            }
-        })
-        .collect()
 }
 
 fn components(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Component>> {
@@ -357,18 +211,6 @@ fn dependencies(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Dependenc
         })
         .collect();
     read.into_iter().collect()
-}
-
-/// Where the key of an element of a repeated section was written.
-fn origin_in(root: &Table, section: &str, index: usize, key: &str) -> Origin {
-    let Some(Value::List(items)) = root.get(section).map(|entry| &entry.node.value) else { return Origin::Whole };
-    match items.get(index).map(|item| (&item.value, &item.origin)) {
-        Some((Value::Table(table), origin)) => {
-            table.get(key).map_or_else(|| origin.clone(), |entry| entry.node.origin.clone())
-        }
-        Some((_, origin)) => origin.clone(),
-        None => Origin::Whole,
-    }
 }
 
 /// Names: each once, those referred to exist, and nothing waits for itself.

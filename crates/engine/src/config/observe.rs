@@ -1,8 +1,7 @@
 //! `[observe]`: the read-only HTTP address.
 
-use super::document::{Node, Value};
-use super::problem::Kind;
-use super::section::{At, Consistent, Reading, Setting, interpreted, section, shown};
+use failstop_settings::document::{Node, Value};
+use failstop_settings::{At, Consistent, Kind, Reading, Setting, interpreted, section, shown};
 use std::net::SocketAddr;
 
 section! {

@@ -2,8 +2,7 @@
 //!
 //! Further numbers of the profiles (success rate, daily loss, API errors) come with the parts that judge them.
 
-use super::setting::Choice;
-
+use failstop_settings::{Choice, ProfileRow};
 /// A named set of defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -29,17 +28,9 @@ impl Profile {
     }
 }
 
-/// Key, its value in `production`, its value in `development`.
-pub(crate) const ROWS: &[(&str, &str, &str)] = &[
-    ("dependency.interval", "\"180s\"", "\"600s\""),
-    ("limits.memory_warn", "\"400MB\"", "\"600MB\""),
-    ("failsafe.emergency_shutdown", "true", "false"),
+/// Each profile's value of the keys that it names.
+pub(crate) const ROWS: &[ProfileRow] = &[
+    ProfileRow { key: "dependency.interval", values: &[("production", "\"180s\""), ("development", "\"600s\"")] },
+    ProfileRow { key: "limits.memory_warn", values: &[("production", "\"400MB\""), ("development", "\"600MB\"")] },
+    ProfileRow { key: "failsafe.emergency_shutdown", values: &[("production", "true"), ("development", "false")] },
 ];
-
-/// What `profile` says about a key (`section.key`), as TOML.
-pub(crate) fn value_of(profile: Profile, key: &str) -> Option<&'static str> {
-    ROWS.iter().find(|(name, _, _)| *name == key).map(|(_, production, development)| match profile {
-        Profile::Production => *production,
-        Profile::Development => *development,
-    })
-}

@@ -1,9 +1,6 @@
 //! The engine's own sections: `[limits]`, `[startup]`, `[journal]`, `[permit]`, `[output]`, `[log]`.
 
-use super::problem::Kind;
-use super::section::{Consistent, Places, Reading, section, within};
-use super::setting::Choice;
-use super::units::Bytes;
+use failstop_settings::{Bytes, Choice, Consistent, Kind, Places, Reading, section, within, write_duration};
 use std::time::Duration;
 
 section! {
@@ -80,11 +77,11 @@ impl Consistent for Permit {
                 &places.first_of(&["renew", "lease"]),
                 format!(
                     "`renew` ({}) must be less than half of `lease` ({}) in {}",
-                    super::units::write_duration(self.renew),
-                    super::units::write_duration(self.lease),
+                    write_duration(self.renew),
+                    write_duration(self.lease),
                     places.label
                 ),
-                format!("write for example `renew = \"{}\"`", super::units::write_duration(quarter)),
+                format!("write for example `renew = \"{}\"`", write_duration(quarter)),
             );
         }
     }

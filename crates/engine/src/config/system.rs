@@ -1,10 +1,8 @@
 //! `[system]`: which system this is and where its state lives.
 
-use super::problem::Kind;
 use super::profile::Profile;
-use super::section::{Consistent, Places, Reading, section};
-use super::setting::{Choice, Name};
 use failstop_core::Mode;
+use failstop_settings::{Choice, Consistent, Kind, Name, Places, Reading, section};
 use std::path::PathBuf;
 
 section! {
@@ -22,15 +20,25 @@ section! {
         profile: Option<Profile>, absent "production";
         /// The most that this file allows: in "dry" no order reaches the exchange, whatever an operator says; "live" needs
         /// `failstop mode live` besides.
-        mode: Mode, default "dry";
+        mode: Mode as ModeWord, default "dry";
         /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
         /// by ancestry and marks.
         cgroup: bool, default true;
     }
 }
 
-impl Choice for Mode {
-    const WORDS: &'static [(&'static str, Self)] = &[("dry", Self::Dry), ("live", Self::Live)];
+/// How a [`Mode`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct ModeWord(Mode);
+
+impl From<ModeWord> for Mode {
+    fn from(word: ModeWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for ModeWord {
+    const WORDS: &'static [(&'static str, Self)] = &[("dry", Self(Mode::Dry)), ("live", Self(Mode::Live))];
     const WANTED: &'static str = "\"dry\" or \"live\"";
 }
 

@@ -1,7 +1,6 @@
 //! What `failstop init` writes: the few keys that matter at first; the rest stands in the reference.
 
-use super::setting::valid_name;
-
+use failstop_settings::valid_name;
 /// A commented configuration for one bot. A name that cannot be a system's name is mended; an empty `command` becomes an
 /// example. Valid by construction (a test loads it).
 pub fn init_template(name: &str, command: &[String]) -> String {

@@ -211,11 +211,17 @@ impl CheckIn {
             && self.incident.is_none()
             && let Some((_, began)) = self.runs.iter().find(|(_, at)| at.plus(most) <= now.boot)
         {
-            let why = format!("a run began {} ago and has not ended; {} are allowed", span(now.boot.since(*began)), span(most));
+            let why = format!(
+                "a run began {} ago and has not ended; {} are allowed",
+                span(now.boot.since(*began)),
+                span(most)
+            );
             self.state = State::Down;
             self.bad(now, settings, Cause::CheckinMissed, format!("{} does not end", settings.name), why, hub);
         }
-        let Some(deadline) = self.deadline_boot(now, settings).filter(|at| *at <= now.boot && !self.fired) else { return };
+        let Some(deadline) = self.deadline_boot(now, settings).filter(|at| *at <= now.boot && !self.fired) else {
+            return;
+        };
         let due = Boot(deadline.0.saturating_sub_unsigned(settings.grace_ms));
         if deaf_until.is_some_and(|until| until >= due) {
             self.cannot_know(now, settings, hub);

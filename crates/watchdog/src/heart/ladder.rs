@@ -263,7 +263,14 @@ impl Ladder {
     }
 
     /// A step is over. One that is not waited for changes nothing.
-    pub fn stepped(&mut self, now: Now, ticket: u64, outcome: Outcome, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
+    pub fn stepped(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        outcome: Outcome,
+        at: &Place<'_>,
+        out: &mut VecDeque<Order>,
+    ) -> Told {
         let Rung::Stepping { step, ticket: awaited, .. } = self.rung else { return Told::Nothing };
         if awaited != ticket {
             return Told::Nothing;
@@ -281,7 +288,9 @@ impl Ladder {
             (Step::Ask, Outcome::Failed(_)) => self.after_ask(now, at, out),
             (Step::Signal, Outcome::Failed(_)) => self.wait(now, at),
             (Step::Fence | Step::Start, Outcome::Failed(_)) => self.failed(now, at.settings),
-            (Step::Ask | Step::Signal | Step::Fence | Step::Start, Outcome::Refused(_)) => self.failed(now, at.settings),
+            (Step::Ask | Step::Signal | Step::Fence | Step::Start, Outcome::Refused(_)) => {
+                self.failed(now, at.settings)
+            }
         }
     }
 

@@ -150,7 +150,9 @@ fn three_failed_tries_hold_until_released() {
         assert_eq!(climb.tick(), Told::Nothing);
     }
     climb.down();
-    let Told::Held(why) = climb.ends(Step::Ask, Outcome::Refused("no".to_owned())) else { panic!("the budget is spent") };
+    let Told::Held(why) = climb.ends(Step::Ask, Outcome::Refused("no".to_owned())) else {
+        panic!("the budget is spent")
+    };
     assert_eq!(why, "3 tries within 1 h are spent; the last: ask refused: no");
     climb.later(2 * 3_600_000);
     assert_eq!(climb.down(), Told::Nothing, "time does not release it");

@@ -194,7 +194,8 @@ impl Heart {
             Target::new(index, target, kept, first)
         });
         let built: Vec<Target> = built.collect();
-        let kept_checkins = settings.checkins.iter().map(|checkin| checkins.remove(&checkin.name).unwrap_or_default()).collect();
+        let kept_checkins =
+            settings.checkins.iter().map(|checkin| checkins.remove(&checkin.name).unwrap_or_default()).collect();
         let mut heart = Self {
             hub,
             eyes: Eyes::new(settings.eyes),
@@ -228,8 +229,13 @@ impl Heart {
         // What follows repeats; the orders of the lines above are among it.
         self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
         let watched: BTreeSet<String> = self.keys();
-        let orphans: Vec<String> =
-            self.hub.incidents.standing().map(|incident| incident.key.clone()).filter(|key| !watched.contains(key)).collect();
+        let orphans: Vec<String> = self
+            .hub
+            .incidents
+            .standing()
+            .map(|incident| incident.key.clone())
+            .filter(|key| !watched.contains(key))
+            .collect();
         for key in orphans {
             self.hub.resolve(now, &key, "It is watched no more.".to_owned());
         }
@@ -288,7 +294,8 @@ impl Heart {
                 self.of_target(now, target, |of, now, hub| of.stepped(now, ticket, outcome, hub));
             }
             Input::Signal { checkin, signal, run, text } => {
-                if let (Some(of), Some(settings)) = (self.checkins.get_mut(checkin), self.checkin_settings.get(checkin)) {
+                if let (Some(of), Some(settings)) = (self.checkins.get_mut(checkin), self.checkin_settings.get(checkin))
+                {
                     of.signal(now, settings, &signal, &run, &text, &mut self.hub);
                 }
                 self.plan(now, Who::CheckIn(checkin));
@@ -314,8 +321,7 @@ impl Heart {
 
     fn tick(&mut self, now: Now) {
         // Each is ticked at most once a turn: a deadline that comes due by being ticked waits for the next turn.
-        let due: Vec<Who> =
-            self.agenda.iter().take_while(|(at, _)| *at <= now.boot).map(|(_, who)| *who).collect();
+        let due: Vec<Who> = self.agenda.iter().take_while(|(at, _)| *at <= now.boot).map(|(_, who)| *who).collect();
         for who in due {
             match who {
                 Who::Target(index) => {
@@ -378,7 +384,9 @@ impl Heart {
         let names = match unknown.as_slice() {
             [] => "every target was judged all the same".to_owned(),
             names if names.len() <= 20 => format!("not judged meanwhile: {}", names.join(", ")),
-            names => format!("{} targets were not judged meanwhile, {} among them", names.len(), names[..20].join(", ")),
+            names => {
+                format!("{} targets were not judged meanwhile, {} among them", names.len(), names[..20].join(", "))
+            }
         };
         let name = self.hub.name.clone();
         let lasted = span(now.wall.since(since));
@@ -389,7 +397,11 @@ impl Heart {
                 severity: Severity::Warning,
                 system: name.clone(),
                 title: format!("{name} was blind for {lasted}"),
-                message: format!("The watchdog's own network was down from {} to {} ({lasted}); {names}.", since.text(), now.wall.text()),
+                message: format!(
+                    "The watchdog's own network was down from {} to {} ({lasted}); {names}.",
+                    since.text(),
+                    now.wall.text()
+                ),
                 root_cause: Some("too few of its reference addresses answered".to_owned()),
                 action: Some("see whether the network of the watchdog's host is what it should be".to_owned()),
                 metadata: Vec::new(),
@@ -532,9 +544,11 @@ impl Heart {
     fn plan(&mut self, now: Now, who: Who) {
         let next = match who {
             Who::Target(index) => self.targets.get(index).and_then(Target::next),
-            Who::CheckIn(index) => {
-                self.checkins.get(index).zip(self.checkin_settings.get(index)).and_then(|(of, settings)| of.next(now, settings))
-            }
+            Who::CheckIn(index) => self
+                .checkins
+                .get(index)
+                .zip(self.checkin_settings.get(index))
+                .and_then(|(of, settings)| of.next(now, settings)),
             Who::Eyes => self.eyes.next(),
             Who::Peer => self.peer.as_ref().and_then(Peer::next),
             Who::Outside => self.outside_at,
@@ -566,9 +580,11 @@ impl Heart {
 
     /// What the peer is told. `able`: whether the watchdog is in a condition to act and to tell.
     pub fn for_peer(&self, able: bool) -> PeerState {
-        let standing = self.hub.incidents.standing().map(|incident| {
-            (format!("{}/{}", incident.system, incident.cause.word()), incident.key.clone())
-        });
+        let standing = self
+            .hub
+            .incidents
+            .standing()
+            .map(|incident| (format!("{}/{}", incident.system, incident.cause.word()), incident.key.clone()));
         PeerState {
             name: self.hub.name.clone(),
             able: able && self.eyes.blind_since().is_none(),

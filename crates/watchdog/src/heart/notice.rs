@@ -239,7 +239,14 @@ impl Incidents {
     }
 
     /// Tells more of an incident that stands, and raises its severity where this one is worse.
-    pub fn update(&mut self, now: Now, key: &str, severity: Severity, title: String, message: String) -> Option<Notice> {
+    pub fn update(
+        &mut self,
+        now: Now,
+        key: &str,
+        severity: Severity,
+        title: String,
+        message: String,
+    ) -> Option<Notice> {
         let incident = self.standing.get_mut(key).filter(|incident| incident.ended.is_none())?;
         incident.severity = incident.severity.max(severity);
         let mut notice = repeated(incident, Change::Update, now.wall, message);

@@ -157,7 +157,11 @@ impl Peer {
         hub.acting = true;
         if self.incident.is_none() {
             let why = self.last_fault.clone().unwrap_or_default();
-            let acts = if self.settings.primary { "This one acts and tells as before" } else { "This one acts and tells instead" };
+            let acts = if self.settings.primary {
+                "This one acts and tells as before"
+            } else {
+                "This one acts and tells instead"
+            };
             self.incident = Some(hub.open(
                 now,
                 Opening {

@@ -82,7 +82,11 @@ impl Progress {
                 let off = made.0.abs_diff(now.wall.0);
                 if off > settings.answer_max_age_ms {
                     let side = if made < now.wall { "old" } else { "ahead" };
-                    return stale(format!("the answer's own time ({}) is {} {side}: it is cached, or the clocks differ", made.text(), span(off)));
+                    return stale(format!(
+                        "the answer's own time ({}) is {} {side}: it is cached, or the clocks differ",
+                        made.text(),
+                        span(off)
+                    ));
                 }
                 // Two answers within a millisecond are possible; going back is not, but for a step of the target's clock.
                 if self.made == Some(made) && !self.echoes {
@@ -118,7 +122,9 @@ impl Progress {
         if let Some(last) = self.epoch
             && epoch < last
         {
-            let detail = format!("its epoch went back from {last} to {epoch}: an old copy answers, or its state was rolled back");
+            let detail = format!(
+                "its epoch went back from {last} to {epoch}: an old copy answers, or its state was rolled back"
+            );
             return Err(Fault::new(Stage::Head, detail));
         }
         self.epoch = Some(epoch);
@@ -226,7 +232,10 @@ mod tests {
         let mut progress = Progress::default();
         assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
         let old = Facts { epoch: Some(2), ..facts(1000, 6) };
-        assert!(detail(progress.answer(at(1000), &old, "n", &SETTINGS)).starts_with("head: its epoch went back from 3 to 2"));
+        assert!(
+            detail(progress.answer(at(1000), &old, "n", &SETTINGS))
+                .starts_with("head: its epoch went back from 3 to 2")
+        );
         assert!(progress.beat(at(1000), 2, 9).is_err());
         progress.forget();
         assert_eq!(progress.answer(at(2000), &Facts { made: Some(Wall(WALL + 2000)), ..old }, "n", &SETTINGS), Ok(()));

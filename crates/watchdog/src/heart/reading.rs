@@ -70,7 +70,9 @@ pub fn health(status: u16, body: &[u8]) -> Reading {
     let reasons = reasons(&answer);
     let with = |word: &str| if reasons.is_empty() { word.to_owned() } else { format!("{word}: {reasons}") };
     match answer.get("status").and_then(Value::as_str) {
-        Some(word @ ("critical" | "error" | "unhealthy" | "down" | "fail")) => failed(facts, Stage::Verdict, with(word)),
+        Some(word @ ("critical" | "error" | "unhealthy" | "down" | "fail")) => {
+            failed(facts, Stage::Verdict, with(word))
+        }
         Some(word @ ("healthy" | "ok" | "up" | "pass" | "degraded" | "warning" | "warn")) => {
             if !(200..=299).contains(&status) {
                 return failed(facts, Stage::Status, format!("HTTP {status}, though the body says {word}"));
@@ -81,7 +83,11 @@ pub fn health(status: u16, body: &[u8]) -> Reading {
             };
             Reading { facts, verdict: Ok(verdict), shown }
         }
-        Some(other) => failed(facts, Stage::Body, format!("its `status` is \"{}\", which is no verdict", for_people(other.as_bytes()))),
+        Some(other) => failed(
+            facts,
+            Stage::Body,
+            format!("its `status` is \"{}\", which is no verdict", for_people(other.as_bytes())),
+        ),
         None => failed(facts, Stage::Body, "the answer has no `status`".to_owned()),
     }
 }
@@ -128,7 +134,11 @@ fn reasons(answer: &serde_json::Map<String, Value>) -> String {
             Value::Object(halt) => halt.get("cause").and_then(Value::as_str).map(str::to_owned),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
         };
-        answer.get(key).and_then(Value::as_array).map(|list| list.iter().filter_map(texts).collect()).unwrap_or_default()
+        answer
+            .get(key)
+            .and_then(Value::as_array)
+            .map(|list| list.iter().filter_map(texts).collect())
+            .unwrap_or_default()
     };
     let mut reasons = list("reasons");
     let halts = list("halts");
@@ -193,7 +203,8 @@ pub enum AnnouncedKind {
 /// # Errors
 /// A fault of the stage `body`.
 pub fn beat(data: &[u8]) -> Result<Beat, Fault> {
-    serde_json::from_slice(data).map_err(|error| Fault::new(Stage::Body, format!("a beat is not what it should be: {error}")))
+    serde_json::from_slice(data)
+        .map_err(|error| Fault::new(Stage::Body, format!("a beat is not what it should be: {error}")))
 }
 
 /// The instant that a text names.
@@ -254,7 +265,12 @@ mod tests {
             Ok(Verdict::Degraded("degraded: errors 12 a minute".to_owned()))
         );
         for (status, body, stage, detail) in [
-            (503, r#"{"status":"critical","halts":[{"cause":"failsafe"}]}"#, Stage::Verdict, "critical: halts failsafe"),
+            (
+                503,
+                r#"{"status":"critical","halts":[{"cause":"failsafe"}]}"#,
+                Stage::Verdict,
+                "critical: halts failsafe",
+            ),
             (500, r#"{"status":"error","error":"no verdict"}"#, Stage::Verdict, "error: no verdict"),
             (200, r#"{"status":"critical"}"#, Stage::Verdict, "critical"),
             (503, r#"{"status":"healthy"}"#, Stage::Status, "HTTP 503, though the body says healthy"),
@@ -284,7 +300,8 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_secret_is_masked_and_all_is_bounded() {
-        let shown = for_people(b"wallet 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n\x1b[31m internationalization ok");
+        let shown =
+            for_people(b"wallet 7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU\n\x1b[31m internationalization ok");
         assert_eq!(shown, "wallet ...osgAsU  [31m internationalization ok");
         assert!(for_people(&[0xff; 5000]).len() <= SHOWN_MAX + 3);
         assert!(for_people("ä b ".repeat(500).as_bytes()).len() <= SHOWN_MAX + 3);
@@ -292,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_beat_is_read_and_a_wrong_one_says_why() {
-        let text = br#"{"system":"demo","epoch":3,"seq":8,"head":"ff","permission":"active","status":"healthy","mode":"dry",
+        let text =
+            br#"{"system":"demo","epoch":3,"seq":8,"head":"ff","permission":"active","status":"healthy","mode":"dry",
             "announced":{"kind":"restart","until":"2026-11-10T02:13:07Z"},"at":"2026-11-10T02:13:07Z","new":1}"#;
         let read = beat(text).map(|beat| (beat.seq, beat.announced.map(|a| a.kind)));
         assert_eq!(read, Ok((8, Some(AnnouncedKind::Restart))));

@@ -32,7 +32,9 @@ pub enum CronError {
     #[error("a cron expression has five fields (minute hour day month weekday), like \"0 3 * * *\"; this one has {0}")]
     Fields(usize),
     /// A field has something else in it.
-    #[error("the {field} of the cron expression is \"{text}\"; possible are {from} to {to}, `*`, lists, ranges and steps like */5")]
+    #[error(
+        "the {field} of the cron expression is \"{text}\"; possible are {from} to {to}, `*`, lists, ranges and steps like */5"
+    )]
     Field {
         /// Which.
         field: &'static str,
@@ -68,7 +70,9 @@ impl FromStr for Cron {
             other => other,
         };
         let fields: Vec<&str> = expanded.split_whitespace().collect();
-        let [minute, hour, day, month, weekday] = fields.as_slice() else { return Err(CronError::Fields(fields.len())) };
+        let [minute, hour, day, month, weekday] = fields.as_slice() else {
+            return Err(CronError::Fields(fields.len()));
+        };
         let cron = Self {
             text: text.to_owned(),
             minutes: field("minute", minute, 0, 59, &[])?,
@@ -88,13 +92,7 @@ impl FromStr for Cron {
     }
 }
 
-fn field(
-    name: &'static str,
-    text: &str,
-    from: i8,
-    to: i8,
-    names: &[&str],
-) -> Result<BTreeSet<i8>, CronError> {
+fn field(name: &'static str, text: &str, from: i8, to: i8, names: &[&str]) -> Result<BTreeSet<i8>, CronError> {
     let wrong = || CronError::Field { field: name, text: text.to_owned(), from, to };
     let number = |text: &str| -> Option<i8> {
         let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
@@ -253,7 +251,10 @@ mod tests {
             "either day matches, as in cron"
         );
         assert_eq!(after("@monthly", "UTC", "2026-11-10T00:00:00Z", 1), ["2026-12-01T00:00:00Z"]);
-        assert_eq!(after("5/20 0 * * 7", "UTC", "2026-11-07T00:00:00Z", 2), ["2026-11-08T00:05:00Z", "2026-11-08T00:25:00Z"]);
+        assert_eq!(
+            after("5/20 0 * * 7", "UTC", "2026-11-07T00:00:00Z", 2),
+            ["2026-11-08T00:05:00Z", "2026-11-08T00:25:00Z"]
+        );
     }
 
     /// Berlin goes from 02:00 to 03:00 on 2026-03-29 (01:00 UTC).

@@ -58,7 +58,12 @@ impl Stored {
             return (self, None);
         }
         let last = match alive {
-            Some(alive) if alive.wall > self.saved.wall || alive.boot_id == self.saved.boot_id && alive.boot > self.saved.boot => alive.clone(),
+            Some(alive)
+                if alive.wall > self.saved.wall
+                    || alive.boot_id == self.saved.boot_id && alive.boot > self.saved.boot =>
+            {
+                alive.clone()
+            }
             Some(_) | None => self.saved.clone(),
         };
         // Times in here are on the clock of the boot in which it was saved.

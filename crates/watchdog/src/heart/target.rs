@@ -322,11 +322,15 @@ impl Target {
     /// Brings the next probe forward where something hangs on it.
     fn hurry(&mut self, now: Now) {
         let soonest = match self.settings.stream {
-            Some(stream) if self.confirming && self.kept.up != Some(false) => Some(now.boot.plus(stream.confirm_gap_ms)),
+            Some(stream) if self.confirming && self.kept.up != Some(false) => {
+                Some(now.boot.plus(stream.confirm_gap_ms))
+            }
             Some(_) | None => None,
         };
         let verifying = match self.kept.ladder.rung() {
-            Rung::Verifying { .. } | Rung::Stepping { .. } | Rung::Waiting { .. } => Some(now.boot.plus(VERIFY_EVERY_MS)),
+            Rung::Verifying { .. } | Rung::Stepping { .. } | Rung::Waiting { .. } => {
+                Some(now.boot.plus(VERIFY_EVERY_MS))
+            }
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => None,
         };
         for at in [soonest, verifying].into_iter().flatten() {
@@ -461,10 +465,15 @@ impl Target {
         hub.dirty = true;
         let Some(key) = self.kept.incident.take() else { return };
         let name = &self.settings.name;
-        let since = self.kept.down_since.take().map(|at| format!(" It was down from {}.", at.text())).unwrap_or_default();
+        let since =
+            self.kept.down_since.take().map(|at| format!(" It was down from {}.", at.text())).unwrap_or_default();
         let times = self.kept.flap.times(now.boot, self.settings.flap);
         let often = if times > 1 { format!(" It went down {times} times meanwhile.") } else { String::new() };
-        hub.resolve(now, &key, format!("{name} answers again; the last good answer was at {}.{since}{often}", now.wall.text()));
+        hub.resolve(
+            now,
+            &key,
+            format!("{name} answers again; the last good answer was at {}.{since}{often}", now.wall.text()),
+        );
     }
 
     fn bad(&mut self, now: Now, fault: Fault, hub: &mut Hub) {
@@ -531,7 +540,11 @@ impl Target {
         let message = format!(
             "{name} ({}) {}: {}. {failures} failures in a row; {last}; now {}.{after} {restarts}",
             self.settings.place,
-            if self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Verdict) { "is not well" } else { "does not answer as it should" },
+            if self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Verdict) {
+                "is not well"
+            } else {
+                "does not answer as it should"
+            },
             self.fault_text(),
             now.wall.text(),
         );
@@ -561,7 +574,10 @@ impl Target {
         match self.kept.last_fault.as_ref().map(|fault| fault.stage) {
             Some(Stage::Dns) => "check the name and the resolver; the bot itself may be well".to_owned(),
             Some(Stage::Tls) => "check the certificate of its address; the bot itself may be well".to_owned(),
-            Some(Stage::Head) => "do not restart it: compare its journal with the witness (`failstop verify-data --witness …`)".to_owned(),
+            Some(Stage::Head) => {
+                "do not restart it: compare its journal with the witness (`failstop verify-data --witness …`)"
+                    .to_owned()
+            }
             Some(Stage::Verdict) => format!("{host}; it has made itself safe and says why"),
             Some(Stage::Connect | Stage::TimeOut | Stage::Status | Stage::Body | Stage::Stale) | None => {
                 format!("{host}; check the positions at the venue: open orders stand there whatever became of the bot")
@@ -660,14 +676,23 @@ impl Target {
                 hub.note(format!("{name}: {text}"));
                 if let (Some(key), true) = (&self.kept.incident, text.starts_with("the try failed")) {
                     let key = key.clone();
-                    hub.update(now, &key, self.settings.severity, format!("{name}: a restart failed"), format!("{name}: {text}."));
+                    hub.update(
+                        now,
+                        &key,
+                        self.settings.severity,
+                        format!("{name}: a restart failed"),
+                        format!("{name}: {text}."),
+                    );
                 }
             }
             Told::Restarted(trail) => {
                 hub.dirty = true;
                 hub.note(format!("{name}: restarted: {trail}"));
                 if let Some(key) = self.kept.incident.clone() {
-                    let message = format!("{name} was restarted ({trail}) and answers with epoch {} and progress.", self.kept.progress.epoch().unwrap_or(0));
+                    let message = format!(
+                        "{name} was restarted ({trail}) and answers with epoch {} and progress.",
+                        self.kept.progress.epoch().unwrap_or(0)
+                    );
                     hub.update(now, &key, self.settings.severity, format!("{name} was restarted"), message);
                 }
             }
@@ -678,9 +703,13 @@ impl Target {
                     severity: super::notice::Severity::Critical,
                     system: name.clone(),
                     title: format!("{name} is held: it will not be restarted any more"),
-                    message: format!("{name} is down and the watchdog gave up: {why}. It stays down until somebody acts."),
+                    message: format!(
+                        "{name} is down and the watchdog gave up: {why}. It stays down until somebody acts."
+                    ),
                     root_cause: Some(self.fault_text()),
-                    action: Some(format!("find out why it does not stay up, start it by hand, then `failstop-watchdog release {name}`")),
+                    action: Some(format!(
+                        "find out why it does not stay up, start it by hand, then `failstop-watchdog release {name}`"
+                    )),
                     metadata: self.facts(now),
                     head: self.kept.head.clone(),
                     maintenance: false,
@@ -699,7 +728,10 @@ impl Target {
 
     /// The stream ended, or was not to be had. `offered`: whether the target has one at all.
     pub fn stream_ended(&mut self, now: Now, offered: bool, why: &str, hub: &mut Hub) {
-        let was = std::mem::replace(&mut self.stream, Stream::None(now.boot.plus(if offered { STREAM_RETRY_MS } else { STREAM_AGAIN_MS })));
+        let was = std::mem::replace(
+            &mut self.stream,
+            Stream::None(now.boot.plus(if offered { STREAM_RETRY_MS } else { STREAM_AGAIN_MS })),
+        );
         match was {
             Stream::Live(_) | Stream::Silent => self.confirm_now(now, hub, &format!("its live stream ended ({why})")),
             Stream::None(_) | Stream::Opening => {}
@@ -724,11 +756,10 @@ impl Target {
             Some(announced) => {
                 let owner = "the engine".to_owned();
                 let kind = Kind::from(announced.kind);
-                let for_ms = announced
-                    .until
-                    .as_deref()
-                    .and_then(reading::wall)
-                    .map_or(ANNOUNCED_MS, |until| until.since(now.wall).min(super::maintenance::MAINTENANCE_MAX_MS));
+                let for_ms =
+                    announced.until.as_deref().and_then(reading::wall).map_or(ANNOUNCED_MS, |until| {
+                        until.since(now.wall).min(super::maintenance::MAINTENANCE_MAX_MS)
+                    });
                 if self.kept.maintenance.as_ref().is_none_or(|maintenance| maintenance.kind != kind) {
                     let reason = match announced.kind {
                         reading::AnnouncedKind::Restart => "it announced a restart",
@@ -792,9 +823,13 @@ impl Target {
                         severity: super::notice::Severity::Warning,
                         system: name.clone(),
                         title: format!("{name} is still stopped"),
-                        message: format!("{name} was stopped on purpose and has not been started again. It is not restarted from here."),
+                        message: format!(
+                            "{name} was stopped on purpose and has not been started again. It is not restarted from here."
+                        ),
                         root_cause: None,
-                        action: Some(format!("start it, or `failstop-watchdog silence {name} --for DURATION --reason TEXT`")),
+                        action: Some(format!(
+                            "start it, or `failstop-watchdog silence {name} --for DURATION --reason TEXT`"
+                        )),
                         metadata: self.facts(now),
                         head: self.kept.head.clone(),
                         maintenance: false,
@@ -821,7 +856,8 @@ impl Target {
         self.kept.ladder.forbid();
         hub.dirty = true;
         let name = self.settings.name.clone();
-        let agreed = last_agreed.map_or_else(|| "Nothing was agreed before.".to_owned(), |seq| format!("The last agreed record is {seq}."));
+        let agreed = last_agreed
+            .map_or_else(|| "Nothing was agreed before.".to_owned(), |seq| format!("The last agreed record is {seq}."));
         if let Some(key) = self.kept.witness_incident.clone() {
             hub.note(format!("{name}: witness: {found}"));
             let _ = key;
@@ -836,7 +872,9 @@ impl Target {
             title: format!("{name}: its journal is not what it was"),
             message: format!("{found} {agreed}"),
             root_cause: Some(found.to_owned()),
-            action: Some(format!("halt it, keep its disk, `failstop verify-data --witness …`; when it is explained: `failstop resume` there and `failstop-watchdog release {name}`")),
+            action: Some(format!(
+                "halt it, keep its disk, `failstop verify-data --witness …`; when it is explained: `failstop resume` there and `failstop-watchdog release {name}`"
+            )),
             metadata,
             head: self.kept.head.clone(),
             maintenance: self.kept.maintenance.is_some(),
@@ -854,7 +892,8 @@ impl Target {
             self.kept.progress.forget();
         }
         hub.dirty = true;
-        for key in [&mut self.kept.witness_incident, &mut self.kept.held_incident].into_iter().filter_map(Option::take) {
+        for key in [&mut self.kept.witness_incident, &mut self.kept.held_incident].into_iter().filter_map(Option::take)
+        {
             hub.resolve(now, &key, format!("Released by {by}."));
         }
         self.probe_at = self.probe_at.min(now.boot);

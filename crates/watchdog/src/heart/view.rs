@@ -159,7 +159,9 @@ impl Heart {
             name: settings.name.clone(),
             state: checkin.state().word().to_owned(),
             last: checkin.last().map(Wall::text),
-            last_duration_seconds: checkin.last_duration_ms().map(|ms| std::time::Duration::from_millis(ms).as_secs_f64()),
+            last_duration_seconds: checkin
+                .last_duration_ms()
+                .map(|ms| std::time::Duration::from_millis(ms).as_secs_f64()),
             deadline: checkin.deadline(now, settings).map(Wall::text),
             incident: checkin.incident().map(str::to_owned),
         });
@@ -169,7 +171,10 @@ impl Heart {
             started: self.started.text(),
             acting: self.hub.acting,
             blind_since: self.eyes.blind_since().map(Wall::text),
-            peer: self.peer.as_ref().map(|peer| PeerView { alive: peer.alive(), last_seen: peer.last_seen().map(Wall::text) }),
+            peer: self
+                .peer
+                .as_ref()
+                .map(|peer| PeerView { alive: peer.alive(), last_seen: peer.last_seen().map(Wall::text) }),
             targets: targets.collect(),
             checkins: checkins.collect(),
         }

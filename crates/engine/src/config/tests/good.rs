@@ -2,6 +2,7 @@
 
 use super::*;
 use failstop_core::{Mode, Orders};
+use failstop_settings::document::parse_value;
 use std::path::Path;
 use std::time::Duration;
 
@@ -231,7 +232,7 @@ fn the_reference_is_current_valid_and_says_the_defaults() {
     );
     assert_eq!(written.components[0].backoff, least.components[0].backoff);
     // And with every commented key of every section taken in as well it is still made of known keys and good examples.
-    for section in schema::SECTIONS {
+    for section in VOCABULARY.sections {
         for key in (section.keys)() {
             assert!(!key.docs.is_empty(), "{}.{} has no docs", section.name, key.name);
             assert!(text.contains(&format!("{} = ", key.name)) || text.contains(&format!(".{}]", key.name)));
@@ -277,12 +278,13 @@ fn the_template_is_valid_for_any_name_and_command() {
 
 #[test]
 fn every_profile_row_names_a_key() {
-    for (path, production, development) in profile::ROWS {
-        let (section, key) = path.split_once('.').unwrap();
-        let info = schema::SECTIONS.iter().find(|info| info.name == section).unwrap();
-        assert!((info.keys)().iter().any(|known| known.name == key), "{path}");
-        for value in [production, development] {
-            assert!(document::parse_value(value, &Origin::BuiltIn).is_some(), "{path} = {value}");
+    for row in VOCABULARY.profiles {
+        let (section, key) = row.key.split_once('.').unwrap();
+        let info = VOCABULARY.section(section).unwrap();
+        assert!((info.keys)().iter().any(|known| known.name == key), "{}", row.key);
+        assert_eq!(row.values.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["production", "development"]);
+        for (_, value) in row.values {
+            assert!(parse_value(value, &Origin::BuiltIn).is_some(), "{} = {value}", row.key);
         }
     }
     for profile in ["production", "development"] {

@@ -14,7 +14,7 @@ impl Bytes {
 }
 
 /// Parses a duration. `Err` holds what to write instead, where that can be guessed.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, Option<String>> {
+pub fn parse_duration(text: &str) -> Result<Duration, Option<String>> {
     let strict = split(text).and_then(|(number, unit)| {
         let number: u64 = number.parse().ok()?;
         Some(Duration::from_millis(number.checked_mul(exact_unit(unit)?)?))
@@ -26,7 +26,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, Option<String>> {
 }
 
 /// The shortest way to write a duration (whole milliseconds).
-pub(crate) fn write_duration(duration: Duration) -> String {
+pub fn write_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0 => "0s".to_owned(),
@@ -38,7 +38,7 @@ pub(crate) fn write_duration(duration: Duration) -> String {
 }
 
 /// Parses a size. `Err` holds what to write instead, where that can be guessed.
-pub(crate) fn parse_size(text: &str) -> Result<Bytes, Option<String>> {
+pub fn parse_size(text: &str) -> Result<Bytes, Option<String>> {
     let strict = split(text).and_then(|(number, unit)| {
         let number: u64 = number.parse().ok()?;
         let factor = SIZES.iter().find(|(name, _)| *name == unit)?.1;

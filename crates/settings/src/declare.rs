@@ -1,15 +1,15 @@
 //! How a section of the configuration is declared, once: keys with their type, default, range and meaning. Reading,
 //! validating, the suggestions in messages and the reference are all made from that one table.
 
-use super::document::{Entry, Node, Table, Value, parse_value};
-use super::nearest::nearest;
-use super::problem::{Kind, Origin, Problem, cover_userinfo};
-use super::profile::{self, Profile};
+use crate::document::{Entry, Node, Table, Value, parse_value};
+use crate::nearest::nearest;
+use crate::problem::{Kind, Origin, Problem, cover_userinfo};
+use crate::vocabulary::Vocabulary;
 use std::path::Path;
 
 /// What holds when a key is absent. The texts are TOML values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preset {
+pub enum Preset {
     /// This value.
     Default(&'static str),
     /// Refused; this is an example.
@@ -20,7 +20,7 @@ pub(crate) enum Preset {
 
 /// What a value must satisfy beyond its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// Nothing.
     Any,
     /// Between these, both included, written as the key's own type writes them.
@@ -28,27 +28,31 @@ pub(crate) enum Rule {
 }
 
 /// From `least` to `most`, both included.
-pub(crate) const fn within(least: &'static str, most: &'static str) -> Rule {
+pub const fn within(least: &'static str, most: &'static str) -> Rule {
     Rule::Within(least, most)
 }
 
 /// One key of a section.
 #[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) docs: &'static [&'static str],
-    pub(crate) preset: Preset,
-    pub(crate) rule: Rule,
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// What it means.
+    pub docs: &'static [&'static str],
+    /// What holds where it is absent.
+    pub preset: Preset,
+    /// What its value must satisfy.
+    pub rule: Rule,
     /// What to write, as a noun phrase with an example.
-    pub(crate) wanted: &'static str,
+    pub wanted: &'static str,
     /// The keys of the table that the value is, if it is one.
-    pub(crate) nested: fn() -> Option<&'static [Key]>,
+    pub nested: fn() -> Option<&'static [Key]>,
     /// What is not done about it in this version, if anything.
-    pub(crate) later: Option<&'static str>,
+    pub later: Option<&'static str>,
 }
 
 /// A type that a key may have.
-pub(crate) trait Setting: Sized {
+pub trait Setting: Sized {
     /// What to write, as a noun phrase with an example.
     const WANTED: &'static str;
     /// What to say where a required key of this type is missing, beyond an example.
@@ -69,7 +73,7 @@ pub(crate) trait Setting: Sized {
 }
 
 /// A table with declared keys; made by `section!`.
-pub(crate) trait Section: Sized {
+pub trait Section: Sized {
     /// What the section is for.
     const DOCS: &'static [&'static str];
 
@@ -81,37 +85,39 @@ pub(crate) trait Section: Sized {
 }
 
 /// What values of one section must satisfy together.
-pub(crate) trait Consistent {
+pub trait Consistent {
     /// Reports contradictions. Called only when every key by itself is good.
     fn check(&self, _places: &Places<'_>, _reading: &mut Reading<'_>) {}
 }
 
 /// Which key is being read.
-pub(crate) struct At<'a> {
-    pub(crate) key: &'a Key,
+pub struct At<'a> {
+    /// Its declaration.
+    pub key: &'a Key,
     /// The section as people see it: `[permit]`, `component "bot"`.
-    pub(crate) label: &'a str,
+    pub label: &'a str,
     /// The section in the schema: `permit`, `component.backoff`.
-    pub(crate) schema: &'a str,
+    pub schema: &'a str,
     /// Whether it is one item of the key's list.
-    pub(crate) item: bool,
+    pub item: bool,
 }
 
 impl At<'_> {
     /// "`lease` in [permit]".
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("`{}` in {}", self.key.name, self.label)
     }
 
     /// How to write `value` (a TOML value) for this key at the place where it was written wrongly.
-    pub(crate) fn write(&self, origin: &Origin, value: &str) -> String {
+    pub fn write(&self, origin: &Origin, value: &str) -> String {
         if self.item {
             return format!("write `{value}`");
         }
         format!("write `{}`", self.assignment(origin, value))
     }
 
-    pub(crate) fn assignment(&self, origin: &Origin, value: &str) -> String {
+    /// `key = value`, in the notation of the place where the key was written.
+    pub fn assignment(&self, origin: &Origin, value: &str) -> String {
         match origin {
             Origin::Variable(name) => format!("{name}={}", value.trim_matches('"')),
             Origin::Flag(flag) if flag.contains('.') => format!("{flag}={}", value.trim_matches('"')),
@@ -122,36 +128,44 @@ impl At<'_> {
 }
 
 /// What is needed while reading, and what was found.
-pub(crate) struct Reading<'a> {
+pub struct Reading<'a> {
     /// Relative paths start here.
-    pub(crate) folder: &'a Path,
+    pub folder: &'a Path,
     /// Whether anybody on this machine may read the file.
-    pub(crate) world_readable: bool,
-    /// The profile in force.
-    pub(crate) profile: Option<Profile>,
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) notices: Vec<Problem>,
+    pub world_readable: bool,
+    /// The profile in force, by name.
+    pub profile: Option<&'static str>,
+    /// What the configuration may say.
+    pub vocabulary: &'static Vocabulary,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// What is valid and yet worth knowing.
+    pub notices: Vec<Problem>,
 }
 
 impl Reading<'_> {
-    pub(crate) fn refuse(&mut self, kind: Kind, origin: &Origin, message: String, help: impl Into<String>) {
+    /// Reports something wrong.
+    pub fn refuse(&mut self, kind: Kind, origin: &Origin, message: String, help: impl Into<String>) {
         self.problems.push(Problem::new(kind, origin.clone(), message, help.into()));
     }
 
-    pub(crate) fn notice(&mut self, kind: Kind, origin: &Origin, message: String, help: impl Into<String>) {
+    /// Reports something worth knowing.
+    pub fn notice(&mut self, kind: Kind, origin: &Origin, message: String, help: impl Into<String>) {
         self.notices.push(Problem::new(kind, origin.clone(), message, help.into()));
     }
 }
 
 /// Where the keys of a section were written, for messages about several of them together.
-pub(crate) struct Places<'a> {
-    pub(crate) table: &'a Table,
-    pub(crate) label: &'a str,
+pub struct Places<'a> {
+    /// The section's table.
+    pub table: &'a Table,
+    /// The section as people see it.
+    pub label: &'a str,
 }
 
 impl Places<'_> {
     /// The first of `keys` that somebody wrote; the section itself where none was.
-    pub(crate) fn first_of(&self, keys: &[&str]) -> Origin {
+    pub fn first_of(&self, keys: &[&str]) -> Origin {
         keys.iter()
             .find_map(|key| self.table.get(key))
             .map_or_else(|| self.table.origin.clone(), |entry| entry.node.origin.clone())
@@ -159,7 +173,7 @@ impl Places<'_> {
 }
 
 /// Reads one table key by key; `finish` refuses what nobody asked for.
-pub(crate) struct TableReader<'t> {
+pub struct TableReader<'t> {
     table: &'t Table,
     label: &'t str,
     schema: &'t str,
@@ -167,12 +181,13 @@ pub(crate) struct TableReader<'t> {
 }
 
 impl<'t> TableReader<'t> {
-    pub(crate) fn new(table: &'t Table, label: &'t str, schema: &'t str, keys: &'static [Key]) -> Self {
+    /// Begins with a table that is known as `label` to people and as `schema` to profiles.
+    pub fn new(table: &'t Table, label: &'t str, schema: &'t str, keys: &'static [Key]) -> Self {
         Self { table, label, schema, keys }
     }
 
     /// Reads the key at `index` of the section's table of keys.
-    pub(crate) fn take<T: Setting>(&self, index: usize, reading: &mut Reading<'_>) -> Option<T> {
+    pub fn take<T: Setting>(&self, index: usize, reading: &mut Reading<'_>) -> Option<T> {
         let key = self.keys.get(index)?;
         let at = At { key, label: self.label, schema: self.schema, item: false };
         if let Some(entry) = self.table.get(key.name) {
@@ -183,7 +198,8 @@ impl<'t> TableReader<'t> {
             return T::read(&entry.node, &at, reading);
         }
         let path = format!("{}.{}", self.schema, key.name);
-        let preset = reading.profile.and_then(|profile| profile::value_of(profile, &path)).map(Preset::Default);
+        let preset =
+            reading.profile.and_then(|name| reading.vocabulary.profile_value(name, &path)).map(Preset::Default);
         match preset.unwrap_or(key.preset) {
             Preset::Default(text) => match parse_value(text, &Origin::BuiltIn) {
                 Some(node) => T::read(&node, &at, reading),
@@ -213,7 +229,7 @@ impl<'t> TableReader<'t> {
     }
 
     /// Refuses unknown keys.
-    pub(crate) fn finish(&self, reading: &mut Reading<'_>) {
+    pub fn finish(&self, reading: &mut Reading<'_>) {
         for entry in &self.table.entries {
             if !self.keys.iter().any(|key| key.name == entry.key) {
                 unknown_key(entry, self.label, self.keys, reading);
@@ -233,9 +249,11 @@ fn unknown_key(entry: &Entry, label: &str, keys: &'static [Key], reading: &mut R
             }
             _ => format!("did you mean `{known}`?"),
         }
-    } else if let Some(known) = synonym(word).filter(|known| keys.iter().any(|key| key.name == *known)) {
+    } else if let Some(known) =
+        (reading.vocabulary.synonym)(word).filter(|known| keys.iter().any(|key| key.name == *known))
+    {
         format!("write `{known}`")
-    } else if let Some(section) = super::schema::sections_with(word).find(|section| *section != label) {
+    } else if let Some(section) = reading.vocabulary.sections_with(word).find(|section| *section != label) {
         format!("`{word}` belongs to {section}")
     } else {
         let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
@@ -244,26 +262,8 @@ fn unknown_key(entry: &Entry, label: &str, keys: &'static [Key], reading: &mut R
     reading.refuse(Kind::UnknownKey, &entry.key_origin, message, help);
 }
 
-/// What other supervisors call it.
-fn synonym(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "cwd" | "directory" | "workdir" | "working_directory" | "WorkingDirectory" => "working_dir",
-        "environment" | "environ" | "vars" => "env",
-        "environment_file" | "dotenv" => "env_file",
-        "cmd" | "exec" | "exec_start" | "program" | "run" | "args" | "arguments" => "command",
-        "grace" | "stop_timeout" | "kill_timeout" | "grace_period" => "stop_grace",
-        "after" | "requires" => "depends_on",
-        "dependencies" => "needs",
-        "autorestart" | "restart_policy" => "restart",
-        "port" | "address" | "bind" | "addr" => "listen",
-        "memory" | "max_memory" | "memory_limit" => "memory_max",
-        "cpu" | "max_cpu" | "cpu_limit" => "cpu_max_percent",
-        _ => return None,
-    })
-}
-
 /// A text as shown in a message: short, without what could drive a terminal, and without the password of a URL.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let covered = cover_userinfo(text);
     let mut out: String = covered.chars().take(60).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
     if covered.chars().nth(60).is_some() {
@@ -273,7 +273,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// The value of a raw text in the type that a key wants: TOML where it is TOML, else the text itself.
-pub(crate) fn interpreted(node: &Node) -> Node {
+pub fn interpreted(node: &Node) -> Node {
     match &node.value {
         Value::Raw(text) => parse_value(text, &node.origin)
             .unwrap_or_else(|| Node { value: Value::Text(text.clone()), origin: node.origin.clone() }),
@@ -290,14 +290,43 @@ pub(crate) fn interpreted(node: &Node) -> Node {
 /// Declares a section: a struct whose fields are its keys.
 ///
 /// `name: Type, default VALUE;` or `required EXAMPLE` or `absent EXAMPLE`; then optionally `, RULE` and
-/// `=> "what is not done about it yet"`. Doc comments become both the field's docs and the reference's text.
+/// `=> "what is not done about it yet"`. Doc comments become both the field's docs and the reference's text. A field of a
+/// type that has no [`Setting`] of its own is written `name: Type as Reader`, where `Reader: Setting + Into<Type>`.
+#[macro_export]
 macro_rules! section {
+    (@preset default $value:tt) => {
+        $crate::declare::Preset::Default(stringify!($value))
+    };
+    (@preset required $value:tt) => {
+        $crate::declare::Preset::Required(stringify!($value))
+    };
+    (@preset absent $value:tt) => {
+        $crate::declare::Preset::Absent(stringify!($value))
+    };
+    (@rule) => {
+        $crate::declare::Rule::Any
+    };
+    (@rule $rule:expr) => {
+        $rule
+    };
+    (@later) => {
+        None
+    };
+    (@later $later:literal) => {
+        Some($later)
+    };
+    (@reader $ty:ty) => {
+        $ty
+    };
+    (@reader $ty:ty, $reader:ty) => {
+        $reader
+    };
     (
         $(#[doc = $docs:literal])*
         $vis:vis struct $section:ident {
             $(
                 $(#[doc = $doc:literal])*
-                $field:ident: $ty:ty, $how:ident $value:tt $(, $rule:expr)? $(=> $later:literal)?;
+                $field:ident: $ty:ty $(as $reader:ty)?, $how:ident $value:tt $(, $rule:expr)? $(=> $later:literal)?;
             )*
         }
     ) => {
@@ -310,91 +339,64 @@ macro_rules! section {
             )*
         }
 
-        impl $crate::config::section::Section for $section {
+        impl $crate::declare::Section for $section {
             const DOCS: &'static [&'static str] = &[$($docs),*];
 
-            fn keys() -> &'static [$crate::config::section::Key] {
-                static KEYS: &[$crate::config::section::Key] = &[$(
-                    $crate::config::section::Key {
+            fn keys() -> &'static [$crate::declare::Key] {
+                static KEYS: &[$crate::declare::Key] = &[$(
+                    $crate::declare::Key {
                         name: stringify!($field),
                         docs: &[$($doc),*],
-                        preset: $crate::config::section::preset!($how $value),
-                        rule: $crate::config::section::rule!($($rule)?),
-                        wanted: <$ty as $crate::config::section::Setting>::WANTED,
-                        nested: <$ty as $crate::config::section::Setting>::nested,
-                        later: $crate::config::section::later!($($later)?),
+                        preset: $crate::section!(@preset $how $value),
+                        rule: $crate::section!(@rule $($rule)?),
+                        wanted: <$crate::section!(@reader $ty $(, $reader)?) as $crate::declare::Setting>::WANTED,
+                        nested: <$crate::section!(@reader $ty $(, $reader)?) as $crate::declare::Setting>::nested,
+                        later: $crate::section!(@later $($later)?),
                     }
                 ),*];
                 KEYS
             }
 
             fn read_table(
-                table: &$crate::config::document::Table,
+                table: &$crate::document::Table,
                 label: &str,
                 schema: &str,
-                reading: &mut $crate::config::section::Reading<'_>,
+                reading: &mut $crate::declare::Reading<'_>,
             ) -> Option<Self> {
                 let before = reading.problems.len();
-                let keys = <Self as $crate::config::section::Section>::keys();
-                let reader = $crate::config::section::TableReader::new(table, label, schema, keys);
+                let keys = <Self as $crate::declare::Section>::keys();
+                let reader = $crate::declare::TableReader::new(table, label, schema, keys);
                 let mut index = 0..keys.len();
-                $( let $field = index.next().and_then(|index| reader.take::<$ty>(index, reading)); )*
+                $(
+                    let $field: Option<$ty> = index
+                        .next()
+                        .and_then(|index| reader.take::<$crate::section!(@reader $ty $(, $reader)?)>(index, reading))
+                        .map(Into::into);
+                )*
                 reader.finish(reading);
                 let section = Self { $( $field: $field?, )* };
                 if reading.problems.len() == before {
-                    let places = $crate::config::section::Places { table, label };
-                    $crate::config::section::Consistent::check(&section, &places, reading);
+                    let places = $crate::declare::Places { table, label };
+                    $crate::declare::Consistent::check(&section, &places, reading);
                 }
                 Some(section)
             }
         }
 
-        impl $crate::config::section::Setting for $section {
+        impl $crate::declare::Setting for $section {
             const WANTED: &'static str = "a table, like { key = value }";
 
             fn read(
-                node: &$crate::config::document::Node,
-                at: &$crate::config::section::At<'_>,
-                reading: &mut $crate::config::section::Reading<'_>,
+                node: &$crate::document::Node,
+                at: &$crate::declare::At<'_>,
+                reading: &mut $crate::declare::Reading<'_>,
             ) -> Option<Self> {
-                $crate::config::setting::read_nested(node, at, reading)
+                $crate::setting::read_nested(node, at, reading)
             }
 
-            fn nested() -> Option<&'static [$crate::config::section::Key]> {
-                Some(<Self as $crate::config::section::Section>::keys())
+            fn nested() -> Option<&'static [$crate::declare::Key]> {
+                Some(<Self as $crate::declare::Section>::keys())
             }
         }
     };
 }
-
-macro_rules! preset {
-    (default $value:tt) => {
-        $crate::config::section::Preset::Default(stringify!($value))
-    };
-    (required $value:tt) => {
-        $crate::config::section::Preset::Required(stringify!($value))
-    };
-    (absent $value:tt) => {
-        $crate::config::section::Preset::Absent(stringify!($value))
-    };
-}
-
-macro_rules! rule {
-    () => {
-        $crate::config::section::Rule::Any
-    };
-    ($rule:expr) => {
-        $rule
-    };
-}
-
-macro_rules! later {
-    () => {
-        None
-    };
-    ($later:literal) => {
-        Some($later)
-    };
-}
-
-pub(crate) use {later, preset, rule, section};

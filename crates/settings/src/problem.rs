@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, where, and what to write instead: the structured form, and its text for people.
 
-use super::source::Source;
+use crate::source::Source;
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub enum Origin {
 pub enum Kind {
     /// The file cannot be opened or read, or is not a file.
     Unreadable,
-    /// The file is above [`super::MAX_FILE_BYTES`].
+    /// The file is above [`crate::MAX_FILE_BYTES`].
     TooLarge,
     /// The file is not UTF-8.
     Encoding,
@@ -97,12 +97,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(kind: Kind, origin: Origin, message: String, help: String) -> Self {
+    /// A problem whose place is not looked up yet.
+    pub fn new(kind: Kind, origin: Origin, message: String, help: String) -> Self {
         Self { kind, origin, message, help, place: None }
     }
 
     /// Finds the place of the origin in the file.
-    pub(crate) fn located(mut self, file: &std::path::Path, source: Option<&Source>) -> Self {
+    pub fn located(mut self, file: &std::path::Path, source: Option<&Source>) -> Self {
         self.place = match (&self.origin, source) {
             (Origin::File(span), Some(source)) => Some(place(source, span)),
             (Origin::Whole, _) => {
@@ -122,12 +123,13 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
-    pub(crate) fn one(problem: Problem) -> Self {
+    /// The only one.
+    pub fn one(problem: Problem) -> Self {
         Self { problems: vec![problem] }
     }
 
     /// Sorts by place, drops repetitions.
-    pub(crate) fn sorted(mut problems: Vec<Problem>) -> Self {
+    pub fn sorted(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|p| match (&p.place, &p.origin) {
             (Some(place), _) => (0, place.line, place.column),
             (None, Origin::BuiltIn | Origin::Whole | Origin::File(_)) => (1, 0, 0),
@@ -266,7 +268,7 @@ fn cover_secret(line: &str) -> String {
 }
 
 /// Covers the password of `scheme://user:password@host`, keeping the number of characters.
-pub(crate) fn cover_userinfo(text: &str) -> String {
+pub fn cover_userinfo(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

@@ -1,7 +1,7 @@
 //! The configuration as a tree in which every value knows where it came from: file, environment or flag.
 
-use super::problem::{Kind, Origin, Problem};
-use super::schema::{SECTIONS, Shape};
+use crate::problem::{Kind, Origin, Problem};
+use crate::vocabulary::{Shape, Vocabulary};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -10,13 +10,20 @@ const MAX_SYNTAX_ERRORS: usize = 3;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A text.
     Text(String),
+    /// A whole number; one that does not fit is saturated.
     Integer(i128),
+    /// A decimal number, as written.
     Float(String),
+    /// True or false.
     Bool(bool),
+    /// A date or a time, as written.
     Datetime(String),
+    /// A list.
     List(Vec<Node>),
+    /// Keys and values.
     Table(Table),
     /// The text of an environment variable or flag: its type is what the key wants.
     Raw(String),
@@ -24,42 +31,51 @@ pub(crate) enum Value {
 
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) value: Value,
-    pub(crate) origin: Origin,
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// Keys and values.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Table {
-    pub(crate) entries: Vec<Entry>,
+pub struct Table {
+    /// In the order of the file.
+    pub entries: Vec<Entry>,
     /// Where the table itself stands.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
 }
 
 /// One key of a table.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_origin: Origin,
-    pub(crate) node: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key was written.
+    pub key_origin: Origin,
+    /// Its value.
+    pub node: Node,
 }
 
 impl Table {
-    pub(crate) fn empty(origin: Origin) -> Self {
+    /// Without keys.
+    pub fn empty(origin: Origin) -> Self {
         Self { entries: Vec::new(), origin }
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+    /// The entry of a key.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+    /// The entry of a key, to change.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.key == key)
     }
 
     /// Sets or replaces a key.
-    pub(crate) fn set(&mut self, key: &str, node: Node) {
+    pub fn set(&mut self, key: &str, node: Node) {
         let key_origin = node.origin.clone();
         match self.get_mut(key) {
             Some(entry) => (entry.node, entry.key_origin) = (node, key_origin),
@@ -70,7 +86,7 @@ impl Table {
 
 impl Node {
     /// What kind of thing this is, with its article, for "expected …, found …".
-    pub(crate) fn found(&self) -> &'static str {
+    pub fn found(&self) -> &'static str {
         match &self.value {
             Value::Text(_) | Value::Raw(_) => "text",
             Value::Integer(_) => "a whole number",
@@ -84,10 +100,13 @@ impl Node {
 }
 
 /// Parses a whole file.
-pub(crate) fn parse(text: &str) -> Result<Table, Vec<Problem>> {
+///
+/// # Errors
+/// The first few places where it is not TOML.
+pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Table, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(syntax_problems(text, &errors));
+        return Err(syntax_problems(text, &errors, vocabulary));
     }
     let span = document.span();
     let mut origin = |span: std::ops::Range<usize>| Origin::File(span);
@@ -95,7 +114,7 @@ pub(crate) fn parse(text: &str) -> Result<Table, Vec<Problem>> {
 }
 
 /// Parses one value, as in a default, an environment variable or a flag. `None` where it is not TOML.
-pub(crate) fn parse_value(text: &str, origin: &Origin) -> Option<Node> {
+pub fn parse_value(text: &str, origin: &Origin) -> Option<Node> {
     let parsed = DeValue::parse(text).ok()?;
     Some(node(parsed, &mut |_| origin.clone()))
 }
@@ -128,7 +147,7 @@ fn node(from: Spanned<DeValue<'_>>, origin: &mut dyn FnMut(std::ops::Range<usize
     Node { value, origin: own }
 }
 
-fn syntax_problems(text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
+fn syntax_problems(text: &str, errors: &[toml::de::Error], vocabulary: &Vocabulary) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     let mut lines = Vec::new();
     for error in errors {
@@ -139,7 +158,7 @@ fn syntax_problems(text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
         }
         lines.push(line);
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        let help = syntax_help(&message, text.lines().nth(line).unwrap_or(""));
+        let help = syntax_help(&message, text.lines().nth(line).unwrap_or(""), vocabulary);
         let message = match message.split_once(", expected") {
             _ if text.lines().nth(line).is_some_and(|line| line.trim_end().ends_with('=')) => "the value is missing",
             Some(("string values must be quoted", _)) => "a text must stand in quotes",
@@ -151,14 +170,14 @@ fn syntax_problems(text: &str, errors: &[toml::de::Error]) -> Vec<Problem> {
 }
 
 /// What to write instead, as far as the line shows it.
-fn syntax_help(message: &str, line: &str) -> String {
+fn syntax_help(message: &str, line: &str, vocabulary: &Vocabulary) -> String {
     let line = line.trim();
     let (key, value) = line.split_once('=').map_or((line, ""), |(k, v)| (k.trim(), v.trim()));
     let bare_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     let quotes = value.matches('"').count();
     if message.contains("duplicate key") && line.starts_with('[') {
         let name = line.trim_matches(['[', ']', ' ']);
-        let repeated = SECTIONS.iter().any(|section| section.name == name && section.shape == Shape::Repeated);
+        let repeated = vocabulary.section(name).is_some_and(|section| section.shape == Shape::Repeated);
         if repeated {
             format!("write [[{name}]] with double brackets, here and above")
         } else {

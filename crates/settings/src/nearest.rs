@@ -1,7 +1,7 @@
 //! Finds the known word that a misspelt one most likely meant.
 
 /// The candidate with the fewest edits to `word`, if there is one near enough to be worth suggesting.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = normal(word);
     let most = (word.chars().count() / 3).clamp(1, 4);
     candidates

@@ -1,9 +1,8 @@
-//! What is probed and how it is written: URLs, `host:port`, and the one way that a probe must have.
+//! Where something is reached: URLs and `host:port`; and keys of which exactly one must be there.
 
-use super::document::Node;
-use super::problem::Kind;
-use super::section::{At, Places, Reading, Setting, shown};
-use super::setting::Argv;
+use crate::declare::{At, Places, Reading, Setting, shown};
+use crate::document::Node;
+use crate::problem::Kind;
 use std::fmt;
 
 /// An `http://` or `https://` URL without user and password.
@@ -140,39 +139,8 @@ impl Setting for HostPort {
     }
 }
 
-/// What is asked whether it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// GET, good with a status of 200 to 399.
-    Http(Url),
-    /// A connection can be made.
-    Tcp(HostPort),
-    /// PING.
-    Redis(HostPort),
-    /// A connection can be made and the server speaks PostgreSQL.
-    Postgres(HostPort),
-    /// A JSON-RPC node whose block number moves on.
-    JsonRpc(Url),
-    /// A program that ends with status 0.
-    Exec(Argv),
-}
-
-impl Probe {
-    /// How the configuration names it.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-            Self::Redis(_) => "redis",
-            Self::Postgres(_) => "postgres",
-            Self::JsonRpc(_) => "json_rpc",
-            Self::Exec(_) => "exec",
-        }
-    }
-}
-
 /// Refuses none or several of keys of which exactly one must be there.
-pub(crate) fn exactly_one(ways: &[(&str, bool)], example: &str, places: &Places<'_>, reading: &mut Reading<'_>) {
+pub fn exactly_one(ways: &[(&str, bool)], example: &str, places: &Places<'_>, reading: &mut Reading<'_>) {
     let given: Vec<&str> = ways.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     let names: Vec<&str> = ways.iter().map(|(name, _)| *name).collect();
     match given.as_slice() {

@@ -1,36 +1,30 @@
 //! The commented reference, generated from the declarations that validation uses.
 
-use super::profile::ROWS;
-use super::schema::{SECTIONS, SectionInfo, Shape, header};
-use super::section::{Key, Preset, Rule};
+use crate::declare::{Key, Preset, Rule};
+use crate::vocabulary::{SectionInfo, Shape, Vocabulary};
 use std::fmt::Write as _;
 
 /// The widest line of a comment, characters.
 const WIDTH: usize = 118;
 
-/// The reference: a valid configuration in which every key stands with its default, its range and its meaning.
-pub fn reference() -> String {
-    let mut out = String::from(
-        "# Every key of a failstop configuration, with its meaning, its range and its default.\n\
-         # Generated from the program; do not edit. Keys without a default stand behind a `#`, with an example.\n\
-         #\n\
-         # Durations are 500ms, 30s, 5m, 25h; sizes 1800MiB, 10MB. Relative paths start at this file's folder.\n\
-         # Built-in defaults < profile < this file < environment < flags. A key is overridden by the variable\n\
-         # FAILSTOP__SECTION__KEY (FAILSTOP__COMPONENT__NAME__KEY) or by --set section.key=value\n\
-         # (--set component.NAME.key=value). Unknown keys are refused.\n",
-    );
-    for section in SECTIONS {
+/// The reference: a valid configuration in which every key stands with its default, its range and its meaning. `preamble`
+/// is the comment that it begins with, ready to print.
+pub fn reference(vocabulary: &Vocabulary, preamble: &str) -> String {
+    let mut out = preamble.to_owned();
+    for section in vocabulary.sections {
         out.push('\n');
-        write_section(&mut out, section);
+        write_section(&mut out, section, vocabulary);
     }
     out
 }
 
-fn write_section(out: &mut String, section: &SectionInfo) {
+fn write_section(out: &mut String, section: &SectionInfo, vocabulary: &Vocabulary) {
     comment(out, section.docs);
-    // A dependency and a halt's override stand commented out as a whole: none is there by default.
-    let lead = if section.name == "dependency" || section.shape == Shape::Named { "# " } else { "" };
-    let name = header(section.name, section.shape).replace("CAUSE", "unhealthy");
+    let lead = if section.always { "" } else { "# " };
+    let mut name = section.header();
+    if let Shape::Named { word, example } = section.shape {
+        name = name.replace(word, example);
+    }
     let _ = writeln!(out, "{lead}{name}");
     let mut tables = Vec::new();
     for key in (section.keys)() {
@@ -38,14 +32,14 @@ fn write_section(out: &mut String, section: &SectionInfo) {
             tables.push(key);
             continue;
         }
-        write_key(out, section.name, key, lead);
+        write_key(out, section.name, key, lead, vocabulary);
     }
     for key in tables {
         out.push('\n');
         comment(out, key.docs);
         let _ = writeln!(out, "# [{}.{}]", section.name, key.name);
         for inner in (key.nested)().unwrap_or(&[]) {
-            write_key(out, &format!("{}.{}", section.name, key.name), inner, "# ");
+            write_key(out, &format!("{}.{}", section.name, key.name), inner, "# ", vocabulary);
         }
     }
 }
@@ -55,16 +49,21 @@ fn is_table_of_its_own(key: &Key) -> bool {
     key.preset == Preset::Absent("{}") && (key.nested)().is_some()
 }
 
-fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str) {
+fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: &Vocabulary) {
     out.push('\n');
     comment(out, key.docs);
     let nested = (key.nested)().unwrap_or(&[]);
     for inner in nested {
         let docs: Vec<&str> = inner.docs.iter().map(|line| line.trim()).collect();
-        let text = format!("  {}: {}{}", inner.name, docs.join(" "), facts(inner, &format!("{schema}.{}", key.name)));
+        let text = format!(
+            "  {}: {}{}",
+            inner.name,
+            docs.join(" "),
+            facts(inner, &format!("{schema}.{}", key.name), vocabulary)
+        );
         comment(out, &[text.as_str()]);
     }
-    let facts = facts(key, schema);
+    let facts = facts(key, schema, vocabulary);
     if !facts.is_empty() {
         comment(out, &[facts.trim()]);
     }
@@ -89,7 +88,7 @@ fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str) {
 }
 
 /// Range, required, profiles, and what is not done yet.
-fn facts(key: &Key, schema: &str) -> String {
+fn facts(key: &Key, schema: &str, vocabulary: &Vocabulary) -> String {
     let mut facts = Vec::new();
     if matches!(key.preset, Preset::Required(_)) {
         facts.push("Required.".to_owned());
@@ -97,10 +96,10 @@ fn facts(key: &Key, schema: &str) -> String {
     if let Rule::Within(least, most) = key.rule {
         facts.push(format!("From {least} to {most}."));
     }
-    if let Some((_, production, development)) =
-        ROWS.iter().find(|(name, _, _)| *name == format!("{schema}.{}", key.name))
-    {
-        facts.push(format!("Profile production: {production}; development: {development}."));
+    let path = format!("{schema}.{}", key.name);
+    if let Some(row) = vocabulary.profiles.iter().find(|row| row.key == path) {
+        let values: Vec<String> = row.values.iter().map(|(profile, value)| format!("{profile}: {value}")).collect();
+        facts.push(format!("Profile {}.", values.join("; ")));
     }
     if let Some(later) = key.later {
         facts.push(format!("Note: {later}."));

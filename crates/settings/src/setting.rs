@@ -1,11 +1,10 @@
 //! The types that keys have: how each is read, and what is said where it cannot be.
 
-use super::document::{Node, Value, parse_value};
-use super::nearest::nearest;
-use super::problem::{Kind, Origin};
-use super::section::{At, Key, Reading, Rule, Section, Setting, interpreted, shown};
-use super::units::{Bytes, parse_duration, parse_size};
-use std::collections::BTreeMap;
+use crate::declare::{At, Key, Reading, Rule, Section, Setting, interpreted, shown};
+use crate::document::{Node, Value, parse_value};
+use crate::nearest::nearest;
+use crate::problem::{Kind, Origin};
+use crate::units::{Bytes, parse_duration, parse_size};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_ITEMS: usize = 256;
 
 /// Reports a value of the wrong type. `instead` is a TOML value to write, where one can be guessed.
-fn wrong_type(node: &Node, at: &At<'_>, reading: &mut Reading<'_>, instead: Option<String>) {
+pub fn wrong_type(node: &Node, at: &At<'_>, reading: &mut Reading<'_>, instead: Option<String>) {
     let help = match instead {
         Some(value) => at.write(&node.origin, &value),
         None => format!("write {}", at.key.wanted),
@@ -26,7 +25,7 @@ fn wrong_type(node: &Node, at: &At<'_>, reading: &mut Reading<'_>, instead: Opti
 }
 
 /// Reports a value of the right type that cannot be used.
-fn bad_value(node: &Node, at: &At<'_>, reading: &mut Reading<'_>, text: &str, instead: Option<String>) {
+pub fn bad_value(node: &Node, at: &At<'_>, reading: &mut Reading<'_>, text: &str, instead: Option<String>) {
     let help = match instead {
         Some(value) => at.write(&node.origin, &value),
         None => format!("write {}", at.key.wanted),
@@ -40,7 +39,7 @@ fn first_phrase(wanted: &str) -> &str {
 }
 
 /// The text of a text, a raw override, or nothing.
-fn text_of(node: &Node) -> Option<String> {
+pub fn text_of(node: &Node) -> Option<String> {
     match &node.value {
         Value::Text(text) => Some(text.clone()),
         // `KEY="5m"` with the quotes kept by whoever set it means the same as without.
@@ -58,7 +57,7 @@ fn text_of(node: &Node) -> Option<String> {
 }
 
 /// What a number or a flag that should have been text would be as text.
-fn as_quoted(node: &Node) -> Option<String> {
+pub fn as_quoted(node: &Node) -> Option<String> {
     match &node.value {
         Value::Integer(number) => Some(format!("\"{number}\"")),
         Value::Float(number) => Some(format!("\"{number}\"")),
@@ -245,7 +244,9 @@ impl Setting for PathBuf {
         if let Some(name) = text.strip_prefix('$') {
             let name = name.split('/').next().unwrap_or(name).trim_matches(['{', '}']);
             let message = format!("{} starts with `${name}`, which is not expanded here", at.name());
-            let help = "write the whole path, or set this key by an environment variable (FAILSTOP__SECTION__KEY)";
+            let prefix = reading.vocabulary.prefix;
+            let help =
+                format!("write the whole path, or set this key by an environment variable ({prefix}SECTION__KEY)");
             reading.refuse(Kind::BadValue, &node.origin, message, help);
             return None;
         }
@@ -276,7 +277,7 @@ impl std::fmt::Display for Name {
 }
 
 /// The nearest valid name, for a suggestion; `None` where nothing of the text can stay.
-pub(crate) fn valid_name(text: &str) -> Option<String> {
+pub fn valid_name(text: &str) -> Option<String> {
     let mut name: String = text
         .trim()
         .chars()
@@ -309,7 +310,7 @@ impl Setting for Name {
 }
 
 /// A closed list of words.
-pub(crate) trait Choice: Sized + Copy + 'static {
+pub trait Choice: Sized + Copy + 'static {
     /// The words, with what each means for the program.
     const WORDS: &'static [(&'static str, Self)];
     /// As [`Setting::WANTED`].
@@ -473,58 +474,8 @@ fn as_argv(line: &str) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// Names and values of environment variables.
-pub type Variables = BTreeMap<String, String>;
-
-impl Setting for Variables {
-    const WANTED: &'static str = "a table of texts, like { LOG_LEVEL = \"info\" }";
-
-    fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let given = interpreted(node);
-        let Value::Table(table) = &given.value else {
-            wrong_type(&given, at, reading, None);
-            return None;
-        };
-        let before = reading.problems.len();
-        let mut variables = Self::new();
-        for entry in &table.entries {
-            let name = &entry.key;
-            if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("{}: \"{}\" cannot be the name of a variable", at.name(), shown(name));
-                reading.refuse(Kind::BadValue, &entry.key_origin, message, "use letters, digits and '_'");
-                continue;
-            }
-            if RESERVED.contains(&name.as_str()) || name.starts_with("FAILSTOP_") {
-                let message = format!("{}: {} is set by failstop itself", at.name(), shown(name));
-                reading.refuse(Kind::BadValue, &entry.key_origin, message, "remove it");
-                continue;
-            }
-            match text_of(&entry.node) {
-                Some(text) if text.contains('\0') => {
-                    let message = format!("{}: the value of {} contains a zero byte", at.name(), shown(name));
-                    reading.refuse(Kind::BadValue, &entry.node.origin, message, "remove \\u0000");
-                }
-                Some(text) => drop(variables.insert(name.clone(), text)),
-                None => {
-                    let help = as_quoted(&entry.node).map_or_else(
-                        || "write a text in quotes".to_owned(),
-                        |text| format!("write `{} = {text}`", shown(name)),
-                    );
-                    let message =
-                        format!("{}: {} must be a text; found {}", at.name(), shown(name), entry.node.found());
-                    reading.refuse(Kind::WrongType, &entry.node.origin, message, help);
-                }
-            }
-        }
-        (reading.problems.len() == before).then_some(variables)
-    }
-}
-
-/// Variables that failstop sets for every component.
-const RESERVED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
-
 /// Reads a nested section.
-pub(crate) fn read_nested<S: Section>(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<S> {
+pub fn read_nested<S: Section>(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<S> {
     let given = interpreted(node);
     let Value::Table(table) = &given.value else {
         let names: Vec<&str> = S::keys().iter().map(|key| key.name).collect();

@@ -1,7 +1,8 @@
 //! The configuration file as bytes: opens it safely, refuses what cannot be a configuration, and finds line and column of
 //! a byte, for every message that points into the file.
 
-use super::problem::{Kind, Origin, Problem};
+use crate::problem::{Kind, Origin, Problem};
+use crate::vocabulary::Vocabulary;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
@@ -12,35 +13,42 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The text of a configuration file and where it came from.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub struct Source {
     /// The path as the user gave it: what messages show.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Without a byte order mark.
-    pub(crate) text: String,
+    pub text: String,
     /// Whether users other than the owner and the group may read the file.
-    pub(crate) world_readable: bool,
+    pub world_readable: bool,
 }
 
 impl Source {
     /// Opens and reads `file`.
-    pub(crate) fn read(file: &Path) -> Result<Self, Box<Problem>> {
+    ///
+    /// # Errors
+    /// It cannot be read, or is nothing that a configuration could be.
+    pub fn read(file: &Path, vocabulary: &Vocabulary) -> Result<Self, Box<Problem>> {
         let refuse = |kind, message: String, help: String| Box::new(Problem::new(kind, Origin::Whole, message, help));
         // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(file);
         let mut handle = match opened {
             Ok(handle) => handle,
-            Err(error) => return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error))),
+            Err(error) => {
+                return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error, vocabulary)));
+            }
         };
         let meta = match handle.metadata() {
             Ok(meta) => meta,
-            Err(error) => return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error))),
+            Err(error) => {
+                return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error, vocabulary)));
+            }
         };
         if meta.is_dir() {
-            let inside = file.join("failstop.toml");
+            let inside = file.join(vocabulary.file);
             let help = if inside.is_file() {
                 format!("give the file itself: --config {}", inside.display())
             } else {
-                "give the path of a file, for example --config failstop.toml".to_owned()
+                format!("give the path of a file, for example --config {}", vocabulary.file)
             };
             return Err(refuse(Kind::Unreadable, "this is a directory, not a configuration file".to_owned(), help));
         }
@@ -58,7 +66,7 @@ impl Source {
         }
         let mut bytes = Vec::new();
         if let Err(error) = Read::by_ref(&mut handle).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
-            return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error)));
+            return Err(refuse(Kind::Unreadable, cannot_open(&error), next_step(file, &error, vocabulary)));
         }
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(refuse(
@@ -72,12 +80,12 @@ impl Source {
     }
 
     /// Line and column (both from 1, columns in characters) of the byte at `offset`.
-    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
+    pub fn position(&self, offset: usize) -> (usize, usize) {
         position(self.text.as_bytes(), offset.min(self.text.len()))
     }
 
     /// The text of a line (from 1), without its line ending.
-    pub(crate) fn line(&self, number: usize) -> &str {
+    pub fn line(&self, number: usize) -> &str {
         self.text.split('\n').nth(number.saturating_sub(1)).unwrap_or("").trim_end_matches('\r')
     }
 }
@@ -125,11 +133,9 @@ fn cannot_open(error: &std::io::Error) -> String {
     }
 }
 
-fn next_step(file: &Path, error: &std::io::Error) -> String {
+fn next_step(file: &Path, error: &std::io::Error, vocabulary: &Vocabulary) -> String {
     match error.kind() {
-        ErrorKind::NotFound => {
-            "write one with `failstop init`, or give its path with --config or FAILSTOP_CONFIG".to_owned()
-        }
+        ErrorKind::NotFound => vocabulary.no_file.to_owned(),
         ErrorKind::PermissionDenied => {
             format!("run as the user that owns it, or let this user read it: ls -l {}", file.display())
         }

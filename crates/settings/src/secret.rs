@@ -1,9 +1,10 @@
 //! Secrets: named by where they are kept, never shown, refused inline where others can read the file.
 
-use super::document::{Node, Value};
-use super::problem::{Kind, Origin};
-use super::section::{At, Consistent, Key, Places, Reading, Section, Setting, interpreted, section};
-use super::target::exactly_one;
+use crate::declare::{At, Consistent, Key, Places, Reading, Section, Setting, interpreted};
+use crate::document::{Node, Value};
+use crate::problem::{Kind, Origin};
+use crate::section;
+use crate::target::exactly_one;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -75,7 +76,7 @@ impl Setting for Secret {
         let given = interpreted(node);
         match &given.value {
             Value::Table(_) => {
-                let keys: SecretKeys = super::setting::read_nested(&given, at, reading)?;
+                let keys: SecretKeys = crate::setting::read_nested(&given, at, reading)?;
                 keys.env.map(Self::Variable).or(keys.file.map(Self::File)).or(keys.credential.map(Self::Credential))
             }
             Value::Text(text) if text.is_empty() => {

@@ -1,0 +1,65 @@
+//! `env` of a component: variables added to its environment.
+
+use failstop_settings::document::{Node, Value};
+use failstop_settings::setting::{as_quoted, text_of, wrong_type};
+use failstop_settings::{At, Kind, Reading, Setting, interpreted, shown};
+use std::collections::BTreeMap;
+
+/// Names and values of environment variables.
+pub type Variables = BTreeMap<String, String>;
+
+/// How [`Variables`] are read.
+pub(crate) struct ComponentVariables(Variables);
+
+impl From<ComponentVariables> for Variables {
+    fn from(read: ComponentVariables) -> Self {
+        read.0
+    }
+}
+
+impl Setting for ComponentVariables {
+    const WANTED: &'static str = "a table of texts, like { LOG_LEVEL = \"info\" }";
+
+    fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let given = interpreted(node);
+        let Value::Table(table) = &given.value else {
+            wrong_type(&given, at, reading, None);
+            return None;
+        };
+        let before = reading.problems.len();
+        let mut variables = Variables::new();
+        for entry in &table.entries {
+            let name = &entry.key;
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let message = format!("{}: \"{}\" cannot be the name of a variable", at.name(), shown(name));
+                reading.refuse(Kind::BadValue, &entry.key_origin, message, "use letters, digits and '_'");
+                continue;
+            }
+            if RESERVED.contains(&name.as_str()) || name.starts_with("FAILSTOP_") {
+                let message = format!("{}: {} is set by failstop itself", at.name(), shown(name));
+                reading.refuse(Kind::BadValue, &entry.key_origin, message, "remove it");
+                continue;
+            }
+            match text_of(&entry.node) {
+                Some(text) if text.contains('\0') => {
+                    let message = format!("{}: the value of {} contains a zero byte", at.name(), shown(name));
+                    reading.refuse(Kind::BadValue, &entry.node.origin, message, "remove \\u0000");
+                }
+                Some(text) => drop(variables.insert(name.clone(), text)),
+                None => {
+                    let help = as_quoted(&entry.node).map_or_else(
+                        || "write a text in quotes".to_owned(),
+                        |text| format!("write `{} = {text}`", shown(name)),
+                    );
+                    let message =
+                        format!("{}: {} must be a text; found {}", at.name(), shown(name), entry.node.found());
+                    reading.refuse(Kind::WrongType, &entry.node.origin, message, help);
+                }
+            }
+        }
+        (reading.problems.len() == before).then_some(Self(variables))
+    }
+}
+
+/// Variables that failstop sets for every component.
+const RESERVED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
