@@ -369,7 +369,10 @@ impl Target {
                     }
                 }
                 match (fresh, verdict) {
-                    (Err(fault), _) | (Ok(()), Err(fault)) => self.bad(now, fault, hub),
+                    // A journal or an epoch that went back outweighs whatever else is said; a verdict outweighs its own lack of
+                    // freshness: an engine that cannot tell more still tells that it is not well.
+                    (Err(fault), _) if fault.stage == Stage::Head => self.bad(now, fault, hub),
+                    (_, Err(fault)) | (Err(fault), Ok(_)) => self.bad(now, fault, hub),
                     (Ok(()), Ok(Verdict::Good)) => self.good(now, None, hub),
                     (Ok(()), Ok(Verdict::Degraded(why))) if self.settings.degraded_is_failure => {
                         self.bad(now, Fault::new(Stage::Verdict, why), hub);
