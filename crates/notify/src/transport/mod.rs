@@ -1,0 +1,5 @@
+//! What carries requests: TLS, HTTP, programs.
+
+pub(crate) mod http;
+pub(crate) mod program;
+pub(crate) mod tls;
