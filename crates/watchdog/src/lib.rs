@@ -2,4 +2,14 @@
 //!
 //! [`heart`] decides and does nothing else; everything around it carries out what it orders.
 
+pub mod acting;
+pub mod actuate;
+pub mod asking;
+pub mod client;
+pub mod clock;
+pub mod disk;
+pub mod doors;
 pub mod heart;
+pub mod log;
+pub mod probe;
+pub mod witness;

@@ -79,4 +79,7 @@ pub struct Shown {
     pub seq: u64,
     /// The hash of that record, 64 digits.
     pub head: String,
+    /// When the question was asked to which this is the answer; `None` for a beat, which may have been overtaken by a later
+    /// answer. Only what was asked after a higher head was seen proves that a head went back.
+    pub asked: Option<Boot>,
 }

@@ -183,7 +183,7 @@ mod tests {
         Facts {
             made: Some(Wall(WALL + ms)),
             epoch: Some(3),
-            shown: Some(Shown { jid: "j".into(), seq, head: "h".into() }),
+            shown: Some(Shown { jid: "j".into(), seq, head: "h".into(), asked: None }),
             ..Facts::default()
         }
     }

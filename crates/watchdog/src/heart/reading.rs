@@ -118,6 +118,7 @@ fn facts(answer: &serde_json::Map<String, Value>) -> Facts {
                 jid: journal.get("jid")?.as_str()?.to_owned(),
                 seq: journal.get("seq")?.as_u64()?,
                 head: journal.get("head")?.as_str()?.to_owned(),
+                asked: None,
             })
         }),
         last_market_data: text("last_market_data"),
@@ -293,7 +294,7 @@ mod tests {
         let facts = health(200, body.as_bytes()).facts;
         assert_eq!(facts.made, Some(Wall(1_794_276_787_123)));
         assert_eq!(facts.epoch, Some(4));
-        assert_eq!(facts.shown, Some(Shown { jid: "cd".into(), seq: 9, head: "ab".into() }));
+        assert_eq!(facts.shown, Some(Shown { jid: "cd".into(), seq: 9, head: "ab".into(), asked: None }));
         assert_eq!((facts.kill_switch, facts.nonce.as_deref()), (Some(true), Some("n")));
         assert_eq!(health(200, br#"{"status":"ok","epoch":"x","journal":{"seq":-1}}"#).facts, Facts::default());
     }

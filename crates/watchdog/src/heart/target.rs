@@ -284,7 +284,7 @@ impl Target {
                 hub.note(format!("{}: not known: {why}", self.settings.name));
             }
             Probed::Reached => self.good(now, None, hub),
-            Probed::Answer { status, body, nonce } => self.answered(now, status, &body, &nonce, hub),
+            Probed::Answer { status, body, nonce } => self.answered(now, flight.began, status, &body, &nonce, hub),
             Probed::Failed(_) if spoilt => self.unknown("the clocks jumped while it was asked", hub),
             Probed::Failed(fault) if fault.stage.may_be_own_network() => {
                 self.parked = Some((fault, flight.began));
@@ -338,7 +338,7 @@ impl Target {
         }
     }
 
-    fn answered(&mut self, now: Now, status: u16, body: &[u8], nonce: &str, hub: &mut Hub) {
+    fn answered(&mut self, now: Now, asked: Boot, status: u16, body: &[u8], nonce: &str, hub: &mut Hub) {
         self.blind = false;
         match &self.settings.judging {
             Judging::Plain { contains } => match reading::plain(status, body, contains.as_deref()) {
@@ -362,7 +362,7 @@ impl Target {
                 }
                 if fresh.is_ok() {
                     if let Some(shown) = facts.shown {
-                        self.shown(shown, hub);
+                        self.shown(Shown { asked: Some(asked), ..shown }, hub);
                     }
                     if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
                         self.back_with_a_new_epoch(now, hub);
@@ -744,14 +744,13 @@ impl Target {
     /// A beat of the stream.
     pub fn beat(&mut self, now: Now, beat: &Beat, hub: &mut Hub) {
         self.stream = Stream::Live(now.boot);
-        let jid = None::<String>;
         let earlier = self.kept.progress.epoch();
         if let Err(fault) = self.kept.progress.beat(now, beat.epoch, beat.seq) {
             self.confirm_now(now, hub, &fault.to_string());
             return;
         }
         // The journal's id is only in the health answer; the witness fills it in from what it remembers.
-        self.shown(Shown { jid: jid.unwrap_or_default(), seq: beat.seq, head: beat.head.clone() }, hub);
+        self.shown(Shown { jid: String::new(), seq: beat.seq, head: beat.head.clone(), asked: None }, hub);
         if earlier.is_some_and(|earlier| beat.epoch > earlier) {
             self.back_with_a_new_epoch(now, hub);
         }
