@@ -1,6 +1,7 @@
 //! The way in, for any thread: never blocks, never waits for a service or a disk, bounded.
 
 use crate::config::Config;
+use crate::driver::OpenError;
 use crate::key::Key;
 use crate::notice::{Notice, Severity};
 use crate::report::{Acknowledged, Alert, Reported, Status, Tested};
@@ -54,7 +55,7 @@ pub(crate) enum Command {
     Acknowledge { key: Key, by: String, reply: oneshot::Sender<Acknowledged> },
     MaintenanceOver { system: String, reply: oneshot::Sender<usize> },
     Test { channel: Option<String>, reply: oneshot::Sender<Vec<Tested>> },
-    Reconfigure { config: Box<Config>, reply: oneshot::Sender<()> },
+    Reconfigure { config: Box<Config>, reply: oneshot::Sender<Result<(), OpenError>> },
 }
 
 /// What the driver shows.
@@ -125,12 +126,13 @@ impl Handle {
         self.send(|reply| Command::Test { channel, reply })
     }
 
-    /// Takes another configuration. Messages for channels that it no longer has move to the next channel.
+    /// Takes another configuration, whole or not at all; the answer says which. Messages for channels that it no longer has
+    /// move to the next channel.
     ///
     /// # Errors
     ///
     /// [`Refused`].
-    pub fn reconfigure(&self, config: Config) -> Result<Reply<()>, Refused> {
+    pub fn reconfigure(&self, config: Config) -> Result<Reply<Result<(), OpenError>>, Refused> {
         self.send(|reply| Command::Reconfigure { config: Box::new(config), reply })
     }
 

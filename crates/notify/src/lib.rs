@@ -11,7 +11,7 @@
 //!
 //! # fn now() -> jiff::Timestamp { jiff::Timestamp::UNIX_EPOCH }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = Config { channels: vec![Channel::new(Kind::Console)], ..Config::default() };
+//! let config = Config { channels: vec![Channel::new(Kind::Console)], ..Config::new("demo") };
 //! let (alerts, driver) = failstop_notify::open(config, "state/outbox".as_ref())?;
 //! let running = driver.spawn()?; // or, inside a runtime: driver.run(stop).await
 //!
@@ -42,17 +42,30 @@
 
 mod answer;
 mod channel;
+mod clock;
 mod config;
+mod disk;
+mod drill;
 mod driver;
 mod handle;
 mod heart;
 mod key;
+mod mask;
+mod message;
 mod notice;
 mod policy;
+mod render;
 mod report;
 mod secret;
+pub mod settings;
+mod store;
+mod transport;
 
-pub use channel::Kind;
+pub use channel::{
+    Address, Alertmanager, AlertmanagerTable, Discord, DiscordTable, Email, EmailTable, Exec, ExecTable, Kind, LogFile,
+    LogFileTable, Ntfy, NtfyTable, PagerdutyEvents, PagerdutyRest, PagerdutyTable, SlackBot, SlackTable, SlackWebhook,
+    SmtpUrl, SmtpUrlFault, Telegram, TelegramTable, Twilio, TwilioTable, Urgency, Webhook, WebhookTable,
+};
 pub use config::{Channel, Config};
 pub use driver::{Driver, OpenError, Running, open};
 pub use handle::{Handle, QUEUE_MAX, QUEUE_RESERVED, Refused, Reply};
@@ -63,6 +76,8 @@ pub use report::{
     Acknowledged, Acknowledgement, Alert, BySeverity, ChannelStatus, Counters, Proof, Reported, Status, Tested,
 };
 pub use secret::Secret;
+pub use transport::program::{Call, Children, Ended, Programs};
+pub use transport::smtp::Start as SmtpStart;
 
 use std::time::Duration;
 

@@ -21,13 +21,7 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn new(order: Order, now: Timestamp) -> Self {
         let key = order.key.as_str();
-        Self {
-            text: Text::of(&order),
-            id: name(&format!("{key}\0{}", order.seq)),
-            incident_id: name(key),
-            now,
-            order,
-        }
+        Self { text: Text::of(&order), id: name(&format!("{key}\0{}", order.seq)), incident_id: name(key), now, order }
     }
 
     /// The word of what it says, for programs.

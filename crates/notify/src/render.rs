@@ -157,7 +157,8 @@ impl Text {
             tail.push(if fits { text } else { String::new() });
         }
         let mut body = Vec::new();
-        for text in self.story.iter().cloned().chain(self.facts.iter().map(|(name, value)| format!("{name}: {value}"))) {
+        for text in self.story.iter().cloned().chain(self.facts.iter().map(|(name, value)| format!("{name}: {value}")))
+        {
             if left <= line_end + 1 {
                 break;
             }
@@ -166,7 +167,8 @@ impl Text {
             body.push(text);
         }
         let (action, footer, runbook) = (tail.first(), tail.get(1), tail.get(2));
-        let parts = [Some(&headline), action].into_iter().flatten().chain(&body).chain([runbook, footer].into_iter().flatten());
+        let parts =
+            [Some(&headline), action].into_iter().flatten().chain(&body).chain([runbook, footer].into_iter().flatten());
         parts.filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
@@ -192,8 +194,11 @@ fn headline(order: &Order) -> String {
         What::Resolve => "RESOLVED".to_owned(),
     };
     let drill = if notice.drill { "DRILL " } else { "" };
-    let environment =
-        if notice.environment == PRODUCTION { String::new() } else { format!("{} ", notice.environment.to_uppercase()) };
+    let environment = if notice.environment == PRODUCTION {
+        String::new()
+    } else {
+        format!("{} ", notice.environment.to_uppercase())
+    };
     let system = if notice.system.is_empty() { String::new() } else { format!("{}: ", notice.system) };
     format!("{drill}{environment}{state} {system}{}", notice.title)
 }

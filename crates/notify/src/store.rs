@@ -11,8 +11,8 @@
 //! A crash leaves at most a torn last line, which is cut off: it was not on disk, so nothing was sent on its account. Damage
 //! anywhere else is skipped line by line, the file is kept aside, and people are told.
 
-use crate::heart::{Fact, Record};
 use crate::heart::{At, Now};
+use crate::heart::{Fact, Record};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -294,7 +294,8 @@ mod tests {
             assert!(found.records.iter().all(|record| records().contains(record)), "{at}");
             if at < last_line {
                 assert!(found.damaged > 0, "{at}");
-                let kept = fs::read(other.path().join("outbox.damaged")).unwrap_or_else(|error| panic!("{at}: {error}"));
+                let kept =
+                    fs::read(other.path().join("outbox.damaged")).unwrap_or_else(|error| panic!("{at}: {error}"));
                 assert_eq!(kept, flipped);
             }
         }

@@ -10,7 +10,9 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
+use failstop_settings::{Consistent, Secret as Place, Url, section, within};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -127,4 +129,33 @@ fn annotations(message: &Message) -> Value {
         annotation("trace_id", notice.trace_id.as_deref().unwrap_or_default());
     }
     Value::Object(annotations)
+}
+
+section! {
+    /// Prometheus Alertmanager.
+    pub struct AlertmanagerTable {
+        /// The base URL of every member of the cluster; never that of a load balancer.
+        members: Vec<Url>, required ["http://alertmanager:9093"];
+        /// The value of the header Authorization, if it wants one.
+        authorization: Option<Place>, absent { env = "ALERTMANAGER_AUTHORIZATION" };
+        /// resolve_timeout of its configuration; open incidents are posted again before half of it.
+        resolve_timeout: Duration, default "5m", within("30s", "24h");
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for AlertmanagerTable {}
+
+impl AlertmanagerTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let authorization = match &self.authorization {
+            Some(place) => Some(crate::settings::reveal("authorization", place)?),
+            None => None,
+        };
+        let members = self.members.iter().map(ToString::to_string).collect();
+        let alertmanager = Alertmanager { members, resolve_timeout: self.resolve_timeout, authorization };
+        Ok(Revealed { kind: crate::Kind::Alertmanager(alertmanager), timeout: self.timeout })
+    }
 }

@@ -37,7 +37,9 @@ mod tests {
     #[test]
     fn a_block_of_lines() {
         let block = block(&crate::message::tests::message(What::Trigger));
-        assert!(block.starts_with("09:14:07Z  alert  CRITICAL demo: bot beats no more\n           do: failstop status\n"));
+        assert!(
+            block.starts_with("09:14:07Z  alert  CRITICAL demo: bot beats no more\n           do: failstop status\n")
+        );
         assert!(block.ends_with('\n'));
     }
 }

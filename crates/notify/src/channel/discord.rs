@@ -6,7 +6,9 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
+use failstop_settings::{Consistent, Secret as Place, section, within};
 use serde_json::json;
 use std::time::Duration;
 
@@ -41,10 +43,7 @@ impl Discord {
                 (_, Severity::Warning) => 0x00ef_6c00,
                 (_, Severity::Info) => 0x0054_6e7a,
             };
-            map.insert(
-                "embeds".into(),
-                json!([{ "description": Measure::Markdown.escape(rest), "color": color }]),
-            );
+            map.insert("embeds".into(), json!([{ "description": Measure::Markdown.escape(rest), "color": color }]));
         }
         Request::json(self.url("", "wait=true"), &body)
     }
@@ -81,5 +80,25 @@ impl Discord {
             }
             _ => response.by_status(said),
         }
+    }
+}
+
+section! {
+    /// A Discord webhook.
+    pub struct DiscordTable {
+        /// The webhook's URL, which is a secret.
+        webhook_url: Place, required { env = "DISCORD_WEBHOOK_URL" };
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for DiscordTable {}
+
+impl DiscordTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let webhook_url = crate::settings::reveal_url("webhook_url", &self.webhook_url)?;
+        Ok(Revealed { kind: crate::Kind::Discord(Discord { webhook_url }), timeout: self.timeout })
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::answer::Answer;
 use crate::message::Message;
+use crate::settings::Revealed;
 use crate::transport::program::{Call, Ended};
+use failstop_settings::{Argv, Consistent, section, within};
+use std::time::Duration;
 
 /// A program of one's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,5 +55,25 @@ impl Exec {
             }
             Ended::NotStarted(kind) => Answer::retry(format!("cannot be started: {kind}")),
         }
+    }
+}
+
+section! {
+    /// A program of your own: it gets the alert as JSON on its standard input.
+    pub struct ExecTable {
+        /// The program and its arguments. Status 0 is delivered; 64, 65, 78, 126 and 127 are final; any other is tried again.
+        command: Argv, required ["/usr/local/bin/alert"];
+        /// How long it may run before it is killed.
+        timeout: Duration, default "30s", within("1s", "10m");
+    }
+}
+
+impl Consistent for ExecTable {}
+
+impl ExecTable {
+    /// The channel.
+    pub(crate) fn revealed(&self) -> Revealed {
+        let exec = Exec { command: self.command.as_slice().to_vec() };
+        Revealed { kind: crate::Kind::Exec(exec), timeout: self.timeout }
     }
 }

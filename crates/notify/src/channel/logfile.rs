@@ -2,10 +2,13 @@
 
 use crate::answer::Answer;
 use crate::message::Message;
+use crate::settings::Revealed;
+use failstop_settings::{Bytes, Consistent, section, within};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Former files that are kept beside the present one: `PATH.1` is the newest.
 const KEPT: u32 = 3;
@@ -61,6 +64,28 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     PathBuf::from(name)
+}
+
+section! {
+    /// A log file: one JSON object a line.
+    pub struct LogFileTable {
+        /// Where; its folder must exist.
+        path: PathBuf, required "logs/alerts.jsonl";
+        /// A file that has grown to this size is put aside; three are kept.
+        max_size: Bytes, default "10MB", within("4KiB", "1GiB");
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for LogFileTable {}
+
+impl LogFileTable {
+    /// The channel.
+    pub(crate) fn revealed(&self) -> Revealed {
+        let log = LogFile { path: self.path.clone(), max_bytes: self.max_size.get() };
+        Revealed { kind: crate::Kind::LogFile(log), timeout: self.timeout }
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
+use failstop_settings::{Consistent, Secret as Place, Url, section, within};
 use serde_json::json;
+use std::time::Duration;
 
 /// The longest title, bytes.
 pub(crate) const TITLE_MAX: usize = 1_024;
@@ -80,5 +83,34 @@ impl Ntfy {
             201..=299 => Answer::Ambiguous { reason: format!("HTTP {}, and not ntfy's answer", response.status) },
             _ => response.by_status(body["error"].as_str().unwrap_or_default()),
         }
+    }
+}
+
+section! {
+    /// ntfy.
+    pub struct NtfyTable {
+        /// The server.
+        server: Url, default "https://ntfy.sh";
+        /// The topic; who knows it can read it, so it is a secret.
+        topic: Place, required { env = "NTFY_TOPIC" };
+        /// An access token, if the server wants one.
+        token: Option<Place>, absent { env = "NTFY_TOKEN" };
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for NtfyTable {}
+
+impl NtfyTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let token = match &self.token {
+            Some(place) => Some(crate::settings::reveal("token", place)?),
+            None => None,
+        };
+        let topic = crate::settings::reveal("topic", &self.topic)?;
+        let ntfy = Ntfy { server: self.server.to_string(), topic, token };
+        Ok(Revealed { kind: crate::Kind::Ntfy(ntfy), timeout: self.timeout })
     }
 }

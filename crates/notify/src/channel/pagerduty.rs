@@ -7,7 +7,11 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Http, Method, Request, Response};
+use failstop_settings::{
+    Choice, Consistent, Kind as Problem, Places, Reading, Secret as Place, Url, exactly_one, section, within,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -100,9 +104,7 @@ impl PagerdutyEvents {
     pub(crate) fn answer(response: &Response) -> Answer {
         match response.status {
             202 => Answer::ok(),
-            200..=299 => {
-                Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) }
-            }
+            200..=299 => Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) },
             429 => limited(response),
             _ => response.by_status(&said(response)),
         }
@@ -246,9 +248,7 @@ impl PagerdutyRest {
                 None => Answer::Ambiguous { reason: "no id in the answer; not PagerDuty's".to_owned() },
             },
             429 => limited(response),
-            200..=299 => {
-                Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) }
-            }
+            200..=299 => Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) },
             _ => response.by_status(&said(response)),
         }
     }
@@ -257,9 +257,7 @@ impl PagerdutyRest {
         let body = response.json();
         match response.status {
             200..=299 if body["incident"].is_object() || body["note"].is_object() => Answer::ok(),
-            200..=299 => {
-                Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) }
-            }
+            200..=299 => Answer::Ambiguous { reason: format!("HTTP {}, and not PagerDuty's answer", response.status) },
             429 => limited(response),
             // It is resolved there already, or was removed: there is nothing left to change.
             400 if said(response).to_ascii_lowercase().contains("already resolved") => Answer::ok(),
@@ -273,4 +271,77 @@ impl PagerdutyRest {
 fn is_there_already(response: &Response) -> bool {
     let said = said(response).to_ascii_lowercase();
     response.status == 400 && (said.contains("already exists") || said.contains("matching dedup key"))
+}
+
+/// How loudly PagerDuty pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once.
+    High,
+    /// Without noise.
+    Low,
+}
+
+impl Choice for Urgency {
+    const WORDS: &'static [(&'static str, Self)] = &[("high", Self::High), ("low", Self::Low)];
+    const WANTED: &'static str = "\"high\" or \"low\"";
+}
+
+section! {
+    /// PagerDuty: Events v2 by a routing key, or incidents by an API key.
+    pub struct PagerdutyTable {
+        /// The routing key of an integration of type Events API v2.
+        routing_key: Option<Place>, absent { env = "PAGERDUTY_ROUTING_KEY" };
+        /// An API key that may write, instead of a routing key.
+        api_key: Option<Place>, absent { env = "PAGERDUTY_API_KEY" };
+        /// With an API key: the service that gets the incidents.
+        service_id: Option<String>, absent "PABC123";
+        /// With an API key: the address of a user, in whose name incidents are opened.
+        from: Option<String>, absent "ops@example.com";
+        /// With an API key: how loudly it pages.
+        urgency: Urgency, default "high";
+        /// Where Events v2 is.
+        api_base: Url, default "https://events.pagerduty.com";
+        /// With an API key: where the REST API is.
+        rest_base: Url, default "https://api.pagerduty.com";
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for PagerdutyTable {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        let ways = [("routing_key", self.routing_key.is_some()), ("api_key", self.api_key.is_some())];
+        exactly_one(&ways, "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }", places, reading);
+        for (name, given) in [("service_id", self.service_id.is_some()), ("from", self.from.is_some())] {
+            if self.api_key.is_some() && !given {
+                let message = format!("{} has an API key and no `{name}`", places.label);
+                reading.refuse(Problem::Missing, &places.first_of(&["api_key"]), message, format!("add `{name}`"));
+            }
+        }
+    }
+}
+
+impl PagerdutyTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let kind = match (&self.routing_key, &self.api_key) {
+            (Some(key), _) => crate::Kind::PagerdutyEvents(PagerdutyEvents {
+                routing_key: crate::settings::reveal("routing_key", key)?,
+                api_base: self.api_base.to_string(),
+            }),
+            (None, Some(key)) => crate::Kind::PagerdutyRest(PagerdutyRest {
+                api_key: crate::settings::reveal("api_key", key)?,
+                service_id: self.service_id.clone().unwrap_or_default(),
+                from: self.from.clone().unwrap_or_default(),
+                urgency: match self.urgency {
+                    Urgency::High => "high".to_owned(),
+                    Urgency::Low => "low".to_owned(),
+                },
+                api_base: self.rest_base.to_string(),
+            }),
+            (None, None) => return Err(Faults::of("it has neither routing_key nor api_key")),
+        };
+        Ok(Revealed { kind, timeout: self.timeout })
+    }
 }

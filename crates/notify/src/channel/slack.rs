@@ -7,7 +7,11 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Http, Request, Response};
+use failstop_settings::{
+    Consistent, Kind as Problem, Places, Reading, Secret as Place, Url, exactly_one, section, within,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -48,7 +52,7 @@ fn text_of(message: &Message) -> String {
     }
 }
 
-const fn color(message: &Message) -> &'static str {
+fn color(message: &Message) -> &'static str {
     match (message.order.what, message.order.notice.severity) {
         (What::Resolve, _) => "#2e7d32",
         (_, Severity::Critical) => "#c62828",
@@ -166,8 +170,7 @@ impl SlackBot {
         let (channel, ts) = receipt.split_once(':')?;
         let base = self.api_base.trim_end_matches('/');
         let encoded = crate::mask::percent_encoded;
-        let url =
-            format!("{base}/chat.getPermalink?channel={}&message_ts={}", encoded(channel), encoded(ts));
+        let url = format!("{base}/chat.getPermalink?channel={}&message_ts={}", encoded(channel), encoded(ts));
         Some(Request::get(url).with("authorization", format!("Bearer {}", self.bot_token.expose())))
     }
 
@@ -191,11 +194,19 @@ impl SlackBot {
             ("internal_error" | "fatal_error", _) => Answer::Ambiguous { reason },
             ("service_unavailable" | "request_timeout", _) => Answer::Retry { reason },
             (
-                "msg_too_long" | "no_text" | "too_many_attachments" | "invalid_blocks" | "invalid_blocks_format"
-                | "msg_blocks_too_long" | "invalid_arguments" | "invalid_json",
+                "msg_too_long"
+                | "no_text"
+                | "too_many_attachments"
+                | "invalid_blocks"
+                | "invalid_blocks_format"
+                | "msg_blocks_too_long"
+                | "invalid_arguments"
+                | "invalid_json",
                 _,
             ) => Answer::FixPayload { reason },
-            ("", 200..=299) => Answer::Ambiguous { reason: format!("HTTP {}, and not Slack's answer", response.status) },
+            ("", 200..=299) => {
+                Answer::Ambiguous { reason: format!("HTTP {}, and not Slack's answer", response.status) }
+            }
             ("", _) => response.by_status(""),
             (_, _) => Answer::permanent(format!("{error}; check `bot_token`, its rights and `channel`")),
         }
@@ -204,4 +215,49 @@ impl SlackBot {
 
 fn thread(message: &Message) -> Option<(&str, &str)> {
     message.order.receipt.as_deref()?.split_once(':')
+}
+
+section! {
+    /// Slack: an incoming webhook, or a bot that keeps one message an incident up to date.
+    pub struct SlackTable {
+        /// The URL of an incoming webhook, which is a secret.
+        webhook_url: Option<Place>, absent { env = "SLACK_WEBHOOK_URL" };
+        /// The token of a bot with the right chat:write, instead of a webhook.
+        bot_token: Option<Place>, absent { env = "SLACK_BOT_TOKEN" };
+        /// Where the bot writes: the id of a channel, or its name with #.
+        channel: Option<String>, absent "#alerts";
+        /// Where the bot's API is.
+        api_base: Url, default "https://slack.com/api";
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for SlackTable {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        let ways = [("webhook_url", self.webhook_url.is_some()), ("bot_token", self.bot_token.is_some())];
+        exactly_one(&ways, "webhook_url = { env = \"SLACK_WEBHOOK_URL\" }", places, reading);
+        if self.bot_token.is_some() && self.channel.is_none() {
+            let message = format!("{} has a bot and no channel to write to", places.label);
+            reading.refuse(Problem::Missing, &places.first_of(&["bot_token"]), message, "add `channel = \"#alerts\"`");
+        }
+    }
+}
+
+impl SlackTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let kind = match (&self.webhook_url, &self.bot_token) {
+            (Some(url), _) => crate::Kind::SlackWebhook(SlackWebhook {
+                webhook_url: crate::settings::reveal_url("webhook_url", url)?,
+            }),
+            (None, Some(token)) => crate::Kind::SlackBot(SlackBot {
+                bot_token: crate::settings::reveal("bot_token", token)?,
+                channel: self.channel.clone().unwrap_or_default(),
+                api_base: self.api_base.to_string(),
+            }),
+            (None, None) => return Err(Faults::of("it has neither webhook_url nor bot_token")),
+        };
+        Ok(Revealed { kind, timeout: self.timeout })
+    }
 }

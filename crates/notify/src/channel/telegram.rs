@@ -7,7 +7,9 @@ use crate::message::Message;
 use crate::notice::Severity;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
+use failstop_settings::{Consistent, Secret as Place, Url, section, within};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -110,5 +112,36 @@ fn is_quiet(message: &Message) -> bool {
         What::Trigger | What::Update | What::Reminder | What::Escalation | What::Resolve => {
             message.order.notice.severity == Severity::Info
         }
+    }
+}
+
+section! {
+    /// A Telegram bot.
+    pub struct TelegramTable {
+        /// The bot's token.
+        bot_token: Place, required { env = "TELEGRAM_BOT_TOKEN" };
+        /// Who is written to: the number of a chat, or "@name" of a channel.
+        chat_id: String, required "123";
+        /// The topic, in a group that has topics.
+        message_thread_id: Option<u32>, absent 5;
+        /// Where the API is.
+        api_base: Url, default "https://api.telegram.org";
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for TelegramTable {}
+
+impl TelegramTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let telegram = Telegram {
+            bot_token: crate::settings::reveal("bot_token", &self.bot_token)?,
+            chat_id: self.chat_id.clone(),
+            message_thread_id: self.message_thread_id.map(i64::from),
+            api_base: self.api_base.to_string(),
+        };
+        Ok(Revealed { kind: crate::Kind::Telegram(telegram), timeout: self.timeout })
     }
 }

@@ -5,9 +5,11 @@ use crate::answer::Answer;
 use crate::message::Message;
 use crate::render::Measure;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use failstop_settings::{Consistent, Secret as Place, Url, section, within};
 use std::time::Duration;
 
 /// The longest text that is sent, characters: three parts of an SMS. Twilio takes 1600.
@@ -77,7 +79,9 @@ impl Twilio {
                 Some(sid) => Answer::Ok { receipt: Some(sid.to_owned()) },
                 None => Answer::Ambiguous { reason: format!("HTTP {}, and not Twilio's answer", response.status) },
             },
-            (202..=299, _) => Answer::Ambiguous { reason: format!("HTTP {}, and not Twilio's answer", response.status) },
+            (202..=299, _) => {
+                Answer::Ambiguous { reason: format!("HTTP {}, and not Twilio's answer", response.status) }
+            }
             // The text is too long, empty, or not text.
             (400, 21_602 | 21_605 | 21_617 | 21_619) => Answer::fix_payload(said),
             // A full queue of the account.
@@ -85,5 +89,39 @@ impl Twilio {
             (400, 1..) => Answer::permanent(format!("{said}; see https://www.twilio.com/docs/errors/{code}")),
             _ => response.by_status(&said),
         }
+    }
+}
+
+section! {
+    /// SMS through Twilio.
+    pub struct TwilioTable {
+        /// The account's SID.
+        account_sid: String, required "AC0123456789abcdef";
+        /// The account's token.
+        auth_token: Place, required { env = "TWILIO_AUTH_TOKEN" };
+        /// The sender: a number of the account, or the SID of a messaging service.
+        from: String, required "+15005550006";
+        /// Who is written to, in international form.
+        to: Vec<String>, required ["+15005550009"];
+        /// Where the API is.
+        api_base: Url, default "https://api.twilio.com";
+        /// How long one attempt may take.
+        timeout: Duration, default "10s", within("1s", "2m");
+    }
+}
+
+impl Consistent for TwilioTable {}
+
+impl TwilioTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let twilio = Twilio {
+            account_sid: self.account_sid.clone(),
+            auth_token: crate::settings::reveal("auth_token", &self.auth_token)?,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            api_base: self.api_base.to_string(),
+        };
+        Ok(Revealed { kind: crate::Kind::Twilio(twilio), timeout: self.timeout })
     }
 }

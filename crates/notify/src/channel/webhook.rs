@@ -4,10 +4,13 @@
 use crate::answer::Answer;
 use crate::message::Message;
 use crate::secret::Secret;
+use crate::settings::{Faults, Revealed};
 use crate::transport::http::{Request, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use failstop_settings::{Consistent, Secret as Place, section, within};
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// What a secret begins with, by the specification.
 const PREFIX: &str = "whsec_";
@@ -32,7 +35,11 @@ impl Webhook {
     /// What is wrong with the secret, without the secret.
     pub(crate) fn key(&self) -> Result<Vec<u8>, String> {
         let help = "write `whsec_` and the base64 of 24 to 64 random bytes";
-        let encoded = self.secret.expose().strip_prefix(PREFIX).ok_or_else(|| format!("its secret does not begin with whsec_; {help}"))?;
+        let encoded = self
+            .secret
+            .expose()
+            .strip_prefix(PREFIX)
+            .ok_or_else(|| format!("its secret does not begin with whsec_; {help}"))?;
         let key = STANDARD.decode(encoded).map_err(|_| format!("its secret is not base64 after whsec_; {help}"))?;
         if SECRET_BYTES.contains(&key.len()) {
             Ok(key)
@@ -77,6 +84,31 @@ fn sign(key: &[u8], id: &str, at: Timestamp, body: &[u8]) -> String {
     context.update(format!(".{}.", at.as_second()).as_bytes());
     context.update(body);
     format!("v1,{}", STANDARD.encode(context.sign()))
+}
+
+section! {
+    /// A webhook, signed by the Standard Webhooks specification.
+    pub struct WebhookTable {
+        /// Where it is posted; it may hold a token, so it is a secret.
+        url: Place, required { env = "ALERT_WEBHOOK_URL" };
+        /// The key of the signature: whsec_ and the base64 of 24 to 64 random bytes.
+        secret: Place, required { env = "ALERT_WEBHOOK_SECRET" };
+        /// How long one attempt may take.
+        timeout: Duration, default "20s", within("1s", "2m");
+    }
+}
+
+impl Consistent for WebhookTable {}
+
+impl WebhookTable {
+    /// The channel, with its secrets fetched.
+    pub(crate) fn revealed(&self) -> Result<Revealed, Faults> {
+        let webhook = Webhook {
+            url: crate::settings::reveal_url("url", &self.url)?,
+            secret: crate::settings::reveal("secret", &self.secret)?,
+        };
+        Ok(Revealed { kind: crate::Kind::Webhook(webhook), timeout: self.timeout })
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +156,9 @@ mod tests {
 
     #[test]
     fn a_bad_secret_is_named_without_being_shown() {
-        for (secret, says) in [("plain-canary", "does not begin"), ("whsec_*canary*", "not base64"), ("whsec_Y2FuYXJ5", "6 bytes")] {
+        for (secret, says) in
+            [("plain-canary", "does not begin"), ("whsec_*canary*", "not base64"), ("whsec_Y2FuYXJ5", "6 bytes")]
+        {
             let hook = Webhook { url: Secret::new(""), secret: Secret::new(secret) };
             let fault = hook.key().err().unwrap_or_default();
             assert!(fault.contains(says) && !fault.contains("canary"), "{fault}");

@@ -91,6 +91,11 @@ impl Heart {
         std::mem::take(&mut self.unsaved)
     }
 
+    /// Whether there are such facts.
+    pub(crate) fn has_unsaved(&self) -> bool {
+        !self.unsaved.is_empty()
+    }
+
     /// Where a destination is called now.
     pub(crate) fn moved_to(&self, lane: &LaneId, from: &str) -> Option<&str> {
         self.moved.get(&(lane.clone(), from.to_owned())).map(String::as_str)

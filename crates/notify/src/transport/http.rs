@@ -250,9 +250,9 @@ fn fault(error: &reqwest::Error) -> Fault {
 /// rustls's own texts may quote what the peer sent; these do not.
 pub(crate) fn tls_words(error: &rustls::Error) -> &'static str {
     match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. }) => {
-            "TLS: the server's certificate has expired, or this clock is wrong"
-        }
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. },
+        ) => "TLS: the server's certificate has expired, or this clock is wrong",
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
             "TLS: the server's certificate is of an authority that is not trusted: set `ca_file` if it is yours"
         }

@@ -2,4 +2,5 @@
 
 pub(crate) mod http;
 pub(crate) mod program;
+pub(crate) mod smtp;
 pub(crate) mod tls;
