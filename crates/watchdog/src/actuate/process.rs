@@ -123,7 +123,11 @@ impl Held {
         if !self.process.is_alive() {
             return true;
         }
-        let Ok(fd) = self.fd.try_clone().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE)) else {
+        let Ok(fd) = self
+            .fd
+            .try_clone()
+            .and_then(|fd| AsyncFd::register_with_interest(fd, Interest::READABLE).map_err(io::Error::from))
+        else {
             return !self.process.is_alive();
         };
         // A pidfd is readable once its process is dead; a zombie counts.
