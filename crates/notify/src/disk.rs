@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 pub(crate) const WRITE_MAX: Duration = Duration::from_secs(2);
 
 /// How long after a failure the disk is tried again.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(5);
 
 type Written = (Store, io::Result<()>);
 
@@ -82,7 +82,11 @@ impl Disk {
             return;
         }
         let everything = self.is_whole_due();
-        let State::Idle(mut store) = std::mem::replace(&mut self.state, State::Gone) else { return };
+        let State::Idle(mut store) = std::mem::replace(&mut self.state, State::Gone) else {
+            // Nothing brings it back but another start.
+            self.again = None;
+            return;
+        };
         let work: Box<dyn FnOnce() -> Written + Send> = if everything {
             let facts = whole();
             Box::new(move || {

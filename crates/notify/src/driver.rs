@@ -35,6 +35,9 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// The longest sleep: a timer of the runtime does not count a suspend, so what is due is looked at again.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
+/// How often a destination is followed to where it moved.
+const MOVES_MAX: usize = 4;
+
 /// Why the notifier cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -149,6 +152,9 @@ pub fn open(config: Config, folder: &Path) -> Result<(Handle, Driver), OpenError
         }
     };
     heart.adopt(clock.now(), config.policy.clone(), fleet.specs.clone());
+    if let Some(damage) = &damage {
+        heart.tell_damage(clock.now(), damage);
+    }
     let (sender, commands) = mpsc::channel(QUEUE_MAX);
     let published = Arc::new(Mutex::new(Published::default()));
     let driver = Driver {
@@ -391,11 +397,13 @@ impl Driver {
             Kind::Telegram(telegram) => Some(telegram.chat_id.as_str()),
             _ => None,
         };
-        Destination {
-            name: route.destination.clone(),
-            moved: configured.and_then(|from| self.heart.moved_to(lane, from)).map(str::to_owned),
-            within: route.within,
+        let mut moved = configured.and_then(|from| self.heart.moved_to(lane, from));
+        // What moved may move again.
+        for _ in 0..MOVES_MAX {
+            let Some(further) = moved.and_then(|from| self.heart.moved_to(lane, from)) else { break };
+            moved = Some(further);
         }
+        Destination { name: route.destination.clone(), moved: moved.map(str::to_owned), within: route.within }
     }
 
     fn answered(&mut self, order: &Order, answer: Answer) {

@@ -19,6 +19,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The format of the lines. A file of a newer version is not touched.
 const VERSION: u32 = 1;
@@ -29,8 +30,12 @@ const COMPACT_BEYOND: u64 = 256 * 1024;
 /// The largest file that is read, bytes; the open incidents in it are bounded far below.
 const FILE_MAX: u64 = 256 * 1024 * 1024;
 
-/// The longest line that is written, bytes: bounds of a notice times what JSON makes of it.
+/// Hexadecimal digits of a line's checksum.
 const CHECK_DIGITS: usize = 16;
+
+/// How often and how long apart a taken lock is looked at.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -75,11 +80,7 @@ impl Store {
     pub(crate) fn open(folder: &Path) -> Result<(Self, Found), StoreError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let lock = private().create(true).truncate(false).open(folder.join("LOCK"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
+        locked(&lock)?;
         let path = folder.join("outbox");
         let mut store = Self { folder: folder.to_owned(), file: None, bytes: 0, compacted: 0, _lock: lock };
         let text = match fs::metadata(&path) {
@@ -148,6 +149,20 @@ impl Store {
         self.compacted = self.bytes;
         Ok(())
     }
+}
+
+/// Takes the lock. A program that is just being started by somebody else in this process holds a copy of every descriptor
+/// for an instant, so a lock that is taken is looked at again for a moment.
+fn locked(lock: &File) -> Result<(), StoreError> {
+    for left in (0..LOCK_TRIES).rev() {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if left > 0 => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::InUse)
 }
 
 fn private() -> OpenOptions {

@@ -4,12 +4,18 @@
 
 pub mod acting;
 pub mod actuate;
+pub mod app;
 pub mod asking;
 pub mod client;
 pub mod clock;
+pub mod commands;
+pub mod config;
 pub mod disk;
 pub mod doors;
+pub mod exit;
 pub mod heart;
 pub mod log;
 pub mod probe;
+pub mod systemd;
+pub mod tell;
 pub mod witness;

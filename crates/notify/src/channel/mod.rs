@@ -10,6 +10,8 @@ mod ntfy;
 mod pagerduty;
 mod slack;
 mod telegram;
+#[cfg(test)]
+mod tests;
 mod twilio;
 mod webhook;
 

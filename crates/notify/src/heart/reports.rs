@@ -207,8 +207,16 @@ impl Heart {
             .collect();
         let count = waiting.len();
         for notice in waiting {
+            let notice = Arc::new(Notice { maintenance: false, ..Notice::clone(&notice) });
             let lanes = self.lanes_for(&notice);
             self.say(now, Said::Trigger, notice, lanes);
+        }
+        // What was told before the window and is still open may be reminded of again.
+        let quiet = self.incidents.values().filter(|incident| incident.resolved.is_none());
+        let quiet = quiet.filter(|incident| incident.latest.maintenance && incident.latest.system == system);
+        let quiet: Vec<Notice> = quiet.map(|incident| Notice::clone(&incident.latest)).collect();
+        for notice in quiet {
+            self.note(now, Arc::new(Notice { maintenance: false, ..notice }));
         }
         count
     }

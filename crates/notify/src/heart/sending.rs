@@ -94,7 +94,11 @@ impl Heart {
                 return None;
             }
             let id = spec.id.clone();
-            let order = self.order(&key, &id, now)?;
+            let Some(order) = self.order(&key, &id, now) else {
+                // A row without its message cannot come of our own facts, only of damaged ones.
+                self.drop_row(now, &key, &id);
+                return None;
+            };
             if let Some(line) = self.line_mut(&key, &id) {
                 line.in_flight = true;
             }
@@ -129,6 +133,14 @@ impl Heart {
             };
             self.incidents.values().find(stands).map(|incident| incident.key.clone())
         })
+    }
+
+    fn drop_row(&mut self, now: Now, key: &Key, lane: &LaneId) {
+        let row = self.line_mut(key, lane).and_then(|line| line.queue.front().map(|row| row.seq));
+        if let Some(seq) = row {
+            let reason = "its text was lost with a damaged line of the outbox".to_owned();
+            self.record(now, Fact::GivenUp { key: key.clone(), lane: lane.clone(), seq, reason });
+        }
     }
 
     fn order(&self, key: &Key, id: &LaneId, now: Now) -> Option<Order> {
@@ -316,9 +328,7 @@ impl Heart {
         if open || just_over.is_some_and(|(over, _)| now.at.since(over) < TROUBLE_AFTER) {
             return;
         }
-        // Every part is of our own making but for destinations, which were checked when they were read.
-        let name: String = lane.0.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(120).collect();
-        let Ok(key) = Key::of(&self.name, OWN_CAUSE, Some(&name), now.at.0) else { return };
+        let Some(key) = self.own_key(OWN_CAUSE, Some(&lane.0), now) else { return };
         let title = format!("alert channel {lane} {does}");
         let mut notice = Notice::new(key, Change::Trigger, Severity::Warning, title, now.wall);
         notice.system.clone_from(&self.name);
@@ -328,6 +338,27 @@ impl Heart {
         notice.message = format!("The last answer: {reason}. What it refused for good went to the next channel.");
         notice.recommended_action =
             Some(format!("correct the channel, then: failstop alerts test --channel {}", spec.channel));
+        self.report(now, notice);
+    }
+
+    /// The key of an incident of our own: made of names that may hold anything, so of what a key can hold of them.
+    fn own_key(&self, cause: &str, component: Option<&str>, now: Now) -> Option<Key> {
+        let clean = |text: &str, most| -> String {
+            text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(most).collect()
+        };
+        let component = component.map(|component| clean(component, 120));
+        Key::of(&clean(&self.name, 64), cause, component.as_deref(), now.at.0).ok()
+    }
+
+    /// Says that something was found wrong with the outbox.
+    pub(crate) fn tell_damage(&mut self, now: Now, damage: &str) {
+        let Some(key) = self.own_key("alert-outbox", None, now) else { return };
+        let title = "the outbox of alerts was damaged";
+        let mut notice = Notice::new(key, Change::Trigger, Severity::Warning, title, now.wall);
+        notice.system.clone_from(&self.name);
+        "alert-outbox".clone_into(&mut notice.cause);
+        notice.message = damage.to_owned();
+        notice.recommended_action = Some("check the disk, then compare the open alerts with what stands".to_owned());
         self.report(now, notice);
     }
 

@@ -30,7 +30,9 @@ impl Heart {
     }
 
     fn waits_for_somebody(incident: &Incident) -> bool {
-        incident.resolved.is_none() && incident.acknowledged.is_none() && !incident.held_back
+        let latest = &incident.latest;
+        let maintained = latest.maintenance && latest.nature.waits_for_maintenance(latest.severity);
+        incident.resolved.is_none() && incident.acknowledged.is_none() && !incident.held_back && !maintained
     }
 
     fn escalation_due(&self, key: &Key) -> Option<At> {

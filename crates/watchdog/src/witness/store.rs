@@ -121,6 +121,22 @@ impl Store {
         Ok(store)
     }
 
+    /// Reads the store of an origin beside a running watchdog: nothing is written, and a line that is being written is not seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read(folder: &Path, origin: &str) -> Result<Self, StoreError> {
+        let path = folder.join(format!("{origin}.ndjson"));
+        let io = |source| StoreError::Io { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(io)?;
+        let mut text = Vec::new();
+        (&mut file).take(FILE_MAX * 4).read_to_end(&mut text).map_err(io)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let (memory, head) =
+            replay(&text[..whole], origin).map_err(|line| StoreError::Damaged { path: path.clone(), line })?;
+        Ok(Self { path, origin: origin.to_owned(), file, bytes: whole as u64, head, memory })
+    }
+
     /// What is remembered.
     pub fn memory(&self) -> &Memory {
         &self.memory

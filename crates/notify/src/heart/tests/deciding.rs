@@ -162,6 +162,36 @@ fn maintenance_holds_back_what_can_wait_and_tells_it_afterwards() {
 }
 
 #[test]
+fn maintenance_quiets_reminders_of_what_was_told_before() {
+    let mut world = two_lanes();
+    world.heart.report(world.now(), notice("k/1", Change::Trigger, Severity::Critical));
+    world.deliver();
+    world.later(MINUTE);
+    let mut during = notice("k/1", Change::Trigger, Severity::Critical);
+    during.maintenance = true;
+    during.message = "stopped for an update".into();
+    assert_eq!(world.heart.report(world.now(), during), Reported::Cooling);
+    world.later(60 * MINUTE);
+    assert_eq!(world.deliver(), []);
+    assert_eq!(world.heart.maintenance_over(world.now(), "demo"), 0);
+    world.later(MINUTE);
+    assert_eq!(whats(&world.deliver()), [("a".into(), What::Reminder), ("b".into(), What::Reminder)]);
+}
+
+#[test]
+fn incidents_that_are_over_and_wait_for_a_dead_lane_are_bounded() {
+    let mut world = World::new(Policy::default(), vec![spec("a", Collapse::Whole)]);
+    for number in 0..4 * crate::OPEN_MAX {
+        let name = format!("k/{number}");
+        assert_eq!(world.heart.report(world.now(), notice(&name, Change::Trigger, Severity::Info)), Reported::Opened);
+        world.heart.report(world.now(), notice(&name, Change::Resolve, Severity::Info));
+        world.save();
+    }
+    assert_eq!(world.heart.channels(world.now().at)[0].queued, 2 * crate::OPEN_MAX * 2);
+    assert!(world.heart.counters().given_up > 0);
+}
+
+#[test]
 fn routes_choose_and_never_silence_what_must_be_heard() {
     let policy = Policy {
         routes: vec![

@@ -63,10 +63,8 @@ impl World {
     }
 
     pub(super) fn save(&mut self) {
-        // What is on disk went through its text.
         for record in self.heart.take_unsaved() {
-            let text = serde_json::to_string(&record).unwrap_or_else(|error| panic!("{error}"));
-            let read: Record = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let read = through_text(&record);
             assert_eq!(read, record);
             self.saved.push(read);
         }
@@ -114,7 +112,13 @@ impl World {
     pub(super) fn compact(&mut self) {
         self.save();
         let now = self.now();
-        self.saved =
-            self.heart.snapshot().into_iter().map(|fact| Record { at: now.at, wall: now.wall, fact }).collect();
+        let facts = self.heart.snapshot().into_iter();
+        self.saved = facts.map(|fact| through_text(&Record { at: now.at, wall: now.wall, fact })).collect();
     }
+}
+
+/// What is on disk went through its text.
+fn through_text(record: &Record) -> Record {
+    let text = serde_json::to_string(record).unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
