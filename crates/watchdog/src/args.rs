@@ -39,7 +39,7 @@ Exit status:
 )]
 pub struct Watchdog {
     /// The configuration
-    #[arg(long, value_name = "FILE", env = "FAILSTOP_WATCHDOG_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
     /// What to do; without it, watch
@@ -51,15 +51,21 @@ pub struct Watchdog {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration, its keys and its secrets, and say what is and is not covered
-    #[command(after_help = "Examples:\n  failstop-watchdog check --config watchdog.toml && systemctl restart failstop-watchdog")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog check --config watchdog.toml && systemctl restart failstop-watchdog"
+    )]
     Check,
 
     /// Show how everything stands
-    #[command(after_help = "Examples:\n  failstop-watchdog status\n  failstop-watchdog status --format json | jq '.targets[] | select(.state != \"up\")'\n\nExit status: 0 all up, 1 something is unknown or in maintenance, 2 something is down, 3 no watchdog answers.")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog status\n  failstop-watchdog status --format json | jq '.targets[] | select(.state != \"up\")'\n\nExit status: 0 all up, 1 something is unknown or in maintenance, 2 something is down, 3 no watchdog answers."
+    )]
     Status(Format),
 
     /// Send a marked test message through the running watchdog, and say what each service answered
-    #[command(after_help = "Examples:\n  failstop-watchdog test-alert\n  failstop-watchdog test-alert --channel telegram")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog test-alert\n  failstop-watchdog test-alert --channel telegram"
+    )]
     TestAlert {
         /// Only this channel
         #[arg(long, value_name = "NAME")]
@@ -81,7 +87,9 @@ pub enum Command {
     },
 
     /// Silence a target for a while: nobody is told of it, and it is not restarted
-    #[command(after_help = "Examples:\n  failstop-watchdog silence demo --for 30m --reason 'new disk'\n\nAt most a week. At its end the target is compared with what it was before.")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog silence demo --for 30m --reason 'new disk'\n\nAt most a week. At its end the target is compared with what it was before."
+    )]
     Silence {
         /// Which
         target: String,
@@ -105,7 +113,9 @@ pub enum Command {
     Witness(Witness),
 
     /// Be the responder on a bot's host: signed stop, kill and start of the units in the configuration
-    #[command(after_help = "Examples:\n  failstop-watchdog actuate --config actuate.toml\n\nAs a forced command of ssh, in authorized_keys:\n  restrict,command=\"failstop-watchdog actuate --ssh --config /etc/failstop/actuate.toml\" ssh-ed25519 AAAA...\nThen, from the watchdog's host:  ssh bot-host stop demo   (also: kill demo, start demo, status demo)\n\nExit status with --ssh: 0 proved, 3 not, 4 refused.")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog actuate --config actuate.toml\n\nAs a forced command of ssh, in authorized_keys:\n  restrict,command=\"failstop-watchdog actuate --ssh --config /etc/failstop/actuate.toml\" ssh-ed25519 AAAA...\nThen, from the watchdog's host:  ssh bot-host stop demo   (also: kill demo, start demo, status demo)\n\nExit status with --ssh: 0 proved, 3 not, 4 refused."
+    )]
     Actuate {
         /// Carry out the one command in $SSH_ORIGINAL_COMMAND, print its receipt, and end
         #[arg(long)]
@@ -113,7 +123,9 @@ pub enum Command {
     },
 
     /// Rehearse: every channel, every key, every way of restarting is tried as far as nothing is touched
-    #[command(after_help = "Examples:\n  failstop-watchdog drill\n\nMessages are marked as a drill. Engines and responders are only asked how they are.")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog drill\n\nMessages are marked as a drill. Engines and responders are only asked how they are."
+    )]
     Drill,
 
     /// Print the reference of the configuration

@@ -22,7 +22,9 @@ fn main() -> ExitCode {
         Some(Command::Ack { id }) => commands::ack(&place, &id),
         Some(Command::Silence { target, duration, reason }) => commands::silence(&place, &target, &duration, &reason),
         Some(Command::Resume { target }) => commands::resume(&place, &target),
-        Some(Command::Witness(Witness::Export { origin, output })) => commands::export(&place, &origin, output.as_deref()),
+        Some(Command::Witness(Witness::Export { origin, output })) => {
+            commands::export(&place, &origin, output.as_deref())
+        }
         Some(Command::Actuate { ssh: false }) => commands::actuate(&place),
         Some(Command::Actuate { ssh: true }) => commands::actuate_ssh(&place),
         Some(Command::Drill) => commands::drill(&place),

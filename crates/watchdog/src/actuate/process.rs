@@ -123,13 +123,10 @@ impl Held {
         if !self.process.is_alive() {
             return true;
         }
-        let Ok(fd) = self
-            .fd
-            .try_clone()
-            .and_then(|fd| AsyncFd::register_with_interest(fd, Interest::READABLE).map_err(io::Error::from))
-        else {
-            return !self.process.is_alive();
-        };
+        let Ok(fd) = self.fd.try_clone() else { return !self.process.is_alive() };
+        // SAFETY: the AsyncFd owns the descriptor, so it stays open and its own for as long as it is registered.
+        let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+        let Ok(fd) = registered else { return !self.process.is_alive() };
         // A pidfd is readable once its process is dead; a zombie counts.
         let _ = tokio::time::timeout(within, fd.readable()).await;
         !self.process.is_alive()

@@ -94,7 +94,8 @@ pub fn build(config: &Config) -> Result<Built, BuildError> {
     let mut checkin_tokens = BTreeMap::new();
     for checkin in &config.checkins {
         if let Some(token) = &checkin.token {
-            checkin_tokens.insert(checkin.name.as_str().to_owned(), reveal(&format!("check-in \"{}\"", checkin.name), token)?);
+            checkin_tokens
+                .insert(checkin.name.as_str().to_owned(), reveal(&format!("check-in \"{}\"", checkin.name), token)?);
         }
     }
     let outside = match &config.outside {
@@ -226,9 +227,11 @@ fn watch(target: &Target, tls: &Rc<Tls>, units: &Rc<Units>) -> Result<Watched, B
         };
     }
     let method = match (&target.url, &target.http, &target.tcp, &target.exec) {
-        (Some(url), _, _, _) => {
-            Method::Health { endpoint: Endpoint::from(url), token: token.clone(), nonce: target.nonce != NonceMode::Off }
-        }
+        (Some(url), _, _, _) => Method::Health {
+            endpoint: Endpoint::from(url),
+            token: token.clone(),
+            nonce: target.nonce != NonceMode::Off,
+        },
         (None, Some(url), _, _) => Method::Http { endpoint: Endpoint::from(url) },
         (None, None, Some(at), _) => Method::Tcp { host: at.host.clone(), port: at.port },
         (None, None, None, argv) => {

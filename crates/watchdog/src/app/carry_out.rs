@@ -134,7 +134,8 @@ impl App {
         spawn_local(async move {
             let asked = client::once(&endpoint, &tls, &Ask::get(), 16 * client::HEALTH_MAX, PEER).await;
             let answer = asked.and_then(|answer| match answer.status {
-                200 => serde_json::from_slice::<PeerState>(&answer.body).map_err(|error| Fault::new(Stage::Body, error.to_string())),
+                200 => serde_json::from_slice::<PeerState>(&answer.body)
+                    .map_err(|error| Fault::new(Stage::Body, error.to_string())),
                 status => Err(Fault::new(Stage::Status, format!("HTTP {status}"))),
             });
             send(&events, Event::Fact(Input::PeerAnswered { ticket, answer })).await;
@@ -244,7 +245,13 @@ impl App {
     }
 
     /// Takes in what a comparison came to. What is found is on disk before anybody is told.
-    pub(super) fn compared(&mut self, now: Now, target: TargetIndex, shown: &Shown, compared: Compared) -> Option<Input> {
+    pub(super) fn compared(
+        &mut self,
+        now: Now,
+        target: TargetIndex,
+        shown: &Shown,
+        compared: Compared,
+    ) -> Option<Input> {
         let watched = self.watched.get_mut(target)?;
         let witness = watched.witness.as_mut()?;
         witness.busy = false;

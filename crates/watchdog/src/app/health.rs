@@ -106,7 +106,8 @@ mod tests {
         assert!(judge(vec![unproven], 0, None)[0].contains("test-alert"));
         let local = ChannelStatus { last_ok: None, ..channel("console") };
         assert!(judge(vec![local], 0, None).is_empty());
-        let old = ChannelStatus { oldest_queued_ms: Some(700_000), last_error: Some("HTTP 500".into()), ..channel("slack") };
+        let old =
+            ChannelStatus { oldest_queued_ms: Some(700_000), last_error: Some("HTTP 500".into()), ..channel("slack") };
         assert!(judge(vec![old], 0, None)[0].contains("HTTP 500"));
     }
 }

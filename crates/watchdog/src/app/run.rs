@@ -84,7 +84,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         listening = listener.local_addr().ok();
         tokio::task::spawn_local(super::serve::serve(listener, events.clone()));
     }
-    let socket = control::listen(state.path()).map_err(|source| RunError::Io { what: "the control socket".to_owned(), source })?;
+    let socket = control::listen(state.path())
+        .map_err(|source| RunError::Io { what: "the control socket".to_owned(), source })?;
     tokio::task::spawn_local(super::serve::serve_control(socket, events.clone()));
 
     let boot_id = clock::boot_id();
@@ -104,7 +105,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         outside: built.outside,
         outside_trouble: false,
         alerts,
-        limits: Limits { outbox_max_age: config.watchdog.outbox_max_age, prove_channels: config.watchdog.prove_channels },
+        limits: Limits {
+            outbox_max_age: config.watchdog.outbox_max_age,
+            prove_channels: config.watchdog.prove_channels,
+        },
         systemd: Systemd::from_env(),
         events,
         last: first,
@@ -119,7 +123,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(what("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(what("SIGINT"))?;
     let place = listening.map_or_else(|| "nowhere".to_owned(), |address| address.to_string());
-    app.log.info(now.wall, &format!("watches {} targets and {} check-ins, listens on {place}", app.watched.len(), config.checkins.len()));
+    app.log.info(
+        now.wall,
+        &format!("watches {} targets and {} check-ins, listens on {place}", app.watched.len(), config.checkins.len()),
+    );
     app.mark_alive(now);
     app.turn(now);
     app.systemd.ready();
@@ -231,7 +238,11 @@ impl App {
     /// Every reason that keeps this watchdog from healthy.
     pub(super) fn health_reasons(&self, now: Now) -> Vec<String> {
         let alerts = self.alerts.status();
-        let signs = Signs { overdue_ms: self.heart.overdue_ms(now), alerts: &alerts, save_trouble: self.save_trouble.as_deref() };
+        let signs = Signs {
+            overdue_ms: self.heart.overdue_ms(now),
+            alerts: &alerts,
+            save_trouble: self.save_trouble.as_deref(),
+        };
         reasons(signs, self.limits)
     }
 }

@@ -14,9 +14,12 @@ use tokio::sync::{mpsc::Sender, oneshot};
 /// After an accept that failed (no descriptors), wait so long.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-fn ask(events: &Sender<Event>, event: impl FnOnce(oneshot::Sender<Reply>) -> Event) -> impl Future<Output = Reply> + 'static {
+fn ask(
+    events: Sender<Event>,
+    event: impl FnOnce(oneshot::Sender<Reply>) -> Event,
+) -> impl Future<Output = Reply> + 'static {
     let (reply, answer) = oneshot::channel();
-    let (event, events) = (event(reply), events.clone());
+    let event = event(reply);
     async move {
         if !send(&events, event).await {
             return Reply::error(503, "the watchdog stops");
@@ -27,7 +30,7 @@ fn ask(events: &Sender<Event>, event: impl FnOnce(oneshot::Sender<Reply>) -> Eve
 
 pub(super) async fn serve(listener: TcpListener, events: Sender<Event>) {
     let places = server::places();
-    let handle = Rc::new(move |asked: Asked| ask(&events, |reply| Event::Asked { asked, reply }));
+    let handle = Rc::new(move |asked: Asked| ask(events.clone(), |reply| Event::Asked { asked, reply }));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
@@ -39,7 +42,7 @@ pub(super) async fn serve(listener: TcpListener, events: Sender<Event>) {
 
 pub(super) async fn serve_control(listener: UnixListener, events: Sender<Event>) {
     let places = server::places();
-    let handle = Rc::new(move |asked: Asked| ask(&events, |reply| Event::Commanded { asked, reply }));
+    let handle = Rc::new(move |asked: Asked| ask(events.clone(), |reply| Event::Commanded { asked, reply }));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
@@ -91,7 +94,8 @@ impl App {
     }
 
     fn witness(&self, origin: &str) -> Reply {
-        let store = self.watched.iter().find(|watched| watched.name == origin).and_then(|watched| watched.witness.as_ref());
+        let store =
+            self.watched.iter().find(|watched| watched.name == origin).and_then(|watched| watched.witness.as_ref());
         match store {
             Some(witness) => Reply::json(200, &crate::witness::export::Export::of(&self.name, &witness.store)),
             None => Reply::error(404, "no journal of this name is remembered here"),
@@ -141,7 +145,7 @@ impl App {
         let answer = match control::parse(asked) {
             Err(refused) => refused,
             Ok(control::Command::Status) => Reply::json(200, &self.status(now)),
-            Ok(control::Command::Alerts) => Reply::json(200, &self.alerts.list()[..]),
+            Ok(control::Command::Alerts) => Reply::json(200, &*self.alerts.list()),
             Ok(control::Command::Release { target }) => self.release(now, &target, &by),
             Ok(control::Command::Resume { target }) => match self.heart.end_maintenance(now, &target, &by) {
                 None => control::no_target(&target),
@@ -184,7 +188,11 @@ impl App {
             }
             witness = true;
         }
-        if released || witness { control::done() } else { Reply::error(409, format!("there is nothing to release about {target}")) }
+        if released || witness {
+            control::done()
+        } else {
+            Reply::error(409, format!("there is nothing to release about {target}"))
+        }
     }
 }
 

@@ -17,7 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 pub fn actuate(place: &Place) -> u8 {
     with_config(place, |config| {
         let Some(actuate) = &config.actuate else {
-            err("there is no [actuate] in the configuration\n  next: name the responder, its keys, and its [[unit]] sections");
+            err(
+                "there is no [actuate] in the configuration\n  next: name the responder, its keys, and its [[unit]] sections",
+            );
             return exit::USAGE;
         };
         let mut keys = Vec::new();
@@ -56,15 +58,20 @@ async fn respond(config: &Config, actuate: &Actuate, verifier: Verifier) -> u8 {
             return exit::UNKNOWN;
         }
     };
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         err("SIGTERM cannot be waited for");
         return exit::UNKNOWN;
     };
     let log = Log { format: Format::Text };
     let place = listener.local_addr().map_or_else(|_| address.to_string(), |address| address.to_string());
     log.info(clock::now().wall, &format!("responds for {} units on {place}", config.units.len()));
-    let responder =
-        Responder { audience: format!("actuate/{}", actuate.name), units: units_of(config), verifier: RefCell::new(verifier), log };
+    let responder = Responder {
+        audience: format!("actuate/{}", actuate.name),
+        units: units_of(config),
+        verifier: RefCell::new(verifier),
+        log,
+    };
     serve(Rc::new(responder), listener, async move {
         tokio::select! {
             _ = terminate.recv() => {}

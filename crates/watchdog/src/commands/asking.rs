@@ -9,7 +9,6 @@ use crate::exit;
 use crate::heart::view::View;
 use crate::witness::export::Export;
 use crate::witness::store::Store;
-use failstop_notify::Proof;
 use failstop_settings::parse_duration;
 use serde::Deserialize;
 use serde_json::json;
@@ -26,7 +25,13 @@ const TEST: Duration = Duration::from_secs(180);
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
 /// Asks the watchdog that holds this state directory.
-pub(super) async fn ask(config: &Config, method: &'static str, path: &str, body: Vec<u8>, timeout: Duration) -> Result<Answer, String> {
+pub(super) async fn ask(
+    config: &Config,
+    method: &'static str,
+    path: &str,
+    body: Vec<u8>,
+    timeout: Duration,
+) -> Result<Answer, String> {
     let socket = config.watchdog.state_dir.join(SOCKET);
     let endpoint = Endpoint { tls: false, host: "failstop".to_owned(), port: 80, path: path.to_owned() };
     let whole = async {
@@ -90,7 +95,7 @@ pub fn ack(place: &Place, key: &str) -> u8 {
 
 /// Silences a target.
 pub fn silence(place: &Place, target: &str, duration: &str, reason: &str) -> u8 {
-    let Some(duration) = parse_duration(duration) else {
+    let Ok(duration) = parse_duration(duration) else {
         err(&format!("`--for {duration}` is no duration\n  next: write for example --for 30m"));
         return exit::USAGE;
     };
@@ -205,8 +210,6 @@ pub(super) async fn test(config: &Config, channel: Option<String>) -> u8 {
             }
         }
     }
-    // The words of the proofs are the notifier's.
-    let _: Option<Proof> = None;
     status
 }
 
@@ -219,7 +222,10 @@ pub fn export(place: &Place, origin: &str, output: Option<&Path>) -> u8 {
             return exit::UNKNOWN;
         }
         let text = match Store::read(&folder, origin) {
-            Ok(store) => serde_json::to_string_pretty(&Export::of(config.watchdog.name.as_str(), &store)).unwrap_or_default() + "\n",
+            Ok(store) => {
+                serde_json::to_string_pretty(&Export::of(config.watchdog.name.as_str(), &store)).unwrap_or_default()
+                    + "\n"
+            }
             Err(error) => {
                 err(&error.to_string());
                 return exit::UNKNOWN;

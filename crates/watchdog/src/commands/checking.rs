@@ -59,7 +59,9 @@ fn covered(target: &Target) -> String {
 fn coverage(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if config.network.references.is_empty() {
-        notes.push("no `references` in [network]: when this host's network dies, every target will look dead".to_owned());
+        notes.push(
+            "no `references` in [network]: when this host's network dies, every target will look dead".to_owned(),
+        );
     }
     if config.peer.is_none() && config.outside.is_none() {
         notes.push("neither [peer] nor [outside]: nobody notices when this watchdog dies".to_owned());

@@ -26,7 +26,11 @@ pub fn drill(place: &Place) -> u8 {
                     say(&mut status, &format!("{name}: its engine"), engine_answers(&engine).await);
                 }
                 if let Some((unit, responder)) = responder {
-                    say(&mut status, &format!("{name}: its responder, unit {unit}"), unit_answers(&responder, &unit).await);
+                    say(
+                        &mut status,
+                        &format!("{name}: its responder, unit {unit}"),
+                        unit_answers(&responder, &unit).await,
+                    );
                 }
             }
             status

@@ -28,10 +28,11 @@ pub enum Place {
 }
 
 impl Place {
-    /// What was given, else `./watchdog.toml` where there is one, else the environment.
+    /// What was given, else `$FAILSTOP_WATCHDOG_CONFIG`, else `./watchdog.toml` where there is one, else the environment.
     pub fn of(given: Option<PathBuf>) -> Self {
         let usual = PathBuf::from("watchdog.toml");
-        match given {
+        let named = std::env::var_os("FAILSTOP_WATCHDOG_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
+        match given.or(named) {
             Some(file) => Self::File(file),
             None if usual.exists() => Self::File(usual),
             None => Self::Environment,

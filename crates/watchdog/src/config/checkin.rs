@@ -31,15 +31,30 @@ section! {
 
 impl Consistent for CheckIn {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
-        exactly_one(&[("period", self.period.is_some()), ("cron", self.cron.is_some())], "period = \"24h\"", places, reading);
+        exactly_one(
+            &[("period", self.period.is_some()), ("cron", self.cron.is_some())],
+            "period = \"24h\"",
+            places,
+            reading,
+        );
         if let Some(cron) = &self.cron
             && let Err(error) = cron.parse::<Cron>()
         {
-            reading.refuse(Kind::BadValue, &places.first_of(&["cron"]), format!("`cron` in {}: {error}", places.label), "write for example \"0 3 * * *\"");
+            reading.refuse(
+                Kind::BadValue,
+                &places.first_of(&["cron"]),
+                format!("`cron` in {}: {error}", places.label),
+                "write for example \"0 3 * * *\"",
+            );
         }
         if let Err(error) = TimeZone::get(&self.timezone) {
             let message = format!("`timezone` in {}: {error}", places.label);
-            reading.refuse(Kind::BadValue, &places.first_of(&["timezone"]), message, "write a name of the time zone database, like \"Europe/Berlin\"");
+            reading.refuse(
+                Kind::BadValue,
+                &places.first_of(&["timezone"]),
+                message,
+                "write a name of the time zone database, like \"Europe/Berlin\"",
+            );
         }
         if self.period.is_some() && self.timezone != "UTC" {
             reading.notice(

@@ -5,25 +5,13 @@ use failstop_settings::Source;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// The variables, with what they are for.
-pub const VARIABLES: &[(&str, &str)] = &[
-    ("HEALTH_CHECK_URL", "the health URL; http://localhost:8080/health without it"),
-    ("CHECK_INTERVAL", "seconds between probes, or a duration; 60"),
-    ("FAILURE_THRESHOLD", "failures in a row; 3"),
-    ("STATE_DIR", "what it remembers"),
-    ("TELEGRAM_BOT_TOKEN", "with TELEGRAM_CHAT_ID"),
-    ("SLACK_WEBHOOK_URL", "an incoming webhook"),
-    ("PAGERDUTY_ROUTING_KEY", "Events v2"),
-    ("PAGERDUTY_API_KEY", "with PAGERDUTY_SERVICE_ID and PAGERDUTY_FROM"),
-    ("SMTP_URL", "with SMTP_FROM, SMTP_TO (a list with commas) and SMTP_PASSWORD"),
-];
-
 /// The text that the variables make.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Source {
     let get = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     let mut text = String::from("[watchdog]\n");
     // Writing to a String cannot fail.
-    let line = |text: &mut String, key: &str, value: String, name: &str| drop(writeln!(text, "{key} = {value} # {name}"));
+    let line =
+        |text: &mut String, key: &str, value: String, name: &str| drop(writeln!(text, "{key} = {value} # {name}"));
     let secret = |name: &str| format!("{{ env = \"{name}\" }}");
     if let Some(folder) = get("STATE_DIR") {
         line(&mut text, "state_dir", quoted(&folder), "STATE_DIR");

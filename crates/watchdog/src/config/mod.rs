@@ -22,8 +22,8 @@ pub use watchdog::{LogFormat, Watchdog};
 use failstop_notify::settings::Alerts;
 use failstop_settings::document::Table;
 use failstop_settings::{
-    ConfigErrors, Kind, Overlay, Problem, Read, Reading, Section, SectionInfo, Shape, Source, Vocabulary, environment as overrides,
-    label, nearest, origin_in, read, repeated, single, tables,
+    ConfigErrors, Kind, Overlay, Problem, Read, Reading, Section, SectionInfo, Shape, Source, Vocabulary,
+    environment as overrides, label, nearest, origin_in, read, repeated, single, tables,
 };
 use std::path::{Path, PathBuf};
 
@@ -166,7 +166,9 @@ fn check_names(root: &Table, config: &Config, reading: &mut Reading<'_>) {
     for (section, index, name) in targets.chain(checkins) {
         if seen.contains(&name) {
             let origin = origin_in(root, section, index, "name");
-            let message = format!("the name \"{name}\" is taken: targets, check-ins and the watchdog itself name incidents by it");
+            let message = format!(
+                "the name \"{name}\" is taken: targets, check-ins and the watchdog itself name incidents by it"
+            );
             reading.refuse(Kind::Duplicate, &origin, message, format!("write another name, for example \"{name}-2\""));
         }
         seen.push(name);

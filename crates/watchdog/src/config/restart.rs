@@ -65,10 +65,18 @@ impl Consistent for Restart {
             contradict(&["signal", "start"], "has a unit and hooks that stand in for one", "remove one of them");
         }
         if self.fence.is_some() != self.fence_proof.is_some() {
-            contradict(&["fence", "fence_proof"], "has one of `fence` and `fence_proof`", "write both: a fence counts once its state was read back");
+            contradict(
+                &["fence", "fence_proof"],
+                "has one of `fence` and `fence_proof`",
+                "write both: a fence counts once its state was read back",
+            );
         }
         if self.start_on == StartOn::OtherHost && self.fence.is_none() {
-            contradict(&["start_on"], "starts on another host without a fence", "add `fence` and `fence_proof`: two running bots cost money");
+            contradict(
+                &["start_on"],
+                "starts on another host without a fence",
+                "add `fence` and `fence_proof`: two running bots cost money",
+            );
         }
         if self.backoff > self.backoff_max {
             contradict(&["backoff_max"], "has a `backoff` longer than `backoff_max`", "write a longer `backoff_max`");

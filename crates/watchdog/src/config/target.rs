@@ -78,21 +78,42 @@ impl Consistent for Target {
             reading.refuse(Kind::Contradiction, &places.first_of(keys), message, help);
         };
         if self.window.is_some_and(|window| window < self.failures) {
-            contradict(&["window"], format!("`window` in {} is smaller than `failures`", places.label), "write a `window` of at least `failures`");
+            contradict(
+                &["window"],
+                format!("`window` in {} is smaller than `failures`", places.label),
+                "write a `window` of at least `failures`",
+            );
         }
         if self.contains.is_some() && self.http.is_none() {
-            contradict(&["contains"], format!("`contains` in {} goes with `http`", places.label), "write `http` instead of `url`, or remove `contains`");
+            contradict(
+                &["contains"],
+                format!("`contains` in {} goes with `http`", places.label),
+                "write `http` instead of `url`, or remove `contains`",
+            );
         }
         if self.control.is_some() != self.key_file.is_some() {
-            contradict(&["control", "key_file"], format!("{} has one of `control` and `key_file`", places.label), "write both: requests are signed");
+            contradict(
+                &["control", "key_file"],
+                format!("{} has one of `control` and `key_file`", places.label),
+                "write both: requests are signed",
+            );
         }
         let Some(restart) = &self.restart else { return };
         if self.control.is_none() && restart.ask == Some(true) {
-            contradict(&["restart"], format!("`restart` in {} asks the engine, and there is no `control`", places.label), "add `control` and `key_file`");
+            contradict(
+                &["restart"],
+                format!("`restart` in {} asks the engine, and there is no `control`", places.label),
+                "add `control` and `key_file`",
+            );
         }
-        let anything = self.control.is_some() || restart.unit.is_some() || restart.signal.is_some() || restart.start.is_some();
+        let anything =
+            self.control.is_some() || restart.unit.is_some() || restart.signal.is_some() || restart.start.is_some();
         if !anything {
-            contradict(&["restart"], format!("`restart` in {} names no way to restart it", places.label), "add `unit`, hooks, or `control` and `key_file`");
+            contradict(
+                &["restart"],
+                format!("`restart` in {} names no way to restart it", places.label),
+                "add `unit`, hooks, or `control` and `key_file`",
+            );
         }
     }
 }

@@ -15,10 +15,14 @@ fn the_shipped_defaults_hold() {
     let target = &config.targets[0];
     assert_eq!((target.interval.as_secs(), target.timeout.as_secs(), target.failures), (60, 10, 3));
     assert_eq!(config.watchdog.listen, Listen::At(([0, 0, 0, 0], 8081).into()));
-    let with_restart = load(&format!("{TARGET}restart = {{ signal = [\"./stop.sh\"] }}")).unwrap_or_else(|error| panic!("{error}"));
+    let with_restart =
+        load(&format!("{TARGET}restart = {{ signal = [\"./stop.sh\"] }}")).unwrap_or_else(|error| panic!("{error}"));
     let restart = with_restart.targets[0].restart.as_ref().unwrap_or_else(|| panic!("it is there"));
     assert_eq!((restart.tries, restart.within.as_secs(), restart.tries_a_day), (3, 3600, 5));
-    assert_eq!((restart.backoff.as_secs(), restart.backoff_max.as_secs(), restart.reset_after.as_secs()), (10, 300, 600));
+    assert_eq!(
+        (restart.backoff.as_secs(), restart.backoff_max.as_secs(), restart.reset_after.as_secs()),
+        (10, 300, 600)
+    );
 }
 
 #[test]
@@ -32,10 +36,16 @@ fn every_mistake_says_where_and_what_to_write() {
         (&format!("{TARGET}control = \"https://h:1\"\n"), ["watchdog.toml:4", "requests are signed"]),
         (&format!("{TARGET}restart = {{}}\n"), ["watchdog.toml:4", "names no way"]),
         (&format!("{TARGET}restart = {{ unit = \"x\" }}\n"), ["watchdog.toml:4", "not in this file"]),
-        (&format!("{TARGET}restart = {{ start = [\"s\"], start_on = \"other-host\" }}\n"), ["watchdog.toml:4", "without a fence"]),
+        (
+            &format!("{TARGET}restart = {{ start = [\"s\"], start_on = \"other-host\" }}\n"),
+            ["watchdog.toml:4", "without a fence"],
+        ),
         (&format!("{TARGET}restart = {{ start = [\"s\"], fence = [\"f\"] }}\n"), ["watchdog.toml:4", "read back"]),
         ("[[checkin]]\nname = \"n\"\ncron = \"0 3 * *\"\n", ["watchdog.toml:3", "has five fields"]),
-        ("[[checkin]]\nname = \"n\"\ncron = \"0 3 * * *\"\ntimezone = \"Mars/Olympus\"\n", ["watchdog.toml:4", "Mars/Olympus"]),
+        (
+            "[[checkin]]\nname = \"n\"\ncron = \"0 3 * * *\"\ntimezone = \"Mars/Olympus\"\n",
+            ["watchdog.toml:4", "Mars/Olympus"],
+        ),
         ("[[checkin]]\nname = \"n\"\n", ["`period`", "`cron`"]),
         ("[network]\nreferences = [\"a:1\"]\nneed = 2\n", ["watchdog.toml:3", "more than there are"]),
         ("[watchdog]\nlisten = \"8081\"\n", ["watchdog.toml:2", "0.0.0.0:8081"]),
@@ -57,11 +67,15 @@ fn the_reference_is_valid_and_committed() {
         std::fs::write(&path, &reference).unwrap_or_else(|error| panic!("{error}"));
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(committed, reference, "write it with: FAILSTOP_WRITE_REFERENCE=1 cargo test -p failstop-watchdog reference");
+    assert_eq!(
+        committed, reference,
+        "write it with: FAILSTOP_WRITE_REFERENCE=1 cargo test -p failstop-watchdog reference"
+    );
 }
 
 fn environment(pairs: &[(&str, &str)]) -> Result<Config, String> {
-    let source = from_environment(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
+    let source =
+        from_environment(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
     Config::of(&source).map_err(|errors| errors.to_string())
 }
 
@@ -94,7 +108,8 @@ fn the_environment_alone_is_enough() {
 
 #[test]
 fn a_wrong_variable_is_named() {
-    for (name, value) in [("HEALTH_CHECK_URL", "bot:8080"), ("CHECK_INTERVAL", "soon"), ("FAILURE_THRESHOLD", "\"x\\")] {
+    for (name, value) in [("HEALTH_CHECK_URL", "bot:8080"), ("CHECK_INTERVAL", "soon"), ("FAILURE_THRESHOLD", "\"x\\")]
+    {
         let error = environment(&[(name, value)]).err().unwrap_or_else(|| panic!("{value} is taken"));
         assert!(error.contains(name), "{error}");
     }

@@ -121,7 +121,8 @@ pub fn parse(asked: &Asked) -> Result<Command, Reply> {
         "/release" | "/resume" | "/silence" | "/ack" | "/test" => return Err(Reply::method("POST")),
         _ => return Err(Reply::error(404, "no such command")),
     }
-    let body: Body = serde_json::from_slice(&asked.body).map_err(|error| Reply::error(400, format!("the body: {error}")))?;
+    let body: Body =
+        serde_json::from_slice(&asked.body).map_err(|error| Reply::error(400, format!("the body: {error}")))?;
     let needed = |value: Option<String>, key: &str| {
         value.filter(|value| !value.is_empty()).ok_or_else(|| Reply::error(400, format!("`{key}` is missing")))
     };
@@ -157,7 +158,9 @@ pub fn acknowledged(key: &str, acknowledged: Acknowledged) -> Reply {
     match acknowledged {
         Acknowledged::Done => done(),
         Acknowledged::Already => Reply::error(409, format!("{key} was acknowledged before")),
-        Acknowledged::Unknown => Reply::error(404, format!("no incident {key} is open: see `failstop-watchdog status`")),
+        Acknowledged::Unknown => {
+            Reply::error(404, format!("no incident {key} is open: see `failstop-watchdog status`"))
+        }
     }
 }
 

@@ -22,17 +22,47 @@ pub struct Meters {
 pub fn render(view: &View, alerts: &Status, meters: &Meters) -> String {
     let mut out = String::new();
     let watchdog = escaped(&view.name);
-    family(&mut out, "failstop_watchdog_info", "gauge", "This watchdog.", &[(format!("name=\"{watchdog}\",version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)]);
+    family(
+        &mut out,
+        "failstop_watchdog_info",
+        "gauge",
+        "This watchdog.",
+        &[(format!("name=\"{watchdog}\",version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)],
+    );
     let flag = |value: bool| f64::from(u8::from(value));
-    family(&mut out, "failstop_watchdog_acting", "gauge", "Whether it acts and tells, or stands by for its peer.", &[(String::new(), flag(view.acting))]);
-    family(&mut out, "failstop_watchdog_blind", "gauge", "Whether its own network is down.", &[(String::new(), flag(view.blind_since.is_some()))]);
+    family(
+        &mut out,
+        "failstop_watchdog_acting",
+        "gauge",
+        "Whether it acts and tells, or stands by for its peer.",
+        &[(String::new(), flag(view.acting))],
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_blind",
+        "gauge",
+        "Whether its own network is down.",
+        &[(String::new(), flag(view.blind_since.is_some()))],
+    );
     if let Some(alive) = view.peer.as_ref().and_then(|peer| peer.alive) {
-        family(&mut out, "failstop_watchdog_peer_up", "gauge", "Whether the other watchdog is alive and able.", &[(String::new(), flag(alive))]);
+        family(
+            &mut out,
+            "failstop_watchdog_peer_up",
+            "gauge",
+            "Whether the other watchdog is alive and able.",
+            &[(String::new(), flag(alive))],
+        );
     }
     let targets = |value: &dyn Fn(&crate::heart::view::TargetView) -> f64| -> Vec<(String, f64)> {
         view.targets.iter().map(|target| (format!("target=\"{}\"", escaped(&target.name)), value(target))).collect()
     };
-    family(&mut out, "failstop_watchdog_target_up", "gauge", "1 up, 0 down or unknown.", &targets(&|target| flag(target.state == "up")));
+    family(
+        &mut out,
+        "failstop_watchdog_target_up",
+        "gauge",
+        "1 up, 0 down or unknown.",
+        &targets(&|target| flag(target.state == "up")),
+    );
     let states: Vec<(String, f64)> = view
         .targets
         .iter()
@@ -42,10 +72,34 @@ pub fn render(view: &View, alerts: &Status, meters: &Meters) -> String {
             })
         })
         .collect();
-    family(&mut out, "failstop_watchdog_target_state", "gauge", "The state of each target: 1 for the one it is in.", &states);
-    family(&mut out, "failstop_watchdog_target_consecutive_failures", "gauge", "Failures in a row.", &targets(&|target| f64::from(target.consecutive_failures)));
-    family(&mut out, "failstop_watchdog_target_incidents", "gauge", "Incidents that stand.", &targets(&|target| count(target.incidents.len())));
-    family(&mut out, "failstop_watchdog_target_held", "gauge", "Whether the restart ladder gave up.", &targets(&|target| flag(target.ladder.as_ref().is_some_and(|ladder| ladder.state == "held"))));
+    family(
+        &mut out,
+        "failstop_watchdog_target_state",
+        "gauge",
+        "The state of each target: 1 for the one it is in.",
+        &states,
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_target_consecutive_failures",
+        "gauge",
+        "Failures in a row.",
+        &targets(&|target| f64::from(target.consecutive_failures)),
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_target_incidents",
+        "gauge",
+        "Incidents that stand.",
+        &targets(&|target| count(target.incidents.len())),
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_target_held",
+        "gauge",
+        "Whether the restart ladder gave up.",
+        &targets(&|target| flag(target.ladder.as_ref().is_some_and(|ladder| ladder.state == "held"))),
+    );
     let checkins: Vec<(String, f64)> = view
         .checkins
         .iter()
@@ -72,10 +126,34 @@ pub fn render(view: &View, alerts: &Status, meters: &Meters) -> String {
         };
         alerts.channels.iter().map(|channel| (labels(channel), value(channel))).collect()
     };
-    family(&mut out, "failstop_watchdog_channel_queued", "gauge", "Alerts that wait for a channel.", &channels(&|channel| count(channel.queued)));
-    family(&mut out, "failstop_watchdog_channel_failures", "gauge", "Failed attempts since a channel's last success.", &channels(&|channel| whole(channel.failures_in_a_row)));
-    family(&mut out, "failstop_watchdog_channel_oldest_queued_seconds", "gauge", "How long the oldest alert waits for a channel.", &channels(&|channel| std::time::Duration::from_millis(channel.oldest_queued_ms.unwrap_or(0)).as_secs_f64()));
-    family(&mut out, "process_resident_memory_bytes", "gauge", "Resident memory.", &[(String::new(), resident_bytes())]);
+    family(
+        &mut out,
+        "failstop_watchdog_channel_queued",
+        "gauge",
+        "Alerts that wait for a channel.",
+        &channels(&|channel| count(channel.queued)),
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_channel_failures",
+        "gauge",
+        "Failed attempts since a channel's last success.",
+        &channels(&|channel| whole(channel.failures_in_a_row)),
+    );
+    family(
+        &mut out,
+        "failstop_watchdog_channel_oldest_queued_seconds",
+        "gauge",
+        "How long the oldest alert waits for a channel.",
+        &channels(&|channel| std::time::Duration::from_millis(channel.oldest_queued_ms.unwrap_or(0)).as_secs_f64()),
+    );
+    family(
+        &mut out,
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory.",
+        &[(String::new(), resident_bytes())],
+    );
     out
 }
 
@@ -90,7 +168,11 @@ fn family(out: &mut String, name: &str, kind: &str, help: &str, samples: &[(Stri
     // Writing to a String cannot fail.
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for (labels, value) in samples {
-        let _ = if labels.is_empty() { writeln!(out, "{name} {value}") } else { writeln!(out, "{name}{{{labels}}} {value}") };
+        let _ = if labels.is_empty() {
+            writeln!(out, "{name} {value}")
+        } else {
+            writeln!(out, "{name}{{{labels}}} {value}")
+        };
     }
 }
 

@@ -31,7 +31,9 @@ pub fn render(view: &View, reasons: &[String]) -> String {
         if target.state != "up" {
             wrong.extend(target.unknown.clone().or_else(|| target.last_error.clone()));
         }
-        wrong.extend(target.maintenance.as_ref().map(|one| format!("{} ({}, until {})", one.reason, one.owner, one.until)));
+        wrong.extend(
+            target.maintenance.as_ref().map(|one| format!("{} ({}, until {})", one.reason, one.owner, one.until)),
+        );
         wrong.extend(target.ladder.as_ref().and_then(|ladder| ladder.why.clone()));
         wrong.extend(target.incidents.iter().cloned());
         let _ = write!(

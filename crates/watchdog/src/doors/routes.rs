@@ -60,7 +60,12 @@ pub fn route(asked: &Asked) -> Result<Route<'_>, Reply> {
             "log" => Signal::Log,
             status => match status.parse() {
                 Ok(status) => Signal::Exit(status),
-                Err(_) => return Err(Reply::error(404, "a check-in takes /start, /success, /fail, /log, or an exit status from 0 to 255")),
+                Err(_) => {
+                    return Err(Reply::error(
+                        404,
+                        "a check-in takes /start, /success, /fail, /log, or an exit status from 0 to 255",
+                    ));
+                }
             },
         };
         return Ok(Route::Ping { name, signal });

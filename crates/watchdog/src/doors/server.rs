@@ -66,7 +66,7 @@ pub struct Reply {
 
 impl Reply {
     /// JSON.
-    pub fn json(status: u16, value: &impl serde::Serialize) -> Self {
+    pub fn json(status: u16, value: &(impl serde::Serialize + ?Sized)) -> Self {
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         Self { status, content_type: "application/json", headers: Vec::new(), body }
