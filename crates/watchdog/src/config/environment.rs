@@ -10,8 +10,9 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Source {
     let get = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     let mut text = String::from("[watchdog]\n");
     // Writing to a String cannot fail.
-    let line =
-        |text: &mut String, key: &str, value: String, name: &str| drop(writeln!(text, "{key} = {value} # {name}"));
+    let line = |text: &mut String, key: &str, value: String, name: &str| {
+        let _ = writeln!(text, "{key} = {value} # {name}");
+    };
     let secret = |name: &str| format!("{{ env = \"{name}\" }}");
     if let Some(folder) = get("STATE_DIR") {
         line(&mut text, "state_dir", quoted(&folder), "STATE_DIR");

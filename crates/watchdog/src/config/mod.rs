@@ -42,7 +42,7 @@ static VOCABULARY: Vocabulary = Vocabulary {
     prefix: PREFIX,
     sections: &[
         SectionInfo::of::<Watchdog>("watchdog", Shape::Single),
-        SectionInfo::of::<Target>("target", Shape::Repeated),
+        SectionInfo::optional::<Target>("target", Shape::Repeated),
         SectionInfo::optional::<CheckIn>("checkin", Shape::Repeated),
         SectionInfo::of::<Network>("network", Shape::Single),
         SectionInfo::optional::<Peer>("peer", Shape::Single),

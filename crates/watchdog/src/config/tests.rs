@@ -28,7 +28,7 @@ fn the_shipped_defaults_hold() {
 #[test]
 fn every_mistake_says_where_and_what_to_write() {
     for (text, pieces) in [
-        ("[[target]]\nname = \"demo\"\n", ["one of `url`", "watchdog.toml"]),
+        ("[[target]]\nname = \"demo\"\n", ["needs one of url", "watchdog.toml:1"]),
         (&format!("{TARGET}failures = 5\nwindow = 3\n"), ["watchdog.toml:5", "smaller than `failures`"]),
         (&format!("{TARGET}contains = \"x\"\n"), ["watchdog.toml:4", "goes with `http`"]),
         (&format!("{TARGET}retries = 4\n"), ["watchdog.toml:4", "write `failures`"]),
@@ -46,7 +46,7 @@ fn every_mistake_says_where_and_what_to_write() {
             "[[checkin]]\nname = \"n\"\ncron = \"0 3 * * *\"\ntimezone = \"Mars/Olympus\"\n",
             ["watchdog.toml:4", "Mars/Olympus"],
         ),
-        ("[[checkin]]\nname = \"n\"\n", ["`period`", "`cron`"]),
+        ("[[checkin]]\nname = \"n\"\n", ["needs one of period", "cron"]),
         ("[network]\nreferences = [\"a:1\"]\nneed = 2\n", ["watchdog.toml:3", "more than there are"]),
         ("[watchdog]\nlisten = \"8081\"\n", ["watchdog.toml:2", "0.0.0.0:8081"]),
         ("[peer]\nurl = \"http://h:1\"\n", ["needs the key `role`", "primary"]),

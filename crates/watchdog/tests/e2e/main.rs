@@ -3,6 +3,7 @@
 mod crash;
 mod fake;
 mod ladder;
+mod namespaces;
 mod running;
 mod watching;
 mod witness;
