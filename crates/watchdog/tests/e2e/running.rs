@@ -109,10 +109,6 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -23,7 +23,7 @@ use crate::heart::progress::Progress;
 use crate::heart::reading::{self, Reading, Verdict};
 use crate::heart::register::Register;
 use crate::heart::settings::{Judging, TargetSettings};
-use crate::heart::time::{Boot, Now, Wall};
+use crate::heart::time::{Boot, Now, Wall, span};
 use serde::{Deserialize, Serialize};
 
 /// While a restart is being verified, probe at least this often, milliseconds.
