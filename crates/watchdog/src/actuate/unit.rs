@@ -15,7 +15,7 @@ use std::time::Duration;
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// A start command that ends within this must end with 0; one that goes on is the unit itself.
-const START_WAIT: Duration = Duration::from_secs(5);
+const START_WAIT: Duration = Duration::from_secs(1);
 
 /// How a unit's process is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -244,6 +244,16 @@ impl App {
         });
     }
 
+    /// Compares the heads that had to wait. A system that has stopped writing shows no further head to remind of them.
+    pub(super) fn compare_waiting(&mut self, now: Now) {
+        for target in 0..self.watched.len() {
+            let waiting = self.watched.get_mut(target).and_then(|watched| watched.witness.as_mut()?.next.take());
+            if let Some(shown) = waiting {
+                self.compare(now, target, shown);
+            }
+        }
+    }
+
     /// Takes in what a comparison came to. What is found is on disk before anybody is told.
     pub(super) fn compared(
         &mut self,

@@ -219,6 +219,7 @@ impl App {
     fn mark_alive_where_due(&mut self, now: Now) {
         if now.boot.since(self.meters.alive_at) >= 5_000 {
             self.mark_alive(now);
+            self.compare_waiting(now);
             let view = self.heart.view(now);
             let down = view.targets.iter().filter(|target| target.state == "down").count();
             self.systemd.status(&format!("{} targets, {down} down", view.targets.len()));

@@ -382,6 +382,8 @@ impl Ladder {
                 self.rung = Rung::Resting;
                 Told::Restarted(self.trail.join("; "))
             }
+            // It may be up before whoever started it has said so: that word is waited for, then it is verified.
+            Rung::Stepping { step: Step::Start, .. } => Told::Nothing,
             // It came back by itself while a step was under way: a start that follows would be a second copy.
             Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Pausing { .. } => {
                 self.rung = Rung::Resting;

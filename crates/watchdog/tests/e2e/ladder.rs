@@ -56,6 +56,13 @@ impl Drop for Ends<'_> {
     }
 }
 
+/// The interpreter itself: a shim in its place is several processes for a moment.
+fn interpreter() -> String {
+    let said = std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+    let said = said.unwrap_or_else(|error| panic!("python3: {error}"));
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
 struct Stage {
     responder: Running,
     watchdog: Running,
@@ -71,8 +78,9 @@ fn stage(folder: &Folder, mode: &str) -> Stage {
         &format!(
             "[actuate]\nname = \"bot-host\"\nlisten = \"127.0.0.1:{responder_port}\"\nkeys = [\"{}\"]\nstate_dir = \"actuate\"\n\
              [[unit]]\nname = \"bot\"\npid_file = \"{path}/bot.pid\"\ngrace = \"300ms\"\n\
-             start = [\"python3\", \"{}\", \"{path}\", \"{bot_port}\", \"{mode}\"]\n",
+             start = [\"{}\", \"{}\", \"{path}\", \"{bot_port}\", \"{mode}\"]\n",
             key.display(),
+            interpreter(),
             script.display()
         ),
     );

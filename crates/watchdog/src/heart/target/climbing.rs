@@ -138,6 +138,8 @@ impl Target {
         let stopped = std::mem::take(&mut self.kept.stopped_on_purpose);
         if alarm || self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head) {
             self.kept.progress.forget();
+            // What it shows now is a first contact for the witness, even if it does not change any more.
+            self.kept.head = None;
         }
         hub.dirty = true;
         for key in [&mut self.kept.witness_incident, &mut self.kept.held_incident].into_iter().filter_map(Option::take)
