@@ -116,7 +116,7 @@ async fn run(
                         Message::Event(_) => {
                             withheld.push(request.answer);
                             // The bound, and what one read of 4096 bytes held.
-                            assert!(withheld.len() <= 256 + 128, "more requests are open than may be");
+                            assert!(withheld.len() <= 256 + 128, "{} requests are open", withheld.len());
                         }
                         // Forgotten by the loop: the door must still answer.
                         Message::Halt(_) => drop(request.answer),

@@ -281,6 +281,10 @@ impl Driver {
             self.apply(event);
             if ending && until.is_none() {
                 self.commands.close();
+                // What was reported before the end is recorded, whatever becomes of it.
+                while let Ok(command) = self.commands.try_recv() {
+                    self.command(command);
+                }
                 until = Some(Instant::now() + crate::DRAIN_MAX);
             }
         }

@@ -78,7 +78,7 @@ impl Task {
                     Ok(()) => self.connection.flush(),
                     Err(_) => return,
                 },
-                read = self.reader.read_buf(self.lines.space()), if reads => {
+                read = self.reader.read_buf(&mut self.lines.space()), if reads => {
                     let then = match read {
                         Ok(0) => {
                             ended = true;

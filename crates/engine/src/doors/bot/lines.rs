@@ -1,5 +1,7 @@
 //! Cuts a byte stream into lines. A line that is too long is reported once and skipped to its end, in bounded memory.
 
+use bytes::BufMut as _;
+use bytes::buf::Limit;
 use failstop_client::wire::MAX_LINE;
 
 /// What a connection reads at a time, in bytes.
@@ -29,8 +31,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Where to append what is read next. Never more than one line and one read are held.
-    pub(super) fn space(&mut self) -> &mut Vec<u8> {
+    /// Where to append what is read next, at most [`READ_SIZE`] bytes of it, however much room the buffer has. Never more
+    /// than one line and one read are held.
+    pub(super) fn space(&mut self) -> Limit<&mut Vec<u8>> {
         if self.taken > 0 {
             self.buffer.drain(..self.taken);
             self.scanned -= self.taken;
@@ -41,7 +44,7 @@ impl Lines {
             self.buffer = Vec::new();
         }
         self.buffer.reserve(READ_SIZE);
-        &mut self.buffer
+        (&mut self.buffer).limit(READ_SIZE)
     }
 
     /// The next line.
@@ -87,7 +90,9 @@ mod tests {
     use super::*;
 
     fn feed(lines: &mut Lines, bytes: &[u8]) {
-        lines.space().extend_from_slice(bytes);
+        for read in bytes.chunks(READ_SIZE) {
+            lines.space().put_slice(read);
+        }
     }
 
     #[test]
