@@ -5,7 +5,7 @@ use super::life::Life;
 use crate::disk::{Faults, Random, SimDisk};
 use failstop_core::*;
 use failstop_journal::{Journal, Settings, Verdict, Wall, recover};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub const COMPONENTS: usize = 2;
