@@ -3,9 +3,12 @@
 
 use crate::failure::Failure;
 use crate::place::Place;
+use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
-use failstop_engine::doors::control::wire::{ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode};
+use failstop_engine::doors::control::wire::{
+    AcknowledgeAlert, ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
+};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
@@ -128,9 +131,31 @@ impl Engine {
         self.order(&ControlOrder::Mode(SetMode { mode: ModeWord::Live, reason, confirm }))
     }
 
+    /// Open incidents and the last that are over.
+    pub fn alerts(&self) -> Result<AlertList, Failure> {
+        let (client, socket) = self.control()?;
+        client.alerts().map_err(|error| failure(error, socket, None))
+    }
+
+    /// Takes an incident on.
+    pub fn acknowledge_alert(&self, id: String) -> Result<(), Failure> {
+        self.order(&ControlOrder::AcknowledgeAlert(AcknowledgeAlert { id }))
+    }
+
+    /// Sends test messages.
+    pub fn test_alerts(&self, channel: Option<String>) -> Result<AlertTests, Failure> {
+        let (client, socket) = self.control()?;
+        client.test_alerts(TestAlerts { channel }).map_err(|error| failure(error, socket, None))
+    }
+
     fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
+        let (client, socket) = self.control()?;
+        client.order(order).map_err(|error| failure(error, socket, None))
+    }
+
+    fn control(&self) -> Result<(&ControlClient, &Path), Failure> {
         match self {
-            Self::Control { client, socket } => client.order(order).map_err(|error| failure(error, socket, None)),
+            Self::Control { client, socket } => Ok((client, socket)),
             Self::Observe(uri) => Err(Failure::Usage {
                 what: format!("{uri} only answers questions"),
                 next: "give orders on the engine's own host, over its control socket".to_owned(),

@@ -51,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::KillSwitch(args) => commands::kill_switch::kill_switch(args.action),
         Command::Resume(args) => commands::resume::resume(args),
         Command::Mode(args) => commands::mode::mode(args.mode),
+        Command::Alerts(args) => commands::alerts::alerts(args.action),
         Command::Events(args) => commands::events::events(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),

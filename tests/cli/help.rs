@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 21] = [
     "",
     "init",
     "run",
@@ -18,6 +18,10 @@ const COMMANDS: [&str; 17] = [
     "mode",
     "mode dry",
     "mode live",
+    "alerts",
+    "alerts list",
+    "alerts ack",
+    "alerts test",
     "events",
     "send",
     "completions",

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod alerts;
 mod crash;
 mod dependency;
 mod direct;
@@ -11,6 +12,8 @@ mod hang;
 mod instance;
 mod kill_switch;
 mod lease;
+mod receiver;
+mod remote;
 mod sd_notify;
 mod storage;
 mod survivors;

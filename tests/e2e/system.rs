@@ -98,7 +98,8 @@ impl System {
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(failstop());
         command.args(subcommand.split(' ')).arg("--config").arg(self.path("failstop.toml"));
-        command.current_dir(self.path(""));
+        // Whatever proxy this machine uses does not lead to a test's own services.
+        command.current_dir(self.path("")).env("NO_PROXY", "127.0.0.1");
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

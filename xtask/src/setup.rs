@@ -1,5 +1,5 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
-//! says what is missing; the Python package of a foreign sd_notify library in a virtual environment under `target/`.
+//! says what is missing; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
 
 use crate::run::{TaskError, command, root, run};
 use std::path::Path;
@@ -14,7 +14,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("sha256sum", "coreutils"),
 ];
 
-/// Where the tests find the Python that has the package `sdnotify`.
+/// Python packages that tests use.
+const PACKAGES: &[&str] = &["sdnotify", "aiosmtpd"];
+
+/// Where the tests find the Python that has them.
 pub const PYTHON: &str = "target/python/bin/python3";
 
 /// Makes everything the tests need available.
@@ -35,9 +38,11 @@ pub fn setup() -> Result<(), TaskError> {
     if !root().join(PYTHON).exists() {
         run(&mut command("python3", &["-m", "venv", "target/python"]))?;
     }
-    let has_sdnotify = Command::new(root().join(PYTHON)).args(["-c", "import sdnotify"]).output();
-    if !has_sdnotify.is_ok_and(|output| output.status.success()) {
-        run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", "sdnotify"]))?;
+    for package in PACKAGES {
+        let import = Command::new(root().join(PYTHON)).args(["-c", &format!("import {package}")]).output();
+        if !import.is_ok_and(|output| output.status.success()) {
+            run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", package]))?;
+        }
     }
     Ok(())
 }

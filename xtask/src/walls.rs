@@ -23,6 +23,18 @@ const WALLS: &[Wall] = &[
         package: "failstop-settings",
         never: &["tokio", "failstop-core", "failstop-journal", "failstop-client", "failstop-engine"],
     },
+    Wall {
+        package: "failstop-notify",
+        never: &[
+            "openssl-sys",
+            "native-tls",
+            "aws-lc-rs",
+            "failstop-core",
+            "failstop-journal",
+            "failstop-client",
+            "failstop-engine",
+        ],
+    },
     Wall { package: "failstop-watchdog", never: &["failstop-engine", "failstop-core"] },
 ];
 

@@ -30,6 +30,7 @@ Exit status:
   5  stopped on request (or by --exit-on-failsafe) while in fail-safe shutdown
   6  the journal cannot be written
   7  the engine died under its guard
+  8  asked to restart (by a watchdog): start it again
 
 Settings, each overriding the ones before it: built in, profile, file, environment
 (FAILSTOP__SECTION__KEY, FAILSTOP__COMPONENT__NAME__KEY), flags.
@@ -142,6 +143,20 @@ Exit status:
 Examples:
   failstop mode dry
   failstop mode live --confirm demo";
+
+/// Below the options of `alerts`.
+pub const ALERTS_HELP: &str = "\
+Exit status:
+  0  done; `test`: every destination took the message
+  1  refused; `test`: one did not take it
+  2  usage
+  3  no engine answers; `list` then shows what its outbox has, where there is one
+
+Examples:
+  failstop alerts list
+  failstop alerts list --format json | jq '.alerts[] | select(.resolved_at == null)'
+  failstop alerts ack h-31
+  failstop alerts test --channel telegram";
 
 /// Below the options of `events`.
 pub const EVENTS_HELP: &str = "\

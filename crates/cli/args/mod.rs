@@ -56,6 +56,9 @@ pub enum Command {
     /// Choose between paper and real orders
     #[command(after_help = help::MODE_HELP, subcommand_required = true, arg_required_else_help = true)]
     Mode(ModeArgs),
+    /// Show what people were told, take an incident on, or try the channels
+    #[command(after_help = help::ALERTS_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Alerts(AlertsArgs),
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
@@ -344,6 +347,49 @@ pub enum ModeChoice {
         /// Which system.
         #[command(flatten)]
         place: PlaceArgs,
+    },
+}
+
+/// `failstop alerts`.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: AlertsAction,
+}
+
+/// What to do with alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertsAction {
+    /// Show open incidents and the last that are over
+    List {
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Take an incident on: its reminders and its escalation end
+    Ack {
+        /// Which, as `failstop alerts list` shows it; or a halt, as in h-31
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Send a message marked as a drill, and say what became of it
+    Test {
+        /// Only to this channel [default: all]
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
     },
 }
 

@@ -1,6 +1,7 @@
 //! `failstop status` in words: first what the system may do and why, then what runs, then what it does.
 
 use super::Layout;
+use super::alerts;
 use super::duration::{age, span};
 use super::number::{grouped, short_hash, size};
 use super::style::Tone;
@@ -20,12 +21,13 @@ pub fn text(status: &Status, now: Timestamp, layout: Layout) -> String {
 
 fn for_people(status: &Status, now: Timestamp) -> String {
     let mut out = format!(
-        "{}   {}   mode {}   up {}   epoch {}\n",
+        "{}   {}   mode {}   up {}   epoch {}{}\n",
         printable(&status.system),
         Tone::of(&status.permission).paint(&status.permission.to_uppercase()),
         Tone::of(&status.mode).paint(&status.mode),
         span(status.uptime_seconds),
-        status.epoch
+        status.epoch,
+        environment(status)
     );
     if !status.halts.is_empty() {
         out.push('\n');
@@ -64,6 +66,14 @@ fn for_people(status: &Status, now: Timestamp) -> String {
         let _ = writeln!(out, "note: {}", printable(note));
     }
     out
+}
+
+/// `   staging`; nothing for production, where one takes it for granted.
+fn environment(status: &Status) -> String {
+    match status.environment.as_str() {
+        "" | "production" => String::new(),
+        other => format!("   {}", printable(other)),
+    }
 }
 
 /// One halt without its evidence: `heartbeat-lost  bot  since 20:51:07Z (14 min)   latched`.
@@ -118,6 +128,9 @@ fn what_runs(status: &Status, label: usize) -> String {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
     fact("journal", &journal(status));
+    if let Some(alerts) = alerts::summary(&status.alerts) {
+        fact("alerts", &printable(&alerts));
+    }
     if let Some(observe) = &status.observe {
         fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
     }
@@ -205,6 +218,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     fact("system", &status.system);
     fact("permission", &status.permission);
     fact("mode", &status.mode);
+    if !status.environment.is_empty() {
+        fact("environment", &status.environment);
+    }
     fact("epoch", &status.epoch.to_string());
     fact("uptime", &span(status.uptime_seconds));
     fact("kill-switch", if status.kill_switch { "engaged" } else { "off" });
@@ -244,6 +260,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("metric", &format!("{name} {value}"));
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
+    if let Some(alerts) = alerts::summary(&status.alerts) {
+        fact("alerts", &alerts);
+    }
     for line in &status.coverage {
         for (what, list) in
             [("enforced", &line.enforced), ("monitored", &line.monitored), ("not covered", &line.not_covered)]

@@ -55,6 +55,31 @@ fn people_see_permission_then_why_then_what_runs() {
 }
 
 #[test]
+fn what_is_not_production_says_so() {
+    let mut status = sample();
+    status.environment = "staging".to_owned();
+    assert!(
+        plain(&status, Layout::People)
+            .starts_with("demo   OBSERVE-ONLY   mode dry   up 3 h 12 min   epoch 7   staging\n")
+    );
+    assert!(plain(&status, Layout::Lines).contains("\nenvironment staging\n"));
+    status.environment = "production".to_owned();
+    assert!(plain(&status, Layout::People).lines().next().unwrap().ends_with("epoch 7"));
+}
+
+#[test]
+fn alerts_have_a_line_where_the_engine_speaks_of_them() {
+    let mut status = sample();
+    assert!(!plain(&status, Layout::People).contains("alerts"));
+    status.alerts.status = "healthy".to_owned();
+    status.alerts.open.critical = 1;
+    status.alerts.told = vec!["telegram".to_owned(), "pagerduty".to_owned()];
+    let text = plain(&status, Layout::People);
+    assert!(text.contains("\nalerts    1 open (critical, sent to telegram, pagerduty)\n"), "{text}");
+    assert!(plain(&status, Layout::Lines).contains("\nalerts 1 open (critical"));
+}
+
+#[test]
 fn a_pipe_gets_one_line_a_fact() {
     let text = plain(&sample(), Layout::Lines);
     insta::assert_snapshot!(text, @r#"

@@ -3,7 +3,10 @@
 //! Blocking and small. Two things a bot needs: [`permit::Permit`], checked before each order, and the bot socket, on
 //! which it says that it lives and what it sees.
 
+pub mod alerts;
 pub mod permit;
 pub mod session;
+#[cfg(feature = "signed")]
+pub mod signed;
 pub mod status;
 pub mod wire;

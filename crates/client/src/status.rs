@@ -71,6 +71,155 @@ pub struct Status {
     /// The machine that it runs on, once sampled.
     #[serde(default)]
     pub host: Option<HostSummary>,
+    /// `production`, `staging` or a name: what this system is, as every alert of it says.
+    #[serde(default)]
+    pub environment: String,
+    /// How alerts on their way to people fare.
+    #[serde(default)]
+    pub alerts: AlertsSummary,
+    /// The end that the engine is coming to on purpose; `null` while it is not.
+    #[serde(default)]
+    pub announced: Option<Announced>,
+}
+
+/// Alerts on their way to people. They only ever warn: nothing here moves the verdict or the permission.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertsSummary {
+    /// `healthy`; `degraded` where a channel fails or changes do not reach the disk; `critical` where nobody can be told;
+    /// `off` where the configuration says so.
+    pub status: String,
+    /// By name (`telegram`; `email/ops@example.com` where a channel has several destinations).
+    pub channels: BTreeMap<String, ChannelSummary>,
+    /// Open incidents by severity.
+    pub open: SeverityCounts,
+    /// Open incidents that somebody has taken on.
+    pub acknowledged: u64,
+    /// Channels that accepted a message about an open incident.
+    pub told: Vec<String>,
+    /// Messages that wait for a channel.
+    pub queued: u64,
+    /// How long the oldest of them waits, seconds.
+    pub oldest_seconds: Option<f64>,
+    /// Messages that a channel accepted since the engine started, by severity.
+    pub sent: SeverityCounts,
+    /// Reports of which nothing was sent since the engine started: duplicates, cooling, held back, switched off, refused.
+    pub suppressed: u64,
+    /// Why people cannot be told, or only as long as this process lives.
+    pub problem: Option<String>,
+}
+
+/// One way to people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelSummary {
+    /// Whether its last attempt was accepted; `null` before the first.
+    pub up: Option<bool>,
+    /// When it last accepted something: RFC 3339, UTC.
+    pub last_ok: Option<String>,
+    /// What went wrong last, and is not over. No secret in it.
+    pub last_error: Option<String>,
+    /// Failed attempts since the last success.
+    pub failures_in_a_row: u64,
+    /// Messages that wait for it.
+    pub queued: u64,
+    /// How long the oldest of them waits, seconds.
+    pub oldest_seconds: Option<f64>,
+}
+
+/// A number for each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityCounts {
+    /// Act now.
+    pub critical: u64,
+    /// Something will be at risk if nobody acts.
+    pub warning: u64,
+    /// Good to know.
+    pub info: u64,
+}
+
+impl SeverityCounts {
+    /// All together.
+    pub const fn total(&self) -> u64 {
+        self.critical.saturating_add(self.warning).saturating_add(self.info)
+    }
+}
+
+/// How an engine ends on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndKind {
+    /// It ends so that whoever started it starts it again.
+    Restart,
+    /// It stays down until a person starts it.
+    Stop,
+}
+
+impl EndKind {
+    /// `restart`, `stop`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// An end on purpose, from its announcement until the engine is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Which.
+    pub kind: EndKind,
+    /// Until when it is expected: a stop to be complete, a restart to be followed by a new engine. RFC 3339, UTC.
+    pub until: String,
+    /// Who asked.
+    #[serde(default)]
+    pub by: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// One event of `GET /api/beat`: the engine's loop ran at `at`, and this is how things stood. Fields are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// The system's name.
+    pub system: String,
+    /// The fencing epoch.
+    pub epoch: u64,
+    /// The last durable sequence number of the journal.
+    pub seq: u64,
+    /// The hash of that record, 64 hex digits.
+    pub head: String,
+    /// The journal's id, 32 hex digits.
+    pub jid: String,
+    /// `active`, `reduce-only`, `observe-only` or `shutdown`.
+    pub permission: String,
+    /// The verdict: `healthy`, `degraded` or `critical`.
+    pub status: String,
+    /// `dry` or `live`: the effective mode.
+    pub mode: String,
+    /// Whether the kill switch is engaged.
+    pub kill_switch: bool,
+    /// The end that the engine is coming to on purpose; `null` while it is not.
+    pub announced: Option<Announced>,
+    /// Whether this is the engine's last word: every component is down and the journal is sealed at `head`.
+    pub ended: bool,
+    /// When the loop made it: RFC 3339, UTC.
+    pub at: String,
+}
+
+/// The receipt of a stop or restart that was asked for: what was announced is in the journal at or before `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The epoch that ends.
+    pub epoch: u64,
+    /// The last durable sequence number.
+    pub seq: u64,
+    /// The hash of that record, 64 hex digits.
+    pub head: String,
+    /// `stopping` or `restarting`.
+    pub state: String,
+    /// Whether the announcement is durable; `false` where the journal cannot be written any more: it ends all the same.
+    pub recorded: bool,
 }
 
 /// The verdict in short.

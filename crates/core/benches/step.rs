@@ -70,7 +70,14 @@ struct Bed {
 impl Bed {
     fn new() -> Self {
         let mut bed = Self { core: Core::new(policy()), now: Monotonic::from_nanos(1_000_000_000), out: Vec::new() };
-        let start = Start { epoch: Epoch(1), kill_switch: None, latches: Vec::new(), new_journal: true, damage: None };
+        let start = Start {
+            epoch: Epoch(1),
+            kill_switch: None,
+            latches: Vec::new(),
+            new_journal: true,
+            unclean: false,
+            damage: None,
+        };
         bed.step(Input::Start(start));
         bed.step(Input::Checked { class: CheckClass::Integrity, outcome: Ok(()) });
         assert_eq!(bed.core.permission(), Permission::Active);

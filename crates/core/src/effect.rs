@@ -1,5 +1,6 @@
 //! Orders that the core gives to its host. Carried out in the order given, before the next step.
 
+use crate::alert::Alert;
 use crate::halt::Halt;
 use crate::id::{Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
 use crate::permission::Rights;
@@ -63,6 +64,9 @@ pub enum Effect {
         /// `Err`: refused, with every reason.
         outcome: Result<(), Vec<String>>,
     },
+    /// Tell people. Never waited for, and never a reason to wait: whoever cannot take it now asks [`crate::Core::alerts`]
+    /// later.
+    Alert(Box<Alert>),
     /// Everything is stopped and recorded: seal the journal and end the process.
     Exit(ExitReason),
 }

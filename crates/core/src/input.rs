@@ -166,6 +166,8 @@ pub struct Start {
     pub latches: Vec<(Cause, String)>,
     /// The journal was empty: this is its first start.
     pub new_journal: bool,
+    /// The journal shows that the last engine did not end as it should: killed, crashed, or its machine went down.
+    pub unclean: bool,
     /// The journal was found damaged at opening (the recovery table's latching rows).
     pub damage: Option<String>,
 }

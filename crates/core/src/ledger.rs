@@ -1,6 +1,7 @@
 //! Raising, clearing and recording: the asymmetry rule. What tightens is in force when its record is emitted, what
 //! loosens when its record is durable.
 
+use crate::alert::Told;
 use crate::causes::{self, Row};
 use crate::effect::Effect;
 use crate::halt::{Cause, Halt, Scope, Trigger};
@@ -42,6 +43,15 @@ pub(crate) struct Standing {
     pub raised: Option<Ticket>,
     /// The record that clears it, once emitted.
     pub clearing: Option<Ticket>,
+    /// What people were told of it.
+    pub told: Told,
+}
+
+impl Standing {
+    /// Raised by this record, or before this epoch.
+    pub fn begin(since: Monotonic, raised: Option<Ticket>) -> Self {
+        Self { since, passed: None, raised, clearing: None, told: Told::Nothing }
+    }
 }
 
 /// The standing halts' unrecorded side.
@@ -125,7 +135,7 @@ impl Core {
             turn.push(Effect::Latch(halt.clone()));
         }
         let raised = self.record(turn, Record::HaltRaised(halt));
-        self.standing.insert(id, Standing { since: turn.now, passed: None, raised, clearing: None });
+        self.standing.insert(id, Standing::begin(turn.now, raised));
         self.dirty = true;
         Some(id)
     }
@@ -213,12 +223,13 @@ impl Core {
     /// A loosening record is durable.
     fn loosen(&mut self, turn: &mut Turn<'_>, record: &Record) {
         match Change::of(record) {
-            Change::Cleared { id, cause: Cause::KillSwitch } => {
-                self.kill_switch_release_durable(turn, id, record);
+            Change::Cleared { cause: Cause::KillSwitch, .. } => {
+                self.kill_switch_release_durable(turn, record);
                 return;
             }
-            Change::Cleared { id, cause } => {
+            Change::Cleared { id, cause, by } => {
                 let component = self.recorded.halts.get(&id).and_then(|halt| halt.component.clone());
+                let gone = self.about_to_go(id);
                 self.standing.remove(&id);
                 if cause == Cause::ComponentFailed
                     && let Some(index) = component.and_then(|name| self.index_of(&name))
@@ -226,6 +237,11 @@ impl Core {
                 {
                     component.forgive();
                 }
+                self.recorded.apply(record);
+                if let Some(gone) = gone {
+                    self.alert_cleared(turn, gone, by);
+                }
+                return;
             }
             Change::Maintenance { .. } => self.operator.maintenance_until = None,
             // Nothing but the record of it: the first two loosen by it, the others never loosen.

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod alert;
 mod causes;
 mod component;
 mod conditions;
@@ -22,6 +23,7 @@ mod ledger;
 mod liveness;
 mod machine;
 mod memory;
+mod next_step;
 mod operator;
 mod permission;
 mod policy;
@@ -34,6 +36,10 @@ mod time;
 mod turn;
 mod view;
 
+pub use alert::{
+    Alert, AlertChange, AlertId, AlertRow, PROLONGED, Place, Severity, Subject, UNHEALTHY_FOR, When, Words, gone,
+    row as alert_row, severity as alert_severity, start_failed,
+};
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
@@ -41,6 +47,7 @@ pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, 
 pub use input::{CheckClass, Exit, Input, Order, QueueState, Sign, Start};
 pub use machine::Core;
 pub use memory::Recorded;
+pub use next_step::{next_step, trigger_condition};
 pub use operator::MAX_MAINTENANCE;
 pub use permission::{Mode, Permission, Rights};
 pub use policy::{

@@ -291,6 +291,7 @@ impl Core {
             self.record(turn, Record::PermissionChanged { from, to: permission });
         }
         self.settle_heartbeat(turn);
+        self.settle_alerts(turn);
         self.settle_exit(turn);
         self.publish(turn, first);
         self.due = self.next_due(turn.now);
@@ -311,6 +312,7 @@ impl Core {
         self.verdict_due(now, &mut add);
         self.failsafe_due(now, &mut add);
         self.conditions_due(now, &mut add);
+        self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);
             if let Some(at) = self.verdict_record_due() {

@@ -3,7 +3,7 @@
 use crate::halt::{Cause, Halt, Scope};
 use crate::id::{ComponentName, Epoch, HaltId};
 use crate::permission::{Mode, Permission};
-use crate::record::Record;
+use crate::record::{ClearedBy, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The recorded state: everything that survives the process, and nothing else.
@@ -16,6 +16,8 @@ pub struct Recorded {
     pub epoch: Epoch,
     /// Every standing halt.
     pub halts: BTreeMap<HaltId, Halt>,
+    /// The epoch in which each standing halt was raised.
+    pub raised_in: BTreeMap<HaltId, Epoch>,
     /// The number that the next halt gets: above every number ever given.
     pub next_halt: HaltId,
     /// The mode that the ceremony set last; `dry` before any.
@@ -34,6 +36,7 @@ impl Recorded {
         Self {
             epoch: Epoch(0),
             halts: BTreeMap::new(),
+            raised_in: BTreeMap::new(),
             next_halt: HaltId(1),
             ceremony: Mode::Dry,
             held: BTreeSet::new(),
@@ -49,9 +52,11 @@ impl Recorded {
             Change::Raised(halt) => {
                 self.next_halt = self.next_halt.max(HaltId(halt.id.0.saturating_add(1)));
                 self.halts.insert(halt.id, halt.clone());
+                self.raised_in.insert(halt.id, self.epoch);
             }
-            Change::Cleared { id, cause: _ } => {
+            Change::Cleared { id, .. } => {
                 self.halts.remove(&id);
+                self.raised_in.remove(&id);
             }
             Change::Permission(to) => {
                 let allowed = self.permission();
@@ -112,7 +117,7 @@ pub(crate) enum Change<'a> {
     /// A halt stands from here on.
     Raised(&'a Halt),
     /// A halt stands no more.
-    Cleared { id: HaltId, cause: Cause },
+    Cleared { id: HaltId, cause: Cause, by: &'a ClearedBy },
     /// The permission that follows from the halts, said once more; replay checks it.
     Permission(Permission),
     /// The mode ceremony.
@@ -130,7 +135,7 @@ impl<'a> Change<'a> {
         match record {
             Record::EngineStarted { epoch, mode_ceiling: _ } => Self::Epoch(*epoch),
             Record::HaltRaised(halt) => Self::Raised(halt),
-            Record::HaltCleared { id, cause, by: _ } => Self::Cleared { id: *id, cause: *cause },
+            Record::HaltCleared { id, cause, by } => Self::Cleared { id: *id, cause: *cause, by },
             Record::PermissionChanged { from: _, to } => Self::Permission(*to),
             Record::ModeSet { mode, by: _, reason: _ } => Self::Mode(*mode),
             Record::ComponentHeld { component, held, by: _, reason: _ } => Self::Held { component, held: *held },

@@ -156,7 +156,7 @@ impl Core {
         turn.push(Effect::WriteKillSwitchLatch { by, reason });
         if self.operator.removing {
             // The host found another latch where it was to remove the old one. The release ends nothing.
-            self.apply_releases();
+            self.apply_releases(turn);
             self.answer_engaged_again(turn);
         }
     }
@@ -195,12 +195,11 @@ impl Core {
     }
 
     /// A release's record is durable. The halt stands until the latch is gone from the disk, too.
-    pub(crate) fn kill_switch_release_durable(&mut self, turn: &mut Turn<'_>, id: HaltId, record: &Record) {
+    pub(crate) fn kill_switch_release_durable(&mut self, turn: &mut Turn<'_>, record: &Record) {
         let engaged_again =
             self.recorded.halts.values().any(|halt| halt.cause == Cause::KillSwitch && !self.is_clearing(halt.id));
         if engaged_again {
-            self.standing.remove(&id);
-            self.recorded.apply(record);
+            self.apply_release(turn, record);
             self.answer_engaged_again(turn);
             return;
         }
@@ -215,7 +214,7 @@ impl Core {
     /// The latch is gone from the disk: the release takes effect, unless somebody engaged the switch meanwhile.
     pub(crate) fn kill_switch_latch_removed(&mut self, turn: &mut Turn<'_>) {
         if self.operator.removing {
-            self.apply_releases();
+            self.apply_releases(turn);
         }
         self.dirty = true;
         if let Some(halt) = self.recorded.halts.values().find(|halt| halt.cause == Cause::KillSwitch) {
@@ -228,15 +227,22 @@ impl Core {
     }
 
     /// The releases whose records are durable take effect; an engagement since then stands by its own halt.
-    fn apply_releases(&mut self) {
+    fn apply_releases(&mut self, turn: &mut Turn<'_>) {
         self.operator.removing = false;
         for record in core::mem::take(&mut self.operator.released) {
-            if let Record::HaltCleared { id, .. } = &record {
-                self.standing.remove(id);
-            }
-            self.recorded.apply(&record);
+            self.apply_release(turn, &record);
         }
         self.dirty = true;
+    }
+
+    fn apply_release(&mut self, turn: &mut Turn<'_>, record: &Record) {
+        let Record::HaltCleared { id, cause: _, by } = record else { return };
+        let gone = self.about_to_go(*id);
+        self.standing.remove(id);
+        self.recorded.apply(record);
+        if let Some(gone) = gone {
+            self.alert_cleared(turn, gone, by);
+        }
     }
 
     fn answer_engaged_again(&mut self, turn: &mut Turn<'_>) {

@@ -38,6 +38,8 @@ pub(crate) struct Life {
     pub lag: Duration,
     /// Whether it went backwards just now.
     pub lag_is_new: bool,
+    /// Whether people were told that the last engine died, and not yet that this one is well.
+    pub died: bool,
     /// When the next summary heartbeat is due.
     pub heartbeat_at: Monotonic,
 }
@@ -59,7 +61,7 @@ impl Core {
         self.watch.all_ages_anew(turn.now);
         self.watch.recompute_at = turn.now;
         for id in self.recorded.halts.keys() {
-            self.standing.insert(*id, Standing { since: turn.now, passed: None, raised: None, clearing: None });
+            self.standing.insert(*id, Standing::begin(turn.now, None));
         }
         if let Some(span_ms) = self.recorded.maintenance_ms {
             self.operator.maintenance_until = Some(turn.now.plus(Duration::from_millis(span_ms)));
@@ -76,6 +78,7 @@ impl Core {
         for id in ended {
             self.clear(turn, id, ClearedBy::Itself);
         }
+        self.told_before();
         // A new one, also where the last engine ended behind its own: that one is about to clear. In force at once,
         // while the clearings wait for the journal.
         self.raise(turn, Grievance::of(Cause::Starting, "the start-up checks are running"));
@@ -110,6 +113,9 @@ impl Core {
         }
         if let Some(contradiction) = self.recorded.contradiction.take() {
             self.raise(turn, Grievance::of(Cause::Integrity, contradiction));
+        }
+        if start.unclean {
+            self.tell_engine_died(turn);
         }
         self.dirty = true;
     }

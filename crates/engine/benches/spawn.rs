@@ -141,6 +141,7 @@ impl Ours {
         let mut ours = Self { mark: mark.clone(), signals, spawner, trees, command, id, pid: 0, reader, writer };
         ours.spawn();
         first_instruction(&mut ours.reader);
+        ours.trees.tidy();
         ours
     }
 
@@ -149,7 +150,7 @@ impl Ours {
         let name = format!("c{}", self.id.slot.number());
         self.command.environment = self.mark.variables(&name, self.id.instance.0).to_vec();
         let cgroup = self.trees.prepare(self.id).unwrap();
-        let place = Place { stdout: self.writer.as_fd(), stderr: self.writer.as_fd(), cgroup };
+        let place = Place { stdin: None, stdout: self.writer.as_fd(), stderr: self.writer.as_fd(), cgroup };
         let child = self.spawner.spawn(&self.command, &place).unwrap();
         self.pid = child.id.pid;
         self.trees.planted(self.id, child).unwrap();
@@ -179,7 +180,9 @@ impl Ours {
         for other in others {
             self.trees.reaped(other);
         }
-        first_instruction(&mut self.reader) - killed
+        let took = first_instruction(&mut self.reader) - killed;
+        self.trees.tidy();
+        took
     }
 
     fn end(self) {

@@ -27,6 +27,11 @@ pub fn wall() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
+/// Wall time as signatures say it: Unix milliseconds.
+pub fn wall_ms() -> u64 {
+    u64::try_from(wall().as_millisecond()).unwrap_or(0)
+}
+
 /// Wall time as it is shown: RFC 3339 in UTC to the millisecond, `2026-11-03T09:14:07.123Z`.
 pub fn rfc3339(at: jiff::Timestamp) -> String {
     format!("{at:.3}")

@@ -1,6 +1,7 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
-use failstop_client::status::Status;
+use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +20,32 @@ pub struct Peer {
     pub uid: u32,
     /// Group number.
     pub gid: u32,
+}
+
+/// Who asks for something that changes the system, as proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A user of this host, by the kernel's word.
+    User(Peer),
+    /// Whoever holds this key, by a signature.
+    Key(String),
+}
+
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(peer) => f.write_str(&user_name(peer.uid)),
+            Self::Key(id) => write!(f, "watchdog {id}"),
+        }
+    }
+}
+
+/// `root (0)`, or the number alone where the user has no name.
+pub fn user_name(uid: u32) -> String {
+    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} ({uid})", user.name),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
 }
 
 /// A request from a door, with the way back.
@@ -40,6 +67,20 @@ pub enum Command {
         /// OpenMetrics instead of the plain text format.
         openmetrics: bool,
     },
+    /// Open incidents and the last ones that are over; changes nothing.
+    Alerts,
+    /// Somebody takes an incident on: reminders and escalation end.
+    AcknowledgeAlert {
+        /// Which, as [`Command::Alerts`] names it.
+        id: String,
+        /// Who.
+        peer: Peer,
+    },
+    /// Send a marked test message.
+    TestAlerts {
+        /// To this channel only.
+        channel: Option<String>,
+    },
     /// An operator's order.
     Operate {
         /// What.
@@ -49,8 +90,19 @@ pub enum Command {
         /// Who, already shown to be allowed.
         peer: Peer,
     },
-    /// Stop the engine cleanly, as SIGTERM does.
-    Stop,
+    /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
+    Beat,
+    /// End the engine cleanly, as SIGTERM does.
+    End {
+        /// For good, or to be started again by whoever started it.
+        kind: EndKind,
+        /// The epoch that is to end; refused where it is another. `None`: whichever runs.
+        expected_epoch: Option<u64>,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: Principal,
+    },
 }
 
 /// An answer.
@@ -60,6 +112,19 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Command::Metrics`].
     Metrics(String),
+    /// To [`Command::Alerts`].
+    Alerts(Box<AlertList>),
+    /// To [`Command::TestAlerts`].
+    Tested(AlertTests),
+    /// To [`Command::Beat`].
+    Beat(Box<Beat>),
+    /// To [`Command::End`]: it ends.
+    Ending(Receipt),
+    /// To [`Command::End`]: another epoch runs.
+    WrongEpoch {
+        /// Which runs.
+        epoch: u64,
+    },
     /// Done, and durable where it loosens.
     Done,
     /// Refused, with every reason; each says what to do next.

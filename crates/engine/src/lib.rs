@@ -1,5 +1,6 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
+pub mod alerts;
 pub mod announce;
 pub mod app;
 pub mod checks;

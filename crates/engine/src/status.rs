@@ -2,14 +2,13 @@
 //!
 //! Pure: the same state and facts give the same answer, and nothing is changed by asking.
 
-mod next_step;
 pub mod words;
 
-pub use next_step::next_step;
+pub use failstop_core::next_step;
 
 use failstop_client::status::{
-    ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary, PartSummary, QueueSummary,
-    ResourceSummary, Status,
+    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary,
+    PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -92,6 +91,12 @@ pub struct HostFacts {
     pub observe: Option<String>,
     /// The machine, as last sampled.
     pub host: Option<HostSummary>,
+    /// `production`, `staging` or a name.
+    pub environment: String,
+    /// How alerts fare.
+    pub alerts: AlertsSummary,
+    /// The end that is coming on purpose.
+    pub announced: Option<Announced>,
 }
 
 /// What the host knows of one component.
@@ -179,6 +184,9 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         timestamp: rfc3339(facts.wall),
         resources: resources(view, facts),
         host: facts.host.clone(),
+        environment: facts.environment.clone(),
+        alerts: facts.alerts.clone(),
+        announced: facts.announced.clone(),
     }
 }
 

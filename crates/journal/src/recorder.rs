@@ -152,6 +152,18 @@ impl Handle {
     ///
     /// [`AppendError`]; the record will not be written.
     pub fn append(&self, entry: Entry) -> Result<(), AppendError> {
+        self.enqueue(entry)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Hands a record over without waking the recorder: for a caller that has something to do in the next microseconds
+    /// which the recorder must not compete with for the processors. It may begin before [`Handle::wake`], and need not.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; the record will not be written.
+    pub fn enqueue(&self, entry: Entry) -> Result<(), AppendError> {
         check(&entry.kind, &entry.payload)?;
         {
             let mut queue = self.shared.lock();
@@ -172,8 +184,12 @@ impl Handle {
             self.shared.waiting.store(queue.entries.len(), Ordering::Release);
             self.shared.pending.fetch_add(1, Ordering::Relaxed);
         }
-        self.thread.unpark();
         Ok(())
+    }
+
+    /// Wakes the recorder for what was enqueued.
+    pub fn wake(&self) {
+        self.thread.unpark();
     }
 
     /// Records taken and not yet reported as durable or failed.

@@ -49,6 +49,27 @@ fn next(told: &Receiver<Told>) -> Told {
 }
 
 #[test]
+fn what_is_enqueued_is_written_once_it_is_woken() {
+    let disk = SimDisk::new(3);
+    let (recorder, told) = start(&disk, 1, Bounds::default());
+    // Some rest first, so that the thread sleeps.
+    assert!(told.recv_timeout(Duration::from_millis(20)).is_err());
+    let handle = recorder.handle();
+    handle.enqueue(entry(1, Importance::Ordinary)).unwrap();
+    handle.enqueue(entry(2, Importance::Ordinary)).unwrap();
+    handle.wake();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        match next(&told) {
+            Told::Durable(written, _) => seen.extend(written.into_iter().map(|written| written.ticket)),
+            Told::Failed(..) => panic!("nothing fails here"),
+        }
+    }
+    assert_eq!(seen, [1, 2]);
+    recorder.seal_and_stop().unwrap();
+}
+
+#[test]
 fn every_ticket_comes_back_once_with_its_number() {
     let disk = SimDisk::new(3);
     let (recorder, told) = start(&disk, 1, Bounds::default());

@@ -205,6 +205,7 @@ impl World {
             kill_switch: (self.latch && look).then(|| ("o".to_owned(), "r".to_owned())),
             latches: self.latches.iter().map(|cause| (*cause, "latched".to_owned())).collect(),
             new_journal: false,
+            unclean: false,
             damage: None,
         };
         self.step(mutant, Input::Start(start));
@@ -274,7 +275,7 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Answer { .. } => {}
+                Effect::Answer { .. } | Effect::Alert(_) => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

@@ -5,25 +5,25 @@ use failstop_core::*;
 use std::time::Duration;
 
 /// How a row is cleared.
-enum Cleared {
+pub enum Cleared {
     /// By itself, after this was done.
     Itself(fn(&mut Host)),
     /// By a resume: refused before this was done, accepted afterwards.
     Resume { refused_before: bool, after: fn(&mut Host) },
 }
 
-struct Row {
-    cause: Cause,
-    scope: Scope,
-    cap: Permission,
+pub struct Row {
+    pub cause: Cause,
+    pub scope: Scope,
+    pub cap: Permission,
     latched: bool,
-    raise: fn(&mut Host),
-    cleared: Cleared,
+    pub raise: fn(&mut Host),
+    pub cleared: Cleared,
 }
 
 fn nothing(_: &mut Host) {}
 
-fn raise(host: &mut Host, cause: Cause, slot: Option<Slot>) {
+pub fn raise(host: &mut Host, cause: Cause, slot: Option<Slot>) {
     host.send(Input::Raise { cause, slot, evidence: "seen".to_owned() });
 }
 
@@ -43,7 +43,7 @@ fn fresh_again(host: &mut Host) {
 }
 
 /// Two components with every kind of deadline, and everybody well.
-fn well() -> Host {
+pub fn well() -> Host {
     let beating =
         ComponentPolicy { liveness: Some(Liveness::Heartbeat(2 * MINUTE)), ..component("beating", Orders::Asks) };
     let watched = ComponentPolicy {
@@ -68,7 +68,7 @@ fn tick(host: &mut Host) {
     heartbeats(host);
 }
 
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     Row {
         cause: Cause::Integrity,
         scope: Scope::System,

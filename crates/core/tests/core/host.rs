@@ -109,7 +109,14 @@ impl Host {
     /// Started, checks passed; in dry mode, since no ceremony was held.
     pub fn started(policy: Policy) -> Self {
         let mut host = Self::new(policy);
-        host.start(Start { epoch: Epoch(1), kill_switch: None, latches: Vec::new(), new_journal: false, damage: None });
+        host.start(Start {
+            epoch: Epoch(1),
+            kill_switch: None,
+            latches: Vec::new(),
+            new_journal: false,
+            unclean: false,
+            damage: None,
+        });
         host.pass_checks();
         host
     }
@@ -128,7 +135,14 @@ impl Host {
 
     pub fn plain_start(&mut self) -> Vec<Effect> {
         let epoch = Epoch(self.epoch + 1);
-        self.start(Start { epoch, kill_switch: None, latches: Vec::new(), new_journal: false, damage: None })
+        self.start(Start {
+            epoch,
+            kill_switch: None,
+            latches: Vec::new(),
+            new_journal: false,
+            unclean: false,
+            damage: None,
+        })
     }
 
     pub fn pass_checks(&mut self) {
@@ -160,6 +174,7 @@ impl Host {
             kill_switch: None,
             latches: Vec::new(),
             new_journal: false,
+            unclean: false,
             damage: None,
         });
     }
@@ -213,7 +228,8 @@ impl Host {
             | Effect::Latch(_)
             | Effect::WriteKillSwitchLatch { .. }
             | Effect::RemoveLatches
-            | Effect::Answer { .. } => {}
+            | Effect::Answer { .. }
+            | Effect::Alert(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the core decides, seen from its host: facts in, orders out, the fake host in `host.rs` between.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed setup fails the test")]
 
+mod alerts;
 mod causes;
 mod health;
 mod host;

@@ -165,6 +165,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
         kill_switch: None,
         latches: vec![(Cause::Integrity, "line 3".to_owned()), (Cause::Storage, "EIO".to_owned())],
         new_journal: false,
+        unclean: false,
         damage: None,
     });
     assert!(host.log.contains(&Effect::RemoveLatches), "they are in the journal now");

@@ -4,6 +4,7 @@
 use crate::host::*;
 use failstop_core::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What may happen next.
@@ -114,6 +115,15 @@ struct World {
     checked: bool,
     /// Halt latches beside the journal.
     latches: Vec<(Cause, String)>,
+    /// What people were told of each incident, over all lives.
+    told: BTreeMap<AlertId, Told>,
+}
+
+/// What people were told of one incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Open,
+    Over,
 }
 
 impl World {
@@ -122,7 +132,15 @@ impl World {
         host.prompt = false;
         host.obliging = false;
         host.plain_start();
-        Self { host, latch: false, removing: false, failed: false, checked: false, latches: Vec::new() }
+        Self {
+            host,
+            latch: false,
+            removing: false,
+            failed: false,
+            checked: false,
+            latches: Vec::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     fn durable_fold(&self) -> Recorded {
@@ -213,6 +231,7 @@ impl World {
                     kill_switch,
                     latches,
                     new_journal: false,
+                    unclean: true,
                     damage: None,
                 });
                 self.host.log[before..].to_vec()
@@ -225,8 +244,57 @@ impl World {
                 Effect::Latch(halt) => self.latches.push((halt.cause, halt.evidence)),
                 Effect::RemoveLatches => {}
                 Effect::Publish(page) => self.judge_page(&page),
+                Effect::Alert(alert) => self.judge_alert(&alert),
                 _ => {}
             }
+        }
+    }
+
+    /// One trigger for each key, over crashes and replays; one end, after it; nothing for what is never told.
+    fn judge_alert(&mut self, alert: &Alert) {
+        let told = self.told.get(&alert.id).copied();
+        match &alert.change {
+            AlertChange::Trigger => {
+                assert_eq!(told, None, "told twice: {alert:?}");
+                assert_ne!(alert.id.subject.row().when, When::Never, "{alert:?}");
+                self.told.insert(alert.id.clone(), Told::Open);
+            }
+            // A core that died before it could tell is not told of by the next one: its host asks for what stands.
+            AlertChange::Recovered => assert_ne!(told, Some(Told::Over), "{alert:?}"),
+            AlertChange::Resolve(_) => {
+                assert_ne!(told, Some(Told::Over), "over twice: {alert:?}");
+                self.told.insert(alert.id.clone(), Told::Over);
+            }
+        }
+        if let Some(halt) = &alert.halt {
+            assert_eq!(alert.id.halt, Some(halt.id));
+            assert_eq!(alert.id.subject, Subject::Halt(halt.cause));
+        }
+    }
+
+    /// What a host that delivers reconciles: what stands and is told has a key that was never over, and the other way
+    /// round whatever is listed stands.
+    fn judge_list(&self) {
+        for alert in self.host.core.alerts() {
+            assert_ne!(self.told.get(&alert.id), Some(&Told::Over), "listed although over: {alert:?}");
+            if let Some(halt) = &alert.halt {
+                assert!(self.host.core.recorded().halts.contains_key(&halt.id));
+            }
+        }
+        let listed: Vec<AlertId> = self.host.core.alerts().into_iter().map(|alert| alert.id).collect();
+        if self.failed || self.host.exit.is_some() {
+            return;
+        }
+        for halt in self.host.core.recorded().halts.values() {
+            // The switch stands on after its release is durable, until its latch is gone.
+            if alert_row(halt.cause).when != When::AtOnce || halt.cause == Cause::KillSwitch {
+                continue;
+            }
+            let clearing = self.host.journal.iter().any(|(ticket, record)| {
+                *ticket > self.host.durable && matches!(record, Record::HaltCleared { id, .. } if *id == halt.id)
+            });
+            let is_listed = listed.iter().any(|id| id.halt == Some(halt.id));
+            assert_eq!(is_listed, !clearing, "{halt:?}");
         }
     }
 
@@ -283,6 +351,7 @@ proptest! {
         for event in events {
             world.take(event);
             world.judge();
+            world.judge_list();
         }
         // Everything settles: the latch is removed where that was ordered, and all is durable.
         if !world.failed && world.host.exit.is_none() {

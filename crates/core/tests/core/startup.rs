@@ -5,7 +5,14 @@ use failstop_core::*;
 
 fn start(change: impl FnOnce(&mut Start)) -> Host {
     let mut host = Host::new(policy(asks()));
-    let mut start = Start { epoch: Epoch(1), kill_switch: None, latches: Vec::new(), new_journal: false, damage: None };
+    let mut start = Start {
+        epoch: Epoch(1),
+        kill_switch: None,
+        latches: Vec::new(),
+        new_journal: false,
+        unclean: false,
+        damage: None,
+    };
     change(&mut start);
     host.start(start);
     host
@@ -32,7 +39,14 @@ fn an_empty_journal_is_a_halt_only_where_live_is_configured() {
     let mut dry = policy(asks());
     dry.mode_ceiling = Mode::Dry;
     let mut host = Host::new(dry);
-    host.start(Start { epoch: Epoch(1), kill_switch: None, latches: Vec::new(), new_journal: true, damage: None });
+    host.start(Start {
+        epoch: Epoch(1),
+        kill_switch: None,
+        latches: Vec::new(),
+        new_journal: true,
+        unclean: false,
+        damage: None,
+    });
     host.pass_checks();
     assert_eq!(host.standing(), []);
 }

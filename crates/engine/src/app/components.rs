@@ -3,13 +3,14 @@
 use super::RunError;
 use crate::config::{Component, Config, Liveness};
 use crate::process::mark::SystemMark;
-use crate::process::spawn::{Command, resolve};
+use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
 use failstop_core::{Epoch, Instance, Slot};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Variables of ours, of a service manager and of earlier runs that a component must not inherit.
 const NOT_INHERITED: [&str; 6] =
@@ -41,7 +42,10 @@ pub struct Blueprint {
     program: String,
     arguments: Vec<String>,
     directory: PathBuf,
-    environment: Vec<(OsString, OsString)>,
+    /// As exec takes it; without what is different at each start.
+    environment: Arc<[CString]>,
+    /// Where the program is looked for.
+    path: Option<OsString>,
     no_new_privileges: bool,
     /// How many files it may open, soft and hard, where that is known.
     open_files: Option<(u64, u64)>,
@@ -156,6 +160,13 @@ pub fn blueprints(
         if let Some(Liveness::Watchdog(span)) = &component.liveness {
             put("WATCHDOG_USEC", span.as_micros().to_string().into());
         }
+        let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+        let environment: Result<Arc<[CString]>, SpawnError> =
+            environment.iter().map(|(name, value)| line(name, value)).collect();
+        let environment = environment.map_err(|error| RunError::Component {
+            component: component.name.as_str().to_owned(),
+            problem: error.to_string(),
+        })?;
         blueprints.push(Blueprint {
             slot,
             name: component.name.as_str().to_owned(),
@@ -164,6 +175,7 @@ pub fn blueprints(
             arguments: component.command.as_slice().to_vec(),
             directory: component.working_dir.clone(),
             environment,
+            path,
             no_new_privileges: component.no_new_privileges,
             open_files,
             stop_signal: component.stop_signal.number(),
@@ -178,11 +190,11 @@ impl Blueprint {
     /// # Errors
     /// Says in words where the program was looked for.
     pub fn command(&self, mark: &SystemMark, instance: Instance, folder: &std::path::Path) -> Result<Command, String> {
-        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-        let program = resolve(OsStr::new(&self.program), folder, path).map_err(|error| error.to_string())?;
+        let program =
+            resolve(OsStr::new(&self.program), folder, self.path.as_deref()).map_err(|error| error.to_string())?;
         let arguments = self.arguments.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, self.directory.clone());
-        command.environment = self.environment.clone();
+        command.lasting = Arc::clone(&self.environment);
         command.environment.extend(mark.variables(&self.name, instance.0));
         command.uid = self.account.uid;
         command.gid = self.account.gid;

@@ -1,8 +1,9 @@
 //! The start-up checks as the engine runs them: beside the loop, since they wait for disks and endpoints; the core is told what
 //! came out. Environment checks are made again, with growing pauses, until they pass.
 
-use crate::checks::{self, Caller, Options, ProgramRequest, Report};
+use crate::checks::{self, Caller, Options, Report};
 use crate::config::Config;
+use crate::process::program::ProgramRequest;
 use core::time::Duration;
 use failstop_core::{CheckClass, Monotonic};
 use std::sync::Arc;

@@ -7,8 +7,13 @@ use crate::permit::Refused;
 use crate::process::register::Recorded;
 use crate::process::spawn::Place;
 use crate::process::tree::TreeId;
+use core::time::Duration;
 use failstop_core::{ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
 use std::os::fd::AsFd;
+
+/// How long after a start the cgroups of the last one are removed and those of the next one made: long enough for most
+/// programs to be past their first instructions, which this would compete with for the processors.
+const TIDY_AFTER: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// Carries out one order.
@@ -17,11 +22,13 @@ impl Engine {
             Effect::Publish(page) => self.publish(&page),
             Effect::Record { ticket, record } => self.record(ticket, record),
             Effect::Latch(halt) => {
+                self.ledger.flush();
                 if let Err(error) = write_halt_latch(&self.state_dir, &halt) {
                     self.say("halt", &format!("{error}: after a restart nothing may remember it"));
                 }
             }
             Effect::RemoveLatches => {
+                self.ledger.flush();
                 if let Err(error) = remove_halt_latches(&self.state_dir) {
                     self.say("halt", &error.to_string());
                 }
@@ -32,6 +39,7 @@ impl Engine {
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
+            Effect::Alert(alert) => self.tell(&alert),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
@@ -53,16 +61,26 @@ impl Engine {
         if let Err(error) = self.ledger.record(ticket, &record) {
             self.storage_failure(&error.to_string());
         }
-        match &record {
-            Record::HaltRaised(halt) => self.meters.halt_raised(halt.cause),
-            Record::PermitLapsed { times } => self.facts.permit_lapses += u64::from(*times),
+        let own_log = match &record {
+            Record::HaltRaised(halt) => {
+                self.meters.halt_raised(halt.cause);
+                None
+            }
+            Record::PermitLapsed { times } => {
+                self.facts.permit_lapses += u64::from(*times);
+                None
+            }
+            Record::Maintenance { on: false, .. } => {
+                self.alerts.maintenance_over();
+                None
+            }
             Record::ComponentExited { component, instance, .. } => {
                 self.facts.says(&component.0, None);
-                self.note_in_log(&record, component, *instance);
+                self.own_log(component, *instance)
             }
             Record::ComponentStarted { component, instance, .. }
             | Record::ComponentStartFailed { component, instance, .. }
-            | Record::ComponentKilled { component, instance, .. } => self.note_in_log(&record, component, *instance),
+            | Record::ComponentKilled { component, instance, .. } => self.own_log(component, *instance),
             Record::EngineStarted { .. }
             | Record::EngineStopped { .. }
             | Record::HaltCleared { .. }
@@ -74,19 +92,25 @@ impl Engine {
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
-            | Record::Maintenance { .. }
+            | Record::Maintenance { on: true, .. }
             | Record::OperatorOrder { .. }
-            | Record::OperatorRefused { .. } => {}
-        }
-        self.to_say.push(record);
+            | Record::OperatorRefused { .. } => None,
+        };
+        self.to_say.push((record, own_log));
     }
 
-    /// What a component's own log file says about its starts and ends.
-    fn note_in_log(&self, record: &Record, component: &ComponentName, instance: Instance) {
-        let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|found| found.slot);
-        if let (Some(slot), Some(line)) = (slot, crate::announce::line(record, &self.mark.name)) {
+    /// Whose log file also says so.
+    fn own_log(&self, component: &ComponentName, instance: Instance) -> Option<(Slot, Instance)> {
+        let blueprint = self.blueprints.iter().find(|blueprint| blueprint.name == component.0)?;
+        Some((blueprint.slot, instance))
+    }
+
+    /// Says a record to people, and in the log file of the component whose start or end it is.
+    pub(super) fn say_record(&mut self, record: &Record, own_log: Option<(Slot, Instance)>) {
+        if let (Some((slot, instance)), Some(line)) = (own_log, crate::announce::line(record, &self.mark.name)) {
             self.output.note(slot, instance, &line.text);
         }
+        self.announcer.record(&self.output, crate::clock::wall(), record);
     }
 
     fn spawn(&mut self, slot: Slot, instance: Instance) {
@@ -96,7 +120,9 @@ impl Engine {
             self.not_started(slot, instance, "the kill switch is engaged".to_owned());
             return;
         }
-        match self.start(slot, instance) {
+        let started = self.start(slot, instance);
+        self.output.capture();
+        match started {
             Ok(pid) => self.bring(Input::Spawned { slot, instance, pid }),
             Err(error) => self.not_started(slot, instance, error),
         }
@@ -104,6 +130,8 @@ impl Engine {
             self.trees.begin_kill(TreeId { slot, instance });
             self.kill_switch_seen();
         }
+        // What led here is made durable now, beside the new process's first instructions and not in their way.
+        self.ledger.flush();
     }
 
     fn not_started(&mut self, slot: Slot, instance: Instance, error: String) {
@@ -122,7 +150,7 @@ impl Engine {
         self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
-        let place = Place { stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();
@@ -130,6 +158,7 @@ impl Engine {
             self.say("engine", &format!("the register of processes cannot be written: {error}"));
         }
         self.trees.planted(tree, child).map_err(|error| error.to_string())?;
+        self.tidy_at.get_or_insert(crate::clock::now().plus(TIDY_AFTER));
         Ok(pid)
     }
 
@@ -160,6 +189,7 @@ impl Engine {
     }
 
     fn write_kill_switch(&mut self, by: String, reason: String) {
+        self.ledger.flush();
         let engagement = Engagement { by, reason, time: crate::clock::rfc3339(crate::clock::wall()) };
         if !self.probe.engaged()
             && let Err(error) = write_latch(&self.state_dir, &engagement)
@@ -170,6 +200,7 @@ impl Engine {
     }
 
     fn release_kill_switch(&mut self) {
+        self.ledger.flush();
         match latch::release(&self.state_dir, self.latch_seen.as_ref()) {
             Ok(Released::Gone) => match self.permit.replace() {
                 Ok(()) => {

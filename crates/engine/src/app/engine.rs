@@ -6,6 +6,7 @@
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::{Diagnosis, Findings, Purpose};
+use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
 use super::journal::{Ledger, Report};
@@ -14,6 +15,7 @@ use super::open::{Opened, open};
 use super::programs::Programs;
 use super::start::Prepared;
 use super::{RunError, status};
+use crate::alerts::Delivery;
 use crate::announce::Announcer;
 use crate::checks::Outcome;
 use crate::clock::{self, JumpDetector, Reading};
@@ -38,8 +40,9 @@ use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
 use core::time::Duration;
+use failstop_client::status::EndKind;
 use failstop_core::{
-    CheckClass, Core, Effect, Epoch, ExitReason, Input, Monotonic, Order, Permission, Record, RequestId, Slot,
+    CheckClass, Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -73,6 +76,8 @@ pub struct Engine {
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
+    /// When what a start leaves to be done is done.
+    pub(super) tidy_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
     pub(super) programs: Programs,
     pub(super) register: Register,
@@ -85,13 +90,15 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
+    /// The way to people.
+    pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
     pub(super) resumes: Vec<(Order, String, String, RequestId)>,
     pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
     pub(super) next_request: u64,
     pub(super) announcer: Announcer,
     /// Records to be said when everything urgent is done.
-    pub(super) to_say: Vec<Record>,
+    pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
     pub(super) jumps: JumpDetector,
@@ -107,6 +114,7 @@ pub struct Engine {
     pub(super) journal_id: [u8; 16],
     pub(super) exit: Option<ExitReason>,
     pub(super) storage_failed: bool,
+    pub(super) ending: Ending,
     pub(super) _lock: crate::process::lock::InstanceLock,
 }
 
@@ -118,6 +126,8 @@ pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
     let Opened { mut engine, mut sources, doors, door_task } = open(prepared)?;
     let ended = engine.drive(&mut sources).await;
     door_task.abort();
+    // Whoever asks from here on is told at once that the engine is stopping.
+    sources.commands.close();
     Ok(engine.close(doors, ended))
 }
 
@@ -134,6 +144,7 @@ enum Ended {
 impl Engine {
     async fn drive(&mut self, sources: &mut Sources) -> Ended {
         loop {
+            self.ledger.flush();
             if let Some(reason) = self.exit {
                 return Ended::Ordered(reason);
             }
@@ -150,6 +161,7 @@ impl Engine {
         [
             self.core.next_deadline(),
             self.kill_again_at,
+            self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
             self.programs.next_deadline(),
@@ -215,6 +227,10 @@ impl Engine {
             self.poll_trees();
         }
         self.programs.end_overdue(now);
+        if self.tidy_at.is_some_and(|at| now >= at) {
+            self.tidy_at = None;
+            self.trees.tidy();
+        }
         self.diagnosis.retry(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
@@ -229,22 +245,24 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
+        self.ledger.flush();
         if std::mem::take(&mut self.maybe_changed) {
             self.push_permission();
+            self.beat_if_changed();
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
-        for record in std::mem::take(&mut self.to_say) {
-            self.announcer.record(&self.output, clock::wall(), &record);
+        for (record, own_log) in std::mem::take(&mut self.to_say) {
+            self.say_record(&record, own_log);
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
             self.exit_on_failsafe = false;
-            self.feed(Input::StopRequested);
+            self.end(EndKind::Stop, "failstop", "--exit-on-failsafe");
         }
     }
 
     /// A lost line harms only the service manager's view.
-    fn tell_systemd(&self, line: Option<String>) {
+    pub(super) fn tell_systemd(&self, line: Option<String>) {
         if let Some(line) = line {
             let _ = self.side.notify(&line);
         }
@@ -261,6 +279,7 @@ impl Engine {
                 let records = u64::try_from(written.len()).unwrap_or(u64::MAX);
                 self.head = (seq, head);
                 let settled = self.ledger.settle(&written);
+                self.ending.settle(settled.number, self.epoch.0, seq, &head);
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
                 self.feed(Input::Durable(settled.ticket));
                 self.maybe_changed = true;
@@ -290,6 +309,7 @@ impl Engine {
         self.permit.revoke();
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
         self.ledger.fail(error);
+        self.ending.fail(self.epoch.0, self.head.0, &self.head.1);
         self.bring(Input::StorageFailed(error.to_owned()));
     }
 
@@ -322,10 +342,9 @@ impl Engine {
         loop {
             match self.side.signals.next() {
                 Ok(Some(Signal::Child)) => self.reap(),
-                Ok(Some(Signal::Terminate | Signal::Interrupt)) => {
-                    let line = self.systemd.stopping("stopping on request");
-                    self.tell_systemd(line);
-                    self.feed(Input::StopRequested);
+                Ok(Some(signal @ (Signal::Terminate | Signal::Interrupt))) => {
+                    let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
+                    self.end(EndKind::Stop, "a signal", name);
                 }
                 Ok(Some(Signal::Hangup)) => {
                     self.say("engine", "SIGHUP: this version does not reload its configuration; restart it instead");
@@ -442,6 +461,9 @@ impl Engine {
             }
         }
         self.facts.sample_host();
+        if self.alerts.is_behind() {
+            self.reconcile_alerts();
+        }
         let lost = self.output.lost();
         if lost != self.lost_output {
             let text = format!("{} bytes did not reach the log files: disk slow or full", lost.from_files);
@@ -525,7 +547,13 @@ impl Engine {
     }
 
     fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
+        let as_ordered = matches!(ended, Ended::Ordered(_));
         let status = match ended {
+            Ended::Ordered(ExitReason::Requested | ExitReason::RequestedInShutdown)
+                if self.is_to_be_started_again() =>
+            {
+                status::RESTART
+            }
             Ended::Ordered(ExitReason::Requested) => status::STOPPED,
             Ended::Ordered(ExitReason::RequestedInShutdown) => status::STOPPED_IN_SHUTDOWN,
             Ended::Ordered(ExitReason::Storage) => status::STORAGE,
@@ -542,13 +570,21 @@ impl Engine {
                 status::ENGINE_DIED
             }
         };
-        doors.close();
         if let Some(recorder) = self.recorder.take()
             && !self.storage_failed
-            && let Err(error) = recorder.seal_and_stop()
         {
-            self.say("journal", &format!("could not be sealed: {error}"));
+            match recorder.seal_and_stop() {
+                Ok(sealed) => {
+                    self.head = (sealed.seq, sealed.hash);
+                    if as_ordered {
+                        self.last_beat();
+                    }
+                }
+                Err(error) => self.say("journal", &format!("could not be sealed: {error}")),
+            }
         }
+        self.ending.no_more_beats();
+        doors.close();
         if self.is_quiet() {
             self.info.withdraw();
             self.runtime.clear();
@@ -556,6 +592,10 @@ impl Engine {
                 // What cannot be removed is found and removed by the next start.
                 let _ = cgroup.remove();
             }
+        }
+        if as_ordered {
+            // Otherwise whoever starts the next engine waits for this one's lock: that one tells what this one could not.
+            self.alerts.close();
         }
         self.output.finish(OUTPUT_WITHIN);
         status

@@ -3,11 +3,11 @@
 use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
-use crate::checks::ProgramRequest;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
 use crate::notify_socket::{NotifySockets, Received};
+use crate::process::program::ProgramRequest;
 use failstop_core::Monotonic;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -38,7 +38,7 @@ pub enum Event {
     Command(Request),
     /// Checks that ran beside the loop came out.
     Checked(Findings),
-    /// Such a check wants a program to be run.
+    /// A check or an alert channel wants a program to be run.
     Program(ProgramRequest),
 }
 
@@ -64,7 +64,7 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
-    /// Programs that checks want to be run.
+    /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
 }
 
@@ -85,8 +85,7 @@ impl Sources {
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
-            Some(request) = self.programs.recv() => Ok(Event::Program(request)),
-            event = doors(&mut self.notify, &mut self.bots, &mut self.commands) => event,
+            event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }
     }
 }
@@ -120,11 +119,13 @@ async fn doors(
     notify: &mut NotifySockets,
     bots: &mut mpsc::Receiver<BotEvent>,
     commands: &mut mpsc::Receiver<Request>,
+    programs: &mut mpsc::Receiver<ProgramRequest>,
 ) -> io::Result<Event> {
     tokio::select! {
         notice = notify.next() => notice.map(Event::Notice),
         Some(event) = bots.recv() => Ok(Event::Bot(event)),
         Some(request) = commands.recv() => Ok(Event::Command(request)),
+        Some(request) = programs.recv() => Ok(Event::Program(request)),
         else => std::future::pending().await,
     }
 }

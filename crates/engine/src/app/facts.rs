@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::status::{ComponentFacts, HostFacts};
-use failstop_client::status::{HostSummary, JournalSummary};
+use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
 use failstop_core::{Epoch, Monotonic};
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ pub struct Identity {
     pub jid: String,
     /// Where the observe address listens.
     pub observe: Option<String>,
+    /// What this system is, as every alert says.
+    pub environment: String,
 }
 
 /// The host's knowledge, kept up to date by the loop.
@@ -125,7 +127,7 @@ impl Facts {
     }
 
     /// Everything, for a status.
-    pub fn host_facts(&self, journal_seq: u64, journal_head: String) -> HostFacts {
+    pub fn host_facts(&self, journal_seq: u64, journal_head: String, alerts: AlertsSummary) -> HostFacts {
         HostFacts {
             system: self.identity.system.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +144,10 @@ impl Facts {
             engine_memory_bytes: self.own.as_ref().map(|own| own.resident_bytes),
             permit_lapses: self.permit_lapses,
             observe: self.identity.observe.clone(),
+            environment: self.identity.environment.clone(),
+            alerts,
             host: self.host_sample.clone(),
+            announced: None,
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Ledger {
     waiting: VecDeque<Waiting>,
     durable: Ticket,
     last_words: bool,
+    /// Records were handed over that the recorder has not been woken for.
+    unwoken: bool,
 }
 
 /// What became durable with one report.
@@ -66,6 +68,8 @@ pub struct Ledger {
 pub struct Settled {
     /// The core's highest durable ticket.
     pub ticket: Ticket,
+    /// The highest number of a durable record, as [`Ledger::note`] gave it.
+    pub number: u64,
     /// Bytes of payload.
     pub bytes: u64,
     /// How long the oldest of them waited.
@@ -75,10 +79,10 @@ pub struct Settled {
 impl Ledger {
     /// Over this recorder.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false }
+        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false, unwoken: false }
     }
 
-    /// Hands a record of the core's over.
+    /// Hands a record of the core's over; the recorder begins with it after [`Ledger::flush`] at the latest.
     ///
     /// # Errors
     /// When the recorder takes nothing more: for the core that is a failed storage.
@@ -87,15 +91,27 @@ impl Ledger {
         self.append(Cow::Owned(kind), payload, Waiter::Core(ticket))
     }
 
-    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over).
+    /// Wakes the recorder, if there is anything for it to do. Before waiting for anything.
+    pub fn flush(&mut self) {
+        if std::mem::take(&mut self.unwoken) {
+            self.handle.wake();
+        }
+    }
+
+    /// Hands a note of the engine's own over (type `x.failstop.…`, which replay passes over). As
+    /// [`Ledger::record`]; it is durable once
+    /// [`Settled::number`] has reached the number that is returned.
     ///
     /// # Errors
     /// When the recorder takes nothing more.
-    pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<(), AppendError> {
-        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)
+    pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<u64, AppendError> {
+        let number = self.next;
+        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)?;
+        Ok(number)
     }
 
-    /// Hands a bot's event over; the bot is answered when it is durable, or at once with the reason why it never will be.
+    /// Hands a bot's event over, as [`Ledger::record`]; the bot is answered when it is durable, or at once with the reason
+    /// why it never will be.
     pub fn event(&mut self, kind: String, payload: String, answer: Answer) {
         if self.waiting.len() >= EVENTS_WAITING_MAX {
             let why = format!("{EVENTS_WAITING_MAX} records wait for the disk already; try again");
@@ -117,7 +133,8 @@ impl Ledger {
     fn append(&mut self, kind: Cow<'static, str>, payload: String, waiter: Waiter) -> Result<(), AppendError> {
         let importance = if self.last_words { Importance::LastWords } else { Importance::Ordinary };
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.handle.append(Entry { ticket: self.next, kind, payload, importance })?;
+        self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
+        self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });
         self.next += 1;
         Ok(())
@@ -136,8 +153,9 @@ impl Ledger {
     /// Answers everybody who waited for these records.
     pub fn settle(&mut self, written: &[Written]) -> Settled {
         let now = clock::now();
-        let mut settled = Settled { ticket: self.durable, bytes: 0, waited: Duration::ZERO };
+        let mut settled = Settled { ticket: self.durable, number: 0, bytes: 0, waited: Duration::ZERO };
         for written in written {
+            settled.number = settled.number.max(written.ticket);
             // In order; what lies before it and was not written is lost, and its waiter is told so.
             while self.waiting.front().is_some_and(|waiting| waiting.number <= written.ticket) {
                 let Some(Waiting { number, waiter, bytes, since }) = self.waiting.pop_front() else { break };

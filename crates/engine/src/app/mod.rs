@@ -1,10 +1,12 @@
 //! `failstop run`: the engine's life from its first instruction to its exit status. A table of contents; each line's work is
 //! in the module that it names.
 
+mod alerts;
 mod bots;
 mod components;
 mod diagnosis;
 mod effects;
+mod ending;
 mod engine;
 mod error;
 mod events;
@@ -38,6 +40,8 @@ pub mod status {
     pub const STOPPED_IN_SHUTDOWN: u8 = 5;
     /// The journal cannot be written or read.
     pub const STORAGE: u8 = 6;
+    /// Asked to end so that whoever started it starts it again.
+    pub const RESTART: u8 = 8;
     /// The engine died under its guard.
     pub const ENGINE_DIED: u8 = crate::process::guard::ENGINE_DIED;
 }
@@ -72,6 +76,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
         Ok(prepared) => prepared,
         Err(error) => {
             eprintln!("error: {error}");
+            crate::alerts::start_failed(options, &error);
             return error.status();
         }
     };
@@ -86,6 +91,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
         Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error}");
+            crate::alerts::start_failed(options, &error);
             error.status()
         }
     }

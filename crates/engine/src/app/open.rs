@@ -2,6 +2,7 @@
 
 use super::bots::Bots;
 use super::diagnosis::{Diagnosis, Purpose};
+use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
@@ -11,6 +12,7 @@ use super::latch_watch::LatchWatch;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
 use super::{RunError, summary};
+use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
@@ -19,7 +21,8 @@ use crate::config::{Destination, Format, Listen};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
 use crate::doors::observe::ObserveListener;
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::remote::RemoteListener;
+use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::kill_switch::LatchProbe;
 use crate::metrics::Meters;
 use crate::notify_socket::NotifySockets;
@@ -35,7 +38,7 @@ use failstop_journal::{Bounds, Progress, Recorder, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How many of the recorder's reports may wait for the loop: each is a batch, and the recorder waits for nobody.
 const REPORTS_WAITING: usize = 65_536;
@@ -144,7 +147,18 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         },
     };
     let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
-    let doors = HttpDoors::open(Some(control), observe, commands)?;
+    let remote = match RemoteListener::open(&config.control, config.name(), clock::wall_ms()) {
+        Ok(remote) => remote,
+        Err(unavailable) => {
+            notes.push(unavailable.to_string());
+            None
+        }
+    };
+    let remote_address = remote.as_ref().map(RemoteListener::url);
+    let refused_signatures = remote.as_ref().map(RemoteListener::refused);
+    let (beats, listeners_of_beats) = watch::channel(None);
+    let link = Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone() };
+    let doors = HttpDoors::open(Listeners { control: Some(control), observe, remote }, link)?;
 
     let facts_of_the_host = checks::HostFacts::gather();
     let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
@@ -163,6 +177,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         cgroup: prepared.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
         control_socket: runtime.control_socket(),
         observe: observe_address.clone(),
+        control: remote_address,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: clock::rfc3339(clock::wall()),
     };
@@ -177,6 +192,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         guard_pid: u32::try_from(side.guard_pid).unwrap_or_default(),
         jid,
         observe: observe_address,
+        environment: config.system.environment.as_str().to_owned(),
     };
     let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
@@ -197,14 +213,19 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         Format::Json => LineFormat::Json,
     };
     let systemd = Systemd::from_env(side.relays_notify());
+    let spawner = Spawner::new()?;
+    let latch_probe = probe()?;
+    // Last of what is opened: from here on nothing fails, so its thread is always ended in order.
+    let alerts = Delivery::open(&config, Some(Arc::new(ProgramDoor::new(programs.clone(), config.folder.clone()))));
     let mut engine = Engine {
+        alerts,
         facts: Facts::new(&config, identity, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
         latch_seen: latch::identity(&prepared.latch),
-        probe: probe()?,
+        probe: latch_probe,
         core,
         effects: Vec::new(),
         inbox: VecDeque::new(),
@@ -214,7 +235,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         revoked_until: None,
         trees,
         kill_again_at: None,
-        spawner: Spawner::new()?,
+        tidy_at: None,
+        spawner,
         programs: prepared.programs,
         register: prepared.register,
         blueprints,
@@ -222,7 +244,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         lost_output: output::Lost::default(),
         bots: Bots::default(),
         maybe_changed: true,
-        meters: Meters::new(),
+        meters: Meters::counting(refused_signatures),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,
@@ -243,6 +265,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         journal_id,
         exit: None,
         storage_failed: false,
+        ending: Ending::new(&config, beats),
         config,
         _lock: prepared.lock,
     };
@@ -250,7 +273,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
+    for fault in engine.alerts.faults() {
+        engine.say("alerts", &fault);
+    }
     engine.feed(Input::Start(prepared.start));
+    engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
     Ok(Opened { engine, sources, doors, door_task })
 }

@@ -3,7 +3,7 @@
 use super::diagnosis::Purpose;
 use super::engine::Engine;
 use crate::clock::{self};
-use crate::command::{self, Command, Request};
+use crate::command::{self, Command, Request, user_name};
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
 use crate::status::build;
 use failstop_core::{Cause, Input, Order, RequestId};
@@ -23,16 +23,25 @@ impl Engine {
                 let text = render(format, &status, &self.meters, self.facts.own());
                 let _ = reply.send(command::Answer::Metrics(text));
             }
-            Command::Stop => {
-                let _ = reply.send(command::Answer::Done);
-                self.feed(Input::StopRequested);
+            Command::Alerts => {
+                let _ = reply.send(command::Answer::Alerts(Box::new(self.alert_list())));
+            }
+            Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user_name(peer.uid), reply),
+            Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
+            Command::Beat => {
+                let beat = self.beat();
+                self.send_beat(&beat);
+                let _ = reply.send(command::Answer::Beat(Box::new(beat)));
+            }
+            Command::End { kind, expected_epoch, reason, by } => {
+                self.end_on_request(kind, expected_epoch, reason, &by, reply);
             }
             Command::Operate { order, reason, peer } => {
                 let request = RequestId(self.next_request);
                 self.next_request += 1;
                 self.requests.retain(|_, waiting| !waiting.is_closed());
                 self.requests.insert(request, reply);
-                self.operate(order, user(peer.uid), reason, request);
+                self.operate(order, user_name(peer.uid), reason, request);
             }
         }
     }
@@ -70,19 +79,16 @@ impl Engine {
         }
     }
 
+    fn host_facts(&self) -> crate::status::HostFacts {
+        let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
+        crate::status::HostFacts { announced: self.ending.announced().cloned(), ..facts }
+    }
+
     fn status(&mut self) -> failstop_client::status::Status {
         let now = clock::now();
-        let status = build(&self.core, now, &self.facts.host_facts(self.head.0, self.head.1.to_string()));
+        let status = build(&self.core, now, &self.host_facts());
         let verdict = self.core.health(now).status;
         self.meters.health_check(HealthCheck::Verdict(verdict), clock::now().since(now));
         status
-    }
-}
-
-/// `root (0)`, or the number alone where the user has no name.
-fn user(uid: u32) -> String {
-    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} ({uid})", user.name),
-        Ok(None) | Err(_) => format!("uid {uid}"),
     }
 }

@@ -1,20 +1,20 @@
-//! Programs of the user's that run beside the components: those that probe a dependency by ending with status 0. Started by
+//! Programs of the user's that run beside the components: those that probe a dependency, those that carry alerts. Started by
 //! the loop like components are, so that none outlives the engine; killed with everything below them when their time is up.
 
 use super::components;
 use super::engine::Engine;
-use crate::checks::{ProgramEnd, ProgramRequest};
 use crate::process::extinguish::kill_child_and_below;
 use crate::process::mark::SystemMark;
+use crate::process::program::{ProgramEnd, ProgramRequest};
 use crate::process::reaper::Reaped;
 use crate::process::spawn::{Command, Place, ResolveError, SpawnError, resolve};
 use failstop_core::Monotonic;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::sync::mpsc::SyncSender;
 
 /// How many requests may wait for the loop. Whoever asks waits.
 pub const PROGRAM_QUEUE: usize = 16;
@@ -22,15 +22,13 @@ pub const PROGRAM_QUEUE: usize = 16;
 /// The most programs that run at a time.
 const RUNNING_MAX: usize = 64;
 
-#[derive(Debug)]
 struct Running {
     deadline: Monotonic,
     timed_out: bool,
-    answer: SyncSender<ProgramEnd>,
+    answer: Box<dyn FnOnce(ProgramEnd) + Send>,
 }
 
 /// The programs that run, by process number: each is a child of ours that is not reaped yet.
-#[derive(Debug)]
 pub struct Programs {
     environment: Vec<(OsString, OsString)>,
     open_files: Option<(u64, u64)>,
@@ -40,7 +38,7 @@ pub struct Programs {
 /// Why a program was not started.
 #[derive(Debug, thiserror::Error)]
 enum NotStarted {
-    #[error("{RUNNING_MAX} programs that probe run already")]
+    #[error("{RUNNING_MAX} programs run already")]
     TooMany,
     #[error("{} not found: {searched}", .program.display())]
     NotFound { program: OsString, searched: String },
@@ -48,8 +46,22 @@ enum NotStarted {
     NotExecutable(std::path::PathBuf),
     #[error("/dev/null cannot be opened: {0}")]
     Null(#[source] io::Error),
+    #[error("there is no memory for its input: {0}")]
+    Input(#[source] io::Error),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+}
+
+impl NotStarted {
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::TooMany => io::ErrorKind::WouldBlock,
+            Self::NotFound { .. } => io::ErrorKind::NotFound,
+            Self::NotExecutable(_) => io::ErrorKind::PermissionDenied,
+            Self::Null(error) | Self::Input(error) => error.kind(),
+            Self::Spawn(_) => io::ErrorKind::Other,
+        }
+    }
 }
 
 impl Programs {
@@ -79,8 +91,7 @@ impl Programs {
     pub fn ended(&mut self, reaped: Reaped) -> bool {
         let Some(program) = self.running.remove(&reaped.pid) else { return false };
         let end = if program.timed_out { ProgramEnd::TimedOut } else { ProgramEnd::Ended(reaped.exit) };
-        // Whoever asked may have given up.
-        let _ = program.answer.try_send(end);
+        (program.answer)(end);
         true
     }
 
@@ -89,16 +100,18 @@ impl Programs {
             return Err(NotStarted::TooMany);
         }
         let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-        let program = match resolve(OsStr::new(request.argv.program()), &request.folder, path) {
+        let program = request.argv.first().map_or("", String::as_str);
+        let program = match resolve(OsStr::new(program), &request.folder, path) {
             Ok(program) => program,
             Err(ResolveError::NotFound { program, searched }) => {
                 return Err(NotStarted::NotFound { program, searched });
             }
             Err(ResolveError::NotExecutable { path }) => return Err(NotStarted::NotExecutable(path)),
         };
-        let arguments = request.argv.as_slice().iter().map(OsString::from).collect();
+        let arguments = request.argv.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, request.folder.clone());
         command.environment.clone_from(&self.environment);
+        command.environment.extend(request.environment.iter().map(|(name, value)| (name.into(), value.into())));
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)
     }
@@ -107,22 +120,37 @@ impl Programs {
 impl Engine {
     /// Starts a program, or answers why not.
     pub(super) fn run_program(&mut self, request: ProgramRequest) {
-        if let Err(why) = self.start_program(&request) {
-            let _ = request.answer.try_send(ProgramEnd::NotStarted(why.to_string()));
+        match self.start_program(&request) {
+            Ok(pid) => {
+                let deadline = crate::clock::now().plus(request.timeout);
+                let running = Running { deadline, timed_out: false, answer: request.answer };
+                self.programs.running.insert(pid, running);
+            }
+            Err(why) => (request.answer)(ProgramEnd::NotStarted { kind: why.kind(), why: why.to_string() }),
         }
     }
 
-    fn start_program(&mut self, request: &ProgramRequest) -> Result<(), NotStarted> {
+    fn start_program(&mut self, request: &ProgramRequest) -> Result<i32, NotStarted> {
         let command = self.programs.command(request)?;
         let null = File::options().write(true).open("/dev/null").map_err(NotStarted::Null)?;
-        let place = Place { stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None };
+        let input = input(&request.input).map_err(NotStarted::Input)?;
+        let stdin = input.as_ref().map(|file| file.as_fd());
+        let place = Place { stdin, stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None };
         let child = self.spawner.spawn(&command, &place)?;
         self.trees.other_started(child.id.pid);
-        let deadline = crate::clock::now().plus(request.timeout);
-        let running = Running { deadline, timed_out: false, answer: request.answer.clone() };
-        self.programs.running.insert(child.id.pid, running);
-        Ok(())
+        Ok(child.id.pid)
     }
+}
+
+/// A file that holds what the program reads, and no pipe: one that does not read holds nobody up.
+fn input(bytes: &[u8]) -> io::Result<Option<File>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut file = File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(Some(file))
 }
 
 #[cfg(test)]
@@ -134,6 +162,15 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     #[test]
+    fn what_it_reads_is_a_file_that_ends() {
+        use std::io::Read as _;
+        assert!(input(b"").unwrap().is_none());
+        let mut text = String::new();
+        input(b"alert\n").unwrap().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "alert\n");
+    }
+
+    #[test]
     fn its_end_is_told_once_and_a_time_out_is_no_end_of_its_own() {
         let mark = SystemMark { name: "demo".to_owned(), jid: "0".repeat(32) };
         let mut programs = Programs::new(&mark, None);
@@ -141,6 +178,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let (answer, end) = sync_channel(1);
+        let answer = Box::new(move |end| answer.send(end).unwrap());
         let due = Monotonic::from_nanos(1_000_000_000);
         programs.running.insert(pid, Running { deadline: due, timed_out: false, answer });
         assert_eq!(programs.next_deadline(), Some(due));

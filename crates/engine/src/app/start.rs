@@ -138,6 +138,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         kill_switch: latch.who_and_why(),
         latches: latches.into_iter().map(|latch| (latch.cause, latch.evidence)).collect(),
         new_journal: verdict == Verdict::New,
+        unclean: ended_badly(&verdict),
         damage,
     };
     Ok(Prepared {
@@ -227,4 +228,12 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Option<String>
     });
     replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
     Ok(unknown)
+}
+
+/// Whether the journal shows that the last engine did not end as it should. Damage is told as such.
+fn ended_badly(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => true,
+        Verdict::New | Verdict::Clean | Verdict::Damaged(_) => false,
+    }
 }

@@ -38,6 +38,9 @@ pub fn summary(config: &Config, info: &EngineInfo, verdict: &Verdict, records: u
     let observe = info.observe.as_deref().unwrap_or("off");
     let control = info.control_socket.display();
     let _ = writeln!(text, "  {:<width$}  {observe}   control {control}", "observe");
+    if let Some(listener) = &info.control {
+        let _ = writeln!(text, "  {:<width$}  {listener}   for watchdogs", "control");
+    }
     for note in notes {
         let _ = writeln!(text, "  {:<width$}  {note}", "note");
     }

@@ -7,6 +7,7 @@ mod alert_channels;
 mod clock;
 mod command;
 mod configuration;
+mod control_listener;
 mod coverage;
 mod disk;
 mod endpoints;
@@ -28,11 +29,11 @@ mod snapshots;
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
 pub use instance::{Holder, holder_of};
-pub use program::{ProgramEnd, ProgramRequest};
 pub use render::{Format, Paint, github, json, junit, plain, text};
 pub use report::{CheckResult, Class, Finding, Outcome, Report, Verdict};
 
 use crate::config::Config;
+use crate::process::program::ProgramRequest;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -161,6 +162,14 @@ const CHECKS: &[Check] = &[
         run: alert_channels::check,
     },
     Check {
+        name: "alert-endpoints",
+        about: "the services behind the alert channels can be reached (nothing is sent)",
+        class: Class::Advisory,
+        network: true,
+        at_start: false,
+        run: alert_channels::reach,
+    },
+    Check {
         name: "clock",
         about: "the clock is synchronised and cheap to read",
         class: Class::Advisory,
@@ -183,6 +192,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: ports::check,
+    },
+    Check {
+        name: "control",
+        about: "the control listener's keys and certificate can be used",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: control_listener::check,
     },
     Check {
         name: "runtime",

@@ -3,41 +3,18 @@
 
 use super::probe::ProbeFault;
 use crate::config::Argv;
+use crate::process::program::{ProgramEnd, ProgramRequest};
 use failstop_core::Exit;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How much longer than the program's own time-out the loop's answer is waited for.
 const ANSWER_SLACK: Duration = Duration::from_millis(300);
-
-/// What a check asks the engine's loop to run.
-#[derive(Debug)]
-pub struct ProgramRequest {
-    /// Program and arguments, as configured.
-    pub argv: Argv,
-    /// Its working directory, absolute.
-    pub folder: PathBuf,
-    /// After this long it is killed, with everything below it.
-    pub timeout: Duration,
-    /// The way back, with room for the answer. Nobody may be waiting any more.
-    pub answer: SyncSender<ProgramEnd>,
-}
-
-/// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProgramEnd {
-    /// It ended by itself.
-    Ended(Exit),
-    /// It was killed when its time was up.
-    TimedOut,
-    /// It was not started, for the reason given.
-    NotStarted(String),
-}
 
 /// Who runs the programs.
 #[derive(Clone, Debug)]
@@ -66,7 +43,7 @@ fn judge(program: &str, end: ProgramEnd) -> Result<String, ProbeFault> {
         ProgramEnd::TimedOut => return Err(ProbeFault::TimedOut(program.to_owned())),
         ProgramEnd::Ended(Exit::Status(status)) => format!("ended with status {status}"),
         ProgramEnd::Ended(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
-        ProgramEnd::NotStarted(why) => format!("was not started: {why}"),
+        ProgramEnd::NotStarted { why, .. } => format!("was not started: {why}"),
     };
     Err(ProbeFault::Program { program: program.to_owned(), how })
 }
@@ -74,15 +51,27 @@ fn judge(program: &str, end: ProgramEnd) -> Result<String, ProbeFault> {
 fn by_the_loop(requests: &mpsc::Sender<ProgramRequest>, argv: &Argv, folder: &Path, deadline: Instant) -> ProgramEnd {
     let (answer, end) = sync_channel(1);
     let timeout = deadline.saturating_duration_since(Instant::now());
-    let request = ProgramRequest { argv: argv.clone(), folder: folder.to_owned(), timeout, answer };
+    let request = ProgramRequest {
+        argv: argv.as_slice().to_vec(),
+        environment: Vec::new(),
+        input: Vec::new(),
+        folder: folder.to_owned(),
+        timeout,
+        // There is room for it; the check may have given up.
+        answer: Box::new(move |end| drop(answer.try_send(end))),
+    };
     if requests.blocking_send(request).is_err() {
-        return ProgramEnd::NotStarted("the engine is ending".to_owned());
+        return engine_ends();
     }
     match end.recv_timeout(timeout + ANSWER_SLACK) {
         Ok(end) => end,
         Err(RecvTimeoutError::Timeout) => ProgramEnd::TimedOut,
-        Err(RecvTimeoutError::Disconnected) => ProgramEnd::NotStarted("the engine is ending".to_owned()),
+        Err(RecvTimeoutError::Disconnected) => engine_ends(),
     }
+}
+
+fn engine_ends() -> ProgramEnd {
+    ProgramEnd::NotStarted { kind: io::ErrorKind::Interrupted, why: "the engine is ending".to_owned() }
 }
 
 fn here(argv: &Argv, folder: &Path, deadline: Instant) -> io::Result<ProgramEnd> {

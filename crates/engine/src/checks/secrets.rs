@@ -1,7 +1,7 @@
 //! Secrets are where the configuration says, and nobody else may read them.
 
 use super::{Finding, Subject};
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -25,10 +25,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             findings.extend(inline_in_env(config, component.name.as_str(), name));
         }
     }
-    for (what, secret) in alert_secrets(config) {
+    for (what, secret) in config.alerts.secrets() {
         count += 1;
         match secret.reveal() {
-            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(what, &path))),
+            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
             // Alert channels only ever warn.
             Err(fault) => findings.push(Finding::warning(
                 format!("{what}: {fault}"),
@@ -78,25 +78,4 @@ fn looks_secret(name: &str) -> bool {
     ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "MNEMONIC"]
         .iter()
         .any(|w| name.contains(w))
-}
-
-/// Secrets of the channels in use.
-fn alert_secrets(config: &Config) -> Vec<(&'static str, &Secret)> {
-    use crate::config::Channel;
-    let alerts = &config.alerts;
-    let mut secrets = Vec::new();
-    for channel in &alerts.channels {
-        match channel {
-            Channel::Console => {}
-            Channel::Telegram => secrets.extend(alerts.telegram.iter().map(|t| ("telegram.bot_token", &t.bot_token))),
-            Channel::Slack => secrets.extend(alerts.slack.iter().map(|s| ("slack.webhook_url", &s.webhook_url))),
-            Channel::Pagerduty => {
-                secrets.extend(alerts.pagerduty.iter().map(|p| ("pagerduty.routing_key", &p.routing_key)));
-            }
-            Channel::Email => {
-                secrets.extend(alerts.email.iter().filter_map(|e| e.password.as_ref()).map(|s| ("email.password", s)));
-            }
-        }
-    }
-    secrets
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::config::{ConfigErrors, Overrides};
+use crate::process::program::{ProgramEnd, ProgramRequest};
 use failstop_client::status::Coverage;
 use failstop_core::Exit;
 use std::fs;
@@ -223,8 +224,8 @@ fn endpoints_are_asked_and_nothing_more() {
         let (programs, mut requests) = mpsc::channel::<ProgramRequest>(1);
         let engine = std::thread::spawn(move || {
             let request = requests.blocking_recv().unwrap();
-            assert_eq!(request.argv.as_slice(), ["true"]);
-            request.answer.send(end).unwrap();
+            assert_eq!(request.argv, ["true"]);
+            (request.answer)(end);
         });
         let as_engine = Options { caller: Caller::Engine(programs), only: only.clone(), ..Options::default() };
         let result = run(&config, &as_engine).unwrap().results.remove(0);
@@ -234,7 +235,8 @@ fn endpoints_are_asked_and_nothing_more() {
     assert_eq!(in_an_engine(ProgramEnd::Ended(Exit::Status(0))).0, Outcome::Passed);
     let (failed, said) = in_an_engine(ProgramEnd::Ended(Exit::Signal(9)));
     assert!(failed == Outcome::Failed && said.contains("killed by signal 9"), "{said}");
-    let (failed, said) = in_an_engine(ProgramEnd::NotStarted("no memory".to_owned()));
+    let (failed, said) =
+        in_an_engine(ProgramEnd::NotStarted { kind: std::io::ErrorKind::OutOfMemory, why: "no memory".to_owned() });
     assert!(failed == Outcome::Failed && said.contains("no memory"), "{said}");
     assert!(in_an_engine(ProgramEnd::TimedOut).1.contains("no answer in time"));
     let offline = Options { offline: true, only, ..Options::default() };

@@ -7,6 +7,9 @@ use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, s
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Names that `/health` has under `components` for parts of failstop itself.
+const RESERVED: [&str; 2] = ["alerts", "circuit_breaker"];
+
 section! {
     /// One supervised process tree: the bot, or one of its parts. At most 31.
     pub struct Component {
@@ -160,6 +163,14 @@ impl Choice for StopSignal {
 
 impl Consistent for Component {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        if RESERVED.contains(&self.name.as_str()) {
+            reading.refuse(
+                Kind::BadValue,
+                &places.first_of(&["name"]),
+                format!("`{}` is the name of a part of failstop itself in /health", self.name.as_str()),
+                "write another name",
+            );
+        }
         if self.liveness.is_none() && self.progress_within.is_some() {
             reading.refuse(
                 Kind::Contradiction,

@@ -5,8 +5,8 @@
 //! its own file, by `section!`: type, default, range and meaning; the reference is generated from the same declaration.
 //! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
 
-mod alerts;
 mod component;
+mod control;
 mod dependency;
 mod halts;
 mod health;
@@ -20,10 +20,11 @@ mod template;
 mod variables;
 mod vocabulary;
 
-pub use alerts::{Address, Alerts, Channel, Email, Pagerduty, Slack, SmtpUrl, Telegram};
 pub use component::{Backoff, Component, StartLimit, StopSignal};
+pub use control::{Control, MAX_KEYS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use failstop_core::Orders;
+pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
     Argv, Bytes, ConfigErrors, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin, Place,
     Problem, Secret, SecretFault, Url,
@@ -61,6 +62,8 @@ pub struct Config {
     pub system: System,
     /// `[observe]`.
     pub observe: Observe,
+    /// `[control]`.
+    pub control: Control,
     /// `[[component]]`, in the file's order: index `i` has slot `i + 1`.
     pub components: Vec<Component>,
     /// `[[dependency]]`.
@@ -135,6 +138,7 @@ fn profile_of(root: &Table) -> Option<&'static str> {
 fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<'_>) -> Option<Config> {
     let system = single::<System>(root, "system", reading);
     let observe = single::<Observe>(root, "observe", reading);
+    let control = single::<Control>(root, "control", reading);
     let components = components(root, reading);
     let dependencies = dependencies(root, reading);
     let health = single::<Health>(root, "health", reading);
@@ -153,6 +157,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         folder: folder.to_owned(),
         system: system?,
         observe: observe?,
+        control: control?,
         components: components?,
         dependencies: dependencies?,
         health: health?,

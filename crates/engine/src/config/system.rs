@@ -21,6 +21,9 @@ section! {
         /// The most that this file allows: in "dry" no order reaches the exchange, whatever an operator says; "live" needs
         /// `failstop mode live` besides.
         mode: Mode as ModeWord, default "dry";
+        /// What this system is: "production", "staging" or a name of your own. Every alert says so, and channels of one
+        /// environment hear nothing of another.
+        environment: Name, default "production";
         /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
         /// by ancestry and marks.
         cgroup: bool, default true;

@@ -1,7 +1,7 @@
 //! What a failstop configuration may say: the list of all sections, from which reading, suggestions and the reference are made.
 
-use super::alerts::Alerts;
 use super::component::Component;
+use super::control::Control;
 use super::dependency::DependencyKeys;
 use super::halts::HaltKeys;
 use super::health::{Failsafe, Health};
@@ -9,6 +9,7 @@ use super::observe::Observe;
 use super::profile::ROWS;
 use super::runtime::{Journal, Limits, Log, Output, Permit, Startup};
 use super::system::System;
+use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
 
 /// What environment variables that override a key begin with.
@@ -21,6 +22,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
     sections: &[
         SectionInfo::of::<System>("system", Shape::Single),
         SectionInfo::of::<Observe>("observe", Shape::Single),
+        SectionInfo::of::<Control>("control", Shape::Single),
         SectionInfo::of::<Component>("component", Shape::Repeated),
         SectionInfo::optional::<DependencyKeys>("dependency", Shape::Repeated),
         SectionInfo::of::<Health>("health", Shape::Single),

@@ -4,6 +4,7 @@
 //! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
 
 use crate::command::{Answer, Command, CommandSender, Request};
+use failstop_client::alerts::AlertList;
 use failstop_client::status::Status;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub struct Asker {
     status: Shared<Arc<Status>>,
     text: Shared<Arc<str>>,
     openmetrics: Shared<Arc<str>>,
+    alerts: Shared<Arc<AlertList>>,
 }
 
 /// The last answer, and when the question was put.
@@ -66,7 +68,14 @@ impl<T: Clone> Shared<T> {
 impl Asker {
     /// Asks over `commands` and waits at most `wait` for each answer.
     pub fn new(commands: CommandSender, wait: Duration) -> Self {
-        Self { commands, wait, status: Shared::new(), text: Shared::new(), openmetrics: Shared::new() }
+        Self {
+            commands,
+            wait,
+            status: Shared::new(),
+            text: Shared::new(),
+            openmetrics: Shared::new(),
+            alerts: Shared::new(),
+        }
     }
 
     /// The status, not older than this call.
@@ -75,7 +84,14 @@ impl Asker {
             .get(async {
                 match self.put(Command::Status, self.wait).await? {
                     Answer::Status(status) => Ok(Arc::from(status)),
-                    Answer::Metrics(_) | Answer::Done | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                    Answer::Metrics(_)
+                    | Answer::Alerts(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -88,7 +104,33 @@ impl Asker {
             .get(async {
                 match self.put(Command::Metrics { openmetrics }, self.wait).await? {
                     Answer::Metrics(text) => Ok(Arc::from(text)),
-                    Answer::Status(_) | Answer::Done | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                    Answer::Status(_)
+                    | Answer::Alerts(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
+    /// The incidents, not older than this call.
+    pub async fn alerts(&self) -> Result<Arc<AlertList>, Unanswered> {
+        self.alerts
+            .get(async {
+                match self.put(Command::Alerts, self.wait).await? {
+                    Answer::Alerts(list) => Ok(Arc::from(list)),
+                    Answer::Status(_)
+                    | Answer::Metrics(_)
+                    | Answer::Tested(_)
+                    | Answer::Beat(_)
+                    | Answer::Ending(_)
+                    | Answer::WrongEpoch { .. }
+                    | Answer::Done
+                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -96,11 +138,18 @@ impl Asker {
 
     /// One command, never shared, with its own wait.
     pub async fn put(&self, command: Command, wait: Duration) -> Result<Answer, Unanswered> {
-        let (reply, answer) = oneshot::channel();
-        let exchange = async {
-            self.commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
-            answer.await.map_err(|_| Unanswered::Stopping)
-        };
-        timeout(wait, exchange).await.unwrap_or(Err(Unanswered::Late(wait)))
+        timeout(wait, ask(&self.commands, command)).await.unwrap_or(Err(Unanswered::Late(wait)))
     }
+
+    /// How long a question waits.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+}
+
+/// Puts a command and waits for its answer, however long that takes.
+pub async fn ask(commands: &CommandSender, command: Command) -> Result<Answer, Unanswered> {
+    let (reply, answer) = oneshot::channel();
+    commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
+    answer.await.map_err(|_| Unanswered::Stopping)
 }

@@ -2,14 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use super::{Link, Pulse};
 use crate::command::{Answer, COMMAND_QUEUE, Command, CommandSender, Request};
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
-use failstop_client::status::Status;
+use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
+use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What the fake loop does with a request.
 pub enum Does {
@@ -21,11 +23,16 @@ pub enum Does {
     Refuses(Vec<String>),
     /// Takes requests and never answers, keeping the way back open.
     Hangs,
+    /// Makes this many beats, and then hangs.
+    Beats(u64),
 }
 
 /// A running fake loop. Ends when the last sender is dropped.
 pub struct FakeLoop {
     pub commands: CommandSender,
+    pub beats: watch::Receiver<Option<Pulse>>,
+    /// Where the journal is looked for.
+    pub state_dir: std::path::PathBuf,
     pub orders: mpsc::Receiver<String>,
     pub questions: std::sync::Arc<std::sync::atomic::AtomicUsize>,
     _thread: JoinHandle<()>,
@@ -35,16 +42,18 @@ impl FakeLoop {
     pub fn start(does: Does) -> Self {
         let (commands, mut requests) = tokio::sync::mpsc::channel::<Request>(COMMAND_QUEUE);
         let (told, orders) = mpsc::channel();
+        let (pulses, beats) = watch::channel(None);
         let questions = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let asked = questions.clone();
         let thread = std::thread::spawn(move || {
             let mut kept: Vec<oneshot::Sender<Answer>> = Vec::new();
+            let mut beaten = 0;
             let current = match &does {
                 Does::Answers(status) => status.clone(),
-                Does::Counts | Does::Refuses(_) | Does::Hangs => Box::new(status()),
+                Does::Counts | Does::Refuses(_) | Does::Hangs | Does::Beats(_) => Box::new(status()),
             };
             while let Some(Request { command, reply }) = requests.blocking_recv() {
-                if matches!(does, Does::Hangs) {
+                if matches!(does, Does::Hangs) || matches!(does, Does::Beats(most) if beaten >= most) {
                     kept.push(reply);
                     continue;
                 }
@@ -61,23 +70,118 @@ impl FakeLoop {
                         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
                         Answer::Metrics(render(format, &current, &Meters::new(), None))
                     }
-                    Command::Operate { order, reason, peer } => {
-                        let _ = told.send(format!("{order:?} {reason:?} uid {}", peer.uid));
+                    Command::Alerts => Answer::Alerts(Box::new(alert_list())),
+                    Command::AcknowledgeAlert { id, peer } => {
+                        let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs => Answer::Done,
                         }
                     }
-                    Command::Stop => {
-                        let _ = told.send("Stop".to_owned());
-                        Answer::Done
+                    Command::TestAlerts { channel } => {
+                        let _ = told.send(format!("TestAlerts {channel:?}"));
+                        Answer::Tested(alert_tests())
+                    }
+                    Command::Operate { order, reason, peer } => {
+                        let _ = told.send(format!("{order:?} {reason:?} uid {}", peer.uid));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
+                        }
+                    }
+                    Command::Beat => {
+                        beaten += 1;
+                        let beat = beat(&current, beaten);
+                        pulses.send_replace(Some(Pulse::of(&beat)));
+                        Answer::Beat(Box::new(beat))
+                    }
+                    Command::End { kind, expected_epoch, reason, by } => {
+                        if expected_epoch.is_some_and(|epoch| epoch != current.epoch) {
+                            Answer::WrongEpoch { epoch: current.epoch }
+                        } else if let Does::Refuses(reasons) = &does {
+                            Answer::Refused(reasons.clone())
+                        } else {
+                            let who = match by {
+                                crate::command::Principal::User(peer) => format!("uid {}", peer.uid),
+                                key @ crate::command::Principal::Key(_) => key.to_string(),
+                            };
+                            let _ = told.send(format!("{kind:?} {reason:?} {who}"));
+                            Answer::Ending(receipt(&current, kind))
+                        }
                     }
                 };
                 let _ = reply.send(answer);
             }
         });
-        Self { commands, orders, questions, _thread: thread }
+        Self { commands, beats, state_dir: "/nonexistent".into(), orders, questions, _thread: thread }
     }
+
+    /// What the doors need of it.
+    pub fn link(&self) -> Link {
+        Link { commands: self.commands.clone(), beats: self.beats.clone(), state_dir: self.state_dir.clone() }
+    }
+}
+
+/// The beat of a status; its sequence number says how many were made before.
+pub fn beat(status: &Status, seq: u64) -> Beat {
+    Beat {
+        system: status.system.clone(),
+        epoch: status.epoch,
+        seq,
+        head: status.journal.head.clone(),
+        jid: status.journal.jid.clone(),
+        permission: status.permission.clone(),
+        status: status.health.status.clone(),
+        mode: status.mode.clone(),
+        kill_switch: status.kill_switch,
+        announced: status.announced.clone(),
+        ended: false,
+        at: status.timestamp.clone(),
+    }
+}
+
+fn receipt(status: &Status, kind: EndKind) -> Receipt {
+    let state = if kind == EndKind::Stop { "stopping" } else { "restarting" };
+    let (seq, head) = (status.journal.seq, status.journal.head.clone());
+    Receipt { epoch: status.epoch, seq, head, state: state.to_owned(), recorded: true }
+}
+
+/// An incident with everything in it.
+pub fn alert_list() -> AlertList {
+    let at = "2026-11-03T21:04:00.000Z".to_owned();
+    let entry = AlertEntry {
+        id: "demo/hung/bot/7-31".to_owned(),
+        severity: "critical".to_owned(),
+        system: "demo".to_owned(),
+        environment: "staging".to_owned(),
+        drill: false,
+        cause: "hung".to_owned(),
+        component: Some("bot".to_owned()),
+        title: "demo: bot hangs, trading is halted".to_owned(),
+        message: "At 21:04:00Z: no beat within 2 min.".to_owned(),
+        root_cause: Some("no beat within 2 min".to_owned()),
+        recommended_action: Some("failstop resume".to_owned()),
+        runbook: Some("docs/runbooks/hung.md".to_owned()),
+        metadata: vec![("halt".to_owned(), "h-31".to_owned())],
+        trace_id: Some("7-31".to_owned()),
+        opened_at: at.clone(),
+        resolved_at: None,
+        acknowledged: Some(AlertAcknowledgement { by: "ana (1000)".to_owned(), at: at.clone() }),
+        held_back: false,
+        delivered_to: vec!["telegram".to_owned()],
+        waiting_for: vec!["slack".to_owned()],
+    };
+    AlertList { alerts: vec![entry], timestamp: at }
+}
+
+fn alert_tests() -> AlertTests {
+    let test = |channel: &str, outcome: &str, error: Option<&str>| AlertTest {
+        channel: channel.to_owned(),
+        destination: None,
+        outcome: outcome.to_owned(),
+        error: error.map(str::to_owned),
+    };
+    AlertTests { tests: vec![test("telegram", "accepted", None), test("slack", "failed", Some("503"))] }
 }
 
 /// An HTTP answer in pieces.

@@ -1,15 +1,20 @@
 //! HTTP as both doors speak it: bounded connections, times, headers and bodies, and answers in JSON. Nothing a peer
 //! sends or withholds may hold up anybody else.
 
+use super::stall::Stalling;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -28,7 +33,11 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of a body.
     pub body_bytes: usize,
-    /// How long a connection may live, however busy.
+    /// How long writing may wait for a peer that takes nothing.
+    pub write: Duration,
+    /// Streams of beats at one time; further ones are answered 503.
+    pub streams: usize,
+    /// How long a connection may live, however busy; one that streams beats lives as long as the stream.
     pub connection: Duration,
     /// How long a request waits for the loop.
     pub answer: Duration,
@@ -44,6 +53,8 @@ impl Limits {
         body: Duration::from_secs(5),
         header_bytes: 16 * 1024,
         body_bytes: 0,
+        write: Duration::from_secs(10),
+        streams: 16,
         connection: Duration::from_secs(60),
         answer: Duration::from_secs(2),
         order: Duration::ZERO,
@@ -56,10 +67,41 @@ impl Limits {
         body: Duration::from_secs(5),
         header_bytes: 16 * 1024,
         body_bytes: 64 * 1024,
+        write: Duration::from_secs(10),
+        streams: 4,
         connection: Duration::from_secs(120),
         answer: Duration::from_secs(2),
         order: Duration::from_secs(30),
     };
+
+    /// For the control listener.
+    pub const REMOTE: Self = Self {
+        connections: 128,
+        header: Duration::from_secs(5),
+        body: Duration::from_secs(5),
+        header_bytes: 16 * 1024,
+        body_bytes: 8 * 1024,
+        write: Duration::from_secs(10),
+        streams: 32,
+        connection: Duration::from_secs(120),
+        answer: Duration::from_secs(2),
+        order: Duration::from_secs(10),
+    };
+}
+
+/// By which an answer tells its connection that it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Arc<AtomicBool>);
+
+impl Hold {
+    /// The answer is a stream: the connection's age no longer matters.
+    pub fn stream(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn streams(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How long an answer that is under way may still take when the connection must end.
@@ -113,17 +155,72 @@ impl Connections {
             .max_buf_size(self.limits.header_bytes)
             .max_headers(64);
         let lifetime = self.limits.connection;
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-        let mut connection = pin!(connection);
+        let hold = Hold::default();
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(hold.clone());
+            router.call(request)
+        });
+        let stream = TokioIo::new(Stalling::new(stream, self.limits.write));
+        let mut connection = pin!(builder.serve_connection(stream, service));
         tokio::select! {
             // A peer's garbage, silence or absence is its own affair: nothing is logged, nothing is told.
             _ = connection.as_mut() => return,
-            () = sleep(lifetime) => {}
+            () = async {
+                sleep(lifetime).await;
+                if hold.streams() {
+                    std::future::pending::<()>().await;
+                }
+            } => {}
             () = self.closing() => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(DRAIN, connection).await;
     }
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// It took too long.
+    #[error("the body did not arrive within {} s", .0.as_secs())]
+    Slow(Duration),
+    /// It is too large.
+    #[error("the body is larger than {0} bytes")]
+    Large(usize),
+    /// It broke off.
+    #[error("the body could not be read to its end")]
+    Broken,
+}
+
+impl BodyFault {
+    /// Its status.
+    pub fn code(self) -> StatusCode {
+        match self {
+            Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Large(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// A request's whole body, within its limits of size and time.
+pub async fn whole(limits: &Limits, body: Body) -> Result<axum::body::Bytes, BodyFault> {
+    let collected = timeout(limits.body, Limited::new(body, limits.body_bytes).collect())
+        .await
+        .map_err(|_| BodyFault::Slow(limits.body))?;
+    match collected {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyFault::Large(limits.body_bytes)),
+        Err(_) => Err(BodyFault::Broken),
+    }
+}
+
+/// Has the kernel drop a peer that acknowledges nothing for as long as writing may wait: a host that died says nothing.
+pub fn drop_dead_peers(stream: &tokio::net::TcpStream, limits: &Limits) {
+    let millis = u32::try_from(limits.write.as_millis()).unwrap_or(u32::MAX);
+    // Best effort: what it does not catch is caught when the kernel's own patience ends.
+    let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::TcpUserTimeout, &millis);
 }
 
 /// Whether accepting failed for a reason that only passes with time (no descriptors or memory left), so that trying again
@@ -167,9 +264,12 @@ pub struct Problem {
     /// Where the engine refused: every reason, each with what to do next. Otherwise empty.
     #[serde(default)]
     pub refusals: Vec<String>,
+    /// Where another epoch was meant: the one that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
 }
 
 /// An answer that says no, without refusals.
 pub fn problem(status: StatusCode, error: impl Into<String>) -> Response {
-    json(status, &Problem { error: error.into(), refusals: Vec::new() })
+    json(status, &Problem { error: error.into(), refusals: Vec::new(), epoch: None })
 }

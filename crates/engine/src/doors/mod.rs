@@ -2,15 +2,20 @@
 //! behind it, by the loop.
 
 mod ask;
+mod beat;
 pub mod bot;
 pub mod control;
 #[cfg(test)]
 mod fake_loop;
 mod http;
 pub mod observe;
+mod range;
 #[cfg(test)]
 mod reference_tests;
+pub mod remote;
+mod stall;
 mod thread;
 
+pub use beat::Pulse;
 pub use http::Limits;
-pub use thread::{HttpDoors, StartFailed};
+pub use thread::{HttpDoors, Link, Listeners, StartFailed};

@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
-    REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode,
+    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End,
+    MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
-use super::{HttpDoors, Limits, control, observe};
+use super::{HttpDoors, Limits, Listeners, control, observe};
 use crate::status::tests::status;
-use failstop_client::status::Coverage;
+use failstop_client::status::{Coverage, EndKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpStream};
@@ -36,7 +36,8 @@ struct Checker {
 
 impl Checker {
     fn new() -> Self {
-        let names = ["status.schema.json", "health.schema.json", "openapi.json"];
+        let names =
+            ["status.schema.json", "health.schema.json", "alerts.schema.json", "beat.schema.json", "openapi.json"];
         Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
     }
 
@@ -180,8 +181,16 @@ fn served(gets: &[observe::Route], posts: &[control::Route]) -> BTreeSet<(String
 
 #[test]
 fn every_route_is_described_and_every_description_has_its_route() {
-    assert_eq!(described("observe"), served(observe::ROUTES, &[]));
-    assert_eq!(described("control"), served(observe::pages::ON_CONTROL, control::ROUTES));
+    let with = |mut paths: BTreeSet<(String, String)>, more: &[(&str, &str)]| {
+        paths.extend(more.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())));
+        paths
+    };
+    let (beat, journal) = (("get", super::beat::PATH), ("get", super::range::PATH));
+    assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat]));
+    assert_eq!(described("control"), with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal]));
+    let ends = super::remote::ENDS.map(|(path, _)| ("post", path));
+    let remote = with(served(observe::pages::ON_CONTROL, &[]), &[beat, journal]);
+    assert_eq!(described("remote"), with(remote, &ends));
     let page = reference("http.md");
     for (_, path) in described("observe").union(&described("control")) {
         assert!(
@@ -225,6 +234,7 @@ fn statuses() -> Vec<failstop_client::status::Status> {
     bare.components.clear();
     bare.parts.clear();
     bare.host = None;
+    bare.announced = None;
     bare.observe = None;
     bare.feeds.clear();
     bare.health.status = "critical".to_owned();
@@ -248,18 +258,20 @@ fn what_is_answered_fits_its_description() {
         let limits = Limits { answer: Duration::from_millis(50), ..Limits::OBSERVE };
         let listener = observe::ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
         let address = listener.address();
-        let _doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
-        for route in observe::ROUTES {
-            let reply = exchange(TcpStream::connect(address).unwrap(), &get(route.path));
-            let responses = &openapi["paths"][route.path]["get"]["responses"];
+        let _doors =
+            HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
+        let nonces = ["/health?nonce=n-1", "/health?nonce=n%201"].map(|target| (target, "/health"));
+        for (target, path) in observe::ROUTES.iter().map(|route| (route.path, route.path)).chain(nonces) {
+            let reply = exchange(TcpStream::connect(address).unwrap(), &get(target));
+            let responses = &openapi["paths"][path]["get"]["responses"];
             let response = &responses[reply.code.to_string()];
-            assert!(response.is_object(), "{} answers {}, which is not described", route.path, reply.code);
+            assert!(response.is_object(), "{} answers {}, which is not described", path, reply.code);
             let media = reply.header("content-type").unwrap().split(';').next().unwrap();
-            if route.path == "/metrics" && reply.code != 200 {
+            if path == "/metrics" && reply.code != 200 {
                 assert_eq!(media, "application/json");
             }
             let content = &response["content"][media];
-            assert!(content.is_object(), "{} answers {media}, which is not described", route.path);
+            assert!(content.is_object(), "{} answers {media}, which is not described", path);
             if media == "application/json" {
                 checker.must_fit("openapi.json", &content["schema"], &reply.json());
                 answers += 1;
@@ -286,7 +298,10 @@ fn what_is_sent_and_refused_fits_its_description() {
         component(ComponentVerb::Start),
         component(ComponentVerb::Stop),
         component(ComponentVerb::Restart),
-        ControlOrder::Stop,
+        ControlOrder::AcknowledgeAlert(AcknowledgeAlert { id: "h-31".to_owned() }),
+        ControlOrder::TestAlerts(TestAlerts { channel: Some("telegram".to_owned()) }),
+        ControlOrder::End { kind: EndKind::Stop, end: End { expected_epoch: Some(7), reason: reason() } },
+        ControlOrder::End { kind: EndKind::Restart, end: End { expected_epoch: Some(7), reason: reason() } },
     ];
     let mut paths = BTreeSet::new();
     for refusals in [None, Some(vec!["one".to_owned(), "two".to_owned()])] {
@@ -301,7 +316,8 @@ fn what_is_sent_and_refused_fits_its_description() {
             limits: Limits::CONTROL,
         };
         let listener = control::ControlListener::bind(&socket, settings).unwrap();
-        let _doors = HttpDoors::open(Some(listener), None, fake.commands.clone()).unwrap();
+        let _doors =
+            HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
         for order in &orders {
             let path = order.path().replace("/bot/", "/{name}/");
             let operation = &openapi["paths"][&path]["post"];
@@ -324,6 +340,20 @@ fn what_is_sent_and_refused_fits_its_description() {
     let schemas = &openapi["components"]["schemas"];
     assert_eq!(schemas["Maintenance"]["properties"]["for_seconds"]["maximum"], MAINTENANCE_MAX_SECONDS);
     assert_eq!(schemas["Resume"]["properties"]["reason"]["maxLength"], REASON_MAX_BYTES);
+    assert_eq!(schemas["AcknowledgeAlert"]["properties"]["id"]["maxLength"], ALERT_ID_MAX_BYTES);
+}
+
+#[test]
+fn a_beat_fits_its_description() {
+    let checker = Checker::new();
+    let schema = &checker.documents["beat.schema.json"];
+    for status in statuses() {
+        let announced = status.announced.clone().filter(|_| status.coverage.is_empty());
+        let beat = super::fake_loop::beat(&failstop_client::status::Status { announced, ..status }, 7);
+        checker.must_fit("beat.schema.json", schema, &serde_json::to_value(beat).unwrap());
+    }
+    let fields: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(fields.len(), schema["required"].as_array().unwrap().len());
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! The thread that serves HTTP. The loop's thread must never spend its time on a peer's bytes: a permit is renewed there.
-//! So both HTTP doors live on one thread of their own, with a small runtime, and reach the loop through its bounded queue.
+//! So all HTTP doors live on one thread of their own, with a small runtime, and reach the loop through its bounded queue.
 
+use super::beat::{self, Beats, Pulse};
 use super::control::{self, ControlListener};
 use super::observe::{self, ObserveListener};
+use super::range::Ranges;
+use super::remote::{self, RemoteListener};
 use crate::command::CommandSender;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -12,7 +17,29 @@ use tokio::sync::watch;
 /// How long open connections may take to end when the doors close.
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Both HTTP doors, open. Dropping it closes them without waiting.
+/// The doors that there are.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// The control socket.
+    pub control: Option<ControlListener>,
+    /// The observe address.
+    pub observe: Option<ObserveListener>,
+    /// The control listener.
+    pub remote: Option<RemoteListener>,
+}
+
+/// What the doors reach behind them.
+#[derive(Debug)]
+pub struct Link {
+    /// The loop.
+    pub commands: CommandSender,
+    /// The beats that the loop makes.
+    pub beats: watch::Receiver<Option<Pulse>>,
+    /// Where the journal's files are.
+    pub state_dir: PathBuf,
+}
+
+/// All HTTP doors, open. Dropping it closes them without waiting.
 #[derive(Debug)]
 pub struct HttpDoors {
     closing: watch::Sender<bool>,
@@ -30,27 +57,35 @@ impl HttpDoors {
     /// # Errors
     ///
     /// When no thread or no event descriptor can be had.
-    pub fn open(
-        control: Option<ControlListener>,
-        observe: Option<ObserveListener>,
-        commands: CommandSender,
-    ) -> Result<Self, StartFailed> {
+    pub fn open(listeners: Listeners, link: Link) -> Result<Self, StartFailed> {
         let (closing, closed) = watch::channel(false);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        // The journal's lines are read beside this thread, and nothing else.
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build()?;
+        let Link { commands, beats, state_dir } = link;
+        let beats = Arc::new(Beats::new(commands.clone(), beats, beat::EVERY));
+        let ranges = Arc::new(Ranges::new(state_dir));
         let serve = move || {
             // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             runtime.block_on(async {
-                let control =
-                    control.map(|listener| tokio::spawn(control::serve(listener, commands.clone(), closed.clone())));
-                let observe =
-                    observe.map(|listener| tokio::spawn(observe::serve(listener, commands.clone(), closed.clone())));
+                let Listeners { control, observe, remote } = listeners;
+                let control = control.map(|listener| {
+                    let (beats, ranges) = (Arc::clone(&beats), Arc::clone(&ranges));
+                    tokio::spawn(control::serve(listener, commands.clone(), beats, ranges, closed.clone()))
+                });
+                let observe = observe.map(|listener| {
+                    tokio::spawn(observe::serve(listener, commands.clone(), Arc::clone(&beats), closed.clone()))
+                });
+                let remote = remote.map(|listener| {
+                    tokio::spawn(remote::serve(listener, commands.clone(), beats, ranges, closed.clone()))
+                });
                 let mut closing = closed.clone();
                 // An error means that the sender was dropped: closing without waiting.
                 let in_peace = closing.wait_for(|closing| *closing).await.is_ok();
                 if in_peace {
                     let ended = async {
-                        for door in [control, observe].into_iter().flatten() {
+                        for door in [control, observe, remote].into_iter().flatten() {
                             let _ = door.await;
                         }
                     };
@@ -64,7 +99,7 @@ impl HttpDoors {
         Ok(Self { closing, thread: Some(thread) })
     }
 
-    /// Closes both doors: no new connections, answers under way are sent, at most half a second.
+    /// Closes all doors: no new connections, answers under way are sent, at most half a second.
     pub fn close(mut self) {
         let _ = self.closing.send(true);
         if let Some(thread) = self.thread.take() {

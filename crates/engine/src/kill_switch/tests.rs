@@ -61,6 +61,7 @@ impl System {
             cgroup: None,
             control_socket: self.run().join("control.sock"),
             observe: None,
+            control: None,
             version: String::new(),
             started: String::new(),
         }

@@ -2,6 +2,8 @@
 
 use super::histogram::{DISK, Histogram, MICROSECONDS};
 use failstop_core::{Cause, HealthStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How a verdict came out.
@@ -28,6 +30,8 @@ pub struct Meters {
     pub(super) halts_raised: [u64; Cause::ALL.len()],
     pub(super) bot_requests: u64,
     pub(super) bot_refused: u64,
+    /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
+    refused_signatures: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Meters {
@@ -52,7 +56,18 @@ impl Meters {
             halts_raised: [0; Cause::ALL.len()],
             bot_requests: 0,
             bot_refused: 0,
+            refused_signatures: None,
         }
+    }
+
+    /// The same, with the control listener's own count of requests that it did not believe.
+    pub fn counting(refused_signatures: Option<Arc<AtomicU64>>) -> Self {
+        Self { refused_signatures, ..Self::new() }
+    }
+
+    /// Requests that the control listener did not believe; `None` where there is no listener.
+    pub(super) fn refused_signatures(&self) -> Option<u64> {
+        self.refused_signatures.as_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// A health verdict was computed (or could not be), and how long that took.

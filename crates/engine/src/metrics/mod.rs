@@ -1,6 +1,7 @@
 //! Metrics: what the engine counts of itself, and the text that Prometheus reads. The loop owns the [`Meters`] and calls
 //! [`render`] when a door asks.
 
+mod alerts;
 mod exposition;
 mod histogram;
 mod meters;

@@ -18,6 +18,7 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     components(&mut text, status);
     sources(&mut text, status);
     journal(&mut text, status, meters);
+    super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
     host(&mut text, status);
     if let Some(process) = process {
@@ -30,7 +31,7 @@ fn system(text: &mut Exposition, status: &Status) {
     text.family("failstop_build", Kind::Info, "The version of failstop that answers.")
         .sample(&[("version", &status.version)], 1.0);
     text.family("failstop_system", Kind::Info, "The system that this engine runs.")
-        .sample(&[("system", &status.system), ("mode", &status.mode)], 1.0);
+        .sample(&[("system", &status.system), ("mode", &status.mode), ("environment", &status.environment)], 1.0);
     text.family(
         "failstop_permission",
         Kind::Gauge,
@@ -224,6 +225,14 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     let mut family = text.family("failstop_bot_messages", Kind::Counter, "Messages on the bot socket, by outcome.");
     family.sample(&[("outcome", "taken")], whole(meters.bot_requests));
     family.sample(&[("outcome", "refused")], whole(meters.bot_refused));
+    let mut family = text.family(
+        "failstop_control_refused",
+        Kind::Counter,
+        "Requests that the control listener did not believe; absent without one.",
+    );
+    if let Some(refused) = meters.refused_signatures() {
+        family.sample(&[], whole(refused));
+    }
 }
 
 fn host(text: &mut Exposition, status: &Status) {

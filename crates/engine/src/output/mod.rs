@@ -143,7 +143,8 @@ impl Output {
 
     /// A pipe for a component that is about to be started: one each for its standard output and standard error, so that
     /// their lines never mix, or one for both. Gives the end that the component writes to;
-    /// the caller closes its copy after the spawn. What comes is captured until the last writer is gone.
+    /// the caller closes its copy after the spawn, and calls [`Output::capture`]. What comes is captured until the last
+    /// writer is gone.
     ///
     /// # Errors
     /// [`OutputError`]: no descriptors left, or no such component.
@@ -158,6 +159,12 @@ impl Output {
         nix::fcntl::fcntl(&reads, flags).map_err(|errno| failed(io::Error::from(errno)))?;
         self.to_reader.attach(component, reads).map_err(failed)?;
         Ok(writes)
+    }
+
+    /// Has the pipes made since taken up, whether the spawn succeeded or not. After it: the reader's thread would compete
+    /// with the new process for the processors.
+    pub fn capture(&self) {
+        self.to_reader.wake();
     }
 
     /// Writes a line of failstop's own into a component's log: when it was started, how it ended.

@@ -28,12 +28,10 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Hands a pipe over.
+    /// Hands a pipe over; it is taken up when the thread is next awake: see [`Handle::wake`].
     pub(super) fn attach(&self, component: usize, fd: OwnedFd) -> io::Result<()> {
         let pipe = Pipe { component, fd, lines: LineCutter::default() };
-        self.pipes.try_send(pipe).map_err(|error| io::Error::other(error.to_string()))?;
-        self.wake();
-        Ok(())
+        self.pipes.try_send(pipe).map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// Reads what is there, and no more.
@@ -42,7 +40,7 @@ impl Handle {
         self.wake();
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         // It can only fail when the counter is full, and then the reader is awake.
         let _ = self.wake.write(1);
     }

@@ -30,7 +30,9 @@ impl Rig {
     }
 
     fn stream(&self, index: usize) -> File {
-        File::from(self.output.pipe(slot(index)).unwrap())
+        let stream = File::from(self.output.pipe(slot(index)).unwrap());
+        self.output.capture();
+        stream
     }
 
     /// Bytes of a component's logs; a file that is turned over meanwhile may be missed or counted twice.

@@ -20,6 +20,7 @@ pub mod lock;
 pub mod mark;
 pub mod pidfd;
 pub mod procfs;
+pub mod program;
 pub mod reaper;
 pub mod register;
 pub mod signals;

@@ -3,6 +3,7 @@
 use crate::process::mark::Marks;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// The largest environment that is searched for marks. The kernel's own limit for arguments and environment together is
@@ -127,6 +128,48 @@ pub fn children_of(pid: i32) -> io::Result<Vec<i32>> {
         }
     }
     Ok(children)
+}
+
+/// The children that the calling process's main thread has started, and every process that was re-parented to it: the
+/// kernel hands orphans to a process's first thread for as long as that one lives. Children that its other threads have
+/// started are not among them.
+///
+/// The list is kept open: one short read tells it, where walking all threads takes four calls a thread.
+#[derive(Debug)]
+pub struct OwnChildren {
+    pid: i32,
+    /// `None` where this kernel has no such file (CONFIG_PROC_CHILDREN): then all processes are looked at.
+    list: Option<File>,
+}
+
+impl OwnChildren {
+    /// Opens the calling process's list.
+    pub fn open() -> Self {
+        // SAFETY: takes nothing and cannot fail.
+        let pid = unsafe { libc::getpid() };
+        Self { pid, list: File::open(format!("/proc/{pid}/task/{pid}/children")).ok() }
+    }
+
+    /// Who is there now. The guarantee of [`children_of`] for the calling process holds.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn read(&self) -> io::Result<Vec<i32>> {
+        let Some(list) = &self.list else { return children_by_scan(self.pid) };
+        let mut text = Vec::new();
+        let mut buffer = [0_u8; 4096];
+        loop {
+            // From the start each time, so that the kernel makes the list anew.
+            let length = list.read_at(&mut buffer, text.len() as u64)?;
+            text.extend_from_slice(buffer.get(..length).unwrap_or_default());
+            if length == 0 {
+                break;
+            }
+        }
+        let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let children = words.map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect::<Option<Vec<i32>>>();
+        children.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the list of children has an unknown form"))
+    }
 }
 
 fn children_by_scan(parent: i32) -> io::Result<Vec<i32>> {
@@ -286,10 +329,15 @@ mod tests {
         let pid = i32::try_from(child.id()).unwrap();
         assert!(children_of(me).unwrap().contains(&pid));
         assert!(children_by_scan(me).unwrap().contains(&pid));
+        let by_test_thread = format!("/proc/{me}/task/{}/children", nix::unistd::gettid());
+        let list = OwnChildren { pid: me, list: Some(File::open(by_test_thread).unwrap()) };
+        assert_eq!(list.read().unwrap(), [pid]);
+        assert!(OwnChildren { pid: me, list: None }.read().unwrap().contains(&pid));
         assert_eq!(stat(pid).unwrap().parent, me);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(is_gone(&stat(pid).unwrap_err()));
         assert!(children_of(pid).unwrap().is_empty());
+        assert!(list.read().unwrap().is_empty(), "read anew");
     }
 }

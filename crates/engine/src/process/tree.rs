@@ -10,7 +10,7 @@ use crate::process::cgroup::{self, ComponentCgroup, Entry, Inside, InstanceCgrou
 use crate::process::extinguish::kill_child_and_below;
 use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
-use crate::process::procfs::{self, ProcessId, Stat};
+use crate::process::procfs::{self, OwnChildren, ProcessId, Stat};
 use crate::process::spawn::Child;
 use failstop_core::{Instance, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -117,6 +117,7 @@ pub struct Trees {
     mark: SystemMark,
     cgroup_prefix: String,
     own_pid: i32,
+    own_children: OwnChildren,
     names: BTreeMap<Slot, String>,
     cgroups: BTreeMap<Slot, ComponentCgroup>,
     /// Made ahead for the next start, so that a restart need not wait for it.
@@ -152,6 +153,7 @@ impl Trees {
             cgroup_prefix: SystemCgroup::name_prefix(&mark),
             mark,
             own_pid: i32::try_from(std::process::id()).unwrap_or_default(),
+            own_children: OwnChildren::open(),
             names,
             cgroups,
             prepared: BTreeMap::new(),
@@ -212,20 +214,25 @@ impl Trees {
         let cgroup = cgroup.map(|(_, cgroup)| cgroup);
         let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, cgroup, killing: None };
         self.trees.insert(id.slot, tree);
-        self.tidy_cgroups(id);
         Ok(())
     }
 
-    /// The new process runs: removes the cgroup of the old one and makes the next one's.
-    fn tidy_cgroups(&mut self, id: TreeId) {
+    /// Removes the cgroups of trees that are gone, and makes those of the next starts. Call some time after
+    /// [`Trees::planted`], when there is time: new processes compete with this for the processors. A start that comes
+    /// earlier makes its own.
+    pub fn tidy(&mut self) {
         for cgroup in std::mem::take(&mut self.retired) {
             // What cannot be removed goes with the system's.
             let _ = cgroup.remove();
         }
-        let next = Instance(id.instance.0 + 1);
-        // A failure comes up again, and is told, when it is needed.
-        if let Some(Ok(cgroup)) = self.cgroups.get(&id.slot).map(|component| component.instance(next.0)) {
-            self.prepared.insert(id.slot, (next, cgroup));
+        for tree in self.trees.values() {
+            let (slot, next) = (tree.id.slot, Instance(tree.id.instance.0 + 1));
+            // A failure comes up again, and is told, when it is needed.
+            if !self.prepared.contains_key(&slot)
+                && let Some(Ok(cgroup)) = self.cgroups.get(&slot).map(|component| component.instance(next.0))
+            {
+                self.prepared.insert(slot, (next, cgroup));
+            }
         }
     }
 
@@ -444,9 +451,10 @@ impl Trees {
         orphans
     }
 
-    /// The engine's children that are neither main processes nor noted by [`Trees::other_started`].
+    /// The engine's children that are neither main processes nor noted by [`Trees::other_started`]. Those of its main
+    /// thread suffice: it alone starts components, and orphans come to it.
     fn direct_children(&self) -> io::Result<Vec<i32>> {
-        let mut children = procfs::children_of(self.own_pid)?;
+        let mut children = self.own_children.read()?;
         children.retain(|pid| {
             !self.others.contains(pid) && !self.trees.values().any(|tree| tree.main.pid == *pid && !tree.main_reaped)
         });
@@ -469,6 +477,10 @@ impl Trees {
             && let Some(component) = &marks.component
         {
             return self.owner_named(component, marks.instance);
+        }
+        // It may have begun to end since the first look, and then its environment was gone for that reason alone.
+        if procfs::stat(pid).map_or(true, |now| now.id != stat.id || procfs::is_ending(&now)) {
+            return Owner::Dead;
         }
         match self.sampled.get(&stat.id) {
             Some(id) if self.tree(*id).is_some() => Owner::Tree(*id),

@@ -107,6 +107,9 @@ pub struct EngineInfo {
     /// Where the observe address listens, if it does.
     #[serde(default)]
     pub observe: Option<String>,
+    /// Where the control listener listens, if it does.
+    #[serde(default)]
+    pub control: Option<String>,
     /// The version of failstop.
     #[serde(default)]
     pub version: String,

@@ -57,6 +57,7 @@ fn info(host: &Host, runtime_dir: &Path, state_dir: &Path) -> EngineInfo {
         cgroup: None,
         control_socket: host.at("control.sock"),
         observe: Some("127.0.0.1:8080".to_owned()),
+        control: None,
         version: "0.1.0".to_owned(),
         started: "2026-11-03T09:14:07Z".to_owned(),
     }

@@ -1,7 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
-use failstop_client::status::{HostSummary, JournalSummary, QueueSummary, Status};
+use failstop_client::status::{
+    AlertsSummary, Announced, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts,
+    Status,
+};
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
     Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
@@ -65,6 +68,38 @@ pub(crate) fn view() -> View {
     }
 }
 
+fn alerts() -> AlertsSummary {
+    let works = ChannelSummary {
+        up: Some(true),
+        last_ok: Some("2026-11-03T21:04:01.000Z".to_owned()),
+        ..ChannelSummary::default()
+    };
+    let fails = ChannelSummary {
+        up: Some(false),
+        last_error: Some("503".to_owned()),
+        failures_in_a_row: 3,
+        queued: 2,
+        oldest_seconds: Some(59.5),
+        ..ChannelSummary::default()
+    };
+    AlertsSummary {
+        status: "degraded".to_owned(),
+        channels: BTreeMap::from([
+            ("telegram".to_owned(), works),
+            ("slack".to_owned(), fails),
+            ("email/ops@example.com".to_owned(), ChannelSummary::default()),
+        ]),
+        open: SeverityCounts { critical: 1, warning: 2, info: 0 },
+        acknowledged: 1,
+        told: vec!["telegram".to_owned()],
+        queued: 2,
+        oldest_seconds: Some(59.5),
+        sent: SeverityCounts { critical: 4, warning: 3, info: 0 },
+        suppressed: 5,
+        problem: None,
+    }
+}
+
 pub(crate) fn facts() -> HostFacts {
     let known = |bytes| ComponentFacts {
         orders: Some(Orders::Asks),
@@ -97,6 +132,14 @@ pub(crate) fn facts() -> HostFacts {
             memory_available_bytes: 4 << 30,
             disk_total_bytes: 100 << 30,
             disk_available_bytes: 50 << 30,
+        }),
+        environment: "staging".to_owned(),
+        alerts: alerts(),
+        announced: Some(Announced {
+            kind: EndKind::Restart,
+            until: "2026-11-03T21:06:10.000Z".to_owned(),
+            by: "watchdog wd1".to_owned(),
+            reason: "no progress".to_owned(),
         }),
     }
 }

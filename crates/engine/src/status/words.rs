@@ -3,25 +3,7 @@
 
 pub use crate::words::{cause, mode, permission};
 
-use failstop_core::{ComponentState, HealthStatus, Orders, QueueState, Trigger};
-
-/// What has to be over before a fail-safe halt with this trigger can be resumed.
-pub const fn trigger_condition(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::MarketData => "market data is fresh again",
-        Trigger::JournalSilent => "the journal is written again",
-        Trigger::SnapshotAge => "a new snapshot is taken",
-        Trigger::Capital => "capital reconciles",
-        Trigger::BotFatal => "the cause of the bot's exception is found",
-        Trigger::UnhealthyTooLong => "the system is healthy again",
-        Trigger::Memory => "memory is below its threshold",
-        Trigger::ApiErrors => "the API error rate is below its threshold",
-        Trigger::DailyLoss => "the loss is understood",
-        Trigger::Limit => "the resource limit is kept again",
-        Trigger::StaleSourceAgain => "the component's own source is fresh again",
-        Trigger::ClockBackwards => "the host's clock is mended",
-    }
-}
+use failstop_core::{ComponentState, HealthStatus, Orders, QueueState};
 
 /// `healthy`, `degraded` or `critical`.
 pub const fn health(status: HealthStatus) -> &'static str {

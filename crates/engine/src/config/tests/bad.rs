@@ -101,6 +101,9 @@ const CASES: &[(&str, &str)] = &[
         "profile unknown",
         "!\n[system]\nname = \"demo\"\nprofile = \"prod\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n",
     ),
+    ("control without keys", "[control]\nlisten = \"127.0.0.1:8443\"\n"),
+    ("control without TLS", "[control]\nlisten = \"0.0.0.0:8443\"\nkeys = [\"wd1.key\"]\n"),
+    ("control with half a TLS", "[control]\ntls_cert = \"cert.pem\"\n"),
     ("listen as a port", "[observe]\nlisten = 8080\n"),
     ("listen on a name", "[observe]\nlisten = \"localhost:8080\"\n"),
     (

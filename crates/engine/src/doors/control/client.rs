@@ -2,8 +2,9 @@
 //! from within another runtime.
 
 use super::SOCKET_PATH_MAX;
-use super::wire::ControlOrder;
+use super::wire::{ControlOrder, TestAlerts};
 use crate::doors::http::Problem;
+use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::status::Status;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -141,6 +142,30 @@ impl ControlClient {
         self.read(&body)
     }
 
+    /// Open incidents and the last ones that are over.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn alerts(&self) -> Result<AlertList, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/api/alerts", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// Sends marked test messages and returns when it is known what became of them.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn test_alerts(&self, test: TestAlerts) -> Result<AlertTests, ClientError> {
+        let order = ControlOrder::TestAlerts(test);
+        let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
+        let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
     /// Gives an order and returns when it is carried out (and durable, where it loosens).
     ///
     /// # Errors
@@ -228,7 +253,7 @@ impl ControlClient {
         if code.is_success() {
             return Ok(());
         }
-        let Problem { error, refusals } = self.read(body)?;
+        let Problem { error, refusals, epoch: _ } = self.read(body)?;
         if code.is_client_error() && code != StatusCode::REQUEST_TIMEOUT {
             Err(ClientError::Refused { error, refusals })
         } else {

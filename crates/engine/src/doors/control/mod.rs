@@ -3,14 +3,16 @@
 
 pub mod client;
 mod peer;
-mod routes;
+pub(super) mod routes;
 pub mod wire;
 
 pub use peer::{ComponentProcesses, PeerRefused, descendants_of};
 pub use routes::{ROUTES, Route};
 
 use super::ask::Asker;
+use super::beat::{Beats, Streams};
 use super::http::{Connections, Limits, wait_after_accept_error};
+use super::range::Ranges;
 use crate::command::CommandSender;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -128,8 +130,15 @@ impl Drop for SocketFile {
 }
 
 /// Serves until `closing`. Runs on the doors' thread.
-pub(super) async fn serve(listener: ControlListener, commands: CommandSender, closing: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    listener: ControlListener,
+    commands: CommandSender,
+    beats: Arc<Beats>,
+    ranges: Arc<Ranges>,
+    closing: watch::Receiver<bool>,
+) {
     let ControlListener { listener, file, settings } = listener;
+    let streams = Streams::new(beats, settings.limits.streams, settings.limits.answer);
     let asker = Arc::new(Asker::new(commands, settings.limits.answer));
     let mut connections = Connections::new(settings.limits.clone(), closing);
     let settings = Arc::new(settings);
@@ -143,7 +152,7 @@ pub(super) async fn serve(listener: ControlListener, commands: CommandSender, cl
         match accepted {
             Ok((stream, _)) => {
                 let router = match peer::judge(&stream, &settings.component_processes) {
-                    Ok(peer) => routes::router(&asker, &settings, peer),
+                    Ok(peer) => routes::router(&asker, &settings, &streams, &ranges, peer),
                     Err(refused) => routes::refusing_router(&refused),
                 };
                 tokio::spawn(connections.clone().serve(stream, router, slot));

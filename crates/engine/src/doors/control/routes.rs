@@ -3,18 +3,20 @@
 
 use super::wire::{self, ModeWord};
 use super::{ControlSettings, PeerRefused};
-use crate::command::{Answer, Command, Peer};
+use crate::command::{Answer, Command, Peer, Principal};
 use crate::doors::ask::Asker;
-use crate::doors::http::{Problem, json, problem};
+use crate::doors::beat::{Streams, with_beat};
+use crate::doors::http::{BodyFault, Problem, json, problem, whole};
 use crate::doors::observe;
+use crate::doors::range::{Ranges, with_journal};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
+use failstop_client::status::{EndKind, Receipt};
 use failstop_core::{HaltId, Mode, Order, Slot};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
@@ -35,10 +37,12 @@ enum Action {
     EmergencyStop,
     ReleaseKillSwitch,
     Maintenance,
-    Stop,
+    End(EndKind),
     StartComponent,
     StopComponent,
     RestartComponent,
+    AcknowledgeAlert,
+    TestAlerts,
 }
 
 /// Every path of the control socket that takes POST.
@@ -48,25 +52,26 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/emergency-stop", action: Action::EmergencyStop },
     Route { path: "/api/control/kill-switch/release", action: Action::ReleaseKillSwitch },
     Route { path: "/api/control/maintenance", action: Action::Maintenance },
-    Route { path: "/api/control/stop", action: Action::Stop },
+    Route { path: "/api/control/stop", action: Action::End(EndKind::Stop) },
+    Route { path: "/api/control/restart", action: Action::End(EndKind::Restart) },
     Route { path: "/api/control/component/{name}/start", action: Action::StartComponent },
     Route { path: "/api/control/component/{name}/stop", action: Action::StopComponent },
     Route { path: "/api/control/component/{name}/restart", action: Action::RestartComponent },
+    Route { path: "/api/control/alerts/ack", action: Action::AcknowledgeAlert },
+    Route { path: "/api/control/alerts/test", action: Action::TestAlerts },
 ];
 
 /// Why a request is not put to the loop.
 #[derive(Debug, thiserror::Error)]
-enum BadRequest {
+pub(in crate::doors) enum BadRequest {
     #[error("the body must be sent as content-type: application/json")]
     NotJson,
-    #[error("the body did not arrive within {} s", .0.as_secs())]
-    SlowBody(Duration),
-    #[error("the body is larger than {0} bytes")]
-    LargeBody(usize),
-    #[error("the body could not be read to its end")]
-    BrokenBody,
+    #[error(transparent)]
+    Body(#[from] BodyFault),
     #[error("the body is not what this path takes: {0}")]
     Shape(#[from] serde_json::Error),
+    #[error("`expected_epoch` is needed here: the epoch that is to end, as `/health` and the beats show it")]
+    NoEpoch,
     #[error("`reason` must not be empty: it is kept in the journal, and the next person reads it")]
     NoReason,
     #[error("`reason` has {0} bytes and may have {max}", max = wire::REASON_MAX_BYTES)]
@@ -77,38 +82,47 @@ enum BadRequest {
     NoSuchHaltName(String),
     #[error("`for_seconds` must be from 1 to {max} to begin maintenance", max = wire::MAINTENANCE_MAX_SECONDS)]
     Window,
+    #[error("`id` must name an alert in 1 to {max} bytes, as `failstop alerts list` shows it", max = wire::ALERT_ID_MAX_BYTES)]
+    AlertId,
     #[error("there is no component named {name}; there is: {known}")]
     NoSuchComponent { name: String, known: String },
 }
 
 impl BadRequest {
-    fn code(&self) -> StatusCode {
+    pub(in crate::doors) fn code(&self) -> StatusCode {
         match self {
-            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::LargeBody(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(fault) => fault.code(),
             Self::NoSuchComponent { .. } => StatusCode::NOT_FOUND,
             Self::NotJson
-            | Self::BrokenBody
             | Self::Shape(_)
+            | Self::NoEpoch
             | Self::NoReason
             | Self::LongReason(_)
             | Self::Unconfirmed(_)
             | Self::NoSuchHaltName(_)
+            | Self::AlertId
             | Self::Window => StatusCode::BAD_REQUEST,
         }
     }
 }
 
 /// What one allowed peer is answered.
-pub(super) fn router(asker: &Arc<Asker>, settings: &Arc<ControlSettings>, peer: Peer) -> Router {
+pub(super) fn router(
+    asker: &Arc<Asker>,
+    settings: &Arc<ControlSettings>,
+    streams: &Streams,
+    ranges: &Arc<Ranges>,
+    peer: Peer,
+) -> Router {
     let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker);
+    let pages = with_journal(with_beat(pages, streams), ranges, asker);
     let router = ROUTES.iter().fold(pages, |router, route| {
         let action = route.action;
         let context = (Arc::clone(asker), Arc::clone(settings), peer.clone());
         let handle = move |path: RawPathParams, headers: HeaderMap, body: Body| async move {
             let (asker, settings, peer) = context;
             match parse(action, &settings, peer, &path, &headers, body).await {
-                Ok(command) => put(&asker, &settings, command).await,
+                Ok(command) => put(&asker, settings.limits.order, command).await,
                 Err(bad) => problem(bad.code(), bad.to_string()),
             }
         };
@@ -126,7 +140,7 @@ pub(super) fn refusing_router(refused: &PeerRefused) -> Router {
     })
 }
 
-async fn wrong_method() -> Response {
+pub(in crate::doors) async fn wrong_method() -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,
         "this path does not take that method; the `allow` header says which it takes",
@@ -134,17 +148,30 @@ async fn wrong_method() -> Response {
 }
 
 /// Puts a well-made command to the loop.
-async fn put(asker: &Asker, settings: &ControlSettings, command: Command) -> Response {
-    match asker.put(command, settings.limits.order).await {
+pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Command) -> Response {
+    match asker.put(command, wait).await {
+        Ok(Answer::Ending(receipt)) => {
+            let Receipt { epoch, seq, head, state, recorded } = receipt;
+            let body = json!({
+                "done": true, "epoch": epoch, "seq": seq, "head": head, "state": state, "recorded": recorded,
+            });
+            json(StatusCode::OK, &body)
+        }
+        Ok(Answer::WrongEpoch { epoch }) => {
+            let error =
+                format!("epoch {epoch} runs, which is not the one that was meant: look again before asking it to end");
+            json(StatusCode::CONFLICT, &Problem { refusals: vec![error.clone()], error, epoch: Some(epoch) })
+        }
         Ok(Answer::Done) => json(StatusCode::OK, &json!({ "done": true })),
         Ok(Answer::Refused(refusals)) => {
             let error = match refusals.as_slice() {
                 [only] => only.clone(),
                 _ => "refused".to_owned(),
             };
-            json(StatusCode::CONFLICT, &Problem { error, refusals })
+            json(StatusCode::CONFLICT, &Problem { error, refusals, epoch: None })
         }
-        Ok(Answer::Status(_) | Answer::Metrics(_)) => problem(
+        Ok(Answer::Tested(tests)) => json(StatusCode::OK, &tests),
+        Ok(Answer::Status(_) | Answer::Metrics(_) | Answer::Alerts(_) | Answer::Beat(_)) => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the engine's loop answered another question; please report this. `failstop status` shows what stands",
         ),
@@ -165,9 +192,18 @@ async fn parse(
 ) -> Result<Command, BadRequest> {
     let bytes = read(settings, headers, body).await?;
     let (order, reason) = match action {
-        Action::Stop => {
-            let wire::Stop {} = or_empty(&bytes)?;
-            return Ok(Command::Stop);
+        Action::End(kind) => {
+            let wire::End { expected_epoch, reason } = or_empty(&bytes)?;
+            return Ok(Command::End { kind, expected_epoch, reason: optional(reason)?, by: Principal::User(peer) });
+        }
+        Action::AcknowledgeAlert => {
+            let wire::AcknowledgeAlert { id } = serde_json::from_slice(&bytes)?;
+            let id = Some(id).filter(|id| (1..=wire::ALERT_ID_MAX_BYTES).contains(&id.len()));
+            return Ok(Command::AcknowledgeAlert { id: id.ok_or(BadRequest::AlertId)?, peer });
+        }
+        Action::TestAlerts => {
+            let wire::TestAlerts { channel } = or_empty(&bytes)?;
+            return Ok(Command::TestAlerts { channel });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;
@@ -203,6 +239,21 @@ async fn parse(
     Ok(Command::Operate { order, reason, peer })
 }
 
+/// An end as it is asked for from another host: the epoch and the reason are needed, since whoever asks may be late.
+pub(in crate::doors) fn end_from_afar(
+    kind: EndKind,
+    headers: &HeaderMap,
+    bytes: &[u8],
+    by: Principal,
+) -> Result<Command, BadRequest> {
+    said_to_be_json(headers, bytes)?;
+    let wire::End { expected_epoch, reason } = serde_json::from_slice(bytes)?;
+    if expected_epoch.is_none() {
+        return Err(BadRequest::NoEpoch);
+    }
+    Ok(Command::End { kind, expected_epoch, reason: needed(reason)?, by })
+}
+
 fn maintenance(body: wire::Maintenance) -> Result<(Order, String), BadRequest> {
     let wire::Maintenance { on, for_seconds, reason, keep_trading } = body;
     if !on {
@@ -230,22 +281,19 @@ fn component(
 
 /// The whole body, within its limits of size and time.
 async fn read(settings: &ControlSettings, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BadRequest> {
-    let limits = &settings.limits;
-    let collected = tokio::time::timeout(limits.body, Limited::new(body, limits.body_bytes).collect())
-        .await
-        .map_err(|_| BadRequest::SlowBody(limits.body))?;
-    let bytes = match collected {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(BadRequest::LargeBody(limits.body_bytes)),
-        Err(_) => return Err(BadRequest::BrokenBody),
-    };
+    let bytes = whole(&settings.limits, body).await?;
+    said_to_be_json(headers, &bytes)?;
+    Ok(bytes.into())
+}
+
+fn said_to_be_json(headers: &HeaderMap, bytes: &[u8]) -> Result<(), BadRequest> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
     // A page in a browser cannot send this type elsewhere without asking first.
     if !bytes.is_empty() && !media.eq_ignore_ascii_case("application/json") {
         return Err(BadRequest::NotJson);
     }
-    Ok(bytes.into())
+    Ok(())
 }
 
 /// A body all of whose fields may be left out may be left out itself.

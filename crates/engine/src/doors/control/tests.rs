@@ -2,13 +2,14 @@
 
 use super::client::{ClientError, ControlClient};
 use super::wire::{
-    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, Maintenance, ModeWord, ReleaseKillSwitch, Resume,
+    ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End, Maintenance, ModeWord, ReleaseKillSwitch, Resume,
     SetMode,
 };
 use super::{ControlListener, ControlSettings, ControlUnavailable, ROUTES};
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, post, reply};
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::{HttpDoors, Limits, Listeners};
 use crate::status::tests::status;
+use failstop_client::status::EndKind;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -38,7 +39,7 @@ fn open_with(does: Does, settings: ControlSettings) -> Open {
     let fake = FakeLoop::start(does);
     let directory = tempfile::tempdir().unwrap();
     let listener = ControlListener::bind(&directory.path().join("control.sock"), settings).unwrap();
-    let doors = HttpDoors::open(Some(listener), None, fake.commands.clone()).unwrap();
+    let doors = HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
     Open { directory, fake, doors }
 }
 
@@ -131,8 +132,11 @@ fn every_order_reaches_the_loop_as_it_was_given() {
         client.order(&order).unwrap();
         assert_eq!(open.told(), Some(format!("{told} \"because \\\"so\\\"\" uid {}", uid())));
     }
-    client.order(&ControlOrder::Stop).unwrap();
-    assert_eq!(open.told().as_deref(), Some("Stop"));
+    for kind in [EndKind::Stop, EndKind::Restart] {
+        let end = End { expected_epoch: None, reason: String::new() };
+        client.order(&ControlOrder::End { kind, end }).unwrap();
+        assert_eq!(open.told(), Some(format!("{kind:?} \"\" uid {}", uid())));
+    }
     open.doors.close();
 }
 
@@ -362,5 +366,5 @@ fn garbage_holds_up_nobody() {
     assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
     assert_eq!(open.send(&get("/health")).code, 200);
     drop(silent);
-    assert_eq!(ROUTES.len(), 9);
+    assert_eq!(ROUTES.len(), 12);
 }

@@ -1,5 +1,6 @@
 //! What is sent to the control socket: the bodies of its POSTs. The door reads them, [`super::client`] writes them.
 
+use failstop_client::status::EndKind;
 use serde::{Deserialize, Serialize};
 
 /// The longest maintenance window, seconds: a week.
@@ -89,10 +90,37 @@ pub struct ComponentOrder {
     pub reason: String,
 }
 
-/// `POST /api/control/stop`.
+/// The longest id of an alert, bytes.
+pub const ALERT_ID_MAX_BYTES: usize = 255;
+
+/// `POST /api/control/alerts/ack`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcknowledgeAlert {
+    /// As `failstop alerts list` shows it, without the system's name, or a halt's `h-31`.
+    pub id: String,
+}
+
+/// `POST /api/control/alerts/test`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stop {}
+pub struct TestAlerts {
+    /// One channel; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+/// `POST /api/control/stop` and `POST /api/control/restart`. Over the control listener both fields are needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// The epoch that is to end: refused where another one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_epoch: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
 
 /// What to do with one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +155,17 @@ pub enum ControlOrder {
         /// Why.
         order: ComponentOrder,
     },
-    /// Stop the engine cleanly.
-    Stop,
+    /// Take an incident on.
+    AcknowledgeAlert(AcknowledgeAlert),
+    /// Send test messages.
+    TestAlerts(TestAlerts),
+    /// Stop the engine cleanly, or restart it.
+    End {
+        /// Which.
+        kind: EndKind,
+        /// Which epoch, and why.
+        end: End,
+    },
 }
 
 impl ControlOrder {
@@ -148,7 +185,9 @@ impl ControlOrder {
                 };
                 format!("/api/control/component/{name}/{verb}")
             }
-            Self::Stop => "/api/control/stop".to_owned(),
+            Self::AcknowledgeAlert(_) => "/api/control/alerts/ack".to_owned(),
+            Self::TestAlerts(_) => "/api/control/alerts/test".to_owned(),
+            Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
 
@@ -165,7 +204,9 @@ impl ControlOrder {
             Self::ReleaseKillSwitch(body) => serde_json::to_vec(body),
             Self::Maintenance(body) => serde_json::to_vec(body),
             Self::Component { order, .. } => serde_json::to_vec(order),
-            Self::Stop => serde_json::to_vec(&Stop {}),
+            Self::AcknowledgeAlert(body) => serde_json::to_vec(body),
+            Self::TestAlerts(body) => serde_json::to_vec(body),
+            Self::End { end, .. } => serde_json::to_vec(end),
         }
     }
 }

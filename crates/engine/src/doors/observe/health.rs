@@ -1,7 +1,9 @@
 //! The body of `/health`: what the watchdog and probes read. Made from the status alone.
 
 use crate::status::words;
-use failstop_client::status::{HaltSummary, JournalSummary, QueueSummary, Status};
+use failstop_client::status::{
+    AlertsSummary, Announced, ChannelSummary, HaltSummary, JournalSummary, QueueSummary, SeverityCounts, Status,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,8 +16,8 @@ pub struct HealthAnswer {
     pub overall_health: f64,
     /// Every reason that keeps it from healthy.
     pub reasons: Vec<String>,
-    /// Components by name; their parts as `component/part`.
-    pub components: BTreeMap<String, ComponentHealth>,
+    /// Components by name; their parts as `component/part`; and `alerts`, which is failstop's own.
+    pub components: BTreeMap<String, HealthEntry>,
     /// Dependencies: `up`, `down` or `unknown`.
     pub dependencies: BTreeMap<String, &'static str>,
     /// When this verdict was made: RFC 3339, UTC. A reader judges the answer's freshness by it.
@@ -36,6 +38,8 @@ pub struct HealthAnswer {
     pub halts: Vec<HaltSummary>,
     /// The system's name.
     pub system: String,
+    /// `production`, `staging` or a name.
+    pub environment: String,
     /// The fencing epoch.
     pub epoch: u64,
     /// The journal's durable head.
@@ -52,6 +56,54 @@ pub struct HealthAnswer {
     pub queue: BTreeMap<String, QueueSummary>,
     /// Errors that the bots reported within the last minute.
     pub errors_per_minute: u32,
+    /// The end that the engine is coming to on purpose; `null` while it is not.
+    pub announced: Option<Announced>,
+    /// What the request gave as `nonce`: this answer was made for it. Absent where it gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+}
+
+/// The name under which [`HealthAnswer::components`] has the alerts. No component may have it.
+pub const ALERTS: &str = "alerts";
+
+/// One entry of [`HealthAnswer::components`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum HealthEntry {
+    /// A component or a part.
+    Component(ComponentHealth),
+    /// Alerts on their way to people.
+    Alerts(AlertsHealth),
+}
+
+/// How alerts fare. They only ever warn: nothing here moves the verdict.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AlertsHealth {
+    /// `healthy`, `degraded`, `critical` or `off`.
+    pub status: String,
+    /// By name.
+    pub channels: BTreeMap<String, ChannelSummary>,
+    /// Open incidents.
+    pub open: SeverityCounts,
+    /// Messages that wait for a channel.
+    pub queued: u64,
+    /// How long the oldest of them waits, seconds; `null` where none does.
+    pub oldest_seconds: Option<f64>,
+    /// Why people cannot be told, or only as long as the engine lives; `null` where they can.
+    pub problem: Option<String>,
+}
+
+impl AlertsHealth {
+    fn of(alerts: &AlertsSummary) -> Self {
+        Self {
+            status: alerts.status.clone(),
+            channels: alerts.channels.clone(),
+            open: alerts.open,
+            queued: alerts.queued,
+            oldest_seconds: alerts.oldest_seconds,
+            problem: alerts.problem.clone(),
+        }
+    }
 }
 
 /// One component's or part's health.
@@ -110,7 +162,7 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
             last_sign_seconds: component.last_sign_seconds,
             memory_bytes: component.memory_bytes,
         };
-        (component.name.clone(), health)
+        (component.name.clone(), HealthEntry::Component(health))
     });
     let parts = status.parts.iter().map(|part| {
         let health = ComponentHealth {
@@ -121,13 +173,14 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
             last_sign_seconds: None,
             memory_bytes: None,
         };
-        (format!("{}/{}", part.component, part.name), health)
+        (format!("{}/{}", part.component, part.name), HealthEntry::Component(health))
     });
+    let alerts = (ALERTS.to_owned(), HealthEntry::Alerts(AlertsHealth::of(&status.alerts)));
     HealthAnswer {
         status: status.health.status.clone(),
         overall_health: status.health.overall_health,
         reasons: status.health.reasons.clone(),
-        components: components.chain(parts).collect(),
+        components: components.chain(parts).chain([alerts]).collect(),
         dependencies: dependency_words(status),
         timestamp: status.timestamp.clone(),
         uptime_seconds: status.uptime_seconds,
@@ -138,6 +191,7 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         kill_switch: status.kill_switch,
         halts: status.halts.clone(),
         system: status.system.clone(),
+        environment: status.environment.clone(),
         epoch: status.epoch,
         journal: status.journal.clone(),
         market_data_age_seconds: status.feeds.clone(),
@@ -146,6 +200,8 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         last_snapshot: time_of(status.health.snapshot_age_seconds),
         queue: status.queue.clone(),
         errors_per_minute: status.health.errors_per_minute,
+        announced: status.announced.clone(),
+        nonce: None,
     }
 }
 

@@ -7,7 +7,8 @@ pub use health::{HealthAnswer, health_answer};
 pub use pages::{ROUTES, Route};
 
 use super::ask::Asker;
-use super::http::{Connections, Limits, wait_after_accept_error};
+use super::beat::{Beats, Streams};
+use super::http::{Connections, Limits, drop_dead_peers, wait_after_accept_error};
 use crate::command::CommandSender;
 use std::io;
 use std::net::SocketAddr;
@@ -67,9 +68,15 @@ impl ObserveListener {
 }
 
 /// Serves until `closing`. Runs on the doors' thread.
-pub(super) async fn serve(listener: ObserveListener, commands: CommandSender, closing: watch::Receiver<bool>) {
-    let asker = Arc::new(Asker::new(commands, listener.limits.answer));
-    let router = pages::router(asker);
+pub(super) async fn serve(
+    listener: ObserveListener,
+    commands: CommandSender,
+    beats: Arc<Beats>,
+    closing: watch::Receiver<bool>,
+) {
+    let limits = listener.limits.clone();
+    let asker = Arc::new(Asker::new(commands, limits.answer));
+    let router = pages::router(&asker, &Streams::new(beats, limits.streams, limits.answer));
     let mut connections = Connections::new(listener.limits, closing);
     // Fails only outside a runtime or without descriptors; the address then does not answer, which probes will say.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener.listener) else { return };
@@ -82,6 +89,7 @@ pub(super) async fn serve(listener: ObserveListener, commands: CommandSender, cl
             Ok((stream, _)) => {
                 // Answers are small and whole: no reason to wait for more.
                 let _ = stream.set_nodelay(true);
+                drop_dead_peers(&stream, &limits);
                 tokio::spawn(connections.clone().serve(stream, router.clone(), slot));
             }
             Err(error) => wait_after_accept_error(&error).await,

@@ -1,7 +1,8 @@
 //! What each path of the observe address answers. The control socket serves some of them too.
 
-use super::health::{HealthError, dependency_words, health_answer};
+use super::health::{HealthAnswer, HealthError, dependency_words, health_answer};
 use crate::doors::ask::{Asker, Unanswered};
+use crate::doors::beat::{self, Streams, with_beat};
 use crate::doors::http::{answer, json, problem};
 use crate::metrics::Format;
 use crate::status::words;
@@ -34,6 +35,7 @@ enum Page {
     Status,
     Metrics,
     MetricsJson,
+    Alerts,
 }
 
 /// Every path of the observe address.
@@ -49,6 +51,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/health/uptime", page: Page::HealthUptime },
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/metrics", page: Page::MetricsJson },
+    Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
 /// The paths that the control socket serves as well.
@@ -56,11 +59,13 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/health", page: Page::Health },
     Route { path: "/metrics", page: Page::Metrics },
     Route { path: "/api/status", page: Page::Status },
+    Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
 /// Everything that the observe address answers.
-pub(super) fn router(asker: Arc<Asker>) -> Router {
-    with_pages(Router::new(), ROUTES, &asker).method_not_allowed_fallback(only_get).fallback(unknown_path)
+pub(super) fn router(asker: &Arc<Asker>, streams: &Streams) -> Router {
+    let router = with_beat(with_pages(Router::new(), ROUTES, asker), streams);
+    router.method_not_allowed_fallback(only_get).fallback(unknown_path)
 }
 
 /// Adds `routes` to a router.
@@ -68,7 +73,10 @@ pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>) -
     routes.iter().fold(router, |router, route| {
         let page = route.page;
         let asker = Arc::clone(asker);
-        router.route(route.path, get(move |headers: HeaderMap| async move { respond(page, &asker, &headers).await }))
+        router.route(
+            route.path,
+            get(move |uri: Uri, headers: HeaderMap| async move { respond(page, &asker, &uri, &headers).await }),
+        )
     })
 }
 
@@ -86,7 +94,7 @@ pub(crate) async fn unknown_path(uri: Uri) -> Response {
     problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; GET / lists what there is"))
 }
 
-async fn respond(page: Page, asker: &Asker, headers: &HeaderMap) -> Response {
+async fn respond(page: Page, asker: &Asker, uri: &Uri, headers: &HeaderMap) -> Response {
     match page {
         Page::Index => index(),
         Page::Metrics => metrics(asker, headers).await,
@@ -102,10 +110,7 @@ async fn respond(page: Page, asker: &Asker, headers: &HeaderMap) -> Response {
             Ok(status) => readyz(&status),
             Err(unanswered) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{unanswered}\n")),
         },
-        Page::Health => match asker.status().await {
-            Ok(status) => json(verdict_code(&status), &health_answer(&status)),
-            Err(unanswered) => verdict_unknown(unanswered),
-        },
+        Page::Health => health(asker, uri).await,
         Page::HealthStatus => match asker.status().await {
             Ok(status) => json(verdict_code(&status), &health_status(&status)),
             Err(unanswered) => verdict_unknown(unanswered),
@@ -118,11 +123,47 @@ async fn respond(page: Page, asker: &Asker, headers: &HeaderMap) -> Response {
             Ok(status) => json(StatusCode::OK, &*status),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
+        Page::Alerts => match asker.alerts().await {
+            Ok(alerts) => json(StatusCode::OK, &*alerts),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
         Page::MetricsJson => match asker.status().await {
             Ok(status) => json(StatusCode::OK, &metrics_json(&status)),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
     }
+}
+
+async fn health(asker: &Asker, uri: &Uri) -> Response {
+    let nonce = match nonce(uri.query().unwrap_or_default()) {
+        Ok(nonce) => nonce,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, why),
+    };
+    match asker.status().await {
+        Ok(status) => json(verdict_code(&status), &HealthAnswer { nonce, ..health_answer(&status) }),
+        Err(unanswered) => verdict_unknown(unanswered),
+    }
+}
+
+/// The most bytes of a nonce.
+pub const NONCE_MAX: usize = 64;
+
+/// What the query gives as `nonce`; other parameters are nobody's business. It is echoed as it is, so it must be harmless.
+fn nonce(query: &str) -> Result<Option<String>, String> {
+    let mut nonces = query.split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("nonce", value)) => Some(value),
+        None if pair == "nonce" => Some(""),
+        Some(_) | None => None,
+    });
+    let Some(nonce) = nonces.next() else { return Ok(None) };
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    if nonces.next().is_some() {
+        return Err("`nonce` is given twice".to_owned());
+    }
+    if nonce.is_empty() || nonce.len() > NONCE_MAX || !nonce.bytes().all(good) {
+        return Err(format!("`nonce` must be 1 to {NONCE_MAX} letters, digits, `-`, `_`, `.` or `~`"));
+    }
+    Ok(Some(nonce.to_owned()))
 }
 
 /// 200 when healthy or degraded, 503 when critical.
@@ -190,6 +231,7 @@ fn health_status(status: &Status) -> Value {
         "reasons": status.health.reasons,
         "permission": status.permission,
         "mode": status.mode,
+        "environment": status.environment,
         "kill_switch": status.kill_switch,
         "components": components,
         "dependencies": dependency_words(status),
@@ -231,6 +273,7 @@ fn metrics_json(status: &Status) -> Value {
         .collect();
     json!({
         "timestamp": status.timestamp,
+        "environment": status.environment,
         "uptime_seconds": status.uptime_seconds,
         "overall_health": status.health.overall_health,
         "errors_per_minute": status.health.errors_per_minute,
@@ -248,8 +291,8 @@ fn metrics_json(status: &Status) -> Value {
 
 fn index() -> Response {
     let mut body = String::from("failstop: this address only answers GET and changes nothing.\n\n");
-    for route in ROUTES {
-        body.push_str(route.path);
+    for path in ROUTES.iter().map(|route| route.path).chain([beat::PATH]) {
+        body.push_str(path);
         body.push('\n');
     }
     text(StatusCode::OK, body)

@@ -2,7 +2,7 @@
 
 use super::{ObserveListener, ROUTES, health_answer};
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, reply};
-use crate::doors::{HttpDoors, Limits};
+use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::status::tests::status;
 use failstop_client::status::Status;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn open_with(does: Does, limits: Limits) -> Open {
     let fake = FakeLoop::start(does);
     let listener = ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), fake.commands.clone()).unwrap();
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
     Open { address, fake, doors }
 }
 
@@ -95,6 +95,7 @@ fn a_critical_verdict_is_503_but_alive() {
             ("/api/health/uptime", 200),
             ("/api/status", 200),
             ("/api/metrics", 200),
+            ("/api/alerts", 200),
         ]
     );
     assert_eq!(open.get("/health").json()["status"], "critical");
@@ -123,6 +124,40 @@ fn health_says_what_happened_last() {
     assert_eq!(health["memory_bytes"], 1007);
     assert_eq!(health["halts"][0]["id"], "h-31");
     assert_eq!(health, serde_json::to_value(health_answer(&status())).unwrap());
+}
+
+#[test]
+fn a_nonce_comes_back_with_epoch_and_head_and_only_a_harmless_one() {
+    let open = open(healthy());
+    for path in ["/health", "/api/health"] {
+        let long = "a".repeat(64);
+        for nonce in ["n", "A-z_0.9~", &long] {
+            let reply = open.get(&format!("{path}?nonce={nonce}"));
+            assert_eq!((reply.code, reply.header("cache-control")), (200, Some("no-store")));
+            let health = reply.json();
+            assert_eq!(
+                (&health["nonce"], &health["epoch"], &health["journal"]["seq"]),
+                (&nonce.into(), &7.into(), &18_441.into())
+            );
+        }
+        let other = open.get(&format!("{path}?t=1&nonce=x&noncee=y"));
+        assert_eq!((other.code, &other.json()["nonce"]), (200, &"x".into()));
+        assert_eq!(open.get(&format!("{path}?t=1")).json().get("nonce"), None);
+        let longer = "a".repeat(65);
+        for bad in [
+            "nonce=",
+            "nonce",
+            "nonce=a%20b",
+            "nonce=a+b",
+            "nonce=%C3%A9",
+            "nonce=a&nonce=a",
+            &format!("nonce={longer}"),
+        ] {
+            let reply = open.get(&format!("{path}?{bad}"));
+            assert_eq!(reply.code, 400, "{bad}");
+            assert!(reply.json()["error"].as_str().unwrap().contains("`nonce`"), "{bad}");
+        }
+    }
 }
 
 #[test]
@@ -198,7 +233,9 @@ fn a_loop_that_is_gone_is_an_error_at_once() {
     drop(requests);
     let listener = ObserveListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = listener.address();
-    let doors = HttpDoors::open(None, Some(listener), commands).unwrap();
+    let (_beats, pulses) = tokio::sync::watch::channel(None);
+    let link = Link { commands, beats: pulses, state_dir: "/nonexistent".into() };
+    let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, link).unwrap();
     let reply = exchange(TcpStream::connect(address).unwrap(), &get("/health"));
     assert_eq!((reply.code, &reply.json()["error"]), (500, &"the engine is stopping".into()));
     doors.close();

@@ -58,6 +58,9 @@ impl Step {
     }
 }
 
+/// Every signal whose disposition can be changed, for [`Plan::dispositions`].
+pub(super) const ALL_SIGNALS: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+
 /// Everything the child needs, prepared before its birth. All pointers outlive it.
 #[repr(C)]
 pub(super) struct Plan {
@@ -82,6 +85,9 @@ pub(super) struct Plan {
     /// The engine's process number.
     pub parent: c_int,
     pub no_new_privileges: bool,
+    /// The dispositions to reset, bit `n - 1` for signal `n`: all where the engine's handlers came along, only the ignored
+    /// ones where the kernel has dropped handlers at birth.
+    pub dispositions: u64,
     /// Where the way ended: a [`Step`], or 0.
     pub failed_step: AtomicI32,
     /// And why.
@@ -167,7 +173,7 @@ fn prepare(plan: &Plan) -> Step {
         return Step::NoNewPrivileges;
     }
     close_all_but_three();
-    if !reset_signals() {
+    if !reset_signals(plan.dispositions) {
         return Step::Signals;
     }
     call!(libc::SYS_execve, plan.path, plan.argv, plan.envp);
@@ -189,14 +195,14 @@ fn close_all_but_three() {
 
 /// Every disposition becomes the default and nothing is blocked: an ignored SIGPIPE, say, would outlive the exec.
 /// The mask comes last, so that no handler of the engine's ever runs in this process.
-fn reset_signals() -> bool {
+fn reset_signals(dispositions: u64) -> bool {
     /// Larger than the kernel's `sigaction` on every architecture; all zeros is the default disposition.
     static DEFAULT: [u64; 8] = [0; 8];
     static NONE: u64 = 0;
     const SET_BYTES: usize = size_of::<u64>();
     let mut signal = 1;
     while signal <= 64 {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+        if dispositions >> (signal - 1) & 1 == 1 {
             call!(libc::SYS_rt_sigaction, signal, &raw const DEFAULT, 0, SET_BYTES);
         }
         signal += 1;

@@ -19,6 +19,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What to start.
@@ -28,7 +29,10 @@ pub struct Command {
     pub program: PathBuf,
     /// All arguments, the zeroth (what it is called) included.
     pub arguments: Vec<OsString>,
-    /// The whole environment; nothing else is passed on. Carries the marks of [`crate::process::mark`].
+    /// The part of the environment that is the same at each start, so that a restart need not write it out again; see
+    /// [`line`].
+    pub lasting: Arc<[CString]>,
+    /// The rest of the environment; nothing else is passed on. Carries the marks of [`crate::process::mark`].
     pub environment: Vec<(OsString, OsString)>,
     /// The working directory, absolute.
     pub directory: PathBuf,
@@ -53,6 +57,7 @@ impl Command {
         Self {
             program,
             arguments,
+            lasting: Arc::default(),
             environment: Vec::new(),
             directory,
             uid: None,
@@ -68,6 +73,8 @@ impl Command {
 /// Where the new process's output goes and which cgroup it is born into.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
+    /// Its standard input, where it is not empty.
+    pub stdin: Option<BorrowedFd<'a>>,
     /// Its standard output.
     pub stdout: BorrowedFd<'a>,
     /// Its standard error.
@@ -164,13 +171,16 @@ pub struct Spawner {
     stack: vfork::Stack,
     null: OwnedFd,
     own_pid: i32,
+    /// Signals that this process ignores, and so would its programs; bit `n - 1` for signal `n`.
+    ignored: u64,
     clone3_refused: bool,
     // Not Send, not Sync: see `SpawnError::NotMainThread`.
     main_thread: PhantomData<*const ()>,
 }
 
 impl Spawner {
-    /// Gets the child's stack and standard input ready.
+    /// Gets the child's stack and standard input ready. Call it when this process ignores every signal that it will ever
+    /// ignore: what it ignores from then on its components would too.
     ///
     /// # Errors
     /// [`SpawnError::NotMainThread`], or a failed mapping or opening of `/dev/null`.
@@ -185,7 +195,7 @@ impl Spawner {
         let null = File::open("/dev/null")
             .and_then(|file| above_two(&file))
             .map_err(|source| SpawnError::Prepare { what: "opening /dev/null", source })?;
-        Ok(Self { stack, null, own_pid, clone3_refused: false, main_thread: PhantomData })
+        Ok(Self { stack, null, own_pid, ignored: ignored_signals(), clone3_refused: false, main_thread: PhantomData })
     }
 
     /// Starts a process, and returns when it has become its program, or why it could not.
@@ -197,33 +207,26 @@ impl Spawner {
         let directory = text(command.directory.as_os_str(), "the working directory")?;
         let arguments =
             command.arguments.iter().map(|argument| text(argument, "an argument")).collect::<Result<Vec<_>, _>>()?;
-        let environment = command
-            .environment
-            .iter()
-            .map(|(key, value)| {
-                let mut entry = key.clone();
-                entry.push("=");
-                entry.push(value);
-                text(&entry, "the environment")
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let environment =
+            command.environment.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>, _>>()?;
         let limits = command
             .limits
             .iter()
             .map(|(resource, soft, hard)| (*resource, libc::rlimit { rlim_cur: *soft, rlim_max: *hard }))
             .collect::<Vec<_>>();
-        let descriptors = |source| SpawnError::Prepare { what: "duplicating the output's descriptors", source };
+        let descriptors = |source| SpawnError::Prepare { what: "duplicating its descriptors", source };
+        let stdin = place.stdin.as_ref().map(above_two).transpose().map_err(descriptors)?;
         let stdout = above_two(&place.stdout).map_err(descriptors)?;
         let stderr = above_two(&place.stderr).map_err(descriptors)?;
-        let argv = pointers(&arguments);
-        let envp = pointers(&environment);
+        let argv = pointers(arguments.iter());
+        let envp = pointers(command.lasting.iter().chain(&environment));
 
         let mut plan = child::Plan {
             path: program.as_ptr(),
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: directory.as_ptr(),
-            stdin: self.null.as_raw_fd(),
+            stdin: stdin.as_ref().map_or(self.null.as_raw_fd(), AsRawFd::as_raw_fd),
             stdout: stdout.as_raw_fd(),
             stderr: stderr.as_raw_fd(),
             cgroup_procs: -1,
@@ -236,6 +239,7 @@ impl Spawner {
             group_count: command.groups.as_ref().map_or(0, Vec::len),
             parent: self.own_pid,
             no_new_privileges: command.no_new_privileges,
+            dispositions: child::ALL_SIGNALS,
             failed_step: AtomicI32::new(0),
             failed_errno: AtomicI32::new(0),
         };
@@ -273,6 +277,8 @@ impl Spawner {
             plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
         }
         if !self.clone3_refused {
+            // It drops handlers at birth, and spares the child a call a signal.
+            plan.dispositions = self.ignored;
             // SAFETY: the plan is complete and lives in the caller's frame, which waits.
             match unsafe { vfork::by_clone3(plan, &self.stack, at_birth.map(|entry| entry.directory)) } {
                 Ok(born) => return Ok(born),
@@ -284,12 +290,25 @@ impl Spawner {
                 },
             }
         }
+        plan.dispositions = child::ALL_SIGNALS;
         if let Some(entry) = at_birth {
             plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
         }
         // SAFETY: as above; `procs` outlives the call too.
         unsafe { vfork::by_clone(plan, &self.stack) }.map_err(Unborn::Clone)
     }
+}
+
+/// A variable as a program is given it: `NAME=VALUE`.
+///
+/// # Errors
+/// [`SpawnError::Nul`].
+pub fn line(name: &OsStr, value: &OsStr) -> Result<CString, SpawnError> {
+    let mut line = Vec::with_capacity(name.len() + value.len() + 2);
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    line.extend_from_slice(value.as_bytes());
+    CString::new(line).map_err(|_| SpawnError::Nul { what: "the environment" })
 }
 
 enum Unborn {
@@ -301,8 +320,21 @@ fn text(value: &OsStr, what: &'static str) -> Result<CString, SpawnError> {
     CString::new(value.as_bytes()).map_err(|_| SpawnError::Nul { what })
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const libc::c_char> {
+    strings.map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// What this process ignores, by its own doing or its parent's: bit `n - 1` for signal `n`.
+fn ignored_signals() -> u64 {
+    (1..=64).filter(|signal| child::ALL_SIGNALS >> (signal - 1) & 1 == 1).fold(0, |ignored, signal| {
+        // SAFETY: plain data; all zeros is a valid value of it.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: changes nothing, and has a valid place for the answer.
+        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        // What the C library keeps to itself and does not tell is reset too.
+        let resets = asked != 0 || action.sa_sigaction == libc::SIG_IGN;
+        ignored | u64::from(resets) << (signal - 1)
+    })
 }
 
 /// A duplicate above the three standard descriptors, closed on exec: the child puts it into place by `dup3`, and must not

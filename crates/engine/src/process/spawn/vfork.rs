@@ -92,18 +92,20 @@ impl Drop for SignalsHeld {
     }
 }
 
-/// By `clone3`, which can put the child into its cgroup at birth.
+/// By `clone3`, which can put the child into its cgroup at birth, and can drop the engine's signal handlers there
+/// (Linux 5.5; `EINVAL` before).
 ///
 /// # Safety
 /// `plan` is complete, and stays alive and unmoved during the call.
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn by_clone3(plan: &Plan, stack: &Stack, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Born> {
+    const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
     const INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: i32 = -1;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
     // SAFETY: plain data; all zeros means "nothing of it".
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = u64::from(flags.unsigned_abs()) | if cgroup.is_some() { INTO_CGROUP } else { 0 };
+    args.flags = u64::from(flags.unsigned_abs()) | CLEAR_SIGHAND | if cgroup.is_some() { INTO_CGROUP } else { 0 };
     args.pidfd = (&raw mut pidfd).addr() as u64;
     args.exit_signal = u64::from(libc::SIGCHLD.unsigned_abs());
     args.stack = stack.lowest().addr() as u64;

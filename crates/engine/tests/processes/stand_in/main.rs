@@ -133,6 +133,7 @@ fn spawn(options: &Options) -> ExitCode {
     });
     let stdout = std::io::stdout();
     let place = Place {
+        stdin: None,
         stdout: stdout.as_fd(),
         stderr: stdout.as_fd(),
         cgroup: cgroup
@@ -350,11 +351,12 @@ impl Engine {
         let stdout = std::io::stdout();
         say(format_args!("spawning {}", slot.number()));
         let cgroup = self.trees.prepare(id).unwrap();
-        let place = Place { stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup };
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup };
         let child = self.spawner.spawn(&command, &place).unwrap();
         self.register.started(Recorded { id: child.id, component: name, instance: self.instances }).unwrap();
         say(format_args!("started {} {}", slot.number(), child.id.pid));
         self.trees.planted(id, child).unwrap();
+        self.trees.tidy();
         self.running.insert(slot, id);
     }
 

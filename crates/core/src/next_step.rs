@@ -1,7 +1,6 @@
 //! What to do about a standing halt: the command to type, or what it waits for.
 
-use super::words;
-use failstop_core::{Cause, Halt};
+use crate::halt::{Cause, Halt, Trigger};
 
 /// The next step for `halt` of the system `system`. For latched halts it ends in a command that can be pasted once the
 /// reason is filled in.
@@ -18,7 +17,7 @@ pub fn next_step(halt: &Halt, system: &str) -> String {
         }
         Cause::OrdersInDoubt => format!("resolve each with `failstop orders resolve`, then {resume}"),
         Cause::Failsafe => match halt.trigger {
-            Some(trigger) => format!("when {}: {resume}", words::trigger_condition(trigger)),
+            Some(trigger) => format!("when {}: {resume}", trigger_condition(trigger)),
             None => resume,
         },
         Cause::DailyLoss if halt.latched => format!("wait for the next trading day, or {resume}"),
@@ -69,5 +68,23 @@ fn clears_when(cause: Cause) -> &'static str {
         | Cause::NewJournal
         | Cause::OrdersInDoubt
         | Cause::Maintenance => "when its condition has passed",
+    }
+}
+
+/// What has to be over before a fail-safe halt with this trigger can be resumed.
+pub const fn trigger_condition(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::MarketData => "market data is fresh again",
+        Trigger::JournalSilent => "the journal is written again",
+        Trigger::SnapshotAge => "a new snapshot is taken",
+        Trigger::Capital => "capital reconciles",
+        Trigger::BotFatal => "the cause of the bot's exception is found",
+        Trigger::UnhealthyTooLong => "the system is healthy again",
+        Trigger::Memory => "memory is below its threshold",
+        Trigger::ApiErrors => "the API error rate is below its threshold",
+        Trigger::DailyLoss => "the loss is understood",
+        Trigger::Limit => "the resource limit is kept again",
+        Trigger::StaleSourceAgain => "the component's own source is fresh again",
+        Trigger::ClockBackwards => "the host's clock is mended",
     }
 }

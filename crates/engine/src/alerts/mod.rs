@@ -1,0 +1,21 @@
+//! Alerts on their way out of the engine: the core says what people must hear, `failstop-notify` carries it on a thread of its
+//! own, and this is what lies between. Nothing here waits, so that a service that is stuck never touches the gate.
+
+mod channels;
+mod delivery;
+mod early;
+mod entry;
+mod notice;
+mod programs;
+mod reconcile;
+mod summary;
+
+pub use channels::{Survey, Unusable, survey};
+pub use delivery::{Acknowledging, Delivery, Testing};
+pub use early::start_failed;
+pub use entry::entry;
+pub use notice::{Sender, notice};
+pub use programs::ProgramDoor;
+
+/// The folder of the outbox within the state directory.
+pub const OUTBOX: &str = "outbox";

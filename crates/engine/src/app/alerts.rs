@@ -1,0 +1,90 @@
+//! The engine's side of alerts: hands the core's over, keeps the outbox in line with it, and asks on behalf of the doors.
+
+use super::engine::Engine;
+use crate::alerts::{Acknowledging, Testing};
+use crate::clock;
+use crate::command::Answer;
+use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_core::{Alert, AlertChange};
+use failstop_notify::Acknowledged;
+use tokio::sync::oneshot;
+
+impl Engine {
+    /// Tells people. Never waits.
+    pub(super) fn tell(&mut self, alert: &Alert) {
+        let head = self.head_in_words();
+        self.alerts.tell(alert, clock::wall(), &head);
+        // Which alerts there were is part of what happened; a journal that failed says nothing any more.
+        if !self.storage_failed {
+            let change = match &alert.change {
+                AlertChange::Trigger => "trigger",
+                AlertChange::Recovered => "update",
+                AlertChange::Resolve(_) => "resolve",
+            };
+            let what = serde_json::json!({
+                "alert": format!("{}/{}", self.mark.name, alert.id), "change": change, "severity": alert.severity.name(),
+            });
+            self.note("x.failstop.alert", &what);
+        }
+    }
+
+    /// What an earlier engine left open in the outbox, or the notifier could not take, against what stands.
+    pub(super) fn reconcile_alerts(&mut self) {
+        let head = self.head_in_words();
+        self.alerts.reconcile(&self.core.alerts(), clock::wall(), &head);
+    }
+
+    /// The journal's durable head, so that a message that is kept elsewhere proves what the journal said.
+    fn head_in_words(&self) -> String {
+        let jid: String = self.journal_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("seq {}, hash {}, journal {jid}", self.head.0, self.head.1)
+    }
+
+    /// What the doors show.
+    pub(super) fn alert_list(&self) -> AlertList {
+        AlertList { alerts: self.alerts.list(), timestamp: crate::status::rfc3339(clock::wall()) }
+    }
+
+    /// Somebody takes an incident on. Answered when that is on disk, beside the loop.
+    pub(super) fn acknowledge_alert(&self, id: &str, by: &str, reply: oneshot::Sender<Answer>) {
+        match self.alerts.acknowledge(id, by) {
+            Ok(acknowledging) => {
+                let id = id.to_owned();
+                tokio::spawn(async move { send(reply, acknowledged(acknowledging, &id).await) });
+            }
+            Err(why) => send(reply, Answer::Refused(vec![why])),
+        }
+    }
+
+    /// Sends test messages. Answered when they came out, beside the loop.
+    pub(super) fn test_alerts(&self, channel: Option<&str>, reply: oneshot::Sender<Answer>) {
+        match self.alerts.test(channel) {
+            Ok(testing) => {
+                tokio::spawn(async move { send(reply, tested(testing).await) });
+            }
+            Err(why) => send(reply, Answer::Refused(vec![why])),
+        }
+    }
+}
+
+/// Whoever asked may have gone; then nobody wants it.
+fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
+    let _ = reply.send(answer);
+}
+
+async fn acknowledged(acknowledging: Acknowledging, id: &str) -> Answer {
+    match acknowledging.answer().await {
+        Ok(Acknowledged::Done | Acknowledged::Already) => Answer::Done,
+        Ok(Acknowledged::Unknown) => {
+            Answer::Refused(vec![format!("{id} is over meanwhile; nothing is left to take on")])
+        }
+        Err(refused) => Answer::Refused(vec![refused.to_string()]),
+    }
+}
+
+async fn tested(testing: Testing) -> Answer {
+    match testing.outcome().await {
+        Ok(tests) => Answer::Tested(AlertTests { tests }),
+        Err(refused) => Answer::Refused(vec![refused.to_string()]),
+    }
+}

@@ -1,0 +1,100 @@
+//! The control listener: its keys and its private key are there and nobody else may read them, its certificate is good for
+//! a while, its port is free.
+
+use super::{Finding, Subject};
+use crate::config::Listen;
+use crate::doors::remote::{Tls, not_after};
+use crate::runtime_dir::{EngineInfo, EngineState};
+use failstop_client::signed::{Key, Verifier};
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+/// A certificate that runs out sooner is worth a warning.
+const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let control = &subject.config.control;
+    let address = match control.listen {
+        Listen::Off => return vec![Finding::passed("the control listener is off")],
+        Listen::At(address) => address,
+    };
+    let mut findings = Vec::new();
+    let keys: Vec<Key> = control
+        .keys
+        .iter()
+        .filter_map(|path| Key::read(path).map_err(|error| findings.push(failed(&error))).ok())
+        .collect();
+    match Verifier::new(keys, 0) {
+        Ok(_) if findings.is_empty() => {
+            findings.push(Finding::passed(format!("{} watchdog keys, private", control.keys.len())));
+        }
+        Ok(_) => {}
+        Err(error) => findings.push(failed(&error)),
+    }
+    if let (Some(cert), Some(key)) = (&control.tls_cert, &control.tls_key) {
+        match Tls::read(cert, key) {
+            Ok(_) => findings.push(validity(cert, crate::clock::wall())),
+            Err(error) => findings.push(failed(&error)),
+        }
+    }
+    if matches!(subject.caller, super::Caller::Command) {
+        findings.push(port(subject, &address.to_string()));
+    }
+    findings
+}
+
+fn failed(error: &dyn std::error::Error) -> Finding {
+    let text = error.to_string();
+    // A library's error says what to do in a line of its own.
+    let (reason, remedy) = text.split_once("\n  next: ").unwrap_or((&text, "correct [control]"));
+    Finding::failed(format!("no watchdog will be heard: {reason}"), remedy)
+}
+
+fn validity(cert: &Path, now: jiff::Timestamp) -> Finding {
+    let end = match not_after(cert) {
+        Ok(end) => end,
+        Err(error) => return failed(&error),
+    };
+    let shown = crate::clock::rfc3339(end);
+    if end <= now {
+        Finding::warning(
+            format!("the certificate {} ran out on {shown}: watchdogs will refuse this host", cert.display()),
+            "have a new one made and restart",
+        )
+    } else if now.saturating_add(SOON).is_ok_and(|soon| end <= soon) {
+        Finding::warning(
+            format!("the certificate {} runs out on {shown}", cert.display()),
+            "have a new one made, and restart before then",
+        )
+    } else {
+        Finding::passed(format!("the certificate is good until {shown}"))
+    }
+}
+
+fn port(subject: &Subject<'_>, address: &str) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::passed(format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let ours = EngineInfo::read(subject.config.state_dir()).is_ok_and(|info| {
+                info.engine_state() != EngineState::Gone && info.control.is_some_and(|url| url.ends_with(address))
+            });
+            if ours {
+                Finding::passed(format!("{address} is in use by the engine of this system"))
+            } else {
+                Finding::warning(
+                    format!("{address} is in use by another program"),
+                    "write another port in `control.listen`; without it no watchdog can ask for a stop",
+                )
+            }
+        }
+        Err(error) => Finding::warning(
+            format!("{address} cannot be bound: {error}"),
+            "write an address of this machine in `control.listen`; a port below 1024 needs privileges",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

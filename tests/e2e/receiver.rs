@@ -1,0 +1,151 @@
+//! A service at the other end of a webhook channel: takes what is posted to it and answers as a test wants.
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// 200.
+    Takes,
+    /// 503.
+    Fails,
+    /// Nothing, for as long as the other side waits.
+    Hangs,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// `webhook-id`: the same in every attempt at one message.
+    pub id: String,
+    /// The body.
+    pub body: Value,
+    /// Whether it was answered with 200.
+    pub taken: bool,
+}
+
+impl Posted {
+    /// `trigger`, `resolve` and the like.
+    pub fn change(&self) -> &str {
+        self.body["type"].as_str().unwrap_or_default().strip_prefix("incident.").unwrap_or_default()
+    }
+
+    /// A text of the incident.
+    pub fn text(&self, name: &str) -> &str {
+        self.body["data"][name].as_str().unwrap_or_default()
+    }
+}
+
+/// A running receiver. Its thread ends with the test's process.
+pub struct Receiver {
+    address: SocketAddr,
+    answers: Arc<Mutex<Answers>>,
+    posted: Arc<Mutex<Vec<Posted>>>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Receiver {
+    /// Listens on a port of its own.
+    pub fn start(answers: Answers) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let receiver = Self {
+            address: listener.local_addr().unwrap(),
+            answers: Arc::new(Mutex::new(answers)),
+            posted: Arc::default(),
+            connections: Arc::default(),
+        };
+        let (answers, posted, connections) =
+            (receiver.answers.clone(), receiver.posted.clone(), receiver.connections.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answers, posted, connections) = (answers.clone(), posted.clone(), connections.clone());
+                std::thread::spawn(move || serve(stream, &answers, &posted, &connections));
+            }
+        });
+        receiver
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Answers like this from now on.
+    pub fn answer(&self, answers: Answers) {
+        *self.answers.lock().unwrap() = answers;
+    }
+
+    /// Everything that was posted, in order.
+    pub fn posted(&self) -> Vec<Posted> {
+        self.posted.lock().unwrap().clone()
+    }
+
+    /// What it took about a cause, in order.
+    pub fn taken(&self, cause: &str) -> Vec<Posted> {
+        self.posted().into_iter().filter(|posted| posted.taken && posted.text("cause") == cause).collect()
+    }
+
+    /// Waits for a request that satisfies `wanted`.
+    #[track_caller]
+    pub fn wait(&self, what: &str, wanted: impl Fn(&Posted) -> bool) -> Posted {
+        let end = Instant::now() + crate::system::PATIENCE;
+        while Instant::now() < end {
+            if let Some(found) = self.posted().into_iter().find(|posted| wanted(posted)) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("waited in vain for {what}; posted:\n{:#?}", self.posted());
+    }
+
+    /// Waits until it took this change of an incident of this cause.
+    #[track_caller]
+    pub fn wait_taken(&self, cause: &str, change: &str) -> Posted {
+        let what = format!("{change} of {cause}");
+        self.wait(&what, |posted| posted.taken && posted.text("cause") == cause && posted.change() == change)
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    answers: &Mutex<Answers>,
+    posted: &Mutex<Vec<Posted>>,
+    connections: &Mutex<Vec<TcpStream>>,
+) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let (mut id, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end().split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => value.trim().clone_into(&mut id),
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().ok()?,
+            Some(_) => {}
+            None if line.trim_end().is_empty() => break,
+            None => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = serde_json::from_slice(&body).ok()?;
+    let answer = *answers.lock().unwrap();
+    posted.lock().unwrap().push(Posted { id, body, taken: answer == Answers::Takes });
+    let head = match answer {
+        Answers::Takes => "200 OK",
+        Answers::Fails => "503 Service Unavailable",
+        Answers::Hangs => {
+            // Kept open: the other side sees neither an answer nor an end.
+            connections.lock().unwrap().push(stream);
+            return None;
+        }
+    };
+    let mut stream = stream;
+    let text = format!("HTTP/1.1 {head}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    stream.write_all(text.as_bytes()).ok()
+}
