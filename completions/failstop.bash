@@ -16,6 +16,9 @@ _failstop() {
             ",$1")
                 cmd="failstop"
                 ;;
+            failstop,alerts)
+                cmd="failstop__subcmd__alerts"
+                ;;
             failstop,check)
                 cmd="failstop__subcmd__check"
                 ;;
@@ -49,6 +52,15 @@ _failstop() {
             failstop,verify-data)
                 cmd="failstop__subcmd__verify__subcmd__data"
                 ;;
+            failstop__subcmd__alerts,ack)
+                cmd="failstop__subcmd__alerts__subcmd__ack"
+                ;;
+            failstop__subcmd__alerts,list)
+                cmd="failstop__subcmd__alerts__subcmd__list"
+                ;;
+            failstop__subcmd__alerts,test)
+                cmd="failstop__subcmd__alerts__subcmd__test"
+                ;;
             failstop__subcmd__kill__subcmd__switch,engage)
                 cmd="failstop__subcmd__kill__subcmd__switch__subcmd__engage"
                 ;;
@@ -71,12 +83,116 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume mode events send completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts events send completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__alerts)
+            opts="-h --help list ack test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__alerts__subcmd__ack)
+            opts="-h --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__alerts__subcmd__list)
+            opts="-h --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__alerts__subcmd__test)
+            opts="-h --channel --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

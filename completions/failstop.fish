@@ -34,6 +34,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "status" -d 'Show 
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d 'Stop all trading at once, in whatever state the engine is'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "mode" -d 'Choose between paper and real orders'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "alerts" -d 'Show what people were told, take an incident on, or try the channels'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
@@ -124,6 +125,27 @@ complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -f -a "list" -d 'Show open incidents and the last that are over'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -f -a "ack" -d 'Take an incident on: its reminders and its escalation end'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -f -a "test" -d 'Send a message marked as a drill, and say what became of it'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l channel -d 'Only to this channel [default: all]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l state -d 'The state directory, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r

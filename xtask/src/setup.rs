@@ -12,6 +12,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("systemd-notify", "systemd"),
     ("jq", "jq"),
     ("sha256sum", "coreutils"),
+    ("ip", "iproute2"),
 ];
 
 /// Python packages that tests use.

@@ -50,7 +50,6 @@ mod driver;
 mod handle;
 mod heart;
 mod key;
-mod look;
 mod mask;
 mod message;
 mod notice;
@@ -71,7 +70,6 @@ pub use config::{Channel, Config};
 pub use driver::{Driver, OpenError, Running, endpoints, faults, open, read};
 pub use handle::{Handle, QUEUE_MAX, QUEUE_RESERVED, Refused, Reply};
 pub use key::{Key, KeyFault};
-pub use look::read;
 pub use notice::{Change, METADATA_PAIRS_MAX, Nature, Notice, PRODUCTION, Severity};
 pub use policy::{EachSeverity, Environments, Escalation, Policy, Route};
 pub use report::{

@@ -210,13 +210,6 @@ fn unchecked(line: &[u8]) -> Option<&str> {
     (check(text) == digits).then_some(text)
 }
 
-/// What is in the outbox of `folder`, without opening it.
-pub(crate) fn look(folder: &Path) -> Result<Found, StoreError> {
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(File::open(folder.join("outbox"))?, FILE_MAX), &mut bytes)?;
-    read(&bytes).map(|(found, _)| found)
-}
-
 /// Everything that can be read, and the length up to the end of the last whole line.
 fn read(bytes: &[u8]) -> Result<(Found, u64), StoreError> {
     let mut found = Found::default();

@@ -1,26 +1,37 @@
-//! The `failstop-watchdog` command, for a second machine: so far it only says that it does not watch anything yet, and
-//! fails, so that nobody mistakes its presence for being watched.
+//! The `failstop-watchdog` command.
 
 #![forbid(unsafe_code)]
 
 mod args;
 
-use args::Watchdog;
+use args::{Command, FormatWord, Watchdog, Witness};
 use clap::Parser as _;
-use std::io::Write as _;
+use failstop_watchdog::commands::{self, Place};
+use failstop_watchdog::exit;
 use std::process::ExitCode;
 
-/// It could not do its work.
-const COULD_NOT: u8 = 3;
-
 fn main() -> ExitCode {
-    let config = Watchdog::parse().config;
-    let unread = config.map(|path| format!("\n  {} was not read", path.display())).unwrap_or_default();
-    // Where standard error is closed there is nobody left to tell; the status still says it.
-    let _ = writeln!(
-        std::io::stderr(),
-        "error: this version of failstop-watchdog does not watch anything yet{unread}\n  \
-         next: watch /healthz of the observe address with what you have (`failstop status --nagios`, an HTTP check)"
-    );
-    ExitCode::from(COULD_NOT)
+    let Watchdog { config, command } = Watchdog::parse();
+    let place = Place::of(config);
+    let status = match command {
+        None => commands::run(&place),
+        Some(Command::Check) => commands::check(&place),
+        Some(Command::Status(format)) => commands::status(&place, format.format == FormatWord::Json),
+        Some(Command::TestAlert { channel }) => commands::test_alert(&place, channel),
+        Some(Command::Release { target }) => commands::release(&place, &target),
+        Some(Command::Ack { id }) => commands::ack(&place, &id),
+        Some(Command::Silence { target, duration, reason }) => commands::silence(&place, &target, &duration, &reason),
+        Some(Command::Resume { target }) => commands::resume(&place, &target),
+        Some(Command::Witness(Witness::Export { origin, output })) => {
+            commands::export(&place, &origin, output.as_deref())
+        }
+        Some(Command::Actuate { ssh: false }) => commands::actuate(&place),
+        Some(Command::Actuate { ssh: true }) => commands::actuate_ssh(&place),
+        Some(Command::Drill) => commands::drill(&place),
+        Some(Command::Reference) => {
+            commands::out(&failstop_watchdog::config::reference());
+            exit::GOOD
+        }
+    };
+    ExitCode::from(status)
 }

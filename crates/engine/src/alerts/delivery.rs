@@ -314,7 +314,7 @@ mod tests {
         delivery.reconcile(std::slice::from_ref(&stands), at(), "seq 9");
         delivery.close();
         let trigger = ("incident.trigger".to_owned(), "demo/hung/bot/7-31".to_owned());
-        assert_eq!(delivered(folder.path()), [trigger.clone()]);
+        assert_eq!(delivered(folder.path()), std::slice::from_ref(&trigger));
 
         let mut delivery = open(folder.path());
         assert_eq!(delivery.list()[0].id, "demo/hung/bot/7-31");
@@ -324,7 +324,7 @@ mod tests {
         delivery.tell(&over, at(), "seq 11");
         delivery.close();
         let resolve = ("incident.resolve".to_owned(), trigger.1.clone());
-        assert_eq!(delivered(folder.path()), [trigger.clone(), resolve.clone()]);
+        assert_eq!(delivered(folder.path()), [trigger, resolve]);
 
         // What is over is over, whoever asks.
         let mut delivery = open(folder.path());

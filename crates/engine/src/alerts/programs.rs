@@ -49,7 +49,7 @@ impl Programs for ProgramDoor {
 fn ended(end: ProgramEnd) -> Ended {
     match end {
         ProgramEnd::Ended(Exit::Status(status)) => Ended::Status(status),
-        ProgramEnd::Ended(Exit::Signal(signal)) => Ended::Signal(signal),
+        ProgramEnd::Ended(Exit::Signal(signal)) => Ended::Status(128 + signal),
         ProgramEnd::TimedOut => Ended::TimedOut,
         ProgramEnd::NotStarted { kind, .. } => Ended::NotStarted(kind),
     }

@@ -75,7 +75,7 @@ impl FakeLoop {
                         let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs => Answer::Done,
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
                         }
                     }
                     Command::TestAlerts { channel } => {

@@ -115,7 +115,7 @@ impl Heart {
 
     /// In turns: news first and the worst of it, then what waits longest.
     fn most_urgent(&self, spec: &Spec, lane: &Lane, room: Room, at: At) -> Option<Key> {
-        let news_first = lane.begun % 2 == 0;
+        let news_first = lane.begun.is_multiple_of(2);
         let ready = lane.pending.iter().filter_map(|key| {
             let incident = self.incidents.get(key)?;
             let line = incident.lines.get(&spec.id)?;

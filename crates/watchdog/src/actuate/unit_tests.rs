@@ -1,0 +1,161 @@
+//! Real processes: one that obeys, one that ignores SIGTERM, one with children that outlive it; and never two copies.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::*;
+use std::future::Future;
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(future)
+}
+
+fn sh(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// A unit whose start command writes its own pid file and then does what the script says.
+fn units(folder: &Path, script: &str, grace_ms: u64) -> Units {
+    let pid_file = folder.join("bot.pid");
+    let unit = Unit {
+        name: "bot".to_owned(),
+        source: PidSource::File(pid_file.clone()),
+        stop: None,
+        start: Some(sh(&format!("echo $$ > {}; {script}", pid_file.display()))),
+        grace: Duration::from_millis(grace_ms),
+    };
+    Units { units: vec![unit], state_dir: folder.join("actuate") }
+}
+
+/// Ends what a test started, whatever became of it.
+struct Ends<'a>(&'a Units);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let _ = run(self.0.stop("bot", None, true));
+    }
+}
+
+#[test]
+fn a_unit_that_obeys_is_stopped_by_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), "exec sleep 60", 5000);
+    let _ends = Ends(&units);
+    let started = run(units.start("bot")).unwrap();
+    assert!(started.started.is_some() && !started.gone);
+    let receipt = run(units.stop("bot", None, false)).unwrap();
+    assert_eq!((receipt.gone, receipt.how.as_str(), receipt.left.len()), (true, "SIGTERM", 0));
+    assert_eq!(run(units.stop("bot", None, false)).unwrap().how, "already gone");
+}
+
+#[test]
+fn one_that_ignores_sigterm_is_killed_with_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = folder.path().join("child.pid");
+    let script = format!(
+        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & while :; do sleep 1; done",
+        child.display()
+    );
+    let units = units(folder.path(), &script, 300);
+    let _ends = Ends(&units);
+    run(units.start("bot")).unwrap();
+    let grandchild: i32 = fs::read_to_string(&child).unwrap().trim().parse().unwrap();
+    let grandchild = Process::of(grandchild).unwrap();
+    let receipt = run(units.stop("bot", None, false)).unwrap();
+    assert_eq!((receipt.gone, receipt.how.as_str()), (true, "SIGKILL"), "{receipt:?}");
+    assert!(!grandchild.is_alive());
+}
+
+#[test]
+fn a_child_that_outlives_its_parent_is_not_overlooked() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = folder.path().join("child.pid");
+    let script =
+        format!("sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & exec sleep 60", child.display());
+    let units = units(folder.path(), &script, 300);
+    let _ends = Ends(&units);
+    run(units.start("bot")).unwrap();
+    let orphan = Process::of(fs::read_to_string(&child).unwrap().trim().parse().unwrap()).unwrap();
+    let receipt = run(units.stop("bot", None, false)).unwrap();
+    assert!(receipt.gone && !orphan.is_alive(), "{receipt:?}");
+}
+
+#[test]
+fn a_second_copy_is_never_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), "exec sleep 60", 5000);
+    let _ends = Ends(&units);
+    let pid = run(units.start("bot")).unwrap().started.unwrap();
+    for _ in 0..3 {
+        assert_eq!(run(units.start("bot")), Err(Refused::Lives(format!("process {pid}"))));
+    }
+    // Without its pid file it is still known by who was started.
+    fs::remove_file(folder.path().join("bot.pid")).unwrap();
+    assert!(matches!(run(units.start("bot")), Err(Refused::Lives(_))));
+    // Stopped (frozen) is alive.
+    Process::of(pid).unwrap().hold().unwrap().signal(libc::SIGSTOP).unwrap();
+    assert!(matches!(run(units.start("bot")), Err(Refused::Lives(_))));
+    assert!(run(units.stop("bot", None, false)).unwrap().gone, "SIGKILL ends a frozen one too");
+    assert!(run(units.start("bot")).is_ok());
+}
+
+#[test]
+fn two_requests_at_once_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), "exec sleep 60", 5000);
+    let _ends = Ends(&units);
+    let (one, two) = run(async { tokio::join!(units.start("bot"), units.start("bot")) });
+    assert!(one.is_ok());
+    assert_eq!(two, Err(Refused::Busy));
+}
+
+#[test]
+fn a_pid_file_of_somebody_else_s_process_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), "exec sleep 60", 5000);
+    let path = folder.path().join("bot.pid");
+    let own = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+    fs::write(&path, format!("{} {}", own.pid, own.start_time + 1)).unwrap();
+    assert!(units.status("bot").unwrap().gone);
+    fs::write(&path, own.pid.to_string()).unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    assert!(units.status("bot").unwrap().gone, "it started after the file was written");
+    fs::write(&path, "junk").unwrap();
+    assert!(units.status("bot").unwrap().gone);
+}
+
+#[test]
+fn an_engine_of_another_epoch_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+    let info = serde_json::json!({
+        "epoch": 7, "mark": "demo/none-such", "engine": process, "guard": null, "boot_id": clock::boot_id(), "cgroup": null,
+    });
+    fs::write(folder.path().join("engine.json"), info.to_string()).unwrap();
+    let unit = Unit {
+        name: "bot".to_owned(),
+        source: PidSource::Engine(folder.path().to_owned()),
+        stop: None,
+        start: None,
+        grace: Duration::from_secs(5),
+    };
+    let units = Units { units: vec![unit], state_dir: folder.path().join("actuate") };
+    assert_eq!(run(units.stop("bot", Some(6), false)), Err(Refused::Epoch { expected: 6, found: 7 }));
+    assert!(process.is_alive());
+    // A zombie is dead: nobody but this test waits for it.
+    assert!(run(units.stop("bot", Some(7), false)).unwrap().gone);
+    assert_eq!(run(units.start("bot")), Err(Refused::NoStart));
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_start_command_that_fails_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = units(folder.path(), "exit 3", 5000);
+    assert!(matches!(run(units.start("bot")), Err(Refused::Failed(why)) if why.contains("exit status: 3")));
+    units.units[0].start = Some(vec!["/no/such/program".to_owned()]);
+    assert!(matches!(run(units.start("bot")), Err(Refused::Failed(why)) if why.contains("No such file")));
+    assert_eq!(run(units.start("other")), Err(Refused::Unknown("other".to_owned())));
+}

@@ -1,0 +1,307 @@
+//! Carries out what the heart orders: each order becomes a task that ends in an event, or is done at once.
+
+use super::{App, Event};
+use crate::acting::{Act, act};
+use crate::client::{self, Ask, Endpoint};
+use crate::clock;
+use crate::heart::Input;
+use crate::heart::fault::{Fault, Stage};
+use crate::heart::notice::Notice;
+use crate::heart::order::{Order, Shown, TargetIndex};
+use crate::heart::peer::PeerState;
+use crate::heart::time::Now;
+use crate::probe::{self, stream};
+use crate::tell;
+use crate::witness::fetch::{Compared, compare};
+use failstop_notify::Reported;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::task::spawn_local;
+
+/// Lines of a journal are fetched no more often than this for one target, milliseconds.
+const COMPARE_EVERY_MS: u64 = 10_000;
+
+/// Time for an answer of the peer.
+const PEER: Duration = Duration::from_secs(3);
+
+/// Time for a ping of the outside dead man's switch.
+const OUTSIDE: Duration = Duration::from_secs(10);
+
+/// A notice that the notifier refused is told again after so long, milliseconds.
+const TELL_AGAIN_MS: u64 = 5_000;
+
+impl App {
+    /// One turn: what changed is durable first, then the orders.
+    pub(super) fn turn(&mut self, now: Now) {
+        let turn = self.heart.turn();
+        if turn.must_save {
+            let stored = self.heart.stored(clock::mark(now, &self.boot_id));
+            match self.state.save(&stored) {
+                Ok(()) => self.save_trouble = None,
+                // People are told all the same: a disk that is full must not silence the watchdog.
+                Err(error) => {
+                    let text = error.to_string();
+                    if self.save_trouble.as_ref() != Some(&text) {
+                        self.log.warn(now.wall, &text);
+                    }
+                    self.save_trouble = Some(text);
+                }
+            }
+        }
+        for order in turn.orders {
+            self.carry_out(now, order);
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, order: Order) {
+        match order {
+            Order::Note(text) => self.log.info(now.wall, &text),
+            Order::Tell(notice) => self.tell(now, &notice),
+            Order::Probe { target, ticket, timeout_ms } => self.probe(target, ticket, timeout_ms),
+            Order::OpenStream { target } => self.open_stream(target),
+            Order::LookAround { ticket, timeout_ms } => self.look_around(ticket, timeout_ms),
+            Order::AskPeer { ticket } => self.ask_peer(ticket),
+            Order::PingOutside => self.ping_outside(now),
+            Order::Compare { target, shown } => self.compare(now, target, shown),
+            Order::Act { target, ticket, step, expected_epoch, reason, until } => {
+                let Some(watched) = self.watched.get(target) else { return };
+                let within = Duration::from_millis(until.since(now.boot));
+                let order = Act { target: watched.name.clone(), step, expected_epoch, reason, within };
+                let (means, events) = (Rc::clone(&watched.means), self.events.clone());
+                spawn_local(async move {
+                    let outcome = act(&means, &order).await;
+                    send(&events, Event::Fact(Input::Stepped { target, ticket, outcome })).await;
+                });
+            }
+        }
+    }
+
+    fn probe(&mut self, target: TargetIndex, ticket: u64, timeout_ms: u64) {
+        let Some(watched) = self.watched.get_mut(target) else { return };
+        self.meters.probes += 1;
+        let (method, connection) = (Rc::clone(&watched.method), watched.connection.take());
+        let (tls, events) = (Rc::clone(&self.tls), self.events.clone());
+        spawn_local(async move {
+            let (probed, connection) = probe::probe(&method, connection, &tls, timeout_ms).await;
+            let input = Input::Probed { target, ticket, probed };
+            send(&events, Event::Probed { target, connection, input }).await;
+        });
+    }
+
+    fn open_stream(&mut self, target: TargetIndex) {
+        let Some((endpoint, token)) = self.watched.get(target).and_then(|watched| watched.stream.clone()) else {
+            return;
+        };
+        let (tls, events) = (Rc::clone(&self.tls), self.events.clone());
+        spawn_local(async move {
+            stream::follow(&endpoint, token.as_deref(), &tls, async |news| {
+                let input = match news {
+                    stream::News::Opened => Input::StreamOpened { target },
+                    stream::News::Beat(beat) => Input::Beat { target, beat },
+                    stream::News::Ended { offered, why } => Input::StreamEnded { target, offered, why },
+                };
+                send(&events, Event::Fact(input)).await
+            })
+            .await;
+        });
+    }
+
+    fn look_around(&self, ticket: u64, timeout_ms: u64) {
+        let (references, events) = (Rc::clone(&self.references), self.events.clone());
+        spawn_local(async move {
+            let looks: Vec<_> = references
+                .iter()
+                .map(|(host, port)| {
+                    let (host, port) = (host.clone(), *port);
+                    spawn_local(async move {
+                        let timeout = Duration::from_millis(timeout_ms);
+                        matches!(tokio::time::timeout(timeout, client::reach(&host, port)).await, Ok(Ok(_)))
+                    })
+                })
+                .collect();
+            let mut reached = 0;
+            for look in looks {
+                reached += usize::from(look.await.unwrap_or(false));
+            }
+            send(&events, Event::Fact(Input::Looked { ticket, reached })).await;
+        });
+    }
+
+    fn ask_peer(&self, ticket: u64) {
+        let Some(endpoint) = self.peer.clone() else { return };
+        let (tls, events) = (Rc::clone(&self.tls), self.events.clone());
+        spawn_local(async move {
+            let asked = client::once(&endpoint, &tls, &Ask::get(), 16 * client::HEALTH_MAX, PEER).await;
+            let answer = asked.and_then(|answer| match answer.status {
+                200 => serde_json::from_slice::<PeerState>(&answer.body)
+                    .map_err(|error| Fault::new(Stage::Body, error.to_string())),
+                status => Err(Fault::new(Stage::Status, format!("HTTP {status}"))),
+            });
+            send(&events, Event::Fact(Input::PeerAnswered { ticket, answer })).await;
+        });
+    }
+
+    /// The outside switch hears of this watchdog only while it is well: silence is its alarm.
+    fn ping_outside(&mut self, now: Now) {
+        let Some(url) = self.outside.clone() else { return };
+        let reasons = self.health_reasons(now);
+        if let Some(reason) = reasons.first() {
+            self.log.warn(now.wall, &format!("the outside dead man's switch is not pinged: {reason}"));
+            return;
+        }
+        let (tls, events) = (Rc::clone(&self.tls), self.events.clone());
+        spawn_local(async move {
+            let Some(endpoint) = endpoint_of(&url) else {
+                send(&events, Event::OutsideFailed("its URL is not one".to_owned())).await;
+                return;
+            };
+            let failed = match client::once(&endpoint, &tls, &Ask::get(), client::HEALTH_MAX, OUTSIDE).await {
+                Ok(answer) if (200..=299).contains(&answer.status) => return,
+                Ok(answer) => format!("HTTP {}", answer.status),
+                Err(fault) => fault.stage.word().to_owned(),
+            };
+            send(&events, Event::OutsideFailed(failed)).await;
+        });
+    }
+
+    /// Hands a notice to the notifier. Its word that it is on disk comes back as an event.
+    pub(super) fn tell(&mut self, now: Now, notice: &Notice) {
+        let change = notice.change;
+        self.log.info(now.wall, &format!("alert {change:?} {:?} {}: {}", notice.severity, notice.key, notice.title));
+        self.meters.notices += 1;
+        let told = match tell::notice(notice, &self.environment) {
+            Ok(told) => told,
+            Err(fault) => {
+                self.log.warn(now.wall, &format!("{}: {fault}", notice.key));
+                return;
+            }
+        };
+        let events = self.events.clone();
+        let key = notice.key.clone();
+        match self.alerts.report(told) {
+            Ok(reply) => drop(spawn_local(async move {
+                let result = reply.answer().await.map_err(|refused| refused.to_string());
+                send(&events, Event::Told { key, change, result }).await;
+            })),
+            Err(refused) => self.refused(now, &key, &refused.to_string()),
+        }
+    }
+
+    pub(super) fn refused(&mut self, now: Now, key: &str, why: &str) {
+        self.log.warn(now.wall, &format!("{key} was not taken ({why}): told again soon"));
+        self.tell_again_at.get_or_insert(now.boot.plus(TELL_AGAIN_MS));
+    }
+
+    pub(super) fn told(
+        &mut self,
+        now: Now,
+        key: String,
+        change: crate::heart::notice::Change,
+        result: Result<Reported, String>,
+    ) -> Option<Input> {
+        match result {
+            Ok(
+                Reported::Opened
+                | Reported::HeldBack
+                | Reported::Unrouted
+                | Reported::Sent
+                | Reported::Duplicate
+                | Reported::Cooling
+                | Reported::Resolved
+                | Reported::Unknown
+                | Reported::Over,
+            ) => Some(Input::Recorded { key, change }),
+            Ok(Reported::Full) => {
+                self.refused(now, &key, "too many incidents are open");
+                None
+            }
+            Err(why) => {
+                self.refused(now, &key, &why);
+                None
+            }
+        }
+    }
+
+    fn compare(&mut self, now: Now, target: TargetIndex, shown: Shown) {
+        let Some(watched) = self.watched.get_mut(target) else { return };
+        let Some(witness) = &mut watched.witness else { return };
+        let soon = witness.compared_at.is_some_and(|at| now.boot.since(at) < COMPARE_EVERY_MS);
+        let higher = witness.store.memory().last().is_some_and(|last| shown.seq > last.seq);
+        // Progress may wait; whatever may be a step back is looked into at once.
+        if witness.busy || soon && higher {
+            if witness.next.as_ref().is_none_or(|next| next.seq <= shown.seq) {
+                witness.next = Some(shown);
+            }
+            return;
+        }
+        witness.busy = true;
+        witness.compared_at = Some(now.boot);
+        let (memory, engine, events) = (witness.store.memory().clone(), watched.engine.clone(), self.events.clone());
+        spawn_local(async move {
+            let compared = compare(&memory, &shown, now.wall, engine.as_ref()).await;
+            send(&events, Event::Compared { target, shown, compared }).await;
+        });
+    }
+
+    /// Takes in what a comparison came to. What is found is on disk before anybody is told.
+    pub(super) fn compared(
+        &mut self,
+        now: Now,
+        target: TargetIndex,
+        shown: &Shown,
+        compared: Compared,
+    ) -> Option<Input> {
+        let watched = self.watched.get_mut(target)?;
+        let witness = watched.witness.as_mut()?;
+        witness.busy = false;
+        let name = watched.name.clone();
+        let (input, written) = match compared {
+            Compared::Nothing => (None, Ok(())),
+            Compared::Remember(finding) => {
+                witness.trouble = None;
+                (None, witness.store.remember(&finding, Some(now.boot)))
+            }
+            Compared::NoLines(why) => {
+                if witness.trouble.as_ref() != Some(&why) {
+                    self.log.warn(now.wall, &format!("{name}: the lines of its journal cannot be had: {why}"));
+                }
+                witness.trouble = Some(why);
+                (None, Ok(()))
+            }
+            Compared::Alarm(alarm) => {
+                let input = Input::WitnessAlarm { target, found: alarm.found.clone(), last_agreed: alarm.last_agreed };
+                (Some(input), witness.store.raise(alarm))
+            }
+        };
+        if let Err(error) = written {
+            self.log.warn(now.wall, &error.to_string());
+            self.save_trouble = Some(error.to_string());
+        }
+        let _ = shown;
+        if let Some(next) = witness.next.take() {
+            self.compare(now, target, next);
+        }
+        input
+    }
+}
+
+/// Where a URL leads; for one that is kept as a secret.
+fn endpoint_of(url: &str) -> Option<Endpoint> {
+    let (tls, rest) = match url.strip_prefix("https://") {
+        Some(rest) => (true, rest),
+        None => (false, url.strip_prefix("http://")?),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        Some(_) | None => (authority, if tls { 443 } else { 80 }),
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    Some(Endpoint { tls, host: host.trim_matches(['[', ']']).to_owned(), port, path: path.to_owned() })
+}
+
+/// Hands an event to the loop; `false` where the loop has ended.
+pub(super) async fn send(events: &Sender<Event>, event: Event) -> bool {
+    events.send(event).await.is_ok()
+}

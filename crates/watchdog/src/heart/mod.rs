@@ -1,0 +1,627 @@
+//! The judging heart. Pure: time and facts come in, orders come out; no clock, no I/O, no randomness. What the watchdog decides
+//! is decided here, and can be replayed in a test.
+//!
+//! Contract: [`Heart::handle`] and the operator's methods take one thing in; then the caller drains [`Heart::turn`], writes
+//! [`Heart::stored`] to disk where the turn says so, and only then carries the turn's orders out. [`Heart::next`] is when it
+//! wants to be called again with nothing new.
+
+pub mod checkin;
+pub mod eyes;
+pub mod fault;
+pub mod flap;
+pub mod hub;
+pub mod ladder;
+pub mod maintenance;
+pub mod notice;
+pub mod order;
+pub mod peer;
+pub mod progress;
+pub mod reading;
+pub mod register;
+pub mod schedule;
+pub mod settings;
+pub mod steps;
+pub mod stored;
+pub mod target;
+pub mod time;
+pub mod view;
+
+use checkin::{CheckIn, Signal};
+use eyes::Eyes;
+use fault::Fault;
+use hub::Hub;
+use maintenance::{Kind, MAINTENANCE_MAX_MS};
+use notice::{Cause, Change, Incidents, Notice, Opening, Severity};
+use order::{CheckInIndex, Order, TargetIndex};
+use peer::{Peer, PeerState};
+use reading::Beat;
+use settings::Settings;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use steps::Outcome;
+use stored::{Stored, Was};
+use target::{Probed, Remembered, Target};
+use time::{Boot, Jump, Now, Wall, span};
+
+/// After a start, and after a blindness, the probes of so many targets are spread out by at most so much each, milliseconds.
+const SPREAD_MS: u64 = 10;
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing new; deadlines may have passed.
+    Tick,
+    /// A probe is over.
+    Probed {
+        /// Of which target.
+        target: TargetIndex,
+        /// Which probe.
+        ticket: u64,
+        /// What it brought back.
+        probed: Probed,
+    },
+    /// A live stream is open.
+    StreamOpened {
+        /// Of which target.
+        target: TargetIndex,
+    },
+    /// A live stream ended, or was not to be had.
+    StreamEnded {
+        /// Of which target.
+        target: TargetIndex,
+        /// Whether the target offers one.
+        offered: bool,
+        /// Why.
+        why: String,
+    },
+    /// A beat of a live stream.
+    Beat {
+        /// Of which target.
+        target: TargetIndex,
+        /// What it says.
+        beat: Beat,
+    },
+    /// A look around is over.
+    Looked {
+        /// Which.
+        ticket: u64,
+        /// So many references answered.
+        reached: usize,
+    },
+    /// The peer answered or did not.
+    PeerAnswered {
+        /// Which question.
+        ticket: u64,
+        /// What it said.
+        answer: Result<PeerState, Fault>,
+    },
+    /// A step of a restart ladder is over.
+    Stepped {
+        /// Of which target.
+        target: TargetIndex,
+        /// Which.
+        ticket: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A job checks in.
+    Signal {
+        /// Which check-in.
+        checkin: CheckInIndex,
+        /// What it says.
+        signal: Signal,
+        /// The run's id; empty where it gives none.
+        run: String,
+        /// Its log.
+        text: String,
+    },
+    /// The witness found that a journal is not what it was.
+    WitnessAlarm {
+        /// Of which target.
+        target: TargetIndex,
+        /// What, in a sentence.
+        found: String,
+        /// The last record on which both agree.
+        last_agreed: Option<u64>,
+    },
+    /// The clocks jumped.
+    Jumped {
+        /// How.
+        jump: Jump,
+        /// Both clocks as they were read before.
+        before: Now,
+    },
+    /// The notifier has a change on disk.
+    Recorded {
+        /// Of which incident.
+        key: String,
+        /// Which change.
+        change: Change,
+    },
+}
+
+/// What one turn ordered.
+#[derive(Debug)]
+pub struct Turn {
+    /// Whether [`Heart::stored`] must be on disk before the orders are carried out.
+    pub must_save: bool,
+    /// The orders, in order.
+    pub orders: VecDeque<Order>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Target(TargetIndex),
+    CheckIn(CheckInIndex),
+    Eyes,
+    Peer,
+    Outside,
+}
+
+/// The heart.
+#[derive(Debug)]
+pub struct Heart {
+    hub: Hub,
+    eyes: Eyes,
+    peer: Option<Peer>,
+    targets: Vec<Target>,
+    checkin_settings: Vec<settings::CheckInSettings>,
+    checkins: Vec<CheckIn>,
+    outside_every_ms: Option<u64>,
+    outside_at: Option<Boot>,
+    /// The last instant at which a push could not have been heard.
+    deaf_until: Option<Boot>,
+    agenda: BTreeSet<(Boot, Who)>,
+    planned: BTreeMap<Who, Boot>,
+    started: Wall,
+}
+
+impl Heart {
+    /// A heart that watches what `settings` say and remembers what `stored` holds. `was`: when the watchdog's last life was
+    /// surely alive, on this boot's clock.
+    pub fn new(settings: Settings, stored: Stored, was: Option<Was>, now: Now) -> Self {
+        let Stored { incidents, mut targets, mut checkins, peer_incident, acting, .. } = stored;
+        let peer = settings.peer.clone().map(|peer| Peer::new(peer, now, peer_incident.clone()));
+        let acting = match &peer {
+            None => true,
+            Some(peer) => peer.acts_at_first() || acting,
+        };
+        let hub = Hub { out: VecDeque::new(), incidents, acting, dirty: true, name: settings.name.clone() };
+        let count = settings.targets.len() as u64;
+        let built = settings.targets.into_iter().enumerate().map(|(index, target)| {
+            let kept: Remembered = targets.remove(&target.name).unwrap_or_default();
+            let step = SPREAD_MS.min(target.interval_ms / count.max(1));
+            let first = now.boot.plus(step * index as u64);
+            Target::new(index, target, kept, first)
+        });
+        let built: Vec<Target> = built.collect();
+        let kept_checkins =
+            settings.checkins.iter().map(|checkin| checkins.remove(&checkin.name).unwrap_or_default()).collect();
+        let mut heart = Self {
+            hub,
+            eyes: Eyes::new(settings.eyes),
+            peer,
+            targets: built,
+            checkin_settings: settings.checkins,
+            checkins: kept_checkins,
+            outside_every_ms: settings.outside_every_ms,
+            outside_at: settings.outside_every_ms.map(|_| now.boot),
+            deaf_until: was.map(|_| now.boot),
+            agenda: BTreeSet::new(),
+            planned: BTreeMap::new(),
+            started: now.wall,
+        };
+        heart.resume(now, was);
+        heart
+    }
+
+    /// What a start owes to the life before: the deadlines that passed meanwhile, incidents of what is watched no more, and
+    /// whatever the notifier may not have.
+    fn resume(&mut self, now: Now, was: Option<Was>) {
+        for target in &mut self.targets {
+            target.resumed(now, &mut self.hub);
+        }
+        for (checkin, settings) in self.checkins.iter_mut().zip(&self.checkin_settings) {
+            if let Some(was) = was {
+                checkin.gap(was.alive, now, settings, &mut self.hub);
+            }
+            checkin.arm(now, settings);
+        }
+        // What follows repeats; the orders of the lines above are among it.
+        self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
+        let watched: BTreeSet<String> = self.keys();
+        let orphans: Vec<String> = self
+            .hub
+            .incidents
+            .standing()
+            .map(|incident| incident.key.clone())
+            .filter(|key| !watched.contains(key))
+            .collect();
+        for key in orphans {
+            self.hub.resolve(now, &key, "It is watched no more.".to_owned());
+        }
+        self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
+        self.tell_unrecorded();
+        self.plan_all(now);
+    }
+
+    fn keys(&self) -> BTreeSet<String> {
+        let targets = self.targets.iter().flat_map(|target| {
+            let kept = &target.kept;
+            [
+                &kept.incident,
+                &kept.degraded_incident,
+                &kept.witness_incident,
+                &kept.held_incident,
+                &kept.stopped_incident,
+            ]
+            .into_iter()
+            .flatten()
+            .cloned()
+        });
+        let checkins = self.checkins.iter().filter_map(|checkin| checkin.incident().map(str::to_owned));
+        let peer = self.peer.as_ref().and_then(|peer| peer.incident().map(str::to_owned));
+        targets.chain(checkins).chain(peer).collect()
+    }
+
+    fn tell_unrecorded(&mut self) {
+        if !self.hub.acting {
+            return;
+        }
+        for notice in self.hub.incidents.unrecorded() {
+            self.hub.out.push_back(Order::Tell(notice));
+        }
+    }
+
+    /// Takes a fact in.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Tick => {}
+            Input::Probed { target, ticket, probed } => {
+                if let Some(of) = self.targets.get_mut(target) {
+                    of.probed(now, ticket, probed, &mut self.eyes, &mut self.hub);
+                }
+                self.plan(now, Who::Target(target));
+                self.plan(now, Who::Eyes);
+            }
+            Input::StreamOpened { target } => self.of_target(now, target, |of, now, _| of.stream_opened(now)),
+            Input::StreamEnded { target, offered, why } => {
+                self.of_target(now, target, |of, now, hub| of.stream_ended(now, offered, &why, hub));
+            }
+            Input::Beat { target, beat } => self.of_target(now, target, |of, now, hub| of.beat(now, &beat, hub)),
+            Input::Looked { ticket, reached } => self.looked(now, ticket, reached),
+            Input::PeerAnswered { ticket, answer } => self.peer_answered(now, ticket, answer),
+            Input::Stepped { target, ticket, outcome } => {
+                self.of_target(now, target, |of, now, hub| of.stepped(now, ticket, outcome, hub));
+            }
+            Input::Signal { checkin, signal, run, text } => {
+                if let (Some(of), Some(settings)) = (self.checkins.get_mut(checkin), self.checkin_settings.get(checkin))
+                {
+                    of.signal(now, settings, &signal, &run, &text, &mut self.hub);
+                }
+                self.plan(now, Who::CheckIn(checkin));
+            }
+            Input::WitnessAlarm { target, found, last_agreed } => {
+                self.of_target(now, target, |of, now, hub| of.witness_alarm(now, &found, last_agreed, hub));
+            }
+            Input::Jumped { jump, before } => self.jumped(now, jump, before),
+            Input::Recorded { key, change } => {
+                self.hub.incidents.recorded(&key, change);
+                self.hub.dirty = true;
+            }
+        }
+        self.tick(now);
+    }
+
+    fn of_target(&mut self, now: Now, target: TargetIndex, call: impl FnOnce(&mut Target, Now, &mut Hub)) {
+        if let Some(of) = self.targets.get_mut(target) {
+            call(of, now, &mut self.hub);
+            self.plan(now, Who::Target(target));
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        // Each is ticked at most once a turn: a deadline that comes due by being ticked waits for the next turn.
+        let due: Vec<Who> = self.agenda.iter().take_while(|(at, _)| *at <= now.boot).map(|(_, who)| *who).collect();
+        for who in due {
+            match who {
+                Who::Target(index) => {
+                    if let Some(target) = self.targets.get_mut(index) {
+                        target.tick(now, &mut self.hub);
+                    }
+                }
+                Who::CheckIn(index) => self.tick_checkin(now, index),
+                Who::Eyes => self.eyes.tick(now, &mut self.hub.out),
+                Who::Peer => {
+                    if let Some(peer) = &mut self.peer {
+                        peer.tick(now, &mut self.hub);
+                    }
+                }
+                Who::Outside => {
+                    self.hub.out.push_back(Order::PingOutside);
+                    self.outside_at = self.outside_every_ms.map(|every| now.boot.plus(every));
+                }
+            }
+            self.plan(now, who);
+        }
+    }
+
+    fn tick_checkin(&mut self, now: Now, index: CheckInIndex) {
+        if let (Some(of), Some(settings)) = (self.checkins.get_mut(index), self.checkin_settings.get(index)) {
+            let deaf = if self.eyes.blind_since().is_some() { Some(now.boot) } else { self.deaf_until };
+            of.tick(now, settings, deaf, &mut self.hub);
+        }
+    }
+
+    fn looked(&mut self, now: Now, ticket: u64, reached: usize) {
+        let change = self.eyes.looked(now, ticket, reached);
+        match change {
+            eyes::Change::Same => {}
+            eyes::Change::WentBlind => {
+                self.hub.dirty = true;
+                self.hub.note("own network: too few reference addresses answer: blind, nothing is counted");
+            }
+            eyes::Change::SeesAgain(since) => self.sees_again(now, since),
+        }
+        for index in 0..self.targets.len() {
+            if let Some(target) = self.targets.get_mut(index)
+                && target.is_parked()
+            {
+                target.unpark(now, &mut self.eyes, &mut self.hub);
+                self.plan(now, Who::Target(index));
+            }
+        }
+        self.plan(now, Who::Eyes);
+    }
+
+    fn sees_again(&mut self, now: Now, since: Wall) {
+        self.deaf_until = Some(now.boot);
+        let unknown: Vec<&str> = self
+            .targets
+            .iter()
+            .filter(|target| target.unknown_why().is_some() || target.is_parked())
+            .map(|target| target.settings().name.as_str())
+            .collect();
+        let names = match unknown.as_slice() {
+            [] => "every target was judged all the same".to_owned(),
+            names if names.len() <= 20 => format!("not judged meanwhile: {}", names.join(", ")),
+            names => {
+                format!("{} targets were not judged meanwhile, {} among them", names.len(), names[..20].join(", "))
+            }
+        };
+        let name = self.hub.name.clone();
+        let lasted = span(now.wall.since(since));
+        let key = self.hub.open(
+            now,
+            Opening {
+                cause: Cause::OwnNetwork,
+                severity: Severity::Warning,
+                system: name.clone(),
+                title: format!("{name} was blind for {lasted}"),
+                message: format!(
+                    "The watchdog's own network was down from {} to {} ({lasted}); {names}.",
+                    since.text(),
+                    now.wall.text()
+                ),
+                root_cause: Some("too few of its reference addresses answered".to_owned()),
+                action: Some("see whether the network of the watchdog's host is what it should be".to_owned()),
+                metadata: Vec::new(),
+                head: None,
+                maintenance: false,
+            },
+        );
+        self.hub.resolve(now, &key, "It sees again; every target is being probed.".to_owned());
+        for index in 0..self.targets.len() {
+            self.targets[index].sees_again(now.boot.plus(SPREAD_MS * index as u64));
+            self.plan(now, Who::Target(index));
+        }
+    }
+
+    fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>) {
+        let Some(peer) = &mut self.peer else { return };
+        if !peer.takes(now, ticket) {
+            return;
+        }
+        let change = match answer {
+            Ok(state) => {
+                let change = peer.answered(now, &state, &mut self.hub);
+                self.adopt(&state);
+                change
+            }
+            // A watchdog that cannot see must not take over.
+            Err(_) if self.eyes.blind_since().is_some() => peer::Change::Same,
+            Err(fault) => peer.failed(now, &fault, &mut self.hub),
+        };
+        match change {
+            peer::Change::Same => {}
+            peer::Change::TakesOver => {
+                self.hub.acting = true;
+                self.hub.dirty = true;
+                self.hub.note("the other watchdog is dead: this one acts and tells");
+                self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
+                self.hub.incidents.forget_recorded();
+                self.tell_unrecorded();
+            }
+            peer::Change::StepsBack => {
+                self.hub.acting = false;
+                self.hub.dirty = true;
+                self.hub.note("the other watchdog acts again: this one stands by");
+            }
+        }
+        self.plan(now, Who::Peer);
+    }
+
+    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same.
+    fn adopt(&mut self, state: &PeerState) {
+        if self.hub.acting || !state.acting {
+            return;
+        }
+        let own: Vec<(String, String)> = self
+            .hub
+            .incidents
+            .standing()
+            .filter_map(|incident| {
+                let prefix = format!("{}/{}", incident.system, incident.cause.word());
+                let theirs = state.standing.get(&prefix)?;
+                Some((incident.key.clone(), theirs.clone()))
+            })
+            .collect();
+        for (own, theirs) in own {
+            if self.hub.incidents.rename(&own, &theirs) {
+                self.hub.dirty = true;
+                self.targets.iter_mut().for_each(|target| target.rename(&own, &theirs));
+                self.checkins.iter_mut().for_each(|checkin| checkin.rename(&own, &theirs));
+            }
+        }
+    }
+
+    fn jumped(&mut self, now: Now, jump: Jump, before: Now) {
+        let text = match jump {
+            Jump::Suspended(ms) => format!("this machine slept, or this process stood still, for {}", span(ms)),
+            Jump::Forward(ms) => format!("wall time was set forward by {}", span(ms)),
+            Jump::Back(ms) => format!("wall time was set back by {}", span(ms)),
+        };
+        self.hub.note(format!("{text}: nothing counts for one interval, and everything is probed again"));
+        self.hub.dirty = true;
+        for (index, target) in self.targets.iter_mut().enumerate() {
+            let _ = index;
+            target.jumped(now);
+        }
+        match jump {
+            Jump::Suspended(_) | Jump::Forward(_) => {
+                for (checkin, settings) in self.checkins.iter_mut().zip(&self.checkin_settings) {
+                    checkin.gap(before, now, settings, &mut self.hub);
+                }
+            }
+            // Deadlines of a calendar move away with the clock; none of them passed.
+            Jump::Back(_) => {}
+        }
+        if let Jump::Suspended(_) = jump {
+            self.deaf_until = Some(now.boot);
+        }
+        if let Some(peer) = &mut self.peer {
+            peer.jumped(now);
+        }
+        self.plan_all(now);
+    }
+
+    /// Silences a target for at most a week. `false` where there is no such target.
+    pub fn silence(&mut self, now: Now, target: &str, owner: &str, reason: &str, for_ms: u64) -> bool {
+        let for_ms = for_ms.min(MAINTENANCE_MAX_MS);
+        self.by_name(now, target, |of, now, hub| {
+            of.silence(now, Kind::Silenced, owner.to_owned(), reason.to_owned(), for_ms, hub);
+            true
+        })
+        .is_some()
+    }
+
+    /// Ends a target's maintenance. `None`: no such target; `Some(false)`: it was in none.
+    pub fn end_maintenance(&mut self, now: Now, target: &str, by: &str) -> Option<bool> {
+        self.by_name(now, target, |of, now, hub| of.end_maintenance(now, &format!("ended by {by}"), hub))
+    }
+
+    /// Releases a target's ladder and accepts its journal. `None`: no such target; `Some(false)`: there was nothing to release.
+    pub fn release(&mut self, now: Now, target: &str, by: &str) -> Option<bool> {
+        self.by_name(now, target, |of, now, hub| of.release(now, by, hub))
+    }
+
+    fn by_name<T>(&mut self, now: Now, name: &str, call: impl FnOnce(&mut Target, Now, &mut Hub) -> T) -> Option<T> {
+        let index = self.targets.iter().position(|target| target.settings().name == name)?;
+        let result = call(&mut self.targets[index], now, &mut self.hub);
+        self.plan(now, Who::Target(index));
+        Some(result)
+    }
+
+    /// What must be done now. Empties itself.
+    pub fn turn(&mut self) -> Turn {
+        Turn { must_save: std::mem::take(&mut self.hub.dirty), orders: std::mem::take(&mut self.hub.out) }
+    }
+
+    /// When it wants to be called with [`Input::Tick`].
+    pub fn next(&self) -> Option<Boot> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    fn plan(&mut self, now: Now, who: Who) {
+        let next = match who {
+            Who::Target(index) => self.targets.get(index).and_then(Target::next),
+            Who::CheckIn(index) => self
+                .checkins
+                .get(index)
+                .zip(self.checkin_settings.get(index))
+                .and_then(|(of, settings)| of.next(now, settings)),
+            Who::Eyes => self.eyes.next(),
+            Who::Peer => self.peer.as_ref().and_then(Peer::next),
+            Who::Outside => self.outside_at,
+        };
+        if let Some(old) = self.planned.remove(&who) {
+            self.agenda.remove(&(old, who));
+        }
+        if let Some(next) = next {
+            self.agenda.insert((next, who));
+            self.planned.insert(who, next);
+        }
+    }
+
+    fn plan_all(&mut self, now: Now) {
+        (0..self.targets.len()).for_each(|index| self.plan(now, Who::Target(index)));
+        (0..self.checkins.len()).for_each(|index| self.plan(now, Who::CheckIn(index)));
+        [Who::Eyes, Who::Peer, Who::Outside].into_iter().for_each(|who| self.plan(now, who));
+    }
+
+    /// Whether this watchdog acts and tells.
+    pub fn is_acting(&self) -> bool {
+        self.hub.acting
+    }
+
+    /// The index of the check-in with this name.
+    pub fn checkin_named(&self, name: &str) -> Option<CheckInIndex> {
+        self.checkin_settings.iter().position(|checkin| checkin.name == name)
+    }
+
+    /// What the peer is told. `able`: whether the watchdog is in a condition to act and to tell.
+    pub fn for_peer(&self, able: bool) -> PeerState {
+        let standing = self
+            .hub
+            .incidents
+            .standing()
+            .map(|incident| (format!("{}/{}", incident.system, incident.cause.word()), incident.key.clone()));
+        PeerState {
+            name: self.hub.name.clone(),
+            able: able && self.eyes.blind_since().is_none(),
+            acting: self.hub.acting,
+            numbers: self.hub.incidents.numbers().clone(),
+            standing: standing.collect(),
+        }
+    }
+
+    /// Notices of incidents that stand and that the notifier never confirmed: to be told again after it refused some.
+    pub fn unrecorded(&self) -> Vec<Notice> {
+        if self.hub.acting { self.hub.incidents.unrecorded() } else { Vec::new() }
+    }
+
+    /// Everything that must outlive this process.
+    pub fn stored(&self, saved: stored::Clock) -> Stored {
+        Stored {
+            version: stored::VERSION,
+            saved,
+            acting: self.hub.acting,
+            incidents: self.hub.incidents.clone(),
+            targets: self.targets.iter().map(|target| (target.settings().name.clone(), target.kept.clone())).collect(),
+            checkins: self
+                .checkin_settings
+                .iter()
+                .zip(&self.checkins)
+                .map(|(settings, checkin)| (settings.name.clone(), checkin.clone()))
+                .collect(),
+            peer_incident: self.peer.as_ref().and_then(|peer| peer.incident().map(str::to_owned)),
+        }
+    }
+
+    /// The incidents, for those who look.
+    pub fn incidents(&self) -> &Incidents {
+        &self.hub.incidents
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! When a target is restarted, and when never.
+
+use super::*;
+use crate::heart::ladder::LadderSettings;
+use crate::heart::steps::{Outcome, Step};
+
+pub(super) const LADDER: LadderSettings = LadderSettings {
+    can_ask: true,
+    can_signal: true,
+    can_fence: false,
+    can_start: true,
+    same_host: true,
+    lease_ms: 2000,
+    step_ms: 30_000,
+    verify_ms: 60_000,
+    tries: 3,
+    within_ms: 3_600_000,
+    tries_a_day: 5,
+    backoff_ms: 10_000,
+    backoff_max_ms: 300_000,
+    reset_after_ms: 600_000,
+};
+
+fn restartable() -> World {
+    let mut one = target("demo");
+    one.ladder = Some(LADDER);
+    let mut world = World::new(settings(vec![one]));
+    world.run(61_000);
+    world
+}
+
+fn down(world: &mut World) {
+    world.answers[0] = Answers::Refuses;
+    world.run(181_000);
+}
+
+fn end_step(world: &mut World, outcome: Outcome) -> Step {
+    let Some((target, step, _, ticket)) = world.acts.pop() else { panic!("no step: {:?}", world.notes) };
+    world.hand(Input::Stepped { target, ticket, outcome });
+    step
+}
+
+#[test]
+fn a_restart_that_works_is_told_and_its_incident_ends() {
+    let mut world = restartable();
+    down(&mut world);
+    assert_eq!(world.acts.len(), 1);
+    assert_eq!(world.acts[0].2, Some(3), "compare-and-set with the epoch last seen");
+    assert_eq!(end_step(&mut world, Outcome::Failed("no answer".into())), Step::Ask);
+    assert_eq!(end_step(&mut world, Outcome::Proved("gone".into())), Step::Signal);
+    assert_eq!(end_step(&mut world, Outcome::Proved("started".into())), Step::Start);
+    world.answers[0] = Answers::Well;
+    world.run(10_000);
+    assert!(world.changes().iter().all(|(_, change)| *change != Change::Update), "the old epoch proves nothing");
+    world.epochs[0] = 4;
+    world.run(5_000);
+    let update = world.told.iter().find(|notice| notice.change == Change::Update);
+    assert!(update.is_some_and(|notice| notice.message.contains("signal: gone; start: started")), "{:?}", world.told);
+    world.run(130_000);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+    assert!(world.acts.is_empty());
+}
+
+#[test]
+fn three_failed_tries_are_held_and_only_release_ends_that() {
+    let mut world = restartable();
+    down(&mut world);
+    for _ in 0..3 {
+        assert_eq!(end_step(&mut world, Outcome::Refused("no".into())), Step::Ask);
+        for _ in 0..200 {
+            if world.acts.is_empty() {
+                world.run(1000);
+            }
+        }
+    }
+    assert!(world.triggers().contains(&"demo/held/1".to_owned()), "{:?}", world.notes);
+    let held = world.told.iter().find(|notice| notice.key == "demo/held/1").map(|notice| notice.severity);
+    assert_eq!(held, Some(Severity::Critical));
+    world.run(48 * 3_600_000);
+    assert!(world.acts.is_empty(), "held stays held");
+    assert_eq!(
+        world.heart.view(world.now).targets[0].ladder.as_ref().map(|ladder| ladder.state.as_str()),
+        Some("held")
+    );
+    assert_eq!(world.heart.release(world.now, "demo", "ana"), Some(true));
+    world.carry_out();
+    assert!(world.changes().contains(&("demo/held/1".to_owned(), Change::Resolve)));
+    world.run(61_000);
+    assert_eq!(world.acts[0].1, Step::Ask);
+    assert_eq!(world.heart.release(world.now, "nobody", "ana"), None);
+}
+
+#[test]
+fn never_with_the_kill_switch_engaged() {
+    let mut world = restartable();
+    world.kill_switch = true;
+    world.run(60_000);
+    down(&mut world);
+    world.run(600_000);
+    assert!(world.acts.is_empty());
+    assert!(world.told[0].message.contains("kill switch is engaged"), "{}", world.told[0].message);
+}
+
+#[test]
+fn never_on_a_forked_journal_until_released() {
+    let mut world = restartable();
+    world.hand(Input::WitnessAlarm { target: 0, found: "Its journal forked.".into(), last_agreed: Some(41) });
+    assert_eq!(world.triggers(), ["demo/witness/1"]);
+    assert!(world.told[0].message.contains("The last agreed record is 41."));
+    down(&mut world);
+    world.run(600_000);
+    assert!(world.acts.is_empty());
+    assert_eq!(world.heart.release(world.now, "demo", "ana"), Some(true));
+    world.carry_out();
+    assert!(world.changes().contains(&("demo/witness/1".to_owned(), Change::Resolve)));
+    world.run(61_000);
+    assert_eq!(world.acts[0].1, Step::Ask);
+}
+
+#[test]
+fn never_for_what_a_restart_does_not_mend() {
+    let mut world = restartable();
+    world.answers[0] = Answers::Body(503, r#"{"status":"critical"}"#.to_owned());
+    world.run(3_600_000);
+    assert_eq!(world.triggers(), ["demo/target-down/1"]);
+    assert!(world.acts.is_empty());
+}
+
+#[test]
+fn never_in_maintenance_and_maintenance_ends_what_is_under_way() {
+    let mut world = restartable();
+    down(&mut world);
+    assert_eq!(world.acts.len(), 1);
+    world.heart.silence(world.now, "demo", "ana", "by hand", 3_600_000);
+    world.carry_out();
+    end_step(&mut world, Outcome::Proved("gone".into()));
+    world.run(600_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+}
+
+#[test]
+fn never_while_blind() {
+    let mut one = target("demo");
+    one.ladder = Some(LADDER);
+    let mut world = World::new(Settings {
+        eyes: eyes::EyesSettings { references: 1, need: 1, timeout_ms: 1000, again_ms: 5000 },
+        ..settings(vec![one])
+    });
+    world.run(61_000);
+    world.references_up = 0;
+    world.answers[0] = Answers::Silent;
+    world.run(3_600_000);
+    assert!(world.acts.is_empty() && world.told.is_empty());
+}
+
+#[test]
+fn a_crash_of_the_watchdog_in_the_middle_of_a_try_makes_no_second_start() {
+    let mut world = restartable();
+    down(&mut world);
+    end_step(&mut world, Outcome::Failed("no answer".into()));
+    end_step(&mut world, Outcome::Proved("gone".into()));
+    assert_eq!(world.acts[0].1, Step::Start);
+    let (saved, clock) = (world.saved.clone(), world.clock());
+    let now = Now { boot: world.now.boot.plus(1000), wall: world.now.wall.plus(1000) };
+    let (stored, was) = saved.on_this_boot(Some(&clock), "b", now);
+    let mut one = target("demo");
+    one.ladder = Some(LADDER);
+    let mut again = World::resumed(settings(vec![one]), stored, was, now);
+    again.answers[0] = Answers::Refuses;
+    again.run(9000);
+    assert!(again.acts.is_empty(), "the try counts as failed and pauses first");
+    assert_eq!(again.heart.view(again.now).targets[0].ladder.as_ref().map(|ladder| ladder.tries), Some(1));
+}

@@ -1,0 +1,165 @@
+//! The live stream: a host that dies leads to an alert within 5 s; announced restarts lead to none.
+
+use super::*;
+
+fn with_stream() -> Settings {
+    let mut one = target("demo");
+    one.stream = Some(STREAM);
+    Settings {
+        eyes: eyes::EyesSettings { references: 1, need: 1, timeout_ms: 1000, again_ms: 5000 },
+        ..settings(vec![one])
+    }
+}
+
+fn beat(world: &World, seq: u64) -> Beat {
+    Beat {
+        system: "demo".to_owned(),
+        epoch: world.epochs[0],
+        seq,
+        head: format!("head{seq}"),
+        permission: "active".to_owned(),
+        status: "healthy".to_owned(),
+        mode: "dry".to_owned(),
+        announced: None,
+        at: world.now.wall.text(),
+    }
+}
+
+/// A world whose stream is open and beats once a second for a while.
+fn beating() -> World {
+    let mut world = World::new(with_stream());
+    world.run(100);
+    assert_eq!(world.streams_asked, 1);
+    world.hand(Input::StreamOpened { target: 0 });
+    beat_for(&mut world, 5);
+    world
+}
+
+fn beat_for(world: &mut World, beats: u64) {
+    for n in 0..beats {
+        let seq = u64::try_from(world.now.boot.0 / 1000).unwrap_or(0) + n % 2;
+        world.hand(Input::Beat { target: 0, beat: beat(world, seq) });
+        world.run(1000);
+    }
+}
+
+#[test]
+fn a_host_that_dies_without_a_word_alerts_within_five_seconds_of_the_last_beat() {
+    let mut world = beating();
+    let last = world.now.boot.0 - 1000;
+    world.answers[0] = Answers::Silent;
+    world.run(3900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+    assert!(world.now.boot.0 - last <= 5000);
+}
+
+#[test]
+fn an_engine_that_is_killed_alerts_within_a_second() {
+    let mut world = beating();
+    world.answers[0] = Answers::Refuses;
+    world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
+    world.run(900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+}
+
+#[test]
+fn a_stream_that_breaks_while_the_target_is_well_alerts_nobody() {
+    let mut world = beating();
+    world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
+    world.run(30_000);
+    assert!(world.told.is_empty());
+    world.run(60_000);
+    assert_eq!(world.streams_asked, 2, "it is opened again");
+    assert!(world.told.is_empty());
+}
+
+#[test]
+fn silent_beats_and_a_good_answer_alert_nobody() {
+    let mut world = beating();
+    world.run(20_000);
+    assert!(world.told.is_empty() && world.notes.iter().any(|note| note.contains("no beat")));
+    assert!(!world.heart.view(world.now).targets[0].stream);
+}
+
+#[test]
+fn a_target_without_a_stream_is_asked_again_an_hour_later() {
+    let mut world = World::new(with_stream());
+    world.run(100);
+    world.hand(Input::StreamEnded { target: 0, offered: false, why: "HTTP 404".to_owned() });
+    world.run(59 * 60_000);
+    assert_eq!(world.streams_asked, 1);
+    world.run(3 * 60_000);
+    assert_eq!(world.streams_asked, 2);
+    assert!(world.told.is_empty());
+}
+
+fn announce(world: &mut World, kind: reading::AnnouncedKind, for_ms: u64) {
+    let mut last = beat(world, 2000);
+    last.announced = Some(reading::Announced { kind, until: Some(world.now.wall.plus(for_ms).text()) });
+    world.hand(Input::Beat { target: 0, beat: last });
+    world.hand(Input::StreamEnded { target: 0, offered: true, why: "closed".to_owned() });
+    world.answers[0] = Answers::Refuses;
+}
+
+#[test]
+fn an_announced_restart_that_comes_back_alerts_nobody() {
+    let mut world = beating();
+    announce(&mut world, reading::AnnouncedKind::Restart, 120_000);
+    world.run(60_000);
+    assert_eq!(world.state(0), "maintenance");
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(130_000);
+    assert_eq!(world.state(0), "up");
+    assert!(world.told.is_empty(), "{:?}", world.told);
+}
+
+#[test]
+fn an_announced_restart_that_does_not_come_back_alerts_at_its_end() {
+    let mut world = beating();
+    announce(&mut world, reading::AnnouncedKind::Restart, 240_000);
+    world.run(238_000);
+    assert!(world.told.is_empty());
+    world.run(4_000);
+    assert_eq!(world.triggers(), ["demo/target-down/1"]);
+    assert!(world.told[0].message.contains("announced a restart"), "{}", world.told[0].message);
+}
+
+#[test]
+fn a_stop_on_purpose_is_a_warning_at_its_end_and_never_a_restart() {
+    let mut one = with_stream();
+    one.targets[0].ladder = Some(restarts::LADDER);
+    let mut world = World::new(one);
+    world.run(100);
+    world.hand(Input::StreamOpened { target: 0 });
+    announce(&mut world, reading::AnnouncedKind::Stop, 240_000);
+    world.run(3_600_000);
+    assert_eq!(world.triggers(), ["demo/target-stopped/1"]);
+    assert_eq!(world.told[0].severity, Severity::Warning);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+    world.answers[0] = Answers::Well;
+    world.epochs[0] = 4;
+    world.run(120_000);
+    assert_eq!(world.changes().last(), Some(&("demo/target-stopped/1".to_owned(), Change::Resolve)));
+}
+
+#[test]
+fn a_beat_that_says_critical_is_looked_into_at_once() {
+    let mut world = beating();
+    world.answers[0] = Answers::Body(503, r#"{"status":"critical","reasons":["kill switch"]}"#.to_owned());
+    let mut critical = beat(&world, 3000);
+    critical.status = "critical".to_owned();
+    world.hand(Input::Beat { target: 0, beat: critical });
+    world.run(1000);
+    assert_eq!(world.triggers(), ["demo/target-down/1"]);
+    assert!(world.told[0].message.contains("is not well"));
+}
+
+#[test]
+fn every_new_head_is_compared_once() {
+    let mut world = beating();
+    let before = world.compared.len();
+    world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
+    world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
+    assert_eq!(world.compared.len(), before + 1);
+}
