@@ -160,8 +160,15 @@ fn daemon(then: impl FnOnce()) {
     if fork() == 0 {
         // SAFETY: takes nothing.
         unsafe { libc::setsid() };
+        // SAFETY: takes nothing.
+        let between = unsafe { libc::getpid() };
         if fork() == 0 {
             ignore_polite_signals();
+            // Says nothing before it is an orphan: until then the one between is there too.
+            // SAFETY: takes nothing.
+            while unsafe { libc::getppid() } == between {
+                std::thread::yield_now();
+            }
             then();
         }
         leave(0);
