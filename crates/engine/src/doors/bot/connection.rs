@@ -71,6 +71,7 @@ impl Task {
             let stalls = standing.backlog > 0 && !reads;
             stalled_since = if stalls { stalled_since.or_else(|| Some(Instant::now())) } else { None };
             let stall_ends = stalled_since.unwrap_or_else(Instant::now) + self.stall;
+            let mut space = self.lines.space();
             tokio::select! {
                 biased;
                 () = self.connection.woken() => {}
@@ -78,7 +79,7 @@ impl Task {
                     Ok(()) => self.connection.flush(),
                     Err(_) => return,
                 },
-                read = self.reader.read_buf(&mut self.lines.space()), if reads => {
+                read = self.reader.read_buf(&mut space), if reads => {
                     let then = match read {
                         Ok(0) => {
                             ended = true;
