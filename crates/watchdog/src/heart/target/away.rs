@@ -56,10 +56,8 @@ impl Target {
                     self.silence(now, kind, owner, reason.to_owned(), for_ms, hub);
                 }
             }
-            None if beat.status == "critical" && self.kept.up == Some(true) => {
-                if !self.confirming {
-                    self.confirm_now(now, hub, "it says that it is critical");
-                }
+            None if beat.status == "critical" && self.kept.up == Some(true) && !self.confirming => {
+                self.confirm_now(now, hub, "it says that it is critical");
             }
             None => {}
         }
