@@ -499,7 +499,8 @@ impl Engine {
         let report = &findings.report;
         let (passed, warned, failed) =
             (report.count(Outcome::Passed), report.count(Outcome::Warning), report.count(Outcome::Failed));
-        self.say("checks", &format!("{passed} passed, {warned} warnings, {failed} failed"));
+        let warnings = if warned == 1 { "warning" } else { "warnings" };
+        self.say("checks", &format!("{passed} passed, {warned} {warnings}, {failed} failed"));
         let lines: Vec<String> = report
             .results
             .iter()
