@@ -3,45 +3,68 @@
 
 use crate::run::{monotonic, signal, stamp_program, wait_stamp};
 use std::ffi::CString;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
 
-/// `rounds` times SIGKILL to the first instruction of the successor, milliseconds. Rests as long between two kills as the
-/// system it is compared with: what has slept for a second wakes into cold caches.
-pub fn restarts(rounds: usize, rest: Duration) -> Vec<f64> {
-    let folder = tempfile::tempdir().unwrap();
-    let stamps = folder.path().join("stamps");
-    let program = CString::new(stamp_program()).unwrap();
-    let file = CString::new(stamps.to_str().unwrap()).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    let looping = std::thread::spawn(move || {
-        for _ in 0..=rounds {
-            let pid = spawn(&program, &file);
-            tell.send(pid).unwrap();
-            // SAFETY: no memory is touched.
-            let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-            let mut poll = libc::pollfd { fd: i32::try_from(pidfd).unwrap(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one valid pollfd.
-            unsafe { libc::poll(&raw mut poll, 1, -1) };
-            let mut status = 0;
-            // SAFETY: the pointer is valid; the descriptor is ours to close.
-            unsafe {
-                libc::waitpid(pid, &raw mut status, 0);
-                libc::close(poll.fd);
+/// The loop, on a thread of its own, until it is dropped.
+pub struct Bare {
+    folder: tempfile::TempDir,
+    started: Receiver<i32>,
+    running: i32,
+    go_on: Arc<AtomicBool>,
+    looping: Option<JoinHandle<()>>,
+}
+
+impl Bare {
+    /// Starts the loop and its first process.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = CString::new(stamp_program()).unwrap();
+        let file = CString::new(folder.path().join("stamps").to_str().unwrap()).unwrap();
+        let (tell, started) = mpsc::channel();
+        let go_on = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&go_on);
+        let looping = std::thread::spawn(move || {
+            while goes_on.load(Ordering::Relaxed) {
+                let pid = spawn(&program, &file);
+                tell.send(pid).unwrap();
+                // SAFETY: no memory is touched.
+                let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+                let mut poll = libc::pollfd { fd: i32::try_from(pidfd).unwrap(), events: libc::POLLIN, revents: 0 };
+                // SAFETY: one valid pollfd.
+                unsafe { libc::poll(&raw mut poll, 1, -1) };
+                let mut status = 0;
+                // SAFETY: the pointer is valid; the descriptor is ours to close.
+                unsafe {
+                    libc::waitpid(pid, &raw mut status, 0);
+                    libc::close(poll.fd);
+                }
             }
-        }
-    });
-    let mut figures = Vec::new();
-    for round in 0..rounds {
-        let pid = told.recv().unwrap();
-        wait_stamp(&stamps, round);
-        std::thread::sleep(rest);
-        let killed = monotonic();
-        signal(pid, libc::SIGKILL);
-        figures.push((wait_stamp(&stamps, round + 1) - killed) as f64 / 1e6);
+        });
+        let running = started.recv().unwrap();
+        Self { folder, started, running, go_on, looping: Some(looping) }
     }
-    signal(told.recv().unwrap(), libc::SIGKILL);
-    looping.join().unwrap();
-    figures
+
+    /// SIGKILL of the process that runs to the first instruction of its successor, milliseconds. `round` counts from 0.
+    pub fn restart(&mut self, round: usize) -> f64 {
+        let stamps = self.folder.path().join("stamps");
+        wait_stamp(&stamps, round);
+        let killed = monotonic();
+        signal(self.running, libc::SIGKILL);
+        let took = (wait_stamp(&stamps, round + 1) - killed) as f64 / 1e6;
+        self.running = self.started.recv().unwrap();
+        took
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.go_on.store(false, Ordering::Relaxed);
+        signal(self.running, libc::SIGKILL);
+        drop(self.looping.take().map(JoinHandle::join));
+    }
 }
 
 fn spawn(program: &CString, argument: &CString) -> i32 {
