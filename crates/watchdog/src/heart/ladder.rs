@@ -17,6 +17,7 @@
 //! ```
 
 use super::order::{Order, TargetIndex};
+use super::reading::{Announced, AnnouncedKind, BY_SIGNAL};
 use super::steps::{Outcome, Step};
 use super::time::{Boot, Now, Wall, span};
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,27 @@ impl Ladder {
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => false,
             Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => true,
         }
+    }
+
+    /// Whether the process is being ended: what it still says is said by a process that is about to be gone.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.rung, Rung::Stepping { step: Step::Signal, .. })
+    }
+
+    /// Whether an end that the engine of this epoch announces is the one that this ladder's signal asked for. The beat that says
+    /// so may arrive after the proof that the process is gone.
+    pub fn is_its_doing(&self, announced: &Announced, epoch: u64) -> bool {
+        let by_signal = announced.kind == AnnouncedKind::Stop && announced.by.as_deref() == Some(BY_SIGNAL);
+        by_signal
+            && match self.rung {
+                Rung::Stepping { step: Step::Signal | Step::Start, .. } => true,
+                Rung::Verifying { above, .. } => above.is_some_and(|above| epoch <= above),
+                Rung::Stepping { step: Step::Ask | Step::Fence, .. }
+                | Rung::Resting
+                | Rung::Pausing { .. }
+                | Rung::Waiting { .. }
+                | Rung::Held { .. } => false,
+            }
     }
 
     /// How many tries count against the budget of an hour and that of a day.

@@ -356,12 +356,7 @@ impl Target {
                 self.kept.last_answer = shown;
                 let earlier_epoch = self.kept.progress.epoch();
                 let fresh = self.kept.progress.answer(now, &facts, nonce, &self.settings.progress);
-                if let Some(engaged) = facts.kill_switch
-                    && self.kept.kill_switch != engaged
-                {
-                    self.kept.kill_switch = engaged;
-                    hub.dirty = true;
-                }
+                self.kill_switch(facts.kill_switch, hub);
                 if fresh.is_ok() {
                     if let Some(shown) = facts.shown {
                         self.shown(Shown { asked: Some(asked), ..shown }, hub);
@@ -385,6 +380,16 @@ impl Target {
         }
     }
 
+    /// What was said of the kill switch, where anything was.
+    fn kill_switch(&mut self, engaged: Option<bool>, hub: &mut Hub) {
+        if let Some(engaged) = engaged
+            && self.kept.kill_switch != engaged
+        {
+            self.kept.kill_switch = engaged;
+            hub.dirty = true;
+        }
+    }
+
     fn shown(&mut self, shown: Shown, hub: &mut Hub) {
         if self.kept.head.as_deref() != Some(shown.head.as_str()) {
             self.kept.head = Some(shown.head.clone());
@@ -393,6 +398,10 @@ impl Target {
     }
 
     fn good(&mut self, now: Now, degraded: Option<String>, hub: &mut Hub) {
+        // The signal that ends a frozen engine also wakes it. Its last words are no sign of health.
+        if self.kept.ladder.is_ending() {
+            return;
+        }
         self.kept.register.push(false);
         self.kept.degraded.push(degraded.is_some());
         self.kept.failures = 0;
