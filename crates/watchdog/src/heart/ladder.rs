@@ -114,6 +114,10 @@ pub struct Ladder {
     in_a_row: u32,
     healthy_since: Option<Boot>,
     ticket: u64,
+    /// The epoch that this try ends: only a higher one proves a restart. A start may be answered for by the new epoch before it
+    /// is known to have worked, so the last epoch seen is not it.
+    #[serde(default)]
+    ends: Option<u64>,
     /// What was tried in this try, for people.
     trail: Vec<String>,
 }
@@ -242,6 +246,7 @@ impl Ladder {
         }
         self.tries.push(now.boot);
         self.trail.clear();
+        self.ends = at.epoch;
         let number = hour + 1;
         let first = self.first_step(now, at, out);
         match first {
@@ -277,7 +282,7 @@ impl Ladder {
             target: at.target,
             ticket: self.ticket,
             step,
-            expected_epoch: at.epoch,
+            expected_epoch: self.ends,
             reason: at.reason.to_owned(),
             until,
         });
@@ -325,7 +330,7 @@ impl Ladder {
     }
 
     fn verify(&mut self, now: Now, at: &Place<'_>) -> Told {
-        self.rung = Rung::Verifying { until: now.boot.plus(at.settings.verify_ms), above: at.epoch };
+        self.rung = Rung::Verifying { until: now.boot.plus(at.settings.verify_ms), above: self.ends };
         Told::Went(format!("rung 6: waits up to {} for a new epoch and progress", span(at.settings.verify_ms)))
     }
 

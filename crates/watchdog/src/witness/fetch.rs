@@ -58,7 +58,11 @@ async fn follow(memory: &Memory, shown: &Shown, now: Wall, from: u64, engine: &A
         };
         match memory.continues((seq, head), &text) {
             Continues::Upto(_, upto) if upto == seq => {
-                return Compared::NoLines(format!("it gives no line after record {seq}"));
+                let found = format!(
+                    "Its journal went back: it showed record {} as its head, and has none after record {seq}.",
+                    shown.seq
+                );
+                return broken(memory, found, seq, now, engine).await;
             }
             Continues::Upto(next, upto) => (seq, head) = (upto, next),
             Continues::Broken { found, agreed } => return broken(memory, found, agreed, now, engine).await,

@@ -357,10 +357,12 @@ impl Target {
                 let earlier_epoch = self.kept.progress.epoch();
                 let fresh = self.kept.progress.answer(now, &facts, nonce, &self.settings.progress);
                 self.kill_switch(facts.kill_switch, hub);
+                // An epoch that went back is when the witness is needed most.
+                let went_back = fresh.as_ref().is_err_and(|fault| fault.stage == Stage::Head);
+                if let Some(shown) = facts.shown.filter(|_| fresh.is_ok() || went_back) {
+                    self.shown(Shown { asked: Some(asked), ..shown }, hub);
+                }
                 if fresh.is_ok() {
-                    if let Some(shown) = facts.shown {
-                        self.shown(Shown { asked: Some(asked), ..shown }, hub);
-                    }
                     if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
                         self.back_with_a_new_epoch(now, hub);
                     }
@@ -464,7 +466,9 @@ impl Target {
             hub.dirty = true;
             hub.note(format!("{} is down: {}", self.settings.name, self.fault_text()));
         }
-        if self.kept.maintenance.is_some() || self.kept.stopped_on_purpose {
+        // What shows another history is not merely stopped: it answers.
+        let answers = self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head);
+        if self.kept.maintenance.is_some() || self.kept.stopped_on_purpose && !answers {
             return;
         }
         if self.kept.incident.is_none() {

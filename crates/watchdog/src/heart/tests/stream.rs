@@ -224,3 +224,30 @@ fn a_stop_by_a_person_counts_even_while_the_ladder_sends_its_signal() {
     world.run(3_600_000);
     assert!(world.acts.is_empty(), "{:?}", world.acts);
 }
+
+#[test]
+fn a_start_that_is_answered_for_before_its_receipt_is_verified() {
+    let mut world = signalling();
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("gone".to_owned())), Step::Signal);
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(2500);
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("started".to_owned())), Step::Start);
+    world.run(300_000);
+    assert!(world.told.iter().any(|notice| notice.title.contains("was restarted")), "{:?}", world.notes);
+    assert!(world.acts.is_empty(), "a system that is well must not be ended again");
+}
+
+#[test]
+fn an_old_copy_that_is_started_after_a_stop_is_told_and_shown_to_the_witness() {
+    let mut world = beating();
+    announce(&mut world, reading::AnnouncedKind::Stop, 5_000);
+    world.run(10_000);
+    world.epochs[0] = 2;
+    world.answers[0] = Answers::Well;
+    let compared = world.compared.len();
+    world.run(300_000);
+    assert!(world.compared.len() > compared, "{:?}", world.notes);
+    let told = world.told.iter().find(|notice| notice.key == "demo/target-down/1");
+    assert!(told.is_some_and(|notice| notice.message.contains("epoch went back")), "{:?}", world.told);
+}
