@@ -18,6 +18,7 @@ mod sd_notify;
 mod storage;
 mod survivors;
 mod system;
+mod watched;
 
 /// How many rounds a randomised test runs.
 fn rounds(default: u32) -> u32 {

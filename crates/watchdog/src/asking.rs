@@ -87,7 +87,8 @@ impl Asking {
         }
     }
 
-    /// Raw journal lines from this record on, about so many bytes, at least one line.
+    /// Raw journal lines from this record on, at most so many bytes (65 536 to 1 048 576). Nothing where the journal ends before
+    /// it.
     ///
     /// # Errors
     /// Why there are none, for people.
@@ -95,8 +96,11 @@ impl Asking {
         let path = format!("/api/journal?from_seq={from_seq}&limit={limit}");
         let most = limit + 2 * failstop_journal::LINE_MAX;
         let answer = self.ask("GET", &path, Vec::new(), most, TIMEOUT, false).await?;
+        let ends_at = || answer.headers.get("failstop-seq")?.to_str().ok()?.parse::<u64>().ok();
         match answer.status {
             200 => Ok(answer.body),
+            // Its head is below that record. (409 without this is a journal that is damaged there.)
+            409 if ends_at().is_some_and(|seq| seq < from_seq) => Ok(Vec::new()),
             status => Err(format!("HTTP {status}: {}", for_people(&answer.body))),
         }
     }

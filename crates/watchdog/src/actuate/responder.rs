@@ -132,7 +132,7 @@ impl Responder {
             Err(refused) => {
                 let status = match &refused {
                     Refused::Unknown(_) => 404,
-                    Refused::Busy | Refused::Epoch { .. } | Refused::Lives(_) => 409,
+                    Refused::Busy | Refused::Epoch { .. } | Refused::Lives(_) | Refused::KillSwitch(_) => 409,
                     Refused::NoStart | Refused::Failed(_) => 500,
                 };
                 Reply::error(status, refused.to_string())

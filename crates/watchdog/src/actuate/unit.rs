@@ -26,6 +26,26 @@ pub enum PidSource {
     Engine(PathBuf),
 }
 
+/// The latch of the kill switch in an engine's state directory: its existence is what engages it.
+const KILL_SWITCH: &str = "kill-switch";
+
+impl PidSource {
+    /// Refuses where the unit's kill switch is engaged. It may have been engaged while its engine was frozen or dead: then only
+    /// the latch on disk says so, and no watchdog elsewhere can know.
+    fn refuse_by_kill_switch(&self) -> Result<(), Refused> {
+        let Self::Engine(folder) = self else { return Ok(()) };
+        let state_dir = engine_json(folder).map(|info| info.state_dir);
+        for latch in state_dir.iter().chain([folder]).map(|folder| folder.join(KILL_SWITCH)) {
+            match fs::symlink_metadata(&latch) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // Whoever cannot tell takes it for engaged.
+                Ok(_) | Err(_) => return Err(Refused::KillSwitch(latch)),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A unit, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
@@ -87,6 +107,11 @@ pub enum Refused {
     /// The old process lives.
     #[error("its old process still lives ({0}): a second copy is never started")]
     Lives(String),
+    /// Its kill switch is engaged.
+    #[error(
+        "its kill switch is engaged ({0} exists): it is neither stopped nor started from elsewhere until somebody releases it"
+    )]
+    KillSwitch(PathBuf),
     /// There is no command for it.
     #[error("the unit has no start command")]
     NoStart,
@@ -99,7 +124,7 @@ impl Refused {
     /// Whether the world is not what was thought, rather than something that went wrong.
     pub const fn is_conflict(&self) -> bool {
         match self {
-            Self::Busy | Self::Epoch { .. } | Self::Lives(_) => true,
+            Self::Busy | Self::Epoch { .. } | Self::Lives(_) | Self::KillSwitch(_) => true,
             Self::Unknown(_) | Self::NoStart | Self::Failed(_) => false,
         }
     }
@@ -114,6 +139,7 @@ struct EngineJson {
     #[serde(default)]
     guard: Option<Process>,
     boot_id: String,
+    state_dir: PathBuf,
     #[serde(default)]
     cgroup: Option<PathBuf>,
 }
@@ -199,6 +225,10 @@ impl Units {
     pub async fn stop(&self, name: &str, expected_epoch: Option<u64>, kill: bool) -> Result<Receipt, Refused> {
         let unit = self.find_unit(name)?;
         let _lock = self.lock(unit)?;
+        // A kill goes on: it can only end what the kill switch wants ended.
+        if !kill {
+            unit.source.refuse_by_kill_switch()?;
+        }
         let found = self.look(unit);
         if let (Some(expected), Some(epoch)) = (expected_epoch, found.epoch)
             && expected != epoch
@@ -270,6 +300,7 @@ impl Units {
         let unit = self.find_unit(name)?;
         let _lock = self.lock(unit)?;
         let argv = unit.start.as_ref().ok_or(Refused::NoStart)?;
+        unit.source.refuse_by_kill_switch()?;
         let found = self.look(unit);
         if let Some(alive) = found.alive.first() {
             return Err(Refused::Lives(format!("process {}", alive.pid)));
@@ -365,11 +396,14 @@ fn by_file(path: &Path) -> Found {
     Found { first, alive: first.into_iter().collect(), ..Found::default() }
 }
 
+/// What an engine's folder says of it, if there ever was one.
+fn engine_json(folder: &Path) -> Option<EngineJson> {
+    serde_json::from_slice(&fs::read(folder.join("engine.json")).ok()?).ok()
+}
+
 /// By `engine.json`.
 fn by_engine(folder: &Path) -> Found {
-    let Some(info) =
-        fs::read(folder.join("engine.json")).ok().and_then(|text| serde_json::from_slice::<EngineJson>(&text).ok())
-    else {
+    let Some(info) = engine_json(folder) else {
         return Found::default();
     };
     if info.boot_id != clock::boot_id() {

@@ -132,6 +132,7 @@ fn an_engine_of_another_epoch_is_left_alone() {
     let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
     let info = serde_json::json!({
         "epoch": 7, "mark": "demo/none-such", "engine": process, "guard": null, "boot_id": clock::boot_id(), "cgroup": null,
+        "state_dir": folder.path(),
     });
     fs::write(folder.path().join("engine.json"), info.to_string()).unwrap();
     let unit = Unit {
@@ -158,4 +159,39 @@ fn a_start_command_that_fails_says_so() {
     units.units[0].start = Some(vec!["/no/such/program".to_owned()]);
     assert!(matches!(run(units.start("bot")), Err(Refused::Failed(why)) if why.contains("No such file")));
     assert_eq!(run(units.start("other")), Err(Refused::Unknown("other".to_owned())));
+}
+
+#[test]
+fn a_kill_switch_that_was_engaged_meanwhile_is_not_overruled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run_dir, state_dir) = (folder.path().join("run"), folder.path().join("state"));
+    fs::create_dir_all(&run_dir).unwrap();
+    fs::create_dir_all(&state_dir).unwrap();
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+    let info = serde_json::json!({
+        "epoch": 7, "mark": "demo/none-such", "engine": process, "boot_id": clock::boot_id(), "state_dir": state_dir,
+    });
+    fs::write(run_dir.join("engine.json"), info.to_string()).unwrap();
+    let ran = folder.path().join("ran");
+    let unit = Unit {
+        name: "bot".to_owned(),
+        source: PidSource::Engine(run_dir),
+        stop: None,
+        start: Some(sh(&format!("touch {}", ran.display()))),
+        grace: Duration::from_secs(5),
+    };
+    let units = Units { units: vec![unit], state_dir: folder.path().join("actuate") };
+    let latch = state_dir.join("kill-switch");
+    fs::write(&latch, "").unwrap();
+    let refused = Refused::KillSwitch(latch.clone());
+    assert!(refused.is_conflict(), "it ends the try");
+    assert_eq!(run(units.stop("bot", Some(7), false)), Err(refused.clone()));
+    assert!(process.is_alive());
+    assert!(run(units.stop("bot", Some(7), true)).unwrap().gone, "a kill is what the kill switch wants");
+    child.wait().unwrap();
+    assert_eq!(run(units.start("bot")), Err(refused));
+    assert!(!ran.exists());
+    fs::remove_file(&latch).unwrap();
+    assert!(run(units.start("bot")).is_ok() && ran.exists());
 }

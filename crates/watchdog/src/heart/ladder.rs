@@ -17,6 +17,7 @@
 //! ```
 
 use super::order::{Order, TargetIndex};
+use super::reading::{Announced, AnnouncedKind, BY_SIGNAL};
 use super::steps::{Outcome, Step};
 use super::time::{Boot, Now, Wall, span};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,10 @@ pub struct Ladder {
     in_a_row: u32,
     healthy_since: Option<Boot>,
     ticket: u64,
+    /// The epoch that this try ends: only a higher one proves a restart. A start may be answered for by the new epoch before it
+    /// is known to have worked, so the last epoch seen is not it.
+    #[serde(default)]
+    ends: Option<u64>,
     /// What was tried in this try, for people.
     trail: Vec<String>,
 }
@@ -178,6 +183,27 @@ impl Ladder {
         }
     }
 
+    /// Whether the process is being ended: what it still says is said by a process that is about to be gone.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.rung, Rung::Stepping { step: Step::Signal, .. })
+    }
+
+    /// Whether an end that the engine of this epoch announces is the one that this ladder's signal asked for. The beat that says
+    /// so may arrive after the proof that the process is gone.
+    pub fn is_its_doing(&self, announced: &Announced, epoch: u64) -> bool {
+        let by_signal = announced.kind == AnnouncedKind::Stop && announced.by.as_deref() == Some(BY_SIGNAL);
+        by_signal
+            && match self.rung {
+                Rung::Stepping { step: Step::Signal | Step::Start, .. } => true,
+                Rung::Verifying { above, .. } => above.is_some_and(|above| epoch <= above),
+                Rung::Stepping { step: Step::Ask | Step::Fence, .. }
+                | Rung::Resting
+                | Rung::Pausing { .. }
+                | Rung::Waiting { .. }
+                | Rung::Held { .. } => false,
+            }
+    }
+
     /// How many tries count against the budget of an hour and that of a day.
     pub fn spent(&self, now: Boot, settings: &LadderSettings) -> (usize, usize) {
         let within = |ms: u64| self.tries.iter().filter(|at| now.since(**at) < ms).count();
@@ -220,6 +246,7 @@ impl Ladder {
         }
         self.tries.push(now.boot);
         self.trail.clear();
+        self.ends = at.epoch;
         let number = hour + 1;
         let first = self.first_step(now, at, out);
         match first {
@@ -255,7 +282,7 @@ impl Ladder {
             target: at.target,
             ticket: self.ticket,
             step,
-            expected_epoch: at.epoch,
+            expected_epoch: self.ends,
             reason: at.reason.to_owned(),
             until,
         });
@@ -303,7 +330,7 @@ impl Ladder {
     }
 
     fn verify(&mut self, now: Now, at: &Place<'_>) -> Told {
-        self.rung = Rung::Verifying { until: now.boot.plus(at.settings.verify_ms), above: at.epoch };
+        self.rung = Rung::Verifying { until: now.boot.plus(at.settings.verify_ms), above: self.ends };
         Told::Went(format!("rung 6: waits up to {} for a new epoch and progress", span(at.settings.verify_ms)))
     }
 

@@ -172,6 +172,9 @@ pub struct Beat {
     /// The effective mode.
     #[serde(default)]
     pub mode: String,
+    /// The kill switch.
+    #[serde(default)]
+    pub kill_switch: Option<bool>,
     /// A stop or a restart that is coming.
     #[serde(default)]
     pub announced: Option<Announced>,
@@ -187,7 +190,13 @@ pub struct Announced {
     /// Until when it is expected to be away, RFC 3339; absent: unknown.
     #[serde(default)]
     pub until: Option<String>,
+    /// Who asked for it: [`BY_SIGNAL`] where that was whoever sent the process a signal.
+    #[serde(default)]
+    pub by: Option<String>,
 }
+
+/// Who an engine says asked for an end that came by SIGTERM or SIGINT.
+pub const BY_SIGNAL: &str = "a signal";
 
 /// What is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

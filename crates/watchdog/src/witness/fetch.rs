@@ -11,6 +11,10 @@ use failstop_journal::Head;
 /// How many bytes of lines are asked for at once.
 const PIECE: usize = 1024 * 1024;
 
+/// How many bytes of lines are asked for where only the first line counts: the least that an engine gives, one line of the
+/// longest.
+const LINE: usize = 64 * 1024;
+
 /// The most pieces that are fetched for one comparison; the rest follows with the next.
 const PIECES_MAX: usize = 64;
 
@@ -54,7 +58,11 @@ async fn follow(memory: &Memory, shown: &Shown, now: Wall, from: u64, engine: &A
         };
         match memory.continues((seq, head), &text) {
             Continues::Upto(_, upto) if upto == seq => {
-                return Compared::NoLines(format!("it gives no line after record {seq}"));
+                let found = format!(
+                    "Its journal went back: it showed record {} as its head, and has none after record {seq}.",
+                    shown.seq
+                );
+                return broken(memory, found, seq, now, engine).await;
             }
             Continues::Upto(next, upto) => (seq, head) = (upto, next),
             Continues::Broken { found, agreed } => return broken(memory, found, agreed, now, engine).await,
@@ -91,7 +99,7 @@ async fn broken(memory: &Memory, found: String, agreed: u64, now: Wall, engine: 
 
 /// Whether the engine still has this record with this hash.
 async fn has(engine: &Asking, point: &Point) -> Result<bool, String> {
-    let text = engine.journal(point.seq, 1).await?;
+    let text = engine.journal(point.seq, LINE).await?;
     let first = text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(Line::read(first).is_some_and(|line| line.seq == point.seq && line.head.as_str() == point.head))
 }

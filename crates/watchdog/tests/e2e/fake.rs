@@ -204,6 +204,20 @@ fn serve(
                     Err(refusal) => respond(&mut stream, 401, refusal.to_string().as_bytes())?,
                     Ok(_) => {
                         let from: usize = query("from_seq").and_then(|from| from.parse().ok()).unwrap_or(1);
+                        // As the engine: a piece that could not hold the longest line is refused, and so is a start beyond the
+                        // next record.
+                        let limit = query("limit").and_then(|limit| limit.parse::<usize>().ok());
+                        if !limit.is_none_or(|limit| (65_536..=1_048_576).contains(&limit)) {
+                            respond(&mut stream, 400, b"{\"error\":\"`limit`\"}")?;
+                            continue;
+                        }
+                        let ends_at = lock().journal.len();
+                        if from > ends_at + 1 {
+                            let head =
+                                format!("HTTP/1.1 409 x\r\nfailstop-seq: {ends_at}\r\ncontent-length: 2\r\n\r\n{{}}");
+                            stream.write_all(head.as_bytes())?;
+                            continue;
+                        }
                         let text: Vec<u8> = lock()
                             .journal
                             .iter()

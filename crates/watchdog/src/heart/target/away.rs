@@ -34,12 +34,15 @@ impl Target {
             self.confirm_now(now, hub, &fault.to_string());
             return;
         }
+        self.kill_switch(beat.kill_switch, hub);
         // The journal's id is only in the health answer; the witness fills it in from what it remembers.
         self.shown(Shown { jid: String::new(), seq: beat.seq, head: beat.head.clone(), asked: None }, hub);
         if earlier.is_some_and(|earlier| beat.epoch > earlier) {
             self.back_with_a_new_epoch(now, hub);
         }
         match &beat.announced {
+            // The ladder's own signal: nobody stopped it on purpose.
+            Some(announced) if self.kept.ladder.is_its_doing(announced, beat.epoch) => {}
             Some(announced) => {
                 let owner = "the engine".to_owned();
                 let kind = Kind::from(announced.kind);

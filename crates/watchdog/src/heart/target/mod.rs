@@ -356,16 +356,13 @@ impl Target {
                 self.kept.last_answer = shown;
                 let earlier_epoch = self.kept.progress.epoch();
                 let fresh = self.kept.progress.answer(now, &facts, nonce, &self.settings.progress);
-                if let Some(engaged) = facts.kill_switch
-                    && self.kept.kill_switch != engaged
-                {
-                    self.kept.kill_switch = engaged;
-                    hub.dirty = true;
+                self.kill_switch(facts.kill_switch, hub);
+                // An epoch that went back is when the witness is needed most.
+                let went_back = fresh.as_ref().is_err_and(|fault| fault.stage == Stage::Head);
+                if let Some(shown) = facts.shown.filter(|_| fresh.is_ok() || went_back) {
+                    self.shown(Shown { asked: Some(asked), ..shown }, hub);
                 }
                 if fresh.is_ok() {
-                    if let Some(shown) = facts.shown {
-                        self.shown(Shown { asked: Some(asked), ..shown }, hub);
-                    }
                     if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
                         self.back_with_a_new_epoch(now, hub);
                     }
@@ -385,6 +382,16 @@ impl Target {
         }
     }
 
+    /// What was said of the kill switch, where anything was.
+    fn kill_switch(&mut self, engaged: Option<bool>, hub: &mut Hub) {
+        if let Some(engaged) = engaged
+            && self.kept.kill_switch != engaged
+        {
+            self.kept.kill_switch = engaged;
+            hub.dirty = true;
+        }
+    }
+
     fn shown(&mut self, shown: Shown, hub: &mut Hub) {
         if self.kept.head.as_deref() != Some(shown.head.as_str()) {
             self.kept.head = Some(shown.head.clone());
@@ -393,6 +400,10 @@ impl Target {
     }
 
     fn good(&mut self, now: Now, degraded: Option<String>, hub: &mut Hub) {
+        // The signal that ends a frozen engine also wakes it. Its last words are no sign of health.
+        if self.kept.ladder.is_ending() {
+            return;
+        }
         self.kept.register.push(false);
         self.kept.degraded.push(degraded.is_some());
         self.kept.failures = 0;
@@ -455,7 +466,9 @@ impl Target {
             hub.dirty = true;
             hub.note(format!("{} is down: {}", self.settings.name, self.fault_text()));
         }
-        if self.kept.maintenance.is_some() || self.kept.stopped_on_purpose {
+        // What shows another history is not merely stopped: it answers.
+        let answers = self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head);
+        if self.kept.maintenance.is_some() || self.kept.stopped_on_purpose && !answers {
             return;
         }
         if self.kept.incident.is_none() {

@@ -34,7 +34,7 @@ fn down(world: &mut World) {
     world.run(181_000);
 }
 
-fn end_step(world: &mut World, outcome: Outcome) -> Step {
+pub(super) fn end_step(world: &mut World, outcome: Outcome) -> Step {
     let Some((target, step, _, ticket)) = world.acts.pop() else { panic!("no step: {:?}", world.notes) };
     world.hand(Input::Stepped { target, ticket, outcome });
     step

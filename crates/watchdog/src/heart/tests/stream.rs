@@ -1,6 +1,7 @@
 //! The live stream: a host that dies leads to an alert within 5 s; announced restarts lead to none.
 
 use super::*;
+use crate::heart::steps::{Outcome, Step};
 
 fn with_stream() -> Settings {
     let mut one = target("demo");
@@ -20,6 +21,7 @@ fn beat(world: &World, seq: u64) -> Beat {
         permission: "active".to_owned(),
         status: "healthy".to_owned(),
         mode: "dry".to_owned(),
+        kill_switch: Some(world.kill_switch),
         announced: None,
         at: world.now.wall.text(),
     }
@@ -95,7 +97,8 @@ fn a_target_without_a_stream_is_asked_again_an_hour_later() {
 
 fn announce(world: &mut World, kind: reading::AnnouncedKind, for_ms: u64) {
     let mut last = beat(world, 2000);
-    last.announced = Some(reading::Announced { kind, until: Some(world.now.wall.plus(for_ms).text()) });
+    let until = Some(world.now.wall.plus(for_ms).text());
+    last.announced = Some(reading::Announced { kind, until, by: Some(reading::BY_SIGNAL.to_owned()) });
     world.hand(Input::Beat { target: 0, beat: last });
     world.hand(Input::StreamEnded { target: 0, offered: true, why: "closed".to_owned() });
     world.answers[0] = Answers::Refuses;
@@ -162,4 +165,92 @@ fn every_new_head_is_compared_once() {
     world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
     world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
     assert_eq!(world.compared.len(), before + 1);
+}
+
+/// A world with a ladder and a stream whose engine froze; the ladder is about to send its signal.
+fn signalling() -> World {
+    let mut one = with_stream();
+    one.targets[0].ladder = Some(restarts::LADDER);
+    one.targets[0].settle_ms = 10_000;
+    let mut world = World::new(one);
+    world.run(100);
+    world.hand(Input::StreamOpened { target: 0 });
+    beat_for(&mut world, 3);
+    world.answers[0] = Answers::Silent;
+    world.run(6000);
+    assert_eq!(restarts::end_step(&mut world, Outcome::Failed("no answer".to_owned())), Step::Ask);
+    world
+}
+
+#[test]
+fn the_last_words_of_an_engine_that_the_ladder_ends_stop_no_restart() {
+    let mut world = signalling();
+    world.answers[0] = Answers::Well;
+    world.run(2500);
+    assert_eq!(world.state(0), "down", "an answer of a process that is being ended is no recovery");
+    announce(&mut world, reading::AnnouncedKind::Stop, 15_000);
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("gone".to_owned())), Step::Signal);
+    // The beat that says so may be read after the proof.
+    announce(&mut world, reading::AnnouncedKind::Stop, 15_000);
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("started".to_owned())), Step::Start);
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(300_000);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.told);
+    assert!(world.told.iter().any(|notice| notice.title.contains("was restarted")), "{:?}", world.notes);
+    assert!(world.acts.is_empty());
+}
+
+#[test]
+fn a_kill_switch_that_a_woken_engine_tells_of_ends_the_try() {
+    let mut world = signalling();
+    world.kill_switch = true;
+    let told = beat(&world, 3000);
+    world.hand(Input::Beat { target: 0, beat: told });
+    restarts::end_step(&mut world, Outcome::Proved("gone".to_owned()));
+    world.answers[0] = Answers::Refuses;
+    world.run(600_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+}
+
+#[test]
+fn a_stop_by_a_person_counts_even_while_the_ladder_sends_its_signal() {
+    let mut world = signalling();
+    let mut last = beat(&world, 2000);
+    let by = Some("ana (1000)".to_owned());
+    last.announced = Some(reading::Announced { kind: reading::AnnouncedKind::Stop, until: None, by });
+    world.hand(Input::Beat { target: 0, beat: last });
+    restarts::end_step(&mut world, Outcome::Proved("gone".to_owned()));
+    world.answers[0] = Answers::Refuses;
+    world.run(3_600_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+}
+
+#[test]
+fn a_start_that_is_answered_for_before_its_receipt_is_verified() {
+    let mut world = signalling();
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("gone".to_owned())), Step::Signal);
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    // Longer than it takes an incident to settle.
+    world.run(25_000);
+    assert!(world.changes().iter().all(|(_, change)| *change != Change::Resolve), "{:?}", world.told);
+    assert_eq!(restarts::end_step(&mut world, Outcome::Proved("started".to_owned())), Step::Start);
+    world.run(300_000);
+    assert!(world.told.iter().any(|notice| notice.title.contains("was restarted")), "{:?}", world.notes);
+    assert!(world.acts.is_empty(), "a system that is well must not be ended again");
+}
+
+#[test]
+fn an_old_copy_that_is_started_after_a_stop_is_told_and_shown_to_the_witness() {
+    let mut world = beating();
+    announce(&mut world, reading::AnnouncedKind::Stop, 5_000);
+    world.run(10_000);
+    world.epochs[0] = 2;
+    world.answers[0] = Answers::Well;
+    let compared = world.compared.len();
+    world.run(300_000);
+    assert!(world.compared.len() > compared, "{:?}", world.notes);
+    let told = world.told.iter().find(|notice| notice.key == "demo/target-down/1");
+    assert!(told.is_some_and(|notice| notice.message.contains("epoch went back")), "{:?}", world.told);
 }
