@@ -362,10 +362,10 @@ impl Target {
                 if let Some(shown) = facts.shown.filter(|_| fresh.is_ok() || went_back) {
                     self.shown(Shown { asked: Some(asked), ..shown }, hub);
                 }
-                if fresh.is_ok() {
-                    if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
-                        self.back_with_a_new_epoch(now, hub);
-                    }
+                if fresh.is_ok()
+                    && facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier))
+                {
+                    self.back_with_a_new_epoch(now, hub);
                 }
                 match (fresh, verdict) {
                     // A journal or an epoch that went back outweighs whatever else is said; a verdict outweighs its own lack of
