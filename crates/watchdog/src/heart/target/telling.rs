@@ -1,6 +1,6 @@
 //! What people are told about a target: down, degraded, its journal, and the end of each.
 
-use super::{Target, VERIFY_EVERY_MS};
+use super::Target;
 use crate::heart::fault::Stage;
 use crate::heart::hub::Hub;
 use crate::heart::notice::{Cause, Opening, Severity};
@@ -40,11 +40,6 @@ impl Target {
     }
 
     pub(super) fn settle(&mut self, now: Now, hub: &mut Hub) {
-        // A restart that is not verified yet is not over, and its end says that it was one.
-        if self.kept.ladder.is_busy() {
-            self.kept.settle_at = Some(now.boot.plus(VERIFY_EVERY_MS));
-            return;
-        }
         self.kept.settle_at = None;
         self.kept.told_flapping = false;
         hub.dirty = true;
