@@ -128,6 +128,10 @@ pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
     door_task.abort();
     // Whoever asks from here on is told at once that the engine is stopping.
     sources.commands.close();
+    // These remove their files, so they go while the lock is still held: a next engine may be waiting to make its own.
+    drop(std::mem::take(&mut sources.notify));
+    // Aborted, as ordered above; its end is what is waited for.
+    let _ = door_task.await;
     Ok(engine.close(doors, ended))
 }
 
