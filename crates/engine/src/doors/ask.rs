@@ -84,14 +84,7 @@ impl Asker {
             .get(async {
                 match self.put(Command::Status, self.wait).await? {
                     Answer::Status(status) => Ok(Arc::from(status)),
-                    Answer::Metrics(_)
-                    | Answer::Alerts(_)
-                    | Answer::Tested(_)
-                    | Answer::Beat(_)
-                    | Answer::Ending(_)
-                    | Answer::WrongEpoch { .. }
-                    | Answer::Done
-                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                    _ => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -104,14 +97,7 @@ impl Asker {
             .get(async {
                 match self.put(Command::Metrics { openmetrics }, self.wait).await? {
                     Answer::Metrics(text) => Ok(Arc::from(text)),
-                    Answer::Status(_)
-                    | Answer::Alerts(_)
-                    | Answer::Tested(_)
-                    | Answer::Beat(_)
-                    | Answer::Ending(_)
-                    | Answer::WrongEpoch { .. }
-                    | Answer::Done
-                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                    _ => Err(Unanswered::Mismatch),
                 }
             })
             .await
@@ -123,14 +109,7 @@ impl Asker {
             .get(async {
                 match self.put(Command::Alerts, self.wait).await? {
                     Answer::Alerts(list) => Ok(Arc::from(list)),
-                    Answer::Status(_)
-                    | Answer::Metrics(_)
-                    | Answer::Tested(_)
-                    | Answer::Beat(_)
-                    | Answer::Ending(_)
-                    | Answer::WrongEpoch { .. }
-                    | Answer::Done
-                    | Answer::Refused(_) => Err(Unanswered::Mismatch),
+                    _ => Err(Unanswered::Mismatch),
                 }
             })
             .await

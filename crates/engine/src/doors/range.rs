@@ -149,14 +149,7 @@ impl Asker {
     async fn beat(&self) -> Result<Beat, super::ask::Unanswered> {
         match self.put(Command::Beat, self.wait()).await? {
             Answer::Beat(beat) => Ok(*beat),
-            Answer::Status(_)
-            | Answer::Metrics(_)
-            | Answer::Alerts(_)
-            | Answer::Tested(_)
-            | Answer::Ending(_)
-            | Answer::WrongEpoch { .. }
-            | Answer::Done
-            | Answer::Refused(_) => Err(super::ask::Unanswered::Mismatch),
+            _ => Err(super::ask::Unanswered::Mismatch),
         }
     }
 }
