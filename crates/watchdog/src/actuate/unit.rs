@@ -161,20 +161,32 @@ struct Started {
     boot_id: String,
 }
 
+/// A unit's lock. Let go of by name: a child of this process between its fork and its exec still has the file open, and closing
+/// ours alone would leave the lock with it.
+#[derive(Debug)]
+struct Locked(fs::File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing the file, which follows, is all that is left to do where this fails.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Units {
     fn find_unit(&self, name: &str) -> Result<&Unit, Refused> {
         self.units.iter().find(|unit| unit.name == name).ok_or_else(|| Refused::Unknown(name.to_owned()))
     }
 
     /// One request a unit at a time, whoever asks: the lock is the kernel's and ends with this process.
-    fn lock(&self, unit: &Unit) -> Result<fs::File, Refused> {
+    fn lock(&self, unit: &Unit) -> Result<Locked, Refused> {
         let failed = |error: std::io::Error| Refused::Failed(format!("{}: {error}", self.state_dir.display()));
         fs::DirBuilder::new().recursive(true).create(&self.state_dir).map_err(failed)?;
         let path = self.state_dir.join(format!("unit-{}.lock", unit.name));
         let file =
             fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Locked(file)),
             Err(fs::TryLockError::WouldBlock) => Err(Refused::Busy),
             Err(fs::TryLockError::Error(error)) => Err(failed(error)),
         }

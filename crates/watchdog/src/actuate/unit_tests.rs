@@ -110,6 +110,18 @@ fn two_requests_at_once_are_one() {
 }
 
 #[test]
+fn a_child_between_its_fork_and_its_exec_keeps_no_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = units(folder.path(), "exec sleep 60", 5000);
+    let locked = units.lock(&units.units[0]).unwrap();
+    // What such a child has: the same open file.
+    let _inherited = locked.0.try_clone().unwrap();
+    assert!(matches!(units.lock(&units.units[0]), Err(Refused::Busy)));
+    drop(locked);
+    assert!(units.lock(&units.units[0]).is_ok());
+}
+
+#[test]
 fn a_pid_file_of_somebody_else_s_process_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let units = units(folder.path(), "exec sleep 60", 5000);
