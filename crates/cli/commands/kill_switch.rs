@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
 use crate::render::style::Tone;
-use crate::render::text::printable;
+use failstop_engine::printable::printable;
 use failstop_engine::kill_switch::{self, Caller, Latch, Verdict};
 use failstop_engine::runtime_dir::{self, Lookup};
 use serde_json::json;

@@ -4,7 +4,7 @@ use crate::args::{SendArgs, SendKind};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::render::text::printable;
+use failstop_engine::printable::printable;
 use failstop_client::wire;
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};

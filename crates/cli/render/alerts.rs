@@ -3,7 +3,7 @@
 use super::Layout;
 use super::duration::age;
 use super::style::Tone;
-use super::text::printable;
+use failstop_engine::printable::printable;
 use failstop_client::alerts::{AlertEntry, AlertList, AlertTests};
 use failstop_client::status::{AlertsSummary, SeverityCounts};
 use jiff::{Timestamp, Unit};

@@ -4,7 +4,7 @@
 //! it stands in the journal.
 
 use super::number::{counted, size};
-use super::text::printable;
+use failstop_engine::printable::printable;
 use failstop_engine::announce;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -103,6 +103,7 @@ mod tests {
                 status: None,
                 signal: Some(9),
                 requested: false,
+                killed: false,
                 failure: true,
                 up_ms: 148_000,
                 next: AfterExit::RestartNow,

@@ -8,7 +8,6 @@ pub mod number;
 pub mod status;
 pub mod style;
 pub mod table;
-pub mod text;
 pub mod verify;
 
 /// Whom a text is for.

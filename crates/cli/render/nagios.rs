@@ -1,7 +1,7 @@
 //! `failstop status --nagios`: one line, the state first, performance data after the bar.
 
 use super::duration::span;
-use super::text::printable;
+use failstop_engine::printable::printable;
 use crate::exit::Exit;
 use failstop_client::status::Status;
 use std::fmt::Write as _;

@@ -6,7 +6,7 @@ use super::duration::{age, span};
 use super::number::{grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
-use super::text::printable;
+use failstop_engine::printable::printable;
 use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
 use jiff::{Timestamp, Unit};
 use std::fmt::Write as _;

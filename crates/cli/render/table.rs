@@ -1,7 +1,7 @@
 //! Columns that line up, with nothing drawn around them.
 
 use super::style::Tone;
-use super::text::printable;
+use failstop_engine::printable::printable;
 use std::fmt::Write as _;
 
 /// Between two columns.

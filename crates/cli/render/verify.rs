@@ -4,7 +4,7 @@ use super::Layout;
 use super::duration::span;
 use super::number::{counted, grouped, short_hash, size};
 use super::style::Tone;
-use super::text::printable;
+use failstop_engine::printable::printable;
 use failstop_journal::verify::{Outcome, Report, Violation};
 use std::fmt::Write as _;
 use std::path::Path;

@@ -75,7 +75,7 @@ impl Bed {
             kill_switch: None,
             latches: Vec::new(),
             new_journal: true,
-            unclean: false,
+            unclean: None,
             damage: None,
         };
         bed.step(Input::Start(start));

@@ -501,14 +501,16 @@ impl Core {
             status,
             signal,
             requested,
+            killed: was_killing,
             failure,
             up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
             next: after,
         };
         self.record(turn, record);
+        let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
         let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} (nobody asked it to)"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} (nobody asked it to)"),
+            Exit::Status(status) => format!("it exited with status {status} ({why})"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
         };
         self.note_outage(turn, slot, requested, after, &evidence);
     }

@@ -167,9 +167,16 @@ pub struct Start {
     /// The journal was empty: this is its first start.
     pub new_journal: bool,
     /// The journal shows that the last engine did not end as it should: killed, crashed, or its machine went down.
-    pub unclean: bool,
+    pub unclean: Option<Unclean>,
     /// The journal was found damaged at opening (the recovery table's latching rows).
     pub damage: Option<String>,
+}
+
+/// An engine that did not end as it should.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Unclean {
+    /// So many processes of its components were still alive at this start, and were killed by it.
+    pub left_alive: usize,
 }
 
 /// Which start-up checks.

@@ -44,7 +44,7 @@ pub struct Core {
     /// The time of the last step.
     now: Monotonic,
     /// No later than this something is to be looked at again.
-    due: Option<Monotonic>,
+    pub(crate) due: Option<Monotonic>,
     /// Whether this step changed anything that decisions hang on.
     pub(crate) dirty: bool,
 }
@@ -95,6 +95,7 @@ impl Core {
         let first = out.len();
         let mut turn = Turn { now: self.forward(now), out };
         self.now = turn.now;
+        self.notice_standstill(turn.now);
         self.take(&mut turn, input);
         if self.dirty || self.due.is_some_and(|due| turn.now >= due) {
             self.settle(&mut turn, first);
@@ -270,16 +271,21 @@ impl Core {
             self.trip(turn, Trigger::ClockBackwards, "the monotonic clock went backwards");
         }
         self.judge_lapse(turn);
-        self.judge_deadlines(turn);
+        let catching_up = self.is_catching_up();
+        if !catching_up {
+            self.judge_deadlines(turn);
+        }
         self.settle_maintenance(turn);
         if !self.stands_at_all(Cause::Clock) {
             self.watch.clock_jumped = None;
         }
         for _ in 0..MAX_ROUNDS {
             self.dirty = false;
-            self.settle_health(turn);
-            self.settle_failsafe(turn);
-            self.settle_conditions(turn);
+            if !catching_up {
+                self.settle_health(turn);
+                self.settle_failsafe(turn);
+                self.settle_conditions(turn);
+            }
             self.settle_components(turn);
             if !self.dirty {
                 break;
@@ -308,10 +314,14 @@ impl Core {
                 add(at);
             }
         }
-        self.deadlines_due(&mut add);
-        self.verdict_due(now, &mut add);
-        self.failsafe_due(now, &mut add);
-        self.conditions_due(now, &mut add);
+        if let Some(until) = self.life.catching_up_until {
+            add(until);
+        } else {
+            self.deadlines_due(&mut add);
+            self.verdict_due(now, &mut add);
+            self.failsafe_due(now, &mut add);
+            self.conditions_due(now, &mut add);
+        }
         self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);

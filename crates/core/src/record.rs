@@ -119,8 +119,11 @@ pub enum Record {
         /// The signal, where one killed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
-        /// Whether failstop had asked it to end.
+        /// Whether somebody or something wanted it to end: then its end is no failure.
         requested: bool,
+        /// Whether failstop was killing it, because it hung or did not stop in time.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        killed: bool,
         /// Whether it counts as a failure.
         failure: bool,
         /// Milliseconds since its start.

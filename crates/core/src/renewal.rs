@@ -2,7 +2,7 @@
 //!
 //! A lease is renewed only while the journal keeps up: nothing is renewed once storage failed, or while a record has
 //! waited for its durability longer than half the lease. What tightens is published at once even then, with the old
-//! deadline.
+//! deadline. Nor is anything renewed while an engine that stood still reads what waited for it meanwhile.
 
 use crate::effect::{Effect, Page};
 use crate::halt::Cause;
@@ -33,6 +33,8 @@ pub(crate) struct Permit {
     pub withheld: bool,
     /// Times of the last lapses, oldest first; at most [`OVERLOAD_LAPSES`].
     pub lapses: VecDeque<Monotonic>,
+    /// Whether the end of the present lease is counted already: it is renewed only once what waited has been read.
+    pub lapse_counted: bool,
     /// All lapses of this epoch.
     pub lapses_total: u64,
     /// Lapses that no record tells of yet.
@@ -73,8 +75,9 @@ impl Core {
     /// Publishes what must be published, before everything else that this step orders (from `first` in `out`).
     pub(crate) fn publish(&mut self, turn: &mut Turn<'_>, first: usize) {
         let rights = self.rights();
-        let may_renew = self.may_renew(turn.now);
-        self.permit.withheld = !may_renew;
+        let keeps_up = self.may_renew(turn.now);
+        self.permit.withheld = !keeps_up;
+        let may_renew = keeps_up && !self.is_catching_up();
         let revoked = self.kill_switch_stands();
         let deadline = match &self.permit.page {
             // The engine's own start must be durable before any permit of its epoch.
@@ -99,6 +102,7 @@ impl Core {
             (None, Some(_) | None) => return,
         };
         if deadline.is_some() {
+            self.permit.lapse_counted = false;
             self.permit.renew_at = turn.now.plus(self.policy.renew);
         }
         self.permit.page = Some(page.clone());
@@ -112,6 +116,7 @@ impl Core {
             && turn.now >= page.deadline
             && !page.rights.iter().all(|rights| rights.revoked)
             && self.may_renew(turn.now)
+            && !core::mem::replace(&mut self.permit.lapse_counted, true)
         {
             self.permit.lapses_total = self.permit.lapses_total.saturating_add(1);
             self.permit.unrecorded = self.permit.unrecorded.saturating_add(1);
@@ -119,7 +124,6 @@ impl Core {
             while self.permit.lapses.len() > OVERLOAD_LAPSES {
                 self.permit.lapses.pop_front();
             }
-            // The lease is counted once: it is renewed at the end of this step.
             self.permit.renew_at = turn.now;
             let all_recent = self.permit.lapses.front().is_some_and(|at| turn.now.since(*at) < OVERLOAD_WITHIN);
             if self.permit.lapses.len() == OVERLOAD_LAPSES && all_recent {
@@ -148,7 +152,8 @@ impl Core {
 
     /// When the lease is renewed next, if it will be without any other input.
     pub(crate) fn renewal_due(&self, now: Monotonic) -> Option<Monotonic> {
-        (self.permit.page.is_some() && !self.kill_switch_stands() && self.may_renew(now))
+        let renews = self.permit.page.is_some() && !self.kill_switch_stands() && self.may_renew(now);
+        (renews && !self.is_catching_up())
             .then_some(self.permit.renew_at)
     }
 }

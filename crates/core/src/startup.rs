@@ -4,7 +4,7 @@ use crate::causes::ends_with_the_engine;
 use crate::effect::{Effect, ExitReason};
 use crate::halt::Cause;
 use crate::id::{Epoch, HaltId, Ticket};
-use crate::input::{CheckClass, Start};
+use crate::input::{CheckClass, Start, Unclean};
 use crate::ledger::{Grievance, Standing};
 use crate::machine::Core;
 use crate::permission::{Mode, Permission};
@@ -38,8 +38,10 @@ pub(crate) struct Life {
     pub lag: Duration,
     /// Whether it went backwards just now.
     pub lag_is_new: bool,
+    /// The engine stood still just now: until then what waits is read before anybody is judged.
+    pub catching_up_until: Option<Monotonic>,
     /// Whether people were told that the last engine died, and not yet that this one is well.
-    pub died: bool,
+    pub died: Option<Unclean>,
     /// When the next summary heartbeat is due.
     pub heartbeat_at: Monotonic,
 }
@@ -114,8 +116,8 @@ impl Core {
         if let Some(contradiction) = self.recorded.contradiction.take() {
             self.raise(turn, Grievance::of(Cause::Integrity, contradiction));
         }
-        if start.unclean {
-            self.tell_engine_died(turn);
+        if let Some(unclean) = start.unclean {
+            self.tell_engine_died(turn, unclean);
         }
         self.dirty = true;
     }

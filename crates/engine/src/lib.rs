@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod notify_socket;
 pub mod output;
 pub mod permit;
+pub mod printable;
 pub mod process;
 pub mod runtime_dir;
 pub mod status;

@@ -205,7 +205,7 @@ impl World {
             kill_switch: (self.latch && look).then(|| ("o".to_owned(), "r".to_owned())),
             latches: self.latches.iter().map(|cause| (*cause, "latched".to_owned())).collect(),
             new_journal: false,
-            unclean: false,
+            unclean: None,
             damage: None,
         };
         self.step(mutant, Input::Start(start));

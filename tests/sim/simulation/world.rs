@@ -223,7 +223,7 @@ impl World {
             kill_switch: self.latch.then(|| ("o".to_owned(), "r".to_owned())),
             latches: self.latches.iter().map(|(cause, evidence)| (*cause, evidence.clone())).collect(),
             new_journal: self.handed.is_empty(),
-            unclean: false,
+            unclean: None,
             damage: None,
         };
         let latched = self.latch;

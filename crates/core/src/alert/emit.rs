@@ -5,6 +5,7 @@ use crate::component::{Component, Next, Phase};
 use crate::effect::Effect;
 use crate::halt::{Cause, Halt};
 use crate::id::HaltId;
+use crate::input::Unclean;
 use crate::ledger::Standing;
 use crate::machine::Core;
 use crate::record::ClearedBy;
@@ -144,8 +145,8 @@ impl Core {
     /// A halt is gone, durably: whoever was told of it is told that.
     pub(crate) fn alert_cleared(&mut self, turn: &mut Turn<'_>, gone: Gone, by: &ClearedBy) {
         let checks_passed = gone.halt.cause == Cause::Starting && !self.stands_at_all(Cause::Starting);
-        if checks_passed && core::mem::take(&mut self.life.died) {
-            let alert = self.engine_died(AlertChange::Resolve(ClearedBy::Itself));
+        if checks_passed && let Some(unclean) = self.life.died.take() {
+            let alert = self.engine_died(AlertChange::Resolve(ClearedBy::Itself), unclean);
             turn.out.extend(alert.map(|alert| Effect::Alert(Box::new(alert))));
         }
         match gone.told {
@@ -165,19 +166,20 @@ impl Core {
     }
 
     /// Tells that the last engine did not end as it should.
-    pub(crate) fn tell_engine_died(&mut self, turn: &mut Turn<'_>) {
-        self.life.died = true;
-        let alert = self.engine_died(AlertChange::Trigger);
+    pub(crate) fn tell_engine_died(&mut self, turn: &mut Turn<'_>, unclean: Unclean) {
+        self.life.died = Some(unclean);
+        let alert = self.engine_died(AlertChange::Trigger, unclean);
         turn.out.extend(alert.map(|alert| Effect::Alert(Box::new(alert))));
     }
 
-    fn engine_died(&self, change: AlertChange) -> Option<Alert> {
+    fn engine_died(&self, change: AlertChange, unclean: Unclean) -> Option<Alert> {
         let id = AlertId { subject: Subject::EngineDied, component: None, epoch: self.life.epoch?, halt: None };
         Some(Alert {
             severity: id.subject.row().severity,
             id,
             change,
             halt: None,
+            left_alive: unclean.left_alive,
             stood: Duration::ZERO,
             permission: self.recorded.permission(),
             others: self.recorded.halts.len(),
@@ -210,6 +212,7 @@ impl Core {
             maintenance: self.recorded.maintenance_ms.is_some(),
             id,
             halt: Some(halt),
+            left_alive: 0,
         }
     }
 
@@ -218,8 +221,8 @@ impl Core {
     pub fn alerts(&self) -> Vec<Alert> {
         let now = self.last_step();
         let mut alerts: Vec<Alert> = Vec::new();
-        if self.life.died {
-            alerts.extend(self.engine_died(AlertChange::Trigger));
+        if let Some(unclean) = self.life.died {
+            alerts.extend(self.engine_died(AlertChange::Trigger, unclean));
         }
         for halt in self.recorded.halts.values() {
             let told = self.standing.get(&halt.id).is_some_and(|standing| match standing.told {

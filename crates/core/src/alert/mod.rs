@@ -199,6 +199,8 @@ pub struct Alert {
     pub severity: Severity,
     /// The halt, where it is one.
     pub halt: Option<Halt>,
+    /// Where the last engine died: so many processes of components had outlived it until this start killed them.
+    pub left_alive: usize,
     /// How long it has stood.
     pub stood: Duration,
     /// What the system may do now.

@@ -6,7 +6,7 @@ use crate::halt::{Cause, Halt, Scope, Trigger};
 use crate::next_step::next_step;
 use crate::permission::Permission;
 use crate::record::ClearedBy;
-use crate::turn::span;
+use crate::turn::{one_line, span};
 
 /// What the words need that the core does not know.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ impl Alert {
                         place.at,
                         self.now_allowed()
                     ),
-                    root_cause: Some(halt.evidence.clone()),
+                    root_cause: Some(one_line(&halt.evidence)),
                     recommended_action: Some(next_step(halt, place.system)),
                     runbook,
                 }
@@ -55,17 +55,17 @@ impl Alert {
             (AlertChange::Resolve(by), Some(halt)) => {
                 let who = match by {
                     ClearedBy::Itself => "it cleared by itself".to_owned(),
-                    ClearedBy::Operator { who, reason } => format!("{who}: {reason}"),
+                    ClearedBy::Operator { who, reason } => one_line(&format!("{who}: {reason}")),
                 };
                 Words {
                     title: format!("{}: over: {}", place.system, what(halt)),
                     message: format!("Over at {} after {}: {who}.\n{}", place.at, span(self.stood), self.now_allowed()),
-                    root_cause: Some(halt.evidence.clone()),
+                    root_cause: Some(one_line(&halt.evidence)),
                     recommended_action: None,
                     runbook,
                 }
             }
-            (AlertChange::Trigger | AlertChange::Recovered, None) => engine_died(place, runbook),
+            (AlertChange::Trigger | AlertChange::Recovered, None) => engine_died(place, self.left_alive, runbook),
             (AlertChange::Resolve(_), None) => Words {
                 title: format!("{}: failstop is back, its start-up checks passed", place.system),
                 message: format!("Over at {}: the engine runs again. {}", place.at, self.now_allowed()),
@@ -84,8 +84,8 @@ impl Alert {
         };
         Words {
             title: format!("{}: {}, {}", place.system, what(halt), effect(halt)),
-            message: format!("{since}: {}.\n{}\n{}", halt.evidence, did(halt), self.now_allowed()),
-            root_cause: Some(halt.evidence.clone()),
+            message: format!("{since}: {}.\n{}\n{}", one_line(&halt.evidence), did(halt), self.now_allowed()),
+            root_cause: Some(one_line(&halt.evidence)),
             recommended_action: Some(action(halt, place.system)),
             runbook,
         }
@@ -110,24 +110,36 @@ fn runbook(subject: Subject) -> String {
     format!("docs/runbooks/{}.md", subject.name())
 }
 
-fn engine_died(place: &Place<'_>, runbook: String) -> Words {
+fn engine_died(place: &Place<'_>, left_alive: usize, runbook: String) -> Words {
+    let meanwhile = match left_alive {
+        0 => "The permit ran out within its lease, and no process of a component was left.".to_owned(),
+        1 => "The permit ran out within its lease, but the guard died with it: one process of a component had run on \
+              until now and was killed by this start."
+            .to_owned(),
+        more => format!(
+            "The permit ran out within its lease, but the guard died with it: {more} processes of components had run \
+             on until now and were killed by this start."
+        ),
+    };
+    let look = "look for the reason in the system's log (`journalctl -k`, `dmesg`), check open orders at the venue, then \
+                `failstop status`";
     Words {
         title: format!("{}: the last engine did not end as it should; a new one runs", place.system),
         message: format!(
-            "At {} failstop started and found that the engine before it was killed, crashed, or lost its machine. The \
-             permit ran out within its lease and the guard ended every component; nothing traded meanwhile. Latched \
-             halts stand as before, and the start-up checks run now.",
+            "At {} failstop started and found that the engine before it was killed, crashed, or lost its machine. \
+             {meanwhile} Latched halts stand as before, and the start-up checks run now.",
             place.at
         ),
         root_cause: Some(
             "the journal was not sealed: SIGKILL, out of memory, a crash, a power cut or a reset of the machine"
                 .to_owned(),
         ),
-        recommended_action: Some(
-            "look for the reason in the system's log (`journalctl -k`, `dmesg`), check open orders at the venue, then \
-             `failstop status`"
-                .to_owned(),
-        ),
+        recommended_action: Some(match left_alive {
+            0 => look.to_owned(),
+            _ => format!(
+                "check at the venue what they did since (components with `orders = \"direct\"` need no permit), then {look}"
+            ),
+        }),
         runbook,
     }
 }

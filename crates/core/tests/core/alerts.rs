@@ -229,7 +229,7 @@ fn the_kill_switch_is_told_when_engaged_and_when_released_also_when_engaged_with
         kill_switch,
         latches: Vec::new(),
         new_journal: false,
-        unclean: false,
+        unclean: None,
         damage: None,
     }));
     assert_eq!(told.len(), 1);
@@ -253,7 +253,7 @@ fn an_engine_that_died_is_told_by_the_next_one_and_over_when_its_checks_passed()
         kill_switch: None,
         latches: Vec::new(),
         new_journal: false,
-        unclean: true,
+        unclean: Some(Unclean::default()),
         damage: None,
     });
     let told = alerts(&host.log);
@@ -291,7 +291,7 @@ fn an_engine_that_died_twice_before_its_checks_passed_is_over_only_when_they_pas
         kill_switch: None,
         latches: Vec::new(),
         new_journal: false,
-        unclean: true,
+        unclean: Some(Unclean::default()),
         damage: None,
     };
     host.crash_and_start(unclean);
@@ -404,6 +404,7 @@ fn every_alert_stands_alone_on_a_lock_screen_and_says_what_to_do() {
                     },
                     change: AlertChange::Trigger,
                     severity: alert_severity(&halt),
+                    left_alive: 0,
                     halt: Some(halt),
                     stood: SECOND,
                     permission: Permission::ObserveOnly,

@@ -289,8 +289,7 @@ pub const ROWS: &[Row] = &[
         raise: |host| {
             for _ in 0..3 {
                 // The engine comes back too late three times.
-                host.now = host.now.plus(5 * SECOND);
-                host.send(Input::Wake);
+                host.stands_still(5 * SECOND);
             }
         },
         cleared: Cleared::Itself(|host| host.pass_with(61 * SECOND, tick)),

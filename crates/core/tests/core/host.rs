@@ -114,7 +114,7 @@ impl Host {
             kill_switch: None,
             latches: Vec::new(),
             new_journal: false,
-            unclean: false,
+            unclean: None,
             damage: None,
         });
         host.pass_checks();
@@ -140,7 +140,7 @@ impl Host {
             kill_switch: None,
             latches: Vec::new(),
             new_journal: false,
-            unclean: false,
+            unclean: None,
             damage: None,
         })
     }
@@ -174,7 +174,7 @@ impl Host {
             kill_switch: None,
             latches: Vec::new(),
             new_journal: false,
-            unclean: false,
+            unclean: None,
             damage: None,
         });
     }
@@ -255,6 +255,13 @@ impl Host {
         self.now = until;
         all.extend(self.send(Input::Wake));
         all
+    }
+
+    /// The engine stands still so long, wakes late, and has read what waited for it.
+    pub fn stands_still(&mut self, span: Duration) {
+        self.now = self.now.plus(span);
+        self.send(Input::Wake);
+        self.pass(Duration::from_millis(200));
     }
 
     /// Lets time pass, with a sign of every feed and component named each second.

@@ -144,7 +144,7 @@ fn it_survives_a_crash_by_its_latch_or_by_its_record() {
             kill_switch: by_latch.then(|| ("ops".to_owned(), "fire".to_owned())),
             latches: Vec::new(),
             new_journal: false,
-            unclean: false,
+            unclean: None,
             damage: None,
         });
         host.pass_checks();
@@ -166,7 +166,7 @@ fn a_crash_between_release_and_removal_of_the_latch_leaves_it_engaged() {
         kill_switch: Some(("ops".to_owned(), "fire".to_owned())),
         latches: Vec::new(),
         new_journal: false,
-        unclean: false,
+        unclean: None,
         damage: None,
     });
     host.pass_checks();

@@ -182,3 +182,53 @@ fn component_down_waits_for_intents_in_doubt() {
     host.send(Input::Passed { cause: Cause::OrdersInDoubt, slot: Some(slot(0)) });
     assert_eq!(host.standing(), [Cause::OrdersInDoubt]);
 }
+
+/// Three minutes in which nobody wakes the core: a frozen engine, or a host without a processor for it.
+fn stands_still(host: &mut Host) {
+    host.now = host.now.plus(3 * MINUTE);
+}
+
+#[test]
+fn an_engine_that_stood_still_reads_what_waits_before_it_judges_anybody() {
+    let mut host = Host::live(watched(Orders::Asks));
+    let page = host.core.page().unwrap().clone();
+    stands_still(&mut host);
+    let mut effects = host.send(Input::Wake);
+    assert_eq!(kills(&effects), 0, "its beats may be waiting");
+    effects = host.sign(0, Sign::Beat);
+    effects.extend(host.pass(MINUTE));
+    assert_eq!((kills(&effects), host.standing()), (0, vec![]));
+    assert!(host.core.page().unwrap().deadline > page.deadline, "renewed once that was read");
+}
+
+#[test]
+fn after_a_standstill_nothing_is_renewed_until_silence_counts_again_and_then_it_does() {
+    let mut host = Host::live(watched(Orders::Asks));
+    let page = host.core.page().unwrap().clone();
+    stands_still(&mut host);
+    host.send(Input::Wake);
+    let effects = host.pass(Duration::from_millis(199));
+    assert_eq!((kills(&effects), host.core.page().unwrap().deadline), (0, page.deadline));
+    let effects = host.pass(Duration::from_millis(1));
+    assert_eq!(kills(&effects), 1, "it was silent all the time");
+    assert!(host.standing().contains(&Cause::Hung));
+}
+
+#[test]
+fn a_host_that_is_always_late_puts_a_judgement_off_only_once() {
+    let mut host = Host::live(watched(Orders::Asks));
+    stands_still(&mut host);
+    assert_eq!(kills(&host.send(Input::Wake)), 0);
+    stands_still(&mut host);
+    assert_eq!(kills(&host.send(Input::Wake)), 1);
+}
+
+#[test]
+fn what_tightens_never_waits_for_a_standstill_to_be_read() {
+    let mut host = Host::live(watched(Orders::Asks));
+    stands_still(&mut host);
+    host.send(Input::Wake);
+    host.send(Input::KillSwitchSeen { by: "operator".to_owned(), reason: "enough".to_owned() });
+    assert!(host.core.page().unwrap().rights.iter().all(|rights| rights.revoked));
+    assert_eq!(host.core.permission(), Permission::Shutdown);
+}

@@ -165,7 +165,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
         kill_switch: None,
         latches: vec![(Cause::Integrity, "line 3".to_owned()), (Cause::Storage, "EIO".to_owned())],
         new_journal: false,
-        unclean: false,
+        unclean: None,
         damage: None,
     });
     assert!(host.log.contains(&Effect::RemoveLatches), "they are in the journal now");
@@ -180,8 +180,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
 fn lapses_are_written_but_never_faster_than_every_ten_seconds() {
     let mut host = Host::live(policy(asks()));
     for _ in 0..20 {
-        host.now = host.now.plus(2 * SECOND);
-        host.send(Input::Wake);
+        host.stands_still(2 * SECOND);
     }
     let lapses: u32 = host
         .journal

@@ -231,7 +231,7 @@ impl World {
                     kill_switch,
                     latches,
                     new_journal: false,
-                    unclean: true,
+                    unclean: Some(Unclean::default()),
                     damage: None,
                 });
                 self.host.log[before..].to_vec()

@@ -10,7 +10,7 @@ fn start(change: impl FnOnce(&mut Start)) -> Host {
         kill_switch: None,
         latches: Vec::new(),
         new_journal: false,
-        unclean: false,
+        unclean: None,
         damage: None,
     };
     change(&mut start);
@@ -44,7 +44,7 @@ fn an_empty_journal_is_a_halt_only_where_live_is_configured() {
         kill_switch: None,
         latches: Vec::new(),
         new_journal: true,
-        unclean: false,
+        unclean: None,
         damage: None,
     });
     host.pass_checks();

@@ -143,6 +143,7 @@ pub(super) mod tests {
             },
             change: AlertChange::Trigger,
             severity: alert_severity(&halt),
+            left_alive: 0,
             halt: Some(halt),
             stood: Duration::ZERO,
             permission: Permission::ObserveOnly,

@@ -65,13 +65,17 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 text: format!("being killed with its whole tree: {reason}"),
             });
         }
-        Record::ComponentExited { component, status, signal, requested, up_ms, next, .. } => {
+        Record::ComponentExited { component, status, signal, requested, killed, up_ms, next, .. } => {
             let how = match (status, signal) {
                 (_, Some(signal)) => format!("exited by signal {}", words::signal(*signal)),
                 (Some(status), None) => format!("exited with status {status}"),
                 (None, None) => "exited".to_owned(),
             };
-            let asked = if *requested { "as requested" } else { "not requested" };
+            let asked = match (*requested, *killed) {
+                (true, _) => "as requested",
+                (false, true) => "killed by failstop",
+                (false, false) => "not requested",
+            };
             let up = words::duration(Duration::from_millis(*up_ms));
             let next = match next {
                 AfterExit::RestartNow => "restarting now".to_owned(),
@@ -127,19 +131,24 @@ mod tests {
 
     #[test]
     fn an_exit_says_how_whether_asked_and_what_follows() {
-        let record = Record::ComponentExited {
+        let mut record = Record::ComponentExited {
             component: ComponentName("bot".to_owned()),
             instance: Instance(1),
             status: None,
             signal: Some(9),
             requested: false,
+            killed: false,
             failure: true,
             up_ms: 148_000,
             next: AfterExit::RestartNow,
         };
-        let line = line(&record, "demo").map(|line| (line.topic, line.text));
+        let say = |record: &Record| line(record, "demo").map(|line| (line.topic, line.text));
         let text = "exited by signal 9 (SIGKILL) (not requested), up 2 min 28 s; restarting now";
-        assert_eq!(line, Some(("bot".to_owned(), text.to_owned())));
+        assert_eq!(say(&record), Some(("bot".to_owned(), text.to_owned())));
+        let Record::ComponentExited { killed, .. } = &mut record else { return };
+        *killed = true;
+        let text = "exited by signal 9 (SIGKILL) (killed by failstop), up 2 min 28 s; restarting now";
+        assert_eq!(say(&record), Some(("bot".to_owned(), text.to_owned())));
     }
 
     #[test]

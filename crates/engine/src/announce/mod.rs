@@ -4,6 +4,7 @@
 mod line;
 
 use crate::output::Output;
+use crate::printable::printable;
 use failstop_core::Record;
 use jiff::Timestamp;
 
@@ -54,7 +55,8 @@ impl Announcer {
 
     fn format(&self, at: Timestamp, line: &Line) -> String {
         match self.format {
-            Format::Text => format!("{}  {:<11} {}", at.strftime("%H:%M:%SZ"), line.topic, line.text),
+            // Evidence and reasons are somebody else's words: they must not look like a line of ours, or drive the terminal.
+            Format::Text => format!("{}  {:<11} {}", at.strftime("%H:%M:%SZ"), line.topic, printable(&line.text)),
             Format::Json => serde_json::json!({
                 "timestamp": crate::clock::rfc3339(at),
                 "topic": line.topic,

@@ -1,23 +1,19 @@
 //! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
 
 use super::RunError;
-use crate::config::{Component, Config, Liveness};
+use crate::config::{Component, Config, Liveness, env_file};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
 use failstop_core::{Epoch, Instance, Slot};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::ffi::{CString, OsStr, OsString};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Variables of ours, of a service manager and of earlier runs that a component must not inherit.
 const NOT_INHERITED: [&str; 6] =
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
-
-/// The largest environment file that is read, bytes.
-const ENV_FILE_MAX: u64 = 256 * 1024;
 
 /// Who a component runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +141,11 @@ pub fn blueprints(
             put("LOGNAME", user.into());
         }
         if let Some(file) = &component.env_file {
-            for (name, value) in env_file(component, file)? {
+            let variables = env_file(file).map_err(|error| RunError::Component {
+                component: component.name.as_str().to_owned(),
+                problem: format!("`env_file` {} {error}", file.display()),
+            })?;
+            for (name, value) in variables {
                 put(&name, value.into());
             }
         }
@@ -213,36 +213,6 @@ pub fn inherited() -> Vec<(OsString, OsString)> {
 fn is_inherited(name: &OsStr) -> bool {
     let ours = name.as_encoded_bytes().starts_with(b"FAILSTOP_");
     !ours && !NOT_INHERITED.iter().any(|other| name == *other)
-}
-
-fn env_file(component: &Component, file: &std::path::Path) -> Result<Vec<(String, String)>, RunError> {
-    let bad = |problem: String| RunError::Component { component: component.name.as_str().to_owned(), problem };
-    let read = || -> io::Result<String> {
-        use std::io::Read as _;
-        let mut text = String::new();
-        std::fs::File::open(file)?.take(ENV_FILE_MAX + 1).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = read().map_err(|error| bad(format!("`env_file` {} cannot be read: {error}", file.display())))?;
-    if text.len() as u64 > ENV_FILE_MAX {
-        return Err(bad(format!("`env_file` {} is larger than {ENV_FILE_MAX} bytes", file.display())));
-    }
-    let mut variables = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        // The value is a secret as a rule: the message never shows it.
-        let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
-            let line = index + 1;
-            return Err(bad(format!("`env_file` {} line {line} is not NAME=VALUE", file.display())));
-        };
-        let value = value.trim();
-        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        variables.push((name.trim().to_owned(), quoted.unwrap_or(value).to_owned()));
-    }
-    Ok(variables)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
-use failstop_core::{Core, Epoch, Start};
+use failstop_core::{Core, Epoch, Start, Unclean};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -138,7 +138,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         kill_switch: latch.who_and_why(),
         latches: latches.into_iter().map(|latch| (latch.cause, latch.evidence)).collect(),
         new_journal: verdict == Verdict::New,
-        unclean: ended_badly(&verdict),
+        unclean: ended_badly(&verdict).then_some(Unclean { left_alive: leftovers.len() }),
         damage,
     };
     Ok(Prepared {

@@ -1,7 +1,7 @@
 //! Secrets are where the configuration says, and nobody else may read them.
 
 use super::{Finding, Subject};
-use crate::config::Config;
+use crate::config::{Config, EnvFileError, env_file};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,12 +13,19 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         if let Some(file) = &component.env_file {
             count += 1;
             let what = format!("env_file of \"{}\"", component.name);
-            match std::fs::read(file) {
+            match env_file(file) {
                 Ok(_) => findings.extend(exposed(&what, file)),
-                Err(error) => findings.push(Finding::failed(
-                    format!("{what}: {} cannot be read: {error}", file.display()),
+                Err(error @ EnvFileError::Unreadable(_)) => findings.push(Finding::failed(
+                    format!("{what}: {} {error}", file.display()),
                     "make it, mode 0600, owned by the user that runs failstop; or remove `env_file`",
                 )),
+                Err(
+                    error @ (EnvFileError::TooLarge
+                    | EnvFileError::NotAVariable { .. }
+                    | EnvFileError::Name { .. }
+                    | EnvFileError::ZeroByte { .. }),
+                ) => findings
+                    .push(Finding::failed(format!("{what}: {} {error}", file.display()), "correct the file")),
             }
         }
         for name in component.env.keys().filter(|name| looks_secret(name)) {

@@ -8,6 +8,7 @@
 mod component;
 mod control;
 mod dependency;
+mod env_file;
 mod halts;
 mod health;
 mod observe;
@@ -23,6 +24,7 @@ mod vocabulary;
 pub use component::{Backoff, Component, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
+pub use env_file::{EnvFileError, env_file};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
@@ -36,7 +38,7 @@ pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
 pub use system::System;
 pub use template::init_template;
-pub use variables::Variables;
+pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};

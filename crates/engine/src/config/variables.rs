@@ -30,14 +30,9 @@ impl Setting for ComponentVariables {
         let mut variables = Variables::new();
         for entry in &table.entries {
             let name = &entry.key;
-            if name.is_empty() || name.contains(['=', '\0']) {
-                let message = format!("{}: \"{}\" cannot be the name of a variable", at.name(), shown(name));
-                reading.refuse(Kind::BadValue, &entry.key_origin, message, "use letters, digits and '_'");
-                continue;
-            }
-            if RESERVED.contains(&name.as_str()) || name.starts_with("FAILSTOP_") {
-                let message = format!("{}: {} is set by failstop itself", at.name(), shown(name));
-                reading.refuse(Kind::BadValue, &entry.key_origin, message, "remove it");
+            if let Err(fault) = usable(name) {
+                let message = format!("{}: \"{}\" {fault}", at.name(), shown(name));
+                reading.refuse(Kind::BadValue, &entry.key_origin, message, fault.remedy());
                 continue;
             }
             match text_of(&entry.node) {
@@ -59,6 +54,38 @@ impl Setting for ComponentVariables {
         }
         (reading.problems.len() == before).then_some(Self(variables))
     }
+}
+
+/// Why a component cannot be given a variable of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// No shell and no library would find it.
+    #[error("cannot be the name of a variable")]
+    NotAName,
+    /// It would take the place of what leftovers, the kill switch and the bot's client go by.
+    #[error("is set by failstop itself")]
+    Reserved,
+}
+
+impl NameFault {
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotAName => "use letters, digits and '_'",
+            Self::Reserved => "remove it",
+        }
+    }
+}
+
+/// Whether a component may be given a variable of this name.
+pub(crate) fn usable(name: &str) -> Result<(), NameFault> {
+    if name.is_empty() || name.contains(|c: char| c == '=' || c.is_control() || c.is_whitespace()) {
+        return Err(NameFault::NotAName);
+    }
+    if RESERVED.contains(&name) || name.starts_with("FAILSTOP_") {
+        return Err(NameFault::Reserved);
+    }
+    Ok(())
 }
 
 /// Variables that failstop sets for every component.

@@ -13,6 +13,7 @@ mod writers;
 
 pub use log_file::Rotation;
 
+use crate::printable::printable;
 use failstop_core::{Instance, Slot};
 use queue::{Queue, Weighed};
 use std::fs::File;
@@ -171,7 +172,7 @@ impl Output {
     pub fn note(&self, slot: Slot, instance: Instance, text: &str) {
         let Some(component) = self.index(slot) else { return };
         let time = crate::clock::rfc3339(crate::clock::wall());
-        let line = format!("-- failstop {time} start {}: {text}\n", instance.0);
+        let line = format!("-- failstop {time} start {}: {}\n", instance.0, printable(text));
         self.files.offer(Chunk { source: Source::Component(component), bytes: line.into_bytes() });
     }
 

@@ -219,7 +219,8 @@ impl Spawner {
         let stdout = above_two(&place.stdout).map_err(descriptors)?;
         let stderr = above_two(&place.stderr).map_err(descriptors)?;
         let argv = pointers(arguments.iter());
-        let envp = pointers(command.lasting.iter().chain(&environment));
+        // The marks first: of two variables with one name the first counts, for `getenv` and for whoever looks for leftovers.
+        let envp = pointers(environment.iter().chain(command.lasting.iter()));
 
         let mut plan = child::Plan {
             path: program.as_ptr(),
