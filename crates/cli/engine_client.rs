@@ -53,7 +53,12 @@ impl Engine {
             if !named && is_anothers(&dir, place) {
                 continue;
             }
-            match Self::connect(&runtime_dir::control_socket_path(&dir), place.config.as_deref()) {
+            let socket = runtime_dir::control_socket_path(&dir);
+            if let Some(pid) = frozen(&socket) {
+                // It is the one; whatever answers at a later place is not.
+                return Err(is_stopped(&socket, pid));
+            }
+            match Self::connect(&socket, place.config.as_deref()) {
                 Ok(engine) => return Ok(engine),
                 Err(failure) => first = first.or(Some(failure)),
             }
@@ -72,10 +77,7 @@ impl Engine {
     fn connect(socket: &Path, config: Option<&Path>) -> Result<Self, Failure> {
         match ControlClient::connect(socket) {
             // One that is stopped would take the connection and answer nothing: no need to wait for that.
-            Ok(_) if let Some(pid) = frozen(socket) => Err(Failure::NoEngine {
-                what: format!("the engine at {} is stopped (process {pid}) and answers nothing", socket.display()),
-                next: wake_it(pid),
-            }),
+            Ok(_) if let Some(pid) = frozen(socket) => Err(is_stopped(socket, pid)),
             Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
             Err(error) => Err(failure(error, socket, config)),
         }
@@ -197,6 +199,13 @@ fn failure(error: ClientError, socket: &Path, config: Option<&Path>) -> Failure 
 }
 
 /// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).
+fn is_stopped(socket: &Path, pid: i32) -> Failure {
+    Failure::NoEngine {
+        what: format!("the engine at {} is stopped (process {pid}) and answers nothing", socket.display()),
+        next: wake_it(pid),
+    }
+}
+
 fn frozen(socket: &Path) -> Option<i32> {
     let info = EngineInfo::read(socket.parent()?).ok()?;
     (info.engine_state() == EngineState::Frozen).then_some(info.engine.pid)

@@ -3,9 +3,9 @@
 use super::Layout;
 use super::duration::age;
 use super::style::Tone;
-use failstop_engine::printable::printable;
 use failstop_client::alerts::{AlertEntry, AlertList, AlertTests};
 use failstop_client::status::{AlertsSummary, SeverityCounts};
+use failstop_engine::printable::printable;
 use jiff::{Timestamp, Unit};
 use std::fmt::Write as _;
 

@@ -4,8 +4,8 @@
 //! it stands in the journal.
 
 use super::number::{counted, size};
-use failstop_engine::printable::printable;
 use failstop_engine::announce;
+use failstop_engine::printable::printable;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

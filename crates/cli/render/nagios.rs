@@ -1,9 +1,9 @@
 //! `failstop status --nagios`: one line, the state first, performance data after the bar.
 
 use super::duration::span;
-use failstop_engine::printable::printable;
 use crate::exit::Exit;
 use failstop_client::status::Status;
+use failstop_engine::printable::printable;
 use std::fmt::Write as _;
 
 /// The verdict over a status: also the exit status of `failstop status`.

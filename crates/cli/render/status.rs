@@ -6,8 +6,8 @@ use super::duration::{age, span};
 use super::number::{grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
-use failstop_engine::printable::printable;
 use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
+use failstop_engine::printable::printable;
 use jiff::{Timestamp, Unit};
 use std::fmt::Write as _;
 

@@ -153,8 +153,7 @@ impl Core {
     /// When the lease is renewed next, if it will be without any other input.
     pub(crate) fn renewal_due(&self, now: Monotonic) -> Option<Monotonic> {
         let renews = self.permit.page.is_some() && !self.kill_switch_stands() && self.may_renew(now);
-        (renews && !self.is_catching_up())
-            .then_some(self.permit.renew_at)
+        (renews && !self.is_catching_up()).then_some(self.permit.renew_at)
     }
 }
 

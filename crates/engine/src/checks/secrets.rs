@@ -24,8 +24,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
                     | EnvFileError::NotAVariable { .. }
                     | EnvFileError::Name { .. }
                     | EnvFileError::ZeroByte { .. }),
-                ) => findings
-                    .push(Finding::failed(format!("{what}: {} {error}", file.display()), "correct the file")),
+                ) => findings.push(Finding::failed(format!("{what}: {} {error}", file.display()), "correct the file")),
             }
         }
         for name in component.env.keys().filter(|name| looks_secret(name)) {

@@ -120,20 +120,20 @@ pub fn engage(state_dir: Option<&Path>, runtime_dirs: &[PathBuf], by: &Caller, r
         }
     }
 
-    let infos: Vec<EngineInfo> = runtime_dirs
+    let infos: Vec<(EngineInfo, u32)> = runtime_dirs
         .iter()
         .map(PathBuf::as_path)
         .chain(state_dir)
-        .filter_map(|dir| EngineInfo::read(dir).ok())
+        .filter_map(|dir| EngineInfo::read_with_owner(dir).ok())
         .collect();
-    let engine = infos.iter().map(EngineInfo::engine_state).min_by_key(|state| match state {
+    let engine = infos.iter().map(|(info, _)| info.engine_state()).min_by_key(|state| match state {
         EngineState::Running => 0,
         EngineState::Frozen => 1,
         EngineState::Gone => 2,
     });
     let mut quarry = Quarry::default();
-    for info in &infos {
-        quarry.add(info);
+    for (info, owner) in &infos {
+        quarry.add(info, *owner);
     }
     let swept_from = begun.elapsed();
     let processes = sweep(&quarry, SWEEP_LIMIT, engine == Some(EngineState::Running));

@@ -1,7 +1,7 @@
 //! Finds and ends every process of a system: members of its cgroup, descendants of its engine and guard, and whoever
 //! carries its mark. For the kill switch. Never touches engine, guard or the caller.
 
-use crate::process::cgroup::KillHandle;
+use crate::process::cgroup::{self, KillHandle};
 use crate::process::leftovers;
 use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
@@ -22,7 +22,16 @@ const CLEAN_LOOKS: usize = 2;
 /// Which processes belong to a system, as its engines wrote it down.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quarry {
-    marks: Vec<SystemMark>,
+    hunts: Vec<Hunt>,
+}
+
+/// What one engine wrote down.
+#[derive(Clone, Debug)]
+struct Hunt {
+    mark: SystemMark,
+    /// The only user whose processes this may name: whoever owns the file that says so. `None`: root, who may name any. Otherwise
+    /// a user could have root kill whatever that user writes into a file.
+    of: Option<u32>,
     recorded: Vec<Recorded>,
     /// Engine and guard, alive or not.
     keepers: BTreeSet<ProcessId>,
@@ -30,23 +39,40 @@ pub(super) struct Quarry {
 }
 
 impl Quarry {
-    /// Adds what an engine wrote down. Process numbers and cgroups of another boot are left out.
-    pub(super) fn add(&mut self, info: &EngineInfo) {
+    /// Adds what an engine wrote down in a file of the user `owner`. Process numbers and cgroups of another boot are left out, and
+    /// so is a cgroup that does not bear the system's name.
+    pub(super) fn add(&mut self, info: &EngineInfo, owner: u32) {
         let mark = SystemMark { name: info.system.clone(), jid: info.jid.clone() };
-        if !self.marks.contains(&mark) {
-            self.marks.push(mark);
-            self.recorded.extend(register::read(&info.runtime_dir));
-        }
+        let of = (owner != 0).then_some(owner);
+        let at = self.hunts.iter().position(|hunt| hunt.mark == mark && hunt.of == of).unwrap_or_else(|| {
+            let recorded = register::read(&info.runtime_dir);
+            let (keepers, cgroups) = (BTreeSet::new(), BTreeSet::new());
+            self.hunts.push(Hunt { mark: mark.clone(), of, recorded, keepers, cgroups });
+            self.hunts.len() - 1
+        });
+        let Some(hunt) = self.hunts.get_mut(at) else { return };
         if info.boot_id == EngineInfo::this_boot() {
-            self.keepers.insert(info.engine.into());
-            self.keepers.extend(info.guard.map(ProcessId::from));
-            self.cgroups.extend(info.cgroup.clone());
+            hunt.keepers.insert(info.engine.into());
+            hunt.keepers.extend(info.guard.map(ProcessId::from));
+            hunt.cgroups.extend(info.cgroup.clone().filter(|cgroup| cgroup::is_of(&mark, cgroup)));
         }
     }
 
     /// Whether anything is known to look for.
     pub(super) fn is_empty(&self) -> bool {
-        self.marks.is_empty()
+        self.hunts.is_empty()
+    }
+
+    /// Whether it is an engine or a guard: these end by themselves, in order.
+    fn keeps(&self, id: ProcessId) -> bool {
+        self.hunts.iter().any(|hunt| hunt.keepers.contains(&id) && hunt.reaches(id.pid))
+    }
+}
+
+impl Hunt {
+    /// Whether it may name this process.
+    fn reaches(&self, pid: i32) -> bool {
+        self.of.is_none_or(|user| procfs::real_user(pid).is_ok_and(|real| real == user))
     }
 }
 
@@ -96,17 +122,21 @@ pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std:
     loop {
         swept.rounds += 1;
         let mut round = Round::default();
-        for cgroup in &quarry.cgroups {
-            round.kill_cgroup(cgroup, quarry);
+        for hunt in &quarry.hunts {
+            for cgroup in &hunt.cgroups {
+                round.kill_cgroup(cgroup, hunt, quarry);
+            }
         }
         let table = Table::read()?;
-        // Descendants first: they cost one look, environments one file a process.
-        for stat in table.descendants(quarry) {
-            round.add(stat.id, &stat.comm, true);
-        }
-        for mark in &quarry.marks {
-            for process in leftovers::find_system_and(mark, &quarry.recorded)? {
-                if table.may_be_killed(process.id, quarry) {
+        for hunt in &quarry.hunts {
+            // Descendants first: they cost one look, environments one file a process.
+            for stat in table.descendants(hunt) {
+                if table.may_be_killed(stat.id, hunt, quarry) {
+                    round.add(stat.id, &stat.comm, true);
+                }
+            }
+            for process in leftovers::find_system_and(&hunt.mark, &hunt.recorded)? {
+                if table.may_be_killed(process.id, hunt, quarry) {
                     round.add(process.id, &process.comm, true);
                 }
             }
@@ -156,25 +186,27 @@ impl Table {
         Ok(Self { processes, own: i32::try_from(std::process::id()).unwrap_or(0) })
     }
 
-    fn may_be_killed(&self, id: ProcessId, quarry: &Quarry) -> bool {
-        id.pid != self.own && !quarry.keepers.contains(&id)
+    fn may_be_killed(&self, id: ProcessId, hunt: &Hunt, quarry: &Quarry) -> bool {
+        id.pid != self.own && !quarry.keeps(id) && hunt.reaches(id.pid)
     }
 
-    /// Everything below engine and guard but these.
-    fn descendants<'a>(&'a self, quarry: &'a Quarry) -> impl Iterator<Item = &'a procfs::Stat> {
-        let below = |stat: &procfs::Stat| {
+    /// Everything below engine and guard.
+    fn descendants<'a>(&'a self, hunt: &'a Hunt) -> impl Iterator<Item = &'a procfs::Stat> {
+        let keepers: BTreeSet<ProcessId> =
+            hunt.keepers.iter().copied().filter(|keeper| hunt.reaches(keeper.pid)).collect();
+        let below = move |stat: &procfs::Stat| {
             let mut parent = stat.parent;
             // Bounded by the number of processes: a table that is not read at one instant may hold a circle.
             for _ in 0..self.processes.len() {
                 let Some(above) = self.processes.get(&parent) else { return false };
-                if quarry.keepers.contains(&above.id) {
+                if keepers.contains(&above.id) {
                     return true;
                 }
                 parent = above.parent;
             }
             false
         };
-        self.processes.values().filter(move |stat| self.may_be_killed(stat.id, quarry) && below(stat))
+        self.processes.values().filter(move |stat| below(stat))
     }
 }
 
@@ -193,8 +225,8 @@ struct Target {
 }
 
 impl Round {
-    /// Kills a whole cgroup in one stroke, provided that neither keeper nor caller is in it.
-    fn kill_cgroup(&mut self, cgroup: &Path, quarry: &Quarry) {
+    /// Kills a whole cgroup in one stroke, provided that nothing is in it that must not be killed.
+    fn kill_cgroup(&mut self, cgroup: &Path, hunt: &Hunt, quarry: &Quarry) {
         const CGROUP2_MAGIC: i64 = 0x6367_7270;
         #[expect(clippy::useless_conversion, reason = "the field's type differs between architectures")]
         let is_cgroup =
@@ -206,10 +238,12 @@ impl Round {
         members_of(cgroup, &mut members, 0);
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let stats: Vec<_> = members.iter().filter_map(|pid| procfs::stat(*pid).ok()).collect();
-        let safe = stats.iter().all(|stat| stat.id.pid != own && !quarry.keepers.contains(&stat.id));
+        let may_be_killed =
+            |stat: &procfs::Stat| stat.id.pid != own && !quarry.keeps(stat.id) && hunt.reaches(stat.id.pid);
+        let safe = stats.iter().all(may_be_killed);
         let killed = safe && KillHandle::open(cgroup).and_then(|handle| handle.kill()).is_ok();
         for stat in &stats {
-            if stat.id.pid != own && !quarry.keepers.contains(&stat.id) {
+            if killed || may_be_killed(stat) {
                 // Also after the stroke: to wait for its end, and to kill where the stroke was refused.
                 self.add(stat.id, &stat.comm, !killed);
             }

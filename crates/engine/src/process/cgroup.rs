@@ -10,6 +10,7 @@
 
 use crate::process::mark::SystemMark;
 use crate::process::procfs;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -286,6 +287,12 @@ pub fn system_in_path<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
         }
     }
     None
+}
+
+/// Whether a path is that of a cgroup of this system: only such a one may be killed because a file says so.
+pub fn is_of(mark: &SystemMark, path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| is_epoch_of(&SystemCgroup::name_prefix(mark), name))
 }
 
 fn is_epoch_of(prefix: &str, part: &str) -> bool {

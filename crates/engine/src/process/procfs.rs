@@ -261,6 +261,16 @@ pub fn user(pid: i32) -> io::Result<u32> {
     Ok(std::fs::metadata(Path::new("/proc").join(pid.to_string()))?.uid())
 }
 
+/// The user that started the process, whatever rights it took on since.
+///
+/// # Errors
+/// `NotFound` for a process that is gone.
+pub fn real_user(pid: i32) -> io::Result<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let uid = text.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next()?.parse().ok());
+    uid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/status has no user")))
+}
+
 /// Whether an error about a file in `/proc/PID` only means that the process is no more.
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)

@@ -195,7 +195,16 @@ impl EngineInfo {
     /// # Errors
     /// [`InfoError`].
     pub fn read(dir: &Path) -> Result<Self, InfoError> {
+        Self::read_with_owner(dir).map(|(info, _)| info)
+    }
+
+    /// The same, with the user that the file belongs to: what it says is worth no more than that user's word.
+    ///
+    /// # Errors
+    /// [`InfoError`].
+    pub fn read_with_owner(dir: &Path) -> Result<(Self, u32), InfoError> {
         use std::io::Read as _;
+        use std::os::unix::fs::MetadataExt as _;
         let path = dir.join(FILE_NAME);
         let opened = std::fs::OpenOptions::new()
             .read(true)
@@ -207,10 +216,17 @@ impl EngineInfo {
             Err(source) => return Err(InfoError::Unreadable { path, source }),
         };
         let mut text = Vec::new();
+        let owner = match file.metadata() {
+            Ok(metadata) => metadata.uid(),
+            Err(source) => return Err(InfoError::Unreadable { path, source }),
+        };
         if let Err(source) = file.take(MAX_BYTES).read_to_end(&mut text) {
             return Err(InfoError::Unreadable { path, source });
         }
-        serde_json::from_slice(&text).map_err(|source| InfoError::Malformed { path, source })
+        match serde_json::from_slice(&text) {
+            Ok(info) => Ok((info, owner)),
+            Err(source) => Err(InfoError::Malformed { path, source }),
+        }
     }
 
     /// What became of the engine.

@@ -1,5 +1,8 @@
 //! Finds the runtime directories that a system may have, from outside and without its configuration if need be: for the
 //! kill switch, `status` and every command that talks to an engine. Makes nothing.
+//!
+//! Some of the places are open to everybody. A directory counts only where nobody but root, the caller or the owner of the state
+//! directory can have put it: whoever could plant one would answer in the engine's name and tell the kill switch whom to kill.
 
 use super::{EngineInfo, Places};
 use std::collections::BTreeSet;
@@ -27,21 +30,24 @@ pub fn find(lookup: &Lookup<'_>) -> Vec<PathBuf> {
 }
 
 pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Vec<PathBuf> {
-    let mut found = Found { seen: BTreeSet::new(), paths: Vec::new() };
-    if let Some(named) = lookup.runtime_dir {
-        found.add(named.to_owned());
-    }
     let mut uids = vec![places.uid];
-    if let Some(state) = lookup.state_dir {
-        // What the last engine wrote down about itself.
-        if let Ok(info) = EngineInfo::read(state) {
-            found.add(info.runtime_dir);
-        }
-        if let Ok(owner) = std::fs::metadata(state).map(|metadata| metadata.uid())
-            && owner != places.uid
-        {
-            uids.push(owner);
-        }
+    if let Some(state) = lookup.state_dir
+        && let Ok(owner) = std::fs::metadata(state).map(|metadata| metadata.uid())
+        && owner != places.uid
+    {
+        uids.push(owner);
+    }
+    let mut found = Found { seen: BTreeSet::new(), paths: Vec::new(), trusted: uids.clone() };
+    found.trusted.push(0);
+    if let Some(named) = lookup.runtime_dir {
+        found.add_named(named.to_owned());
+    }
+    // What the last engine wrote down about itself.
+    if let Some(state) = lookup.state_dir
+        && let Ok(info) = EngineInfo::read(state)
+        && !belongs_to_another(&info.runtime_dir, state)
+    {
+        found.add(info.runtime_dir);
     }
     let mut bases = vec![places.run.clone()];
     bases.extend(places.xdg.iter().map(|xdg| xdg.join("failstop")));
@@ -78,10 +84,30 @@ pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Vec<PathBuf> {
 struct Found {
     seen: BTreeSet<(u64, u64)>,
     paths: Vec<PathBuf>,
+    /// Users whose directories are believed.
+    trusted: Vec<u32>,
 }
 
 impl Found {
     fn add(&mut self, path: PathBuf) {
+        if self.believes(&path) {
+            self.add_named(path);
+        }
+    }
+
+    /// Whether only somebody who is trusted can have put the directory there. Neither it nor its parent may be a link of anybody
+    /// else's, and where the parent is not closed to others the directory itself must be a trusted user's.
+    fn believes(&self, path: &Path) -> bool {
+        let Some(parent) = path.parent() else { return false };
+        let (Ok(parent), Ok(directory)) = (std::fs::symlink_metadata(parent), std::fs::symlink_metadata(path)) else {
+            return false;
+        };
+        let closed = parent.mode() & 0o022 == 0;
+        self.trusted.contains(&parent.uid())
+            && (self.trusted.contains(&directory.uid()) || closed && !directory.is_symlink())
+    }
+
+    fn add_named(&mut self, path: PathBuf) {
         let Ok(metadata) = std::fs::metadata(&path) else { return };
         if metadata.is_dir() && self.paths.len() < MAX_CANDIDATES && self.seen.insert((metadata.dev(), metadata.ino()))
         {

@@ -242,3 +242,31 @@ fn candidates_are_found_from_whatever_is_known() {
     assert!(found(&by_both).is_empty());
     assert_eq!(found(&Lookup { runtime_dir: Some(dir.path()), ..by_both }), [dir.path()], "unless it was named");
 }
+
+#[test]
+fn what_anybody_may_have_put_there_is_no_candidate() {
+    // A user other than the caller and the owner of the state directory.
+    const STRANGER: u32 = 12_345;
+    let host = Host::new();
+    let state = host.at("state");
+    let base = host.places.shm_base(host.places.uid);
+    let planted = base.join("demo");
+    std::fs::create_dir_all(&planted).unwrap();
+    let lookup = Lookup { system: Some("demo"), state_dir: Some(&state), ..Lookup::default() };
+    let found = || find_in(&lookup, &host.places);
+    assert_eq!(found(), [planted.as_path()]);
+    if host.places.uid == 0 {
+        let give = |path: &Path| std::os::unix::fs::lchown(path, Some(STRANGER), None).unwrap();
+        give(&planted);
+        assert_eq!(found(), [planted.as_path()], "its place is closed to others: whoever may write there gave it away");
+        give(&base);
+        assert!(found().is_empty(), "planted");
+        // A link of a stranger's to a directory that is not.
+        std::fs::rename(&base, host.at("real")).unwrap();
+        symlink(host.at("real"), &base).unwrap();
+        give(&base);
+        assert!(found().is_empty(), "through a link");
+        let named = Lookup { runtime_dir: Some(&planted), ..lookup };
+        assert_eq!(find_in(&named, &host.places), [planted.as_path()], "whoever names it knows");
+    }
+}
