@@ -119,7 +119,8 @@ fn policy() -> Policy {
     Policy {
         mode_ceiling: Mode::Live,
         lease: LEASE,
-        renew: Duration::from_millis(900),
+        // Each quantum renews, and a step on a quantum is no late one: only a frozen engine stands still.
+        renew: Duration::from_millis(950),
         components: vec![component("asks", Orders::Asks), component("direct", Orders::Direct)],
         dependencies: Vec::new(),
         health: HealthPolicy {
