@@ -99,10 +99,9 @@ impl Core {
             self.writing.loosening.retain(|(_, earlier)| !change.takes_back(Change::of(earlier)));
             self.recorded.apply(&record);
         }
-        if let Some(failure) = &mut self.writing.failed {
-            if is_last_word(&record) && failure.words_left > 0 {
-                failure.words_left -= 1;
-                turn.push(Effect::LastWord(record));
+        if self.writing.failed.is_some() {
+            if is_last_word(&record) {
+                self.last_word(turn, record, false);
             }
             return None;
         }
@@ -114,6 +113,13 @@ impl Core {
         }
         turn.push(Effect::Record { ticket, record });
         Some(ticket)
+    }
+
+    fn last_word(&mut self, turn: &mut Turn<'_>, record: Record, again: bool) {
+        if let Some(failure) = self.writing.failed.as_mut().filter(|failure| failure.words_left > 0) {
+            failure.words_left -= 1;
+            turn.push(Effect::LastWord { record, again });
+        }
     }
 
     /// Raises a halt, unless one that says and caps as much stands and is not about to be cleared.
@@ -276,12 +282,17 @@ impl Core {
         }
         let evidence = clip(evidence, TEXT_MAX_BYTES);
         self.writing.failed = Some(Failure { words_left: if last_words { LAST_WORDS_MAX } else { 0 } });
-        // A latched halt whose record was still on its way may be lost with it: its latch goes beside the journal.
-        for halt in self.recorded.halts.values().filter(|halt| halt.latched) {
-            let raised = self.standing.get(&halt.id).and_then(|standing| standing.raised);
-            if raised.is_some_and(|ticket| ticket > self.writing.durable) {
+        // A halt whose record was still on its way may be lost with it: its latch goes beside the journal, and it is the first
+        // of the last words.
+        let durable = self.writing.durable;
+        let raised = |id| self.standing.get(id).and_then(|standing| standing.raised);
+        let on_its_way = self.recorded.halts.values().filter(|halt| raised(&halt.id).is_some_and(|at| at > durable));
+        let on_its_way: Vec<Halt> = on_its_way.cloned().collect();
+        for halt in on_its_way {
+            if halt.latched {
                 turn.push(Effect::Latch(halt.clone()));
             }
+            self.last_word(turn, Record::HaltRaised(halt), true);
         }
         // What was not durable by now never counts as such in this process: nothing of it loosens any more.
         self.writing.loosening.clear();

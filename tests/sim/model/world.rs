@@ -254,7 +254,7 @@ impl World {
                         inputs.push_back(Input::Durable(ticket));
                     }
                 }
-                Effect::LastWord(record) => {
+                Effect::LastWord { record, again: _ } => {
                     assert!(self.full, "I10: a record after a failed fsync");
                     if decides(&record) {
                         self.journal.push(record);

@@ -178,7 +178,7 @@ impl Life<'_> {
                 assert!(!self.failed, "I10: a record after the journal failed");
                 self.waiting.push_back((ticket, record));
             }
-            Effect::LastWord(record) => self.last_word(record),
+            Effect::LastWord { record, again: _ } => self.last_word(record),
             Effect::Latch(halt) => {
                 self.world.latches.insert(halt.cause, halt.evidence);
             }

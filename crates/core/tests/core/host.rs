@@ -213,7 +213,7 @@ impl Host {
         match effect {
             Effect::Record { ticket, record } => self.journal.push((*ticket, record.clone())),
             // Durable, and nobody is told.
-            Effect::LastWord(record) => self.journal.push((Ticket(0), record.clone())),
+            Effect::LastWord { record, again: _ } => self.journal.push((Ticket(0), record.clone())),
             Effect::Spawn { slot, instance } if self.obliging => {
                 inputs.push_back(Input::Spawned { slot: *slot, instance: *instance, pid: 100 });
             }

@@ -153,7 +153,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     let mut later = host.send(Input::Durable(Ticket(1000)));
     later.extend(host.pass(9 * SECOND));
     let forbidden = |e: &Effect| {
-        matches!(e, Effect::Publish(_) | Effect::Record { .. } | Effect::LastWord(_) | Effect::Spawn { .. })
+        matches!(e, Effect::Publish(_) | Effect::Record { .. } | Effect::LastWord { .. } | Effect::Spawn { .. })
     };
     assert!(effects.iter().chain(&later).filter(|e| !matches!(e, Effect::Publish(_))).all(|e| !forbidden(e)));
     assert!(later.iter().all(|e| !forbidden(e)));
@@ -182,7 +182,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
 
 fn last_words(effects: &[Effect]) -> Vec<&Record> {
     let words = effects.iter().filter_map(|effect| match effect {
-        Effect::LastWord(record) => Some(record),
+        Effect::LastWord { record, again: false } => Some(record),
         _ => None,
     });
     words.collect()
@@ -233,6 +233,24 @@ fn a_full_disk_still_takes_the_halt_and_what_became_of_the_components_and_nothin
 }
 
 #[test]
+fn a_halt_whose_record_the_full_disk_swallowed_is_said_again() {
+    let mut host = Host::live(policy(asks()));
+    host.send(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "durable by now".to_owned() });
+    host.prompt = false;
+    host.obliging = false;
+    host.send(Input::Raise { cause: Cause::Witness, slot: None, evidence: "another past".to_owned() });
+    let effects = host.send(storage_failed("no space left", true));
+    let again = effects.iter().filter_map(|effect| match effect {
+        Effect::LastWord { record: Record::HaltRaised(halt), again: true } => Some(halt.cause),
+        _ => None,
+    });
+    assert_eq!(again.collect::<Vec<_>>(), [Cause::Witness]);
+    host.crash_and_plain_start();
+    let standing = host.standing();
+    assert!(standing.contains(&Cause::Witness) && standing.contains(&Cause::Storage), "{standing:?}");
+}
+
+#[test]
 fn last_words_end_where_the_disk_fails_altogether() {
     let mut host = Host::live(policy(asks()));
     host.obliging = false;
@@ -269,7 +287,9 @@ fn a_latch_whose_last_word_was_written_is_the_same_halt() {
         unclean: None,
         damage: None,
     });
-    assert_eq!(host.standing().iter().filter(|cause| **cause == Cause::Hung).count(), 2, "its own and the other one");
+    let halts = host.core.halts().map(|(halt, _)| halt).filter(|halt| halt.cause == Cause::Hung);
+    let found: Vec<_> = halts.map(|halt| (halt.component.is_some(), halt.evidence.as_str())).collect();
+    assert_eq!(found, [(true, "it said itself that it hangs"), (false, "another")]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Engine {
         match effect {
             Effect::Publish(page) => self.publish(&page),
             Effect::Record { ticket, record } => self.record(ticket, record),
-            Effect::LastWord(record) => self.last_word(record),
+            Effect::LastWord { record, again } => self.last_word(record, again),
             Effect::Latch(halt) => {
                 self.ledger.flush();
                 if let Err(error) = write_halt_latch(&self.state_dir, &halt) {
@@ -66,11 +66,13 @@ impl Engine {
     }
 
     /// What is said once the disk is full. It is in force whether or not it can be written.
-    fn last_word(&mut self, record: Record) {
+    fn last_word(&mut self, record: Record, again: bool) {
         if let Err(error) = self.ledger.last_word(&record) {
             self.storage_failure(&error.to_string(), false);
         }
-        self.recorded_or_said(record);
+        if !again {
+            self.recorded_or_said(record);
+        }
     }
 
     /// What else follows from a record, wherever it went.
