@@ -6,6 +6,7 @@ use crate::halt::{Cause, Trigger};
 use crate::id::Slot;
 use crate::input::QueueState;
 use crate::ledger::Grievance;
+use crate::left_out::LeftOut;
 use crate::machine::Core;
 use crate::policy::Policy;
 use crate::record::{HealthStatus, Record};
@@ -14,9 +15,9 @@ use crate::turn::{NAME_MAX_BYTES, TEXT_MAX_BYTES, Turn, clip, span};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-/// The most feeds that are judged; later names are not watched.
+/// The most feeds that are judged; later names are refused and held against health.
 pub const MAX_FEEDS: usize = 64;
-/// The most parts that are kept over all components; later names are not kept.
+/// The most parts that are kept over all components; later names are refused and held against health.
 pub const MAX_PARTS: usize = 256;
 /// The most errors counted within a minute; a threshold above this is judged as this.
 pub const MAX_ERRORS_COUNTED: usize = 1024;
@@ -26,7 +27,7 @@ const ERRORS_WITHIN: Duration = Duration::from_secs(60);
 /// short while of a restart says nothing, and a flapping part cannot flood the journal.
 const RECORD_AFTER: Duration = Duration::from_secs(1);
 /// Overall health at or below this many thousandths is degraded.
-const DEGRADED_AT: u16 = 500;
+pub(crate) const DEGRADED_AT: u16 = 500;
 
 /// A market-data feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,6 +82,8 @@ pub(crate) struct Watch {
     pub errors: VecDeque<Monotonic>,
     /// Health of parts by component and name.
     pub parts: BTreeMap<(usize, String), u16>,
+    /// What is reported beyond the most feeds and parts.
+    pub left_out: LeftOut,
     pub last_journal_write: Option<Monotonic>,
     /// From when the journal's silence counts.
     pub journal_base: Monotonic,
@@ -105,6 +108,7 @@ impl Watch {
             feeds: feeds.collect(),
             errors: VecDeque::new(),
             parts: BTreeMap::new(),
+            left_out: LeftOut::default(),
             last_journal_write: None,
             journal_base: Monotonic::default(),
             last_snapshot: None,
@@ -135,6 +139,7 @@ impl Watch {
     }
 
     pub fn forget_parts(&mut self, index: usize) {
+        self.left_out.forget(index);
         self.parts.retain(|(owner, _), _| *owner != index);
     }
 
@@ -206,6 +211,7 @@ impl Core {
                 overall = overall.min(*health);
             }
         }
+        let overall = self.watch.left_out.cap(&self.policy).map_or(overall, |cap| overall.min(cap));
         Verdict { rules, overall: if rules.any() { 0 } else { overall } }
     }
 
@@ -300,6 +306,7 @@ impl Core {
                 reasons.push(format!("part {part} of {} reports {percent} % health", component.name.0));
             }
         }
+        reasons.extend(self.watch.left_out.reasons(&self.policy));
         reasons
     }
 
@@ -356,6 +363,8 @@ impl Core {
             let last = fresh.then_some(turn.now);
             self.watch.feeds.insert(name, Feed { owner: Some(index), last, base: turn.now });
             self.dirty = true;
+        } else {
+            self.dirty |= self.watch.left_out.feed(index, name);
         }
     }
 
@@ -401,6 +410,8 @@ impl Core {
         if known || self.watch.parts.len() < MAX_PARTS {
             self.watch.parts.insert(key, health);
             self.dirty = true;
+        } else {
+            self.dirty |= self.watch.left_out.part(index, key.1, health);
         }
     }
 }

@@ -20,6 +20,7 @@ mod health;
 mod id;
 mod input;
 mod ledger;
+mod left_out;
 mod liveness;
 mod machine;
 mod memory;

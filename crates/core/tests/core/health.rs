@@ -210,3 +210,55 @@ fn a_lasting_change_of_the_verdict_is_recorded_and_a_flapping_one_cannot_flood_t
     }
     assert!((3..=4).contains(&written(&host)), "{}", written(&host));
 }
+
+fn part(host: &mut Host, name: &str, health: u16) -> Option<String> {
+    let sign = Sign::Part { name: name.to_owned(), health, critical: health == 0 };
+    let refusal = host.core.refusal(slot(0), &sign);
+    host.sign(0, sign);
+    refusal
+}
+
+#[test]
+fn a_part_beyond_the_most_is_refused_and_held_against_health() {
+    let mut host = Host::live(policy(asks()));
+    for number in 0..MAX_PARTS {
+        assert_eq!(part(&mut host, &format!("p{number}"), 1000), None);
+    }
+    assert_eq!(part(&mut host, "p0", 1000), None, "one that is kept stays so");
+    assert_eq!(status(&host), HealthStatus::Healthy);
+    let why = part(&mut host, "one-more", 1000).unwrap();
+    assert!(why.contains("one-more") && why.contains("256"), "{why}");
+    assert_eq!(host.core.health(host.now).overall, 500, "what nobody watches is not healthy");
+    part(&mut host, "bad", 0);
+    part(&mut host, "fine", 1000);
+    let health = host.core.health(host.now);
+    assert_eq!(health.overall, 0, "a critical one counts as one that is kept");
+    assert!(health.reasons.iter().any(|reason| reason.contains("part bad of bot is not watched")), "{health:?}");
+    part(&mut host, "bad", 900);
+    assert_eq!(host.core.health(host.now).overall, 500);
+    // Its process is gone, and so is what it said.
+    host.exits(0, Exit::Status(0));
+    host.pass(SECOND);
+    assert_eq!(status(&host), HealthStatus::Healthy);
+}
+
+#[test]
+fn a_feed_beyond_the_most_is_refused_and_held_against_health() {
+    let mut host = Host::live(policy(asks()));
+    let tick = |host: &mut Host, name: &str| {
+        let sign = Sign::Tick { feed: name.to_owned(), fresh: true };
+        let refusal = host.core.refusal(slot(0), &sign);
+        host.sign(0, sign);
+        refusal
+    };
+    for number in 0..MAX_FEEDS {
+        assert_eq!(tick(&mut host, &format!("f{number}")), None);
+    }
+    assert_eq!((tick(&mut host, "f0"), status(&host)), (None, HealthStatus::Healthy));
+    let why = tick(&mut host, "BTC-USD").unwrap();
+    assert!(why.contains("BTC-USD") && why.contains("`instrument`"), "{why}");
+    tick(&mut host, "ETH-USD");
+    let health = host.core.health(host.now);
+    assert_eq!((health.status, health.overall), (HealthStatus::Degraded, 500));
+    assert_eq!(health.reasons, ["market data of feed BTC-USD of bot is not watched: 64 feeds are already"]);
+}

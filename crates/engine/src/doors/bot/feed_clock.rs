@@ -1,10 +1,12 @@
 //! Judges whether a tick is fresh by its own time: a tick whose time goes back tells nothing new.
 
 use failstop_client::wire::Time;
+use failstop_core::MAX_FEEDS;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// How many feed and instrument pairs are followed. Ticks of further ones are judged by their arrival alone.
+/// How many feed and instrument pairs are followed each by itself. Further instruments of a feed share one clock: there a tick
+/// is fresh only where it is not before the latest of any of them, so that a feed whose time stands still never looks fresh.
 const MAX_FOLLOWED: usize = 1024;
 /// A time so far ahead of our clock is a mistake and does not make later ticks look old, in milliseconds.
 const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
@@ -23,12 +25,15 @@ pub struct BadTime {
 #[derive(Clone, Debug, Default)]
 pub struct FeedClock {
     latest: BTreeMap<String, i64>,
+    /// Of each feed with instruments beyond those: the latest of them all. At most as many as there are feeds.
+    shared: BTreeMap<String, i64>,
     key: String,
 }
 
 impl FeedClock {
     /// Whether a tick of `feed` with this `time` is fresh: it has no time, or one that is not before the latest of the
-    /// same feed and instrument, nor more than five minutes ahead of `now`.
+    /// same feed and instrument, nor more than five minutes ahead of `now`. Only for feeds that are watched, of which
+    /// there are at most [`MAX_FEEDS`].
     ///
     /// # Errors
     /// When `time` is a text that is no time.
@@ -63,8 +68,26 @@ impl FeedClock {
             None => {
                 if self.latest.len() < MAX_FOLLOWED {
                     self.latest.insert(self.key.clone(), at_ms);
+                    return Ok(true);
                 }
-                Ok(true)
+                Ok(self.fresh_among_the_rest(feed, at_ms))
+            }
+        }
+    }
+
+    fn fresh_among_the_rest(&mut self, feed: &str, at_ms: i64) -> bool {
+        match self.shared.get_mut(feed) {
+            Some(latest) if at_ms < *latest => false,
+            Some(latest) => {
+                *latest = at_ms;
+                true
+            }
+            None => {
+                let room = self.shared.len() < MAX_FEEDS;
+                if room {
+                    self.shared.insert(feed.to_owned(), at_ms);
+                }
+                room
             }
         }
     }
@@ -122,8 +145,22 @@ mod tests {
     fn memory_is_bounded() {
         let mut clock = FeedClock::default();
         for index in 0..2 * MAX_FOLLOWED {
-            assert!(tick(&mut clock, &format!("f{index}"), None, 10));
+            tick(&mut clock, &format!("f{index}"), None, 10);
         }
-        assert_eq!(clock.latest.len(), MAX_FOLLOWED);
+        assert_eq!((clock.latest.len(), clock.shared.len()), (MAX_FOLLOWED, MAX_FEEDS));
+    }
+
+    #[test]
+    fn instruments_beyond_those_that_are_followed_share_a_clock() {
+        let mut clock = FeedClock::default();
+        for index in 0..MAX_FOLLOWED {
+            assert!(tick(&mut clock, "a", Some(&format!("i{index}")), 10));
+        }
+        assert!(tick(&mut clock, "a", Some("x"), 20));
+        assert!(!tick(&mut clock, "a", Some("x"), 19), "time that goes back is not fresh");
+        assert!(!tick(&mut clock, "a", Some("y"), 19));
+        assert!(tick(&mut clock, "a", Some("y"), 21));
+        assert!(tick(&mut clock, "a", Some("i0"), 11), "one that is followed keeps its own");
+        assert!(tick(&mut clock, "b", Some("x"), 5), "another feed is another clock");
     }
 }
