@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod alerts;
+mod bot_socket;
 mod crash;
 mod dependency;
 mod direct;

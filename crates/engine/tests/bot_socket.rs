@@ -6,7 +6,9 @@ use failstop_engine::doors::bot::{BindError, BotDoor, BotEvent, Connection, EVEN
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
@@ -105,7 +107,10 @@ async fn run(
         tokio::select! {
             event = incoming.recv() => match event.unwrap() {
                 BotEvent::Opened(connection) => {
-                    assert_eq!(connection.peer().pid, i32::try_from(std::process::id()).unwrap());
+                    // Of the clients in this process; others are other users'.
+                    if connection.peer().uid == nix::unistd::geteuid().as_raw() {
+                        assert_eq!(connection.peer().pid, i32::try_from(std::process::id()).unwrap());
+                    }
                     connections.insert(connection.id(), connection);
                     let _ = tell.send("opened".to_owned());
                 }
@@ -450,4 +455,56 @@ fn raise_descriptor_limit(wanted: u64) {
     if soft < wanted {
         setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard).unwrap();
     }
+}
+
+#[test]
+fn users_of_no_component_take_no_place() {
+    if nix::unistd::geteuid().as_raw() != 0 {
+        // Only root has components of other users.
+        return;
+    }
+    let options = Options { mode: 0o666, users: vec![1], max_connections: 2, ..Options::default() };
+    let host = Host::with(options);
+    std::fs::set_permissions(host.path.parent().unwrap(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    // Holds more connections than there are places, says what it was told, and waits.
+    let script = format!(
+        "import socket, sys\nheld = []\nfor _ in range(4):\n    s = socket.socket(socket.AF_UNIX)\n    \
+         s.connect({:?})\n    s.settimeout(30)\n    held.append(s)\n\
+         print(held[0].makefile().readline().strip(), flush=True)\nsys.stdin.read()\n",
+        host.path
+    );
+    let connect_as = |uid: u32| {
+        let mut child = std::process::Command::new("python3");
+        child.args(["-I", "-S", "-c", &script]).uid(uid).gid(uid).current_dir("/");
+        child.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (child, line)
+    };
+    let (mut stranger, told) = connect_as(65534);
+    assert!(told.contains("NOT_A_COMPONENT"), "{told}");
+    // Both places are free all the while.
+    let mut clients = [host.connect(), host.connect()];
+    clients.iter_mut().for_each(Client::is_served);
+    drop(stranger.stdin.take());
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn a_components_user_is_listened_to() {
+    if nix::unistd::geteuid().as_raw() != 0 {
+        return;
+    }
+    let host = Host::with(Options { mode: 0o666, users: vec![1], ..Options::default() });
+    std::fs::set_permissions(host.path.parent().unwrap(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let script = format!(
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect({:?})\n\
+         s.sendall(b'{{\"id\":1,\"type\":\"heartbeat\"}}\\n')\nprint(s.makefile().readline().strip())\n",
+        host.path
+    );
+    let output =
+        std::process::Command::new("python3").args(["-I", "-S", "-c", &script]).uid(1).gid(1).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("\"ok\":true"), "{told}");
 }

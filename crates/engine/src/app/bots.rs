@@ -3,13 +3,14 @@
 use super::engine::Engine;
 use crate::doors::bot::{
     Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire,
-    permission_on_wire, rights_on_wire,
+    permission_on_wire, places_of_each, rights_on_wire,
 };
 use crate::notify_socket::{Notice, Notification, Received};
 use crate::process::tree::TreeId;
 use crate::status::words;
+use core::time::Duration;
 use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
-use failstop_core::{Input, Scope, Slot};
+use failstop_core::{Input, Monotonic, Scope, Sign, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A client of the bot socket.
@@ -26,6 +27,45 @@ pub struct Bots {
     feeds: FeedClock,
     /// What each slot was told last, so that only changes are pushed.
     told: BTreeMap<Option<Slot>, Push>,
+    refusals: Refusals,
+}
+
+/// Refused notices are said once in so long for each component: whoever sends them chooses how many there are.
+const REFUSAL_SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// When refused notices of a component were said last, and how many were not said since.
+#[derive(Debug, Default)]
+struct Refusals(BTreeMap<Slot, (Monotonic, u64)>);
+
+impl Refusals {
+    /// The words for one more, if it is to be said now.
+    fn words(&mut self, slot: Slot, now: Monotonic, refusal: &str) -> Option<String> {
+        match self.0.get_mut(&slot) {
+            Some((said, unsaid)) if now < said.plus(REFUSAL_SAID_EVERY) => {
+                *unsaid = unsaid.saturating_add(1);
+                None
+            }
+            Some((said, unsaid)) => {
+                let before = std::mem::take(unsaid);
+                *said = now;
+                let before =
+                    if before > 0 { format!(" ({before} more were since the last was said)") } else { String::new() };
+                Some(format!("notify socket: {refusal}{before}"))
+            }
+            None => {
+                self.0.insert(slot, (now, 0));
+                Some(format!("notify socket: {refusal}"))
+            }
+        }
+    }
+}
+
+impl Bots {
+    /// How many connections the component of this tree holds, over all its starts; or what is no component's.
+    fn connections_of(&self, tree: Option<TreeId>) -> usize {
+        let slot = tree.map(|tree| tree.slot);
+        self.clients.values().filter(|client| client.tree.map(|tree| tree.slot) == slot).count()
+    }
 }
 
 impl Engine {
@@ -34,6 +74,14 @@ impl Engine {
         match event {
             BotEvent::Opened(connection) => {
                 let tree = self.trees.tree_of(connection.peer().pid);
+                let places = places_of_each(self.config.components.len());
+                if self.bots.connections_of(tree) >= places {
+                    let who = tree.and_then(|tree| self.name_of(tree.slot));
+                    let who = who.map_or("what is no component's".to_owned(), |name| format!("component {name}"));
+                    let error = format!("{who} has {places} connections open, which is its share: close some");
+                    connection.turn_away(Code::TooManyConnections, error);
+                    return;
+                }
                 self.bots.clients.insert(connection.id(), Client { connection, tree });
             }
             BotEvent::Closed(id) => {
@@ -50,6 +98,15 @@ impl Engine {
             self.meters.bot_message(false);
             let why = "only processes of a component of this system are listened to; start it as one";
             answer.refuse(Code::NotAComponent, why);
+            return;
+        }
+        if let (wire::Message::Tick(tick), Some(tree)) = (&message, tree)
+            && !self.core.watches_feed(&tick.feed)
+        {
+            // Refused before it could move a feed's clock; that it came is a sign of life, and that nobody watches it counts.
+            let sign = Sign::Tick { feed: tick.feed.clone(), fresh: true };
+            self.meters.bot_message(false);
+            self.sign(tree, sign, answer);
             return;
         }
         let meaning = match meaning(message, &mut self.bots.feeds, crate::clock::wall()) {
@@ -69,11 +126,7 @@ impl Engine {
                 self.tell_permission(tree, answer);
                 true
             }
-            (Meaning::Sign(sign), Some(tree)) => {
-                self.feed(Input::Sign { slot: tree.slot, instance: tree.instance, sign });
-                answer.done();
-                true
-            }
+            (Meaning::Sign(sign), Some(tree)) => self.sign(tree, sign, answer),
             (Meaning::Metric(metric), Some(_)) => {
                 let taken = self.facts.metric(&metric.name, metric.value);
                 if taken {
@@ -92,6 +145,22 @@ impl Engine {
             (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => false,
         };
         self.meters.bot_message(taken);
+    }
+
+    /// Takes a component's sign and answers it; whether it was taken whole.
+    fn sign(&mut self, tree: TreeId, sign: Sign, answer: Answer) -> bool {
+        let refusal = self.core.refusal(tree.slot, &sign);
+        self.feed(Input::Sign { slot: tree.slot, instance: tree.instance, sign });
+        match refusal {
+            None => {
+                answer.done();
+                true
+            }
+            Some(why) => {
+                answer.refuse(Code::BadField, why);
+                false
+            }
+        }
     }
 
     fn greet(&self, tree: Option<TreeId>, answer: Answer) {
@@ -176,10 +245,14 @@ impl Engine {
     pub(super) fn notice(&mut self, received: Received) {
         match received {
             Received::Notice(notice) => self.notified(notice),
-            Received::Refused { slot, refusal } => {
-                let name = self.name_of(slot).unwrap_or_default().to_owned();
-                self.say(&name, &format!("notify socket: {refusal}"));
-            }
+            Received::Refused { slot, refusal } => self.refused_notice(slot, &refusal.to_string()),
+        }
+    }
+
+    fn refused_notice(&mut self, slot: Slot, refusal: &str) {
+        if let Some(words) = self.bots.refusals.words(slot, crate::clock::now(), refusal) {
+            let name = self.name_of(slot).unwrap_or_default().to_owned();
+            self.say(&name, &words);
         }
     }
 
@@ -188,9 +261,8 @@ impl Engine {
         if let Some(tree) = self.trees.tree_of(notice.pid)
             && tree.slot != notice.slot
         {
-            let name = self.name_of(notice.slot).unwrap_or_default().to_owned();
             let other = self.name_of(tree.slot).unwrap_or_default().to_owned();
-            self.say(&name, &format!("notify socket: refused a message of component {other}"));
+            self.refused_notice(notice.slot, &format!("refused a message of component {other}"));
             return;
         }
         for notification in &notice.notifications {
@@ -204,5 +276,28 @@ impl Engine {
         }
         // Dropping it closes what came along: the acknowledgement of BARRIER=1, after everything before it was taken.
         drop(notice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    #[test]
+    fn whoever_floods_a_notify_socket_is_said_once_a_minute() {
+        let (bot, other) = (Slot::component(0).unwrap(), Slot::component(1).unwrap());
+        let mut refusals = Refusals::default();
+        let mut now = Monotonic::from_nanos(5_000_000_000);
+        let first = refusals.words(bot, now, "too long");
+        assert_eq!(first.as_deref(), Some("notify socket: too long"));
+        assert!((0..1000).all(|_| refusals.words(bot, now, "too long").is_none()));
+        assert!(refusals.words(other, now, "too long").is_some(), "another component's is another matter");
+        now = now.plus(REFUSAL_SAID_EVERY);
+        let next = refusals.words(bot, now, "too long").unwrap();
+        assert!(next.contains("1000 more"), "{next}");
+        assert!(refusals.words(bot, now, "too long").is_none());
+        now = now.plus(REFUSAL_SAID_EVERY);
+        assert!(refusals.words(bot, now, "too long").unwrap().contains("(1 more"));
     }
 }

@@ -118,7 +118,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         show: config.output.to.contains(&Destination::Stdout),
     })?;
 
-    let bot_options = bot::Options { mode: runtime.access().socket_mode(), ..bot::Options::default() };
+    let bot_options = bot::Options {
+        mode: runtime.access().socket_mode(),
+        users: blueprints.iter().filter_map(|blueprint| blueprint.account.uid).collect(),
+        ..bot::Options::default()
+    };
     let bot_door = BotDoor::bind(&runtime.bot_socket(), &bot_options)?;
     let (bot_events, bots) = mpsc::channel(bot::EVENT_QUEUE);
     let door_task = tokio::spawn(bot_door.serve(bot_events));

@@ -166,8 +166,9 @@ impl NotifySockets {
         }
     }
 
-    /// Makes the socket of a component that runs as `uid`. `mode` is the file's mode, 0600 or, where the component runs
-    /// as another user, 0666: the sender's user is checked on every datagram. Needs a tokio runtime with I/O enabled.
+    /// Makes the socket of a component that runs as `uid`. Where that is another user the file becomes theirs, so that
+    /// nobody else fills its queue; where the system does not let us give it away, `mode` (0600 or 0666) lets others in. The
+    /// sender's user is checked on every datagram all the same. Needs a tokio runtime with I/O enabled.
     ///
     /// # Errors
     /// [`NotifySocketError`] when the path is taken, too long, or the directory does not allow it.
@@ -179,6 +180,8 @@ impl NotifySockets {
             Err(error) => return Err(failed(error)),
         }
         let socket = UnixDatagram::bind(path).map_err(failed)?;
+        let given = uid != self.own_uid && std::os::unix::fs::chown(path, Some(uid), None).is_ok();
+        let mode = if given { 0o600 } else { mode };
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         set_flag(&socket, libc::SO_PASSCRED).map_err(failed)?;

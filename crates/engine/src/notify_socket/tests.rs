@@ -242,3 +242,29 @@ fn the_paths_go_with_the_engine() {
         drop(dir);
     });
 }
+
+#[test]
+fn the_socket_of_another_users_component_is_theirs_alone() {
+    on_runtime(async {
+        let mut rig = Rig::new(0);
+        let path = rig.path(0);
+        if nix::unistd::geteuid().as_raw() != 0 {
+            // Only root has components of other users.
+            return;
+        }
+        rig.sockets.add(slot(0), &path, 1, 0o666).unwrap();
+        std::fs::set_permissions(rig.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let send = |uid: u32| {
+            let script =
+                format!("import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', {path:?})");
+            let mut child = Command::new("setpriv");
+            child.arg(format!("--reuid={uid}"));
+            child.args(["--clear-groups", "/usr/bin/env", "python3", "-I", "-S", "-c", &script]);
+            child.env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).stderr(Stdio::null());
+            child.status().unwrap().success()
+        };
+        assert!(!send(65534), "a stranger reaches the queue");
+        assert!(send(1));
+        assert!(matches!(rig.received().await, Received::Notice(notice) if notice.uid == 1));
+    });
+}

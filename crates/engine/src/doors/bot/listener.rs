@@ -20,11 +20,23 @@ const MAX_PATH: usize = 107;
 /// How long to wait when the system has no descriptors or memory left for a connection.
 const EXHAUSTED_WAIT: Duration = Duration::from_millis(100);
 
+/// The places that components share.
+const PLACES: usize = 1024;
+/// Places beside them, for connections of which the loop has not yet worked out whose they are.
+const PLACES_UNJUDGED: usize = 256;
+/// What a component has at least.
+const PLACES_LEAST: usize = 32;
+
+const _: () = assert!(places_of_each(failstop_core::MAX_COMPONENTS) * (failstop_core::MAX_COMPONENTS + 1) <= PLACES);
+
 /// How the door is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The socket's permission bits. 0600 unless a component runs as another user.
     pub mode: u32,
+    /// Whose processes are listened to, beside the engine's own user and root: the users of components. Everybody else is
+    /// told so and closed, and never takes a place.
+    pub users: Vec<u32>,
     /// Connections at a time. The process needs a descriptor for each.
     pub max_connections: usize,
     /// How long a client may leave its answers unread once it is paused or has said its last.
@@ -33,8 +45,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: 0o600, max_connections: 1024, stall: Duration::from_secs(10) }
+        let max_connections = PLACES + PLACES_UNJUDGED;
+        Self { mode: 0o600, users: Vec::new(), max_connections, stall: Duration::from_secs(10) }
     }
+}
+
+/// How many connections one component may hold, of a system with so many components; those that are no component's share
+/// another such part. So nobody takes another's places.
+pub const fn places_of_each(components: usize) -> usize {
+    let each = PLACES / (components + 1);
+    if each < PLACES_LEAST { PLACES_LEAST } else { each }
 }
 
 /// Why the bot socket cannot be opened.
@@ -72,6 +92,7 @@ pub enum BindError {
 pub struct BotDoor {
     listener: UnixListener,
     path: PathBuf,
+    users: Vec<u32>,
     max_connections: usize,
     stall: Duration,
 }
@@ -96,7 +117,10 @@ impl BotDoor {
         }
         let listener = UnixListener::bind(path).map_err(io("open"))?;
         std::fs::set_permissions(path, Permissions::from_mode(options.mode)).map_err(io("set the permissions of"))?;
-        Ok(Self { listener, path: path.to_owned(), max_connections: options.max_connections, stall: options.stall })
+        let mut users = options.users.clone();
+        users.extend([0, nix::unistd::geteuid().as_raw()]);
+        let (max_connections, stall) = (options.max_connections, options.stall);
+        Ok(Self { listener, path: path.to_owned(), users, max_connections, stall })
     }
 
     /// Where it is.
@@ -117,11 +141,18 @@ impl BotDoor {
                     continue;
                 }
             };
+            let Some(peer) = peer(&stream) else { continue };
+            if !self.users.contains(&peer.uid) {
+                let uid = peer.uid;
+                let error = format!("no component runs as user {uid}: set `user` of the component that this is");
+                turn_away(&stream, Code::NotAComponent, error);
+                continue;
+            }
             let Ok(place) = places.clone().try_acquire_owned() else {
-                self.turn_away(&stream);
+                let error = format!("all {} connections of the bot socket are taken: close some", self.max_connections);
+                turn_away(&stream, Code::TooManyConnections, error);
                 continue;
             };
-            let Some(peer) = peer(&stream) else { continue };
             next_id += 1;
             let (reader, writer) = stream.into_split();
             let connection = Connection::new(ConnectionId(next_id), peer, writer);
@@ -132,15 +163,14 @@ impl BotDoor {
             });
         }
     }
+}
 
-    fn turn_away(&self, stream: &UnixStream) {
-        let mut line = Vec::new();
-        let error = format!("all {} connections of the bot socket are taken: close some", self.max_connections);
-        Reply::Refused { code: Code::TooManyConnections, error }.write_line(None, &mut line);
-        let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT | nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
-        // Told where it can be told at once; nobody waits for it.
-        let _ = nix::sys::socket::send(std::os::fd::AsRawFd::as_raw_fd(stream), &line, flags);
-    }
+/// Says why, where that can be said at once; nobody waits for it.
+fn turn_away(stream: &UnixStream, code: Code, error: String) {
+    let mut line = Vec::new();
+    Reply::Refused { code, error }.write_line(None, &mut line);
+    let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT | nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
+    let _ = nix::sys::socket::send(std::os::fd::AsRawFd::as_raw_fd(stream), &line, flags);
 }
 
 impl Drop for BotDoor {

@@ -16,7 +16,7 @@ mod meaning;
 mod outbox;
 
 pub use feed_clock::{BadTime, FeedClock};
-pub use listener::{BindError, BotDoor, Options};
+pub use listener::{BindError, BotDoor, Options, places_of_each};
 pub use meaning::{Meaning, meaning, mode_on_wire, permission_on_wire, rights_on_wire};
 pub use outbox::{Answer, Connection, ConnectionId};
 

@@ -89,6 +89,12 @@ impl Connection {
         self.0.wake.notify_one();
     }
 
+    /// Says why, and closes the connection.
+    pub fn turn_away(&self, code: Code, error: String) {
+        self.refuse(None, code, error);
+        self.close();
+    }
+
     /// Ends the connection in both directions, at once. What was sent can still be read.
     pub(super) fn shut(&self) {
         self.state().closed = true;
