@@ -75,7 +75,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
     let prepared = match start::prepare(options, side) {
         Ok(prepared) => prepared,
         Err(error) => {
-            eprintln!("error: {error}");
+            error.print();
             crate::alerts::start_failed(options, &error);
             return error.status();
         }
@@ -90,7 +90,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
     match ended {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {error}");
+            error.print();
             crate::alerts::start_failed(options, &error);
             error.status()
         }

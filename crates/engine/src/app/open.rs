@@ -115,6 +115,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
             keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
         },
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        keep: config.output.to.contains(&Destination::Files),
         show: config.output.to.contains(&Destination::Stdout),
     })?;
 

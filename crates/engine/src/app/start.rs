@@ -6,6 +6,7 @@ use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
 use crate::kill_switch::{Latch, list_halt_latches, read_latch};
+use crate::lost_journal;
 use crate::process::cgroup::SystemCgroup;
 use crate::process::epoch;
 use crate::process::guard::EngineSide;
@@ -96,7 +97,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
         Verdict::Damaged(violation) => Some(violation.to_string()),
-        Verdict::New | Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
+        Verdict::New => lost_journal::evidence(&state)
+            .or_else(|| lost_journal::evidence_of_this_boot(runtime.path(), &state)),
+        Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
     if let Some(unknown) = replay(&recovered, &mut core)? {
         damage.get_or_insert(unknown);
