@@ -38,6 +38,8 @@ pub(crate) enum Phase {
     Stopping { kill_at: Monotonic, requested: bool },
     /// Its tree is being killed. `exited` says what follows once its main process is gone.
     Killing { requested: bool, exited: Option<Next> },
+    /// Its main process ended in time after its stop signal; what it left has the rest of the grace, and is killed then.
+    Leaving { kill_at: Monotonic, requested: bool, exited: Next },
 }
 
 /// What follows once nothing of the tree is left.
@@ -181,7 +183,11 @@ impl Component {
     /// Whether a process of it may be alive.
     pub fn is_running(&self) -> bool {
         match self.phase {
-            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => true,
+            Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => true,
             Phase::Down | Phase::Waiting { .. } => false,
         }
     }
@@ -192,6 +198,7 @@ impl Component {
             Phase::Starting { .. }
             | Phase::Stopping { .. }
             | Phase::Killing { .. }
+            | Phase::Leaving { .. }
             | Phase::Down
             | Phase::Waiting { .. } => false,
         }
@@ -306,6 +313,15 @@ impl Core {
                         self.kill(turn, index, requested, "it did not stop within its grace period");
                     }
                 }
+                Phase::Leaving { kill_at, requested, exited } => {
+                    let why = "processes that it left did not end within its grace period";
+                    if kill_now || turn.now >= kill_at {
+                        self.kill(turn, index, requested, if kill_now { "the kill switch is engaged" } else { why });
+                        if let Some(component) = self.components.get_mut(index) {
+                            component.phase = Phase::Killing { requested, exited: Some(exited) };
+                        }
+                    }
+                }
                 Phase::Killing { .. } => {}
                 Phase::Down | Phase::Waiting { .. } => match hindrance {
                     Some(hindrance) => {
@@ -333,7 +349,11 @@ impl Core {
         let due = match component.phase {
             Phase::Down => !component.spent,
             Phase::Waiting { due } => now >= due,
-            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => false,
+            Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => false,
         };
         due && self.dependencies_ready(policy) && !self.restart_suppressed(component)
     }
@@ -359,7 +379,8 @@ impl Core {
             | Phase::Starting { .. }
             | Phase::Ready
             | Phase::Stopping { .. }
-            | Phase::Killing { .. } => None,
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => None,
         }
     }
 
@@ -455,7 +476,9 @@ impl Core {
 
     fn end_was_requested(&self, index: usize) -> bool {
         match self.components.get(index).map(|component| component.phase) {
-            Some(Phase::Stopping { requested, .. } | Phase::Killing { requested, .. }) => requested,
+            Some(
+                Phase::Stopping { requested, .. } | Phase::Killing { requested, .. } | Phase::Leaving { requested, .. },
+            ) => requested,
             Some(Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready) | None => false,
         }
     }
@@ -464,12 +487,14 @@ impl Core {
     pub(crate) fn exited(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, exit: Exit) {
         let Some(index) = self.present(slot, instance) else { return };
         let Some(component) = self.components.get(index) else { return };
-        let (requested, was_killing, was_ready) = match component.phase {
-            Phase::Killing { exited: Some(_), .. } | Phase::Down | Phase::Waiting { .. } => return,
-            Phase::Killing { requested, exited: None } => (requested, true, false),
-            Phase::Stopping { requested, .. } => (requested, false, true),
-            Phase::Starting { .. } => (false, false, false),
-            Phase::Ready => (false, false, true),
+        let (requested, was_killing, was_ready, grace) = match component.phase {
+            Phase::Killing { exited: Some(_), .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => {
+                return;
+            }
+            Phase::Killing { requested, exited: None } => (requested, true, false, None),
+            Phase::Stopping { requested, kill_at } => (requested, false, true, Some(kill_at)),
+            Phase::Starting { .. } => (false, false, false, None),
+            Phase::Ready => (false, false, true, None),
         };
         let clean = match exit {
             Exit::Status(status) => status == 0,
@@ -481,13 +506,16 @@ impl Core {
         let (next, after) = self.decide_after_exit(turn, index, requested, failure);
         let Some(name) = self.name_of(slot).cloned() else { return };
         if let Some(component) = self.components.get_mut(index) {
-            component.phase = Phase::Killing { requested, exited: Some(next) };
+            component.phase = match grace {
+                Some(kill_at) => Phase::Leaving { kill_at, requested, exited: next },
+                None => Phase::Killing { requested, exited: Some(next) },
+            };
             component.restarting = false;
             component.forget_instance();
         }
         self.watch.forget_parts(index);
         self.dirty = true;
-        if !was_killing {
+        if !was_killing && grace.is_none() {
             // Whatever it left behind must be gone before a successor runs.
             turn.push(Effect::KillTree { slot, instance });
         }
@@ -535,13 +563,13 @@ impl Core {
         let Some(index) = self.present(slot, instance) else { return };
         let Some(component) = self.components.get_mut(index) else { return };
         let next = match component.phase {
-            Phase::Killing { exited: Some(next), .. } => next,
+            Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. } => next,
             // The host must tell of the exit first. Proof that nothing is left is worth more than its order: the
             // instance counts as ended now, by an unknown signal.
             Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {
                 self.exited(turn, slot, instance, Exit::Signal(0));
                 match self.components.get(index).map(|component| component.phase) {
-                    Some(Phase::Killing { exited: Some(next), .. }) => next,
+                    Some(Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. }) => next,
                     Some(
                         Phase::Killing { exited: None, .. }
                         | Phase::Starting { .. }

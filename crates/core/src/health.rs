@@ -216,7 +216,11 @@ impl Core {
         };
         match component.phase {
             Phase::Ready => 1000,
-            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Waiting { .. } => 500,
+            Phase::Starting { .. }
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. }
+            | Phase::Waiting { .. } => 500,
             Phase::Down if component.spent || self.has_failed(policy) => 0,
             Phase::Down => 1000,
         }
@@ -411,6 +415,7 @@ fn describe(component: &Component) -> &'static str {
         Phase::Starting { .. } => "not ready yet",
         Phase::Stopping { .. } => "stopping",
         Phase::Killing { .. } => "being killed",
+        Phase::Leaving { .. } => "stopping",
         Phase::Waiting { .. } => "waiting for its next start",
         Phase::Down => "down",
     }

@@ -73,7 +73,12 @@ impl Core {
         match component.phase {
             Phase::Starting { .. } => {}
             // READY again after RELOADING says nothing new.
-            Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {
+            Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. }
+            | Phase::Down
+            | Phase::Waiting { .. } => {
                 return;
             }
         }
@@ -152,7 +157,7 @@ impl Core {
             Phase::Starting { deadline } => *deadline = (*deadline).max(until),
             Phase::Stopping { kill_at, .. } => *kill_at = (*kill_at).max(until),
             Phase::Ready => component.beat_by = component.beat_by.map(|before| before.max(until)),
-            Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+            Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => {}
         }
     }
 
@@ -188,6 +193,7 @@ impl Core {
             Phase::Starting { .. }
             | Phase::Stopping { .. }
             | Phase::Killing { .. }
+            | Phase::Leaving { .. }
             | Phase::Down
             | Phase::Waiting { .. } => {}
         }
@@ -208,7 +214,7 @@ impl Core {
         let Some(component) = self.components.get(index) else { return };
         match component.phase {
             Phase::Ready | Phase::Starting { .. } | Phase::Stopping { .. } => {}
-            Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => return,
+            Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => return,
         }
         let Some(slot) = Slot::component(index) else { return };
         self.kill(turn, index, false, &evidence);
@@ -260,7 +266,11 @@ impl Core {
                     }
                 }
                 // Its grace is judged where components are settled.
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Stopping { .. }
+                | Phase::Killing { .. }
+                | Phase::Leaving { .. }
+                | Phase::Down
+                | Phase::Waiting { .. } => {}
             }
         }
     }
@@ -270,7 +280,7 @@ impl Core {
         for component in &self.components {
             match component.phase {
                 Phase::Starting { deadline } => add(deadline),
-                Phase::Stopping { kill_at, .. } => add(kill_at),
+                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => add(kill_at),
                 Phase::Ready => {
                     if let Some(by) = component.beat_by {
                         add(by);
@@ -302,7 +312,11 @@ impl Core {
                     };
                     component.progress_by = policy.progress_within.map(|span| turn.now.plus(span));
                 }
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Stopping { .. }
+                | Phase::Killing { .. }
+                | Phase::Leaving { .. }
+                | Phase::Down
+                | Phase::Waiting { .. } => {}
             }
         }
         self.dirty = true;

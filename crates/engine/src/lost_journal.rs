@@ -19,7 +19,9 @@ pub fn evidence(state_dir: &Path) -> Option<String> {
 pub fn evidence_of_this_boot(runtime_dir: &Path, state_dir: &Path) -> Option<String> {
     let info = EngineInfo::read(runtime_dir).ok()?;
     let same = info.boot_id == EngineInfo::this_boot() && info.state_dir == state_dir;
-    same.then(|| format!("the journal is gone: epoch {} ran here since the last boot and did not stop in order", info.epoch))
+    same.then(|| {
+        format!("the journal is gone: epoch {} ran here since the last boot and did not stop in order", info.epoch)
+    })
 }
 
 #[cfg(test)]

@@ -249,9 +249,10 @@ pub(crate) struct Gone {
 /// Whether nothing of the component runs and its restart policy says no more.
 fn is_down_for_good(component: &Component) -> bool {
     match component.phase {
-        Phase::Killing { exited: Some(Next::Spent), .. } => true,
+        Phase::Killing { exited: Some(Next::Spent), .. } | Phase::Leaving { exited: Next::Spent, .. } => true,
         Phase::Down => component.spent,
         Phase::Killing { exited: Some(Next::Down | Next::At(_)) | None, .. }
+        | Phase::Leaving { exited: Next::Down | Next::At(_), .. }
         | Phase::Waiting { .. }
         | Phase::Starting { .. }
         | Phase::Ready

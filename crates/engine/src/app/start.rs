@@ -97,8 +97,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
         Verdict::Damaged(violation) => Some(violation.to_string()),
-        Verdict::New => lost_journal::evidence(&state)
-            .or_else(|| lost_journal::evidence_of_this_boot(runtime.path(), &state)),
+        Verdict::New => {
+            lost_journal::evidence(&state).or_else(|| lost_journal::evidence_of_this_boot(runtime.path(), &state))
+        }
         Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
     if let Some(unknown) = replay(&recovered, &mut core)? {

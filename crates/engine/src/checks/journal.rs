@@ -17,8 +17,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             "run this as the engine's user or root",
         )],
         Ok(mut entries) => {
-            let is_segment =
-                |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(segment_first).is_some();
+            let is_segment = |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(segment_first).is_some();
             if !entries.any(|entry| entry.is_ok_and(is_segment)) {
                 return vec![none(state)];
             }

@@ -134,8 +134,9 @@ impl Output {
         let files = Queue::new(FILE_QUEUE_BYTES);
         let screen = Queue::new(SCREEN_QUEUE_BYTES);
         let counters = Arc::new(Counters::default());
-        let (to_reader, reader) = reader::new(settings.keep.then(|| files.clone()), settings.show.then(|| screen.clone()))
-            .map_err(|source| OutputError { action: "make an event descriptor", source })?;
+        let (to_reader, reader) =
+            reader::new(settings.keep.then(|| files.clone()), settings.show.then(|| screen.clone()))
+                .map_err(|source| OutputError { action: "make an event descriptor", source })?;
 
         let file_writer = writers::Files::new(&settings, files.clone(), Arc::clone(&counters));
         spawn("output-files", move || file_writer.run())?;
