@@ -9,7 +9,7 @@ use std::process::Stdio;
 #[test]
 fn wrong_words_are_usage() {
     let folder = Folder::with_system();
-    let cases: [&[&str]; 19] = [
+    let cases: [&[&str]; 17] = [
         &[],
         &["frobnicate"],
         &["kill-switch"],
