@@ -303,6 +303,8 @@ fn target_settings(target: &Target) -> TargetSettings {
             can_fence: restart.fence.is_some(),
             can_start: restart.unit.is_some() || restart.start.is_some(),
             same_host: restart.start_on == StartOn::SameHost,
+            ask_ms: ms(restart.ask_timeout),
+            come_back_ms: ms(restart.come_back),
             lease_ms: ms(restart.lease),
             step_ms: ms(restart.step_timeout),
             verify_ms: ms(restart.verify_within),

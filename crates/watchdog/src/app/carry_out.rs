@@ -60,7 +60,7 @@ impl App {
             Order::Tell(notice) => self.tell(now, &notice),
             Order::Probe { target, ticket, timeout_ms } => self.probe(target, ticket, timeout_ms),
             Order::OpenStream { target } => self.open_stream(target),
-            Order::LookAround { ticket, timeout_ms } => self.look_around(ticket, timeout_ms),
+            Order::LookAround { ticket, need, timeout_ms } => self.look_around(ticket, need, timeout_ms),
             Order::AskPeer { ticket } => self.ask_peer(ticket),
             Order::PingOutside => self.ping_outside(now),
             Order::Compare { target, shown } => self.compare(now, target, shown),
@@ -107,22 +107,22 @@ impl App {
         });
     }
 
-    fn look_around(&self, ticket: u64, timeout_ms: u64) {
+    fn look_around(&self, ticket: u64, need: usize, timeout_ms: u64) {
         let (references, events) = (Rc::clone(&self.references), self.events.clone());
         spawn_local(async move {
-            let looks: Vec<_> = references
-                .iter()
-                .map(|(host, port)| {
-                    let (host, port) = (host.clone(), *port);
-                    spawn_local(async move {
-                        let timeout = Duration::from_millis(timeout_ms);
-                        matches!(tokio::time::timeout(timeout, client::reach(&host, port)).await, Ok(Ok(_)))
-                    })
-                })
-                .collect();
+            let mut looks = tokio::task::JoinSet::new();
+            for (host, port) in references.iter().cloned() {
+                looks.spawn_local(async move {
+                    let timeout = Duration::from_millis(timeout_ms);
+                    matches!(tokio::time::timeout(timeout, client::reach(&host, port)).await, Ok(Ok(_)))
+                });
+            }
             let mut reached = 0;
-            for look in looks {
-                reached += usize::from(look.await.unwrap_or(false));
+            // One that is dead must not make everybody wait for its time-out.
+            while reached < need
+                && let Some(look) = looks.join_next().await
+            {
+                reached += usize::from(look.unwrap_or(false));
             }
             send(&events, Event::Fact(Input::Looked { ticket, reached })).await;
         });

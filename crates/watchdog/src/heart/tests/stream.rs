@@ -1,6 +1,7 @@
 //! The live stream: a host that dies leads to an alert within 5 s; announced restarts lead to none.
 
 use super::*;
+use crate::heart::rung::LADDER;
 use crate::heart::steps::{Outcome, Step};
 
 fn with_stream() -> Settings {
@@ -18,6 +19,7 @@ fn beat(world: &World, seq: u64) -> Beat {
         epoch: world.epochs[0],
         seq,
         head: format!("head{seq}"),
+        jid: "j".to_owned(),
         permission: "active".to_owned(),
         status: "healthy".to_owned(),
         mode: "dry".to_owned(),
@@ -131,7 +133,7 @@ fn an_announced_restart_that_does_not_come_back_alerts_at_its_end() {
 #[test]
 fn a_stop_on_purpose_is_a_warning_at_its_end_and_never_a_restart() {
     let mut one = with_stream();
-    one.targets[0].ladder = Some(restarts::LADDER);
+    one.targets[0].ladder = Some(LADDER);
     let mut world = World::new(one);
     world.run(100);
     world.hand(Input::StreamOpened { target: 0 });
@@ -170,13 +172,13 @@ fn every_new_head_is_compared_once() {
 /// A world with a ladder and a stream whose engine froze; the ladder is about to send its signal.
 fn signalling() -> World {
     let mut one = with_stream();
-    one.targets[0].ladder = Some(restarts::LADDER);
+    one.targets[0].ladder = Some(LADDER);
     let mut world = World::new(one);
     world.run(100);
     world.hand(Input::StreamOpened { target: 0 });
     beat_for(&mut world, 3);
     world.answers[0] = Answers::Silent;
-    world.run(6000);
+    world.run(4000);
     assert_eq!(restarts::end_step(&mut world, Outcome::Failed("no answer".to_owned())), Step::Ask);
     world
 }
