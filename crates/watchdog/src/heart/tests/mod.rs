@@ -55,6 +55,8 @@ struct World {
     /// What health answers say under `announced`, as JSON.
     announced: String,
     references_up: usize,
+    /// How long a look around takes, milliseconds.
+    look_ms: u64,
     told: Vec<Notice>,
     acts: Vec<(TargetIndex, steps::Step, Option<u64>, u64)>,
     notes: Vec<String>,
@@ -121,6 +123,7 @@ impl World {
             kill_switch: false,
             announced: "null".to_owned(),
             references_up: references,
+            look_ms: 20,
             told: Vec::new(),
             acts: Vec::new(),
             notes: Vec::new(),
@@ -163,7 +166,7 @@ impl World {
                 Order::OpenStream { .. } => self.streams_asked += 1,
                 Order::LookAround { ticket, timeout_ms, .. } => {
                     let reached = self.references_up;
-                    let after = if reached == 0 { timeout_ms } else { 20 };
+                    let after = if reached == 0 { timeout_ms } else { self.look_ms };
                     self.push(after, Input::Looked { ticket, reached });
                 }
                 Order::AskPeer { ticket } => self.peers_asked.push(ticket),

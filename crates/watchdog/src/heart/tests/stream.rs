@@ -67,6 +67,35 @@ fn an_engine_that_is_killed_alerts_within_a_second() {
 }
 
 #[test]
+fn a_poll_that_hangs_does_not_hold_up_the_alert() {
+    let mut world = beating();
+    // Two polls an hour: one of them is under way, and will be for its whole time-out, when the process dies.
+    world.answers[0] = Answers::Silent;
+    let probes = world.probes.len();
+    while world.probes.len() == probes {
+        beat_for(&mut world, 1);
+    }
+    world.answers[0] = Answers::Refuses;
+    world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
+    world.run(900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+    world.answers[0] = Answers::Well;
+    world.run(600_000);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)), "{:?}", world.notes);
+}
+
+#[test]
+fn slow_references_do_not_hold_up_the_alert_about_a_frozen_host() {
+    let mut world = beating();
+    world.look_ms = 700;
+    let last = world.now.boot.0 - 1000;
+    world.answers[0] = Answers::Silent;
+    world.run(3900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+    assert!(world.now.boot.0 - last <= 5000);
+}
+
+#[test]
 fn a_stream_that_breaks_while_the_target_is_well_alerts_nobody() {
     let mut world = beating();
     world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
