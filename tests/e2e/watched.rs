@@ -43,7 +43,29 @@ struct Watched {
 impl Watched {
     /// All of them, once the watchdog sees the engine's live stream. `interval` is between two polls.
     fn start(interval: &str) -> Self {
-        let (observe, control, responder, port) = (free_port(), free_port(), free_port(), free_port());
+        let watched = Self::start_with(interval, "", None);
+        watched.until("the live stream", || watched.target().is_some_and(|target| target["stream"] == true));
+        watched
+    }
+
+    /// The same without a live stream, once the engine is seen up, with a step of the ladder's own. `seen_at`: where the watchdog
+    /// looks for the engine's health, if not at its own port.
+    fn polled(interval: &str, restart: &str, seen_at: impl FnOnce(u16) -> u16) -> Self {
+        let observe = free_port();
+        let keys = format!("step_timeout = \"30s\"\nbackoff = \"1s\"\n{restart}");
+        let watched = Self::start_with(interval, &keys, Some((observe, seen_at(observe))));
+        watched.until("it is up", || watched.target().is_some_and(|target| target["state"] == "up"));
+        watched
+    }
+
+    fn start_with(interval: &str, restart: &str, polled: Option<(u16, u16)>) -> Self {
+        let (control, responder, port) = (free_port(), free_port(), free_port());
+        let (observe, seen_at) = polled.unwrap_or_else(|| {
+            let observe = free_port();
+            (observe, observe)
+        });
+        let stream = if polled.is_some() { "stream = \"off\"\nfailures = 2\n" } else { "" };
+        let restart = if polled.is_some() { restart } else { "step_timeout = \"30s\"\nbackoff = \"1s\"\n" };
         let system = System::new(&format!(
             "{BOT}[observe]\nlisten = \"127.0.0.1:{observe}\"\n\
              [control]\nlisten = \"127.0.0.1:{control}\"\nkeys = [\"wd1.key\"]\n"
@@ -67,12 +89,12 @@ impl Watched {
                 "watchdog.toml",
                 format!(
                     "[watchdog]\nname = \"wd1\"\nlisten = \"127.0.0.1:{port}\"\n\
-                     [[target]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{observe}/health\"\n\
-                     interval = \"{interval}\"\ntimeout = \"2s\"\nsettle = \"1s\"\n\
+                     [[target]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{seen_at}/health\"\n\
+                     interval = \"{interval}\"\ntimeout = \"2s\"\nsettle = \"1s\"\n{stream}\
                      control = \"http://127.0.0.1:{control}\"\nkey_file = \"wd1.key\"\n\
                      [target.restart]\nunit = \"{name}\"\nactuate = \"http://127.0.0.1:{responder}\"\n\
                      actuate_name = \"bot-host\"\nactuate_key_file = \"wd1.key\"\n\
-                     step_timeout = \"30s\"\nbackoff = \"1s\"\n\
+                     {restart}\
                      [alerts]\nchannels = [\"webhook\"]\nduplicate_window = \"0s\"\n\
                      cooldown = {{ critical = \"0s\", warning = \"0s\", info = \"0s\" }}\n\
                      [alerts.webhook]\nurl = {{ file = \"hook-url\" }}\nsecret = {{ file = \"hook-secret\" }}\n"
@@ -87,7 +109,6 @@ impl Watched {
         watched.system.wait_active();
         watched.run(&["actuate", "--config", "actuate.toml"], "actuate.log");
         watched.run(&["--config", "watchdog.toml"], "watchdog.log");
-        watched.until("the live stream", || watched.target().is_some_and(|target| target["stream"] == true));
         watched
     }
 
@@ -248,6 +269,104 @@ fn a_kill_switch_that_is_engaged_is_never_overruled() {
     assert_eq!(watched.target().unwrap()["ladder"]["tries"], tries);
     assert!(!watched.said("actuate.log").contains("start "), "{}", watched.said("actuate.log"));
     assert_eq!((watched.epoch(), watched.starts(), watched.system.survivors().len()), (Some(1), 1, 0));
+}
+
+#[test]
+fn a_stop_that_the_watchdog_could_not_see_is_not_undone() {
+    let mut watched = Watched::polled("300ms", "", |observe| observe);
+    let name = watched.system.name.clone();
+    // It sees nothing of the stop: neither an announcement nor the engine's last answers.
+    let watchdog = i32::try_from(watched.started[1].id()).unwrap();
+    signal(watchdog, libc::SIGSTOP);
+    assert_eq!(watched.system.stop(), 0);
+    signal(watchdog, libc::SIGCONT);
+    let stopped = watched.told("that it is stopped", |posted| is(posted, "target-stopped", "trigger"));
+    assert_eq!(stopped.text("severity"), "warning");
+    assert!(stopped.text("message").contains("by a signal: SIGTERM"), "{}", stopped.text("message"));
+    watched.told("the end of the alarm", |posted| is(posted, "target-down", "resolve"));
+    assert!(!watched.said("actuate.log").contains("started process"), "{}", watched.said("actuate.log"));
+    assert_eq!((watched.starts(), watched.system.survivors().len()), (1, 0));
+
+    // A person starts it again, and from then on it is watched as before: killed, it is restarted.
+    watched.system.start();
+    watched.system.wait_active();
+    watched.told("that it runs again", |posted| is(posted, "target-stopped", "resolve"));
+    assert!(!watched.system.path("run/ended.json").exists() && !watched.system.path("state/ended.json").exists());
+    let guard = watched.system.guard_pid();
+    signal(watched.system.engine_pid(), libc::SIGKILL);
+    watched.until("a third life", || watched.epoch() == Some(3) && !alive(guard));
+    watched.until("its bot", || watched.starts() == 3);
+    assert_eq!(watched.target().unwrap()["name"], name);
+}
+
+/// A port that leads to another one until it is cut.
+struct Cut {
+    port: u16,
+    open: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Cut {
+    fn before(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let cut = Self { port: listener.local_addr().unwrap().port(), open: std::sync::Arc::default() };
+        let open = std::sync::Arc::clone(&cut.open);
+        open.store(true, std::sync::atomic::Ordering::Relaxed);
+        // Ends with the test's process, like every connection that it carries.
+        std::thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let open = std::sync::Arc::clone(&open);
+                let goes = move || open.load(std::sync::atomic::Ordering::Relaxed);
+                if !goes() {
+                    continue;
+                }
+                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    let goes = goes.clone();
+                    std::thread::spawn(move || {
+                        let mut piece = [0; 4096];
+                        while let Ok(count @ 1..) = from.read(&mut piece)
+                            && goes()
+                            && to.write_all(&piece[..count]).is_ok()
+                        {}
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                        let _ = from.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+            }
+        });
+        cut
+    }
+
+    fn set(&self, open: bool) {
+        self.open.store(open, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_engine_that_was_asked_and_that_nobody_supervises_is_started_by_the_responder() {
+    let mut cut = None;
+    let watched = Watched::polled("300ms", "come_back = \"1s\"\n", |observe| {
+        let before = Cut::before(observe);
+        let port = before.port;
+        cut = Some(before);
+        port
+    });
+    let cut = cut.unwrap();
+    let engine = watched.system.engine_pid();
+    // Its health cannot be had, and its control listener answers.
+    cut.set(false);
+    watched.told("the alert", |posted| is(posted, "target-down", "trigger"));
+    watched.until("the engine's end", || !alive(engine));
+    watched.until("a second life", || watched.epoch() == Some(2));
+    cut.set(true);
+    let restarted = watched.told("a verified restart", |posted| {
+        is(posted, "target-down", "update") && posted.text("title").contains("was restarted")
+    });
+    let message = restarted.text("message");
+    assert!(message.contains("ask: the engine accepted it") && message.contains("start: process"), "{message}");
+    watched.told("its end", |posted| is(posted, "target-down", "resolve"));
+    assert_eq!((watched.epoch(), watched.starts(), watched.system.survivors().len()), (Some(2), 2, 1));
+    assert_eq!(watched.target().unwrap()["ladder"]["tries"], 1, "{}", watched.said("watchdog.log"));
 }
 
 #[test]
