@@ -3,12 +3,14 @@
 
 mod build;
 mod carry_out;
+mod drilling;
 mod health;
 mod run;
 mod serve;
 mod witnessing;
 
 pub use build::{BuildError, Built, build, units_of};
+pub use drilling::{Rehearsed, RehearsedChannel};
 pub use health::{Health, Limits};
 pub use run::{RunError, run};
 

@@ -135,6 +135,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         &format!("watches {} targets and {} check-ins, listens on {place}", app.watched.len(), config.checkins.len()),
     );
     app.mark_alive(now);
+    app.end_old_drills(now);
     app.turn(now);
     app.systemd.ready();
     let beat = app.systemd.beat_every();

@@ -171,6 +171,10 @@ impl App {
                 control::answer_later(reply, waiting, |tested| Reply::json(200, &tested));
                 return;
             }
+            Ok(control::Command::Drill { severity }) => {
+                self.drill(now, severity, reply);
+                return;
+            }
         };
         self.turn(now);
         let _ = reply.send(answer);
