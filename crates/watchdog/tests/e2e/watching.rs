@@ -138,7 +138,7 @@ fn a_drill_goes_all_the_way_and_a_channel_that_takes_nothing_fails_it() {
     assert!(said.contains("ok      log_file: took the alert and its end"), "{said}");
     let lines = alerts(&folder);
     let kinds: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap_or_default()).collect();
-    assert_eq!(kinds, ["incident.triggered", "incident.resolved"], "{lines:?}");
+    assert_eq!(kinds, ["incident.trigger", "incident.resolve"], "{lines:?}");
     assert!(
         lines.iter().all(|line| line["data"]["drill"] == true && line["data"]["severity"] == "critical"),
         "{lines:?}"
