@@ -92,7 +92,7 @@ pub async fn act(means: &Means, act: &Act) -> Outcome {
 
 async fn ask(means: &Means, act: &Act) -> Outcome {
     let Some(engine) = &means.engine else { return Outcome::Failed("its engine cannot be asked".to_owned()) };
-    let body = serde_json::json!({ "expected_epoch": act.expected_epoch, "reason": act.reason, "kind": "watchdog" });
+    let body = serde_json::json!({ "expected_epoch": act.expected_epoch, "reason": act.reason });
     match engine.order("/api/control/restart", &body, act.within.min(TIMEOUT), false).await {
         Said::Yes(_) => Outcome::Proved("the engine accepted it".to_owned()),
         // What an engine that answers says about a stop is in its beats and its health answers too.
