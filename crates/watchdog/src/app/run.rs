@@ -172,7 +172,7 @@ impl App {
         let until = |at: crate::heart::time::Boot| Duration::from_millis(at.since(now.boot));
         let most = beat.unwrap_or(ALIVE).min(ALIVE);
         let due = [self.heart.next(), self.tell_again_at, self.shown.due()];
-        due.into_iter().map(|at| at.map(until)).flatten().fold(most, Duration::min)
+        due.into_iter().flatten().map(until).fold(most, Duration::min)
     }
 
     /// One event, or a deadline.
