@@ -32,6 +32,11 @@ fn a_standby_takes_over_from_a_dead_watchdog_and_steps_back() {
         watched.get_at(port, "/status").is_some_and(|status| status["targets"][0]["state"] == state)
     };
     watched.until("both to see it", || [first, second].iter().all(|port| stands(&watched, *port, "up")));
+    // A watchdog whose channel never delivered anything does not think itself fit to act.
+    for configuration in ["watchdog.toml", "standby.toml"] {
+        let tested = watched.command(&["test-alert", "--config", configuration]);
+        assert_eq!(tested.status.code(), Some(0), "{}", String::from_utf8_lossy(&tested.stderr));
+    }
     watched.until("one to act", || acts(&watched, first) == Some(true) && acts(&watched, second) == Some(false));
 
     // Told by one of them. The other knows as much, under the same key.

@@ -136,6 +136,7 @@ fn the_documented_lines_restart_an_engine_over_ssh() {
         assert!(matches!(status, Some(2 | 3)) && !said.is_empty(), "{command}: {status:?} {said}");
     }
     assert_eq!(ssh("start demo").0, Some(4), "it lives");
+    assert_eq!(ssh("stop demo 7").0, Some(4), "another epoch");
     assert_eq!(watched.system.survivors().len(), 1);
 
     let engine = watched.freeze(true);

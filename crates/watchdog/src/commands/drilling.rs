@@ -79,7 +79,10 @@ fn say(status: &mut u8, what: &str, result: Result<String, String>) {
 
 async fn engine_answers(engine: &Asking) -> Result<String, String> {
     let answer = engine.ask("GET", "/api/status", Vec::new(), HEALTH_MAX, TIMEOUT, false).await?;
-    if answer.status == 200 { Ok("takes signed questions".to_owned()) } else { Err(format!("HTTP {}", answer.status)) }
+    if answer.status == 200 {
+        return Ok("takes signed questions".to_owned());
+    }
+    Err(format!("HTTP {}: {}", answer.status, for_people(&answer.body)))
 }
 
 async fn unit_answers(responder: &Asking, unit: &str) -> Result<String, String> {
