@@ -9,7 +9,7 @@ const STANDBY: &str = "standby.log";
 /// The watchdog's text without restarts, with its peer, and with reminders that come each second.
 fn paired(watched: &Watched, name: &str, port: u16, peer: u16, role: &str) -> String {
     let more = format!("[peer]\nurl = \"http://127.0.0.1:{peer}\"\nrole = \"{role}\"\ninterval = \"200ms\"\n");
-    let text = watched.watchdog_text(name, port, &more, SECOND, false);
+    let text = watched.watchdog_text(name, port, &more, SECOND, "");
     let (before, after) = (text.split("[target.restart]").next().unwrap(), text.split("[alerts]").nth(1).unwrap());
     format!("{before}[alerts]{after}").replace(
         "duplicate_window",

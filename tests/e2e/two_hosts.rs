@@ -14,7 +14,7 @@ const BUSY: Duration = Duration::from_secs(5);
 fn hosts(components: &str, target: &str) -> Option<Watched> {
     let net = Net::make()?;
     let watchdog = format!("[network]\nreferences = [\"{}\"]\ntimeout = \"500ms\"\n", net.reference);
-    let setup = Setup { net: Some(net), components, target, watchdog: &watchdog, tls: true };
+    let setup = Setup { net: Some(net), components, target, watchdog: &watchdog, ..Setup::default() };
     Some(Watched::prepare(setup).run_all())
 }
 
