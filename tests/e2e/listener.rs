@@ -57,11 +57,7 @@ fn remembered(watched: &Watched) -> serde_json::Value {
 fn a_restart_is_asked_for_over_tls_and_verified() {
     let watched = over_tls();
     let door = Door::to(watched.observe);
-    let through = watched
-        .said("watchdog.toml")
-        .replace(&format!("http://{}/health", watched.observe), &format!("http://{}/health", door.address));
-    watched.write("watchdog.toml", &through);
-    let mut watched = watched.run_all();
+    let mut watched = watched.seen_through(&door).run_all();
     watched.until_proved();
     more_records(&watched);
     watched.until("lines recomputed", || remembered(&watched)["proved"] == true);
