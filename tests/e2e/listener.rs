@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
+use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
@@ -134,7 +135,10 @@ fn a_watchdog_with_the_wrong_key_or_authority_says_so_and_alarms_nobody() {
         watched.system.wait_active();
         match what {
             "key" => private(&watched.system.path("wd1.key"), &secret("wd1", "00")),
-            _ => drop(Authority::make(&watched.system.path(""), "authority")),
+            _ => {
+                drop(Authority::make(&watched.system.path(""), "other"));
+                fs::rename(watched.system.path("other.pem"), watched.system.path("authority.pem")).unwrap();
+            }
         }
         watched.run(&["--config", "watchdog.toml"], WATCHDOG);
         watched.until_state("up");

@@ -2,19 +2,15 @@
 //! nobody could know that it had been told, and then under the same key.
 
 use crate::stage::{SECOND, Setup, WATCHDOG, Watched, is};
-use std::time::{Duration, Instant};
 
 const STANDBY: &str = "standby.log";
 
-/// The watchdog's text without restarts, with its peer, and with reminders that come each second.
+/// The watchdog's text without restarts, and with its peer.
 fn paired(watched: &Watched, name: &str, port: u16, peer: u16, role: &str) -> String {
     let more = format!("[peer]\nurl = \"http://127.0.0.1:{peer}\"\nrole = \"{role}\"\ninterval = \"200ms\"\n");
     let text = watched.watchdog_text(name, port, &more, SECOND, "");
     let (before, after) = (text.split("[target.restart]").next().unwrap(), text.split("[alerts]").nth(1).unwrap());
-    format!("{before}[alerts]{after}").replace(
-        "duplicate_window",
-        "reminder = { critical = \"1s\", warning = \"0s\", info = \"0s\" }\nduplicate_window",
-    )
+    format!("{before}[alerts]{after}")
 }
 
 #[test]
@@ -76,12 +72,6 @@ fn a_standby_takes_over_from_a_dead_watchdog_and_steps_back() {
     watched.until("the standby to see its end", || {
         watched.get_at(second, "/status").is_some_and(|status| status["targets"][0]["incident"].is_null())
     });
-    // Nobody reminds of what is over, and nobody says it again: three times as long as a reminder takes.
-    let told =
-        || watched.receiver.taken("target-down").into_iter().filter(|posted| posted.at > over.at).collect::<Vec<_>>();
-    let end = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < end {
-        assert!(told().is_empty(), "told after its end: {:#?}", told());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let resolves = watched.receiver.taken("target-down").into_iter().filter(|posted| posted.change() == "resolve");
+    assert_eq!((resolves.count(), triggers(&watched).len()), (1, 2), "{:#?}", watched.receiver.posted());
 }
