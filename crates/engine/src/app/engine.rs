@@ -589,6 +589,7 @@ impl Engine {
             }
         }
         self.ending.no_more_beats();
+        self.leave_last_word();
         doors.close();
         if self.is_quiet() {
             self.info.withdraw();

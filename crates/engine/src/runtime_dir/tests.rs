@@ -218,6 +218,38 @@ fn a_stopped_process_is_seen_as_frozen() {
 }
 
 #[test]
+fn the_last_word_of_a_life_stays_until_the_next_begins() {
+    let host = Host::new();
+    let dir = host.prepare(None).unwrap();
+    let state = host.at("state");
+    let info = info(&host, dir.path(), &state);
+    let end = EngineEnd {
+        mark: info.mark.clone(),
+        epoch: info.epoch,
+        kind: failstop_client::status::EndKind::Stop,
+        by: "ana (1000)".to_owned(),
+        reason: "new disk".to_owned(),
+        at: "2026-11-10T01:33:07Z".to_owned(),
+        state_dir: state.clone(),
+    };
+    let left = || [dir.path(), &state].map(|dir| std::fs::read(dir.join("ended.json")).ok());
+    info.publish().unwrap();
+    end.publish(&info).unwrap();
+    info.withdraw();
+    dir.clear();
+    for text in left() {
+        assert_eq!(serde_json::from_slice::<EngineEnd>(&text.unwrap()).unwrap(), end);
+    }
+    info.publish().unwrap();
+    assert_eq!(left(), [None, None]);
+
+    // Where one of the two cannot be written, the other is all the same.
+    let gone = EngineInfo { runtime_dir: host.at("none"), ..info };
+    assert!(end.publish(&gone).is_err());
+    assert_eq!(left().map(|text| text.is_some()), [false, true]);
+}
+
+#[test]
 fn candidates_are_found_from_whatever_is_known() {
     let host = Host::new();
     let dir = host.prepare(None).unwrap();
