@@ -62,9 +62,9 @@ fn five_crashes_within_the_limit_keep_it_down_with_a_latch_and_the_engine_answer
 #[test]
 fn a_bot_behind_a_shell_is_asked_to_stop_and_gets_its_grace() {
     // The shell dies of SIGTERM at once; the bot behind it takes its time and then says that it is done.
-    let mut system = System::new(concat!(
+    let mut system = System::new(
         "[[component]]\nname = \"bot\"\norders = \"none\"\ncommand = [\"/bin/sh\", \"-c\", \"sh DIR/bot.sh; echo over\"]\n",
-    ));
+    );
     let bot = format!(
         "trap 'sleep 0.3; echo orders cancelled > {}; exit 0' TERM\necho up > {}\nwhile :; do sleep 0.05; done\n",
         system.path("done").display(),

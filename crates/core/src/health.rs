@@ -2,7 +2,7 @@
 //! what is required.
 
 use crate::component::{Component, Phase, Queue};
-use crate::halt::{Cause, Trigger};
+use crate::halt::{Cause, Halt, Scope, Trigger};
 use crate::id::Slot;
 use crate::input::QueueState;
 use crate::ledger::Grievance;
@@ -209,8 +209,22 @@ impl Core {
         Verdict { rules, overall: if rules.any() { 0 } else { overall } }
     }
 
-    /// A component's own number: 1 ready (or stopped on purpose, which the permission tells of), 0.5 on its way, 0 failed.
+    /// A component's own number: 1 ready (or stopped on purpose, which the permission tells of), 0.5 on its way or held back by a
+    /// halt of its own that waits for an operator, 0 failed.
     pub(crate) fn component_health(&self, index: usize) -> u16 {
+        let held = if self.own_latch(index).is_some() { 500 } else { 1000 };
+        held.min(self.health_of_phase(index))
+    }
+
+    /// The halt that holds this component alone back until an operator releases it.
+    fn own_latch(&self, index: usize) -> Option<&Halt> {
+        let policy = self.policy.components.get(index)?;
+        self.recorded.halts.values().find(|halt| {
+            halt.latched && halt.scope == Scope::Component && halt.component.as_ref() == Some(&policy.name)
+        })
+    }
+
+    fn health_of_phase(&self, index: usize) -> u16 {
         let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
             return 0;
         };
@@ -294,7 +308,14 @@ impl Core {
                 reasons.push(format!("the execution queue of {name} is stalled"));
             }
             if component_policy.essential && self.component_health(index) <= DEGRADED_AT {
-                reasons.push(format!("component {name} is {}", describe(component)));
+                reasons.push(match self.own_latch(index) {
+                    Some(halt) => format!(
+                        "component {name} is held back by {} (h-{}) until somebody resumes it",
+                        halt.cause.name(),
+                        halt.id.0
+                    ),
+                    None => format!("component {name} is {}", describe(component)),
+                });
             }
         }
         for ((index, part), health) in &self.watch.parts {
