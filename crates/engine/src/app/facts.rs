@@ -7,8 +7,9 @@ use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::status::{ComponentFacts, HostFacts};
 use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
-use failstop_core::{Epoch, Monotonic};
+use failstop_core::{Epoch, HaltId, Monotonic};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most figures that bots may report under names of their own; what comes after is counted as refused.
 const METRICS_MAX: usize = 256;
@@ -30,6 +31,8 @@ pub struct Identity {
     pub observe: Option<String>,
     /// What this system is, as every alert says.
     pub environment: String,
+    /// When the halts of earlier epochs were raised.
+    pub raised_before: Arc<BTreeMap<HaltId, jiff::Timestamp>>,
 }
 
 /// The host's knowledge, kept up to date by the loop.
@@ -134,6 +137,7 @@ impl Facts {
             epoch: self.identity.epoch.0,
             started: self.identity.started,
             wall: crate::clock::wall(),
+            raised_before: Arc::clone(&self.identity.raised_before),
             journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),

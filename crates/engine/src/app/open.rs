@@ -194,6 +194,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         jid,
         observe: observe_address,
         environment: config.system.environment.as_str().to_owned(),
+        raised_before: Arc::new(prepared.raised),
     };
     let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
