@@ -37,7 +37,7 @@ section! {
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
         /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
-        needs: Vec<Name>, default [];
+        needs: Vec<Name>, default [] => "dependencies are looked at at the start only in this version: a missed beat is held against the component even while one is down";
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
         restart: RestartPolicy as RestartWord, default "always";
         /// Delays between restarts in a row. The first restart is immediate.
