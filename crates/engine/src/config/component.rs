@@ -44,7 +44,7 @@ section! {
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
         start_limit: StartLimit, default {};
-        /// What asks it to stop.
+        /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
         /// From the stop signal to SIGKILL of the whole tree.
         stop_grace: Duration, default "10s", within("0s", "1h");
