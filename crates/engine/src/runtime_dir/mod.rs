@@ -9,7 +9,7 @@ mod engine_info;
 mod lookup;
 
 pub use engine_info::{EngineInfo, EngineState, InfoError, ProcessRef, ProcessState};
-pub use lookup::{Lookup, find};
+pub use lookup::{Found, Ignored, Lookup, find};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
