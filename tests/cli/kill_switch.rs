@@ -59,6 +59,26 @@ fn directories_by_flag_need_no_configuration() {
 }
 
 #[test]
+fn a_configuration_that_is_a_pipe_keeps_nobody_waiting() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("state")).unwrap();
+    nix::unistd::mkfifo(&folder.path("failstop.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for words in ["kill-switch engage --reason x", "kill-switch status", "status", "alerts list", "events"] {
+        let arguments: Vec<&str> = words.split(' ').chain(["--config", "failstop.toml"]).collect();
+        let ran = folder.run(&arguments);
+        assert!(matches!(ran.status, Some(2 | 3)), "{words}: {:?} {}", ran.status, ran.err);
+        assert!(ran.err.contains("failstop.toml: it is no file but a pipe"), "{words}: {}", ran.err);
+    }
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "x", "--config", "failstop.toml", "--state", "state"]);
+    let ran = ran.ends(0);
+    assert!(ran.out.contains("failstop.toml is not used: it is no file but a pipe"), "{}", ran.out);
+    assert_eq!(latch(&folder, "state/kill-switch")["reason"], "x");
+    // A folder of that name is told as what it is.
+    let ran = folder.run(&["kill-switch", "status", "--config", "state"]).ends(2);
+    assert!(ran.err.contains("directory"), "{}", ran.err);
+}
+
+#[test]
 fn a_latch_that_says_nothing_is_engaged() {
     let folder = Folder::with_system();
     folder.write("state/kill-switch", "");

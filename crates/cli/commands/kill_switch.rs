@@ -28,12 +28,13 @@ pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
 fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     let mut place = Place::find(args)?;
     make_room(&mut place, args);
-    let runtime_dirs = runtime_dir::find(&Lookup {
+    let found = runtime_dir::find(&Lookup {
         system: place.name.as_deref(),
         runtime_dir: place.runtime.as_deref(),
         state_dir: place.state.as_deref(),
     });
-    let report = kill_switch::engage(place.state.as_deref(), &runtime_dirs, &Caller::this(), reason);
+    let report = kill_switch::engage(place.state.as_deref(), &found.dirs, &Caller::this(), reason);
+    place.notes.extend(found.ignored.iter().map(ToString::to_string));
     let (exit, headline) = match report.verdict() {
         Verdict::Done => (Exit::Good, format!("kill switch of {} {}", place.describe(), Tone::Bad.paint("engaged"))),
         Verdict::Incomplete => (Exit::No, format!("kill switch of {}: not everything could be done", place.describe())),

@@ -9,6 +9,7 @@ use super::diagnosis::{Diagnosis, Findings, Purpose};
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
+use super::guard_watch::GuardWatch;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
 use super::open::{Opened, open};
@@ -105,6 +106,7 @@ pub struct Engine {
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
     pub(super) side: EngineSide,
+    pub(super) guard_watch: GuardWatch,
     pub(super) cgroup: Option<SystemCgroup>,
     pub(super) info: EngineInfo,
     pub(super) runtime: RuntimeDir,
@@ -444,6 +446,7 @@ impl Engine {
     /// The guard maps the page that is there now.
     pub(super) fn announce_page(&mut self) {
         if let Err(error) = self.side.announce_permit(&self.runtime.permit()) {
+            self.guard_watch.page_untold = true;
             self.say("engine", &error.to_string());
         }
     }
@@ -456,6 +459,7 @@ impl Engine {
 
     fn sample(&mut self, now: Monotonic) {
         self.sample_at = now.plus(self.config.limits.sample_every);
+        self.look_at_guard();
         self.trees.sample();
         self.trees.sweep_strays();
         for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {

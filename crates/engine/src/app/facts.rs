@@ -42,6 +42,7 @@ pub struct Facts {
     dependencies: BTreeMap<String, Option<bool>>,
     metrics: BTreeMap<String, f64>,
     host_notes: Vec<String>,
+    guard_note: Option<String>,
     trees: TreeSampler,
     host: Option<HostSampler>,
     host_sample: Option<HostSummary>,
@@ -74,6 +75,7 @@ impl Facts {
             dependencies,
             metrics: BTreeMap::new(),
             host_notes,
+            guard_note: None,
             trees: TreeSampler::new(),
             host: HostSampler::new(config.state_dir()).ok(),
             host_sample: None,
@@ -102,6 +104,11 @@ impl Facts {
     /// What the operator should know of this host.
     pub fn host_notes(&self) -> &[String] {
         &self.host_notes
+    }
+
+    /// What the operator should know of the guard; none while all is well.
+    pub fn note_of_guard(&mut self, note: Option<String>) {
+        self.guard_note = note;
     }
 
     /// The engine's own figures, as last sampled.
@@ -142,7 +149,7 @@ impl Facts {
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),
             metrics: self.metrics.clone(),
-            host_notes: self.host_notes.clone(),
+            host_notes: self.host_notes.iter().chain(&self.guard_note).cloned().collect(),
             engine_pid: std::process::id(),
             guard_pid: self.identity.guard_pid,
             engine_memory_bytes: self.own.as_ref().map(|own| own.resident_bytes),

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod events;
 mod facts;
+mod guard_watch;
 mod journal;
 mod latch;
 mod latch_watch;

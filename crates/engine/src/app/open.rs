@@ -6,6 +6,7 @@ use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
+use super::guard_watch::GuardWatch;
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
@@ -257,6 +258,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         jumps: JumpDetector::new(Reading::take()),
         sample_at: started_at,
         notify_starts,
+        guard_watch: GuardWatch::new(info.guard),
         side,
         cgroup: prepared.cgroup,
         info,

@@ -78,6 +78,12 @@ impl From<ProcessRef> for ProcessId {
     }
 }
 
+impl From<ProcessId> for ProcessRef {
+    fn from(process: ProcessId) -> Self {
+        Self { pid: process.pid, start_time: process.start_time }
+    }
+}
+
 /// Who runs a system. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineInfo {
@@ -237,10 +243,16 @@ impl EngineInfo {
         if self.boot_id != Self::this_boot() {
             return EngineState::Gone;
         }
-        match self.engine.state() {
-            ProcessState::Alive => EngineState::Running,
-            ProcessState::Stopped => EngineState::Frozen,
-            ProcessState::Gone => EngineState::Gone,
+        self.engine.state().into()
+    }
+}
+
+impl From<ProcessState> for EngineState {
+    fn from(state: ProcessState) -> Self {
+        match state {
+            ProcessState::Alive => Self::Running,
+            ProcessState::Stopped => Self::Frozen,
+            ProcessState::Gone => Self::Gone,
         }
     }
 }

@@ -11,7 +11,7 @@ mod lookup;
 
 pub use engine_end::EngineEnd;
 pub use engine_info::{EngineInfo, EngineState, InfoError, ProcessRef, ProcessState};
-pub use lookup::{Lookup, find};
+pub use lookup::{Found, Ignored, Lookup, find};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};

@@ -255,7 +255,7 @@ fn candidates_are_found_from_whatever_is_known() {
     let dir = host.prepare(None).unwrap();
     let state = host.at("state");
     info(&host, dir.path(), &state).publish().unwrap();
-    let found = |lookup: &Lookup<'_>| find_in(lookup, &host.places);
+    let found = |lookup: &Lookup<'_>| find_in(lookup, &host.places).dirs;
 
     let by_name = Lookup { system: Some("demo"), ..Lookup::default() };
     assert_eq!(found(&by_name), [dir.path()]);
@@ -285,7 +285,7 @@ fn what_anybody_may_have_put_there_is_no_candidate() {
     let planted = base.join("demo");
     std::fs::create_dir_all(&planted).unwrap();
     let lookup = Lookup { system: Some("demo"), state_dir: Some(&state), ..Lookup::default() };
-    let found = || find_in(&lookup, &host.places);
+    let found = || find_in(&lookup, &host.places).dirs;
     assert_eq!(found(), [planted.as_path()]);
     if host.places.uid == 0 {
         let give = |path: &Path| std::os::unix::fs::lchown(path, Some(STRANGER), None).unwrap();
@@ -293,12 +293,17 @@ fn what_anybody_may_have_put_there_is_no_candidate() {
         assert_eq!(found(), [planted.as_path()], "its place is closed to others: whoever may write there gave it away");
         give(&base);
         assert!(found().is_empty(), "planted");
+        let ignored = find_in(&lookup, &host.places).ignored;
+        assert_eq!(ignored, [Ignored { path: planted.clone(), owner: STRANGER }]);
+        assert!(
+            ignored[0].to_string().ends_with("is ignored: user 12345 may have put it there to speak for the system")
+        );
         // A link of a stranger's to a directory that is not.
         std::fs::rename(&base, host.at("real")).unwrap();
         symlink(host.at("real"), &base).unwrap();
         give(&base);
         assert!(found().is_empty(), "through a link");
         let named = Lookup { runtime_dir: Some(&planted), ..lookup };
-        assert_eq!(find_in(&named, &host.places), [planted.as_path()], "whoever names it knows");
+        assert_eq!(find_in(&named, &host.places).dirs, [planted.as_path()], "whoever names it knows");
     }
 }
