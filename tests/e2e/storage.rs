@@ -143,12 +143,24 @@ fn a_failed_fdatasync_closes_the_gate_and_ends_with_6() {
     system.wait_active();
     assert_eq!(system.stop(), 0);
     verified(&system);
+    assert!(system.log().contains("alert  CRITICAL"), "the halt is told: {}", system.log());
+    nobody_is_told_that_the_engine_died(&system);
+}
+
+/// An engine that ended because of its disk ended as it should.
+#[track_caller]
+fn nobody_is_told_that_the_engine_died(system: &System) {
+    assert!(
+        !system.log().contains("engine-died") && !system.log().contains("did not end as it should"),
+        "{}",
+        system.log()
+    );
 }
 
 #[test]
-fn a_full_disk_closes_the_gate_and_loses_nothing() {
+fn a_full_disk_closes_the_gate_loses_nothing_and_is_in_the_journal() {
     // A file system of its own in a mount namespace of its own: `unshare` needs root.
-    let system = recording();
+    let mut system = recording();
     std::fs::create_dir(system.path("state")).unwrap();
     let script = format!(
         "mount -t tmpfs -o size=2m tmpfs state && {} run --config failstop.toml --set journal.ballast=1MiB; \
@@ -172,4 +184,22 @@ fn a_full_disk_closes_the_gate_and_loses_nothing() {
     assert!(!acknowledged(&system).is_empty());
     everything_acknowledged_is_there(&system);
     verified(&system);
+    // The last words: why, what followed, and a seal behind them.
+    let records = system.records();
+    let of = |kind: &str| {
+        records.iter().filter(|record| record["t"] == kind).map(|record| record["b"].clone()).collect::<Vec<_>>()
+    };
+    assert!(of("halt.raised").iter().any(|halt| halt["cause"] == "storage"), "{records:#?}");
+    assert_eq!(of("permission.changed").last().unwrap()["to"], "shutdown");
+    assert_eq!(of("component.exited").last().unwrap()["component"], "bot");
+    assert_eq!(records.last().unwrap()["t"], "seg.close");
+    // The next start takes the halt from there, once.
+    system.start();
+    let status = system.wait_status("an answer", |_| true);
+    let storage = |status: &serde_json::Value| {
+        status["halts"].as_array().unwrap().iter().filter(|halt| halt["cause"] == "storage").count()
+    };
+    assert_eq!((status["permission"].as_str(), storage(&status)), (Some("shutdown"), 1));
+    assert_eq!(system.stop(), 5);
+    nobody_is_told_that_the_engine_died(&system);
 }

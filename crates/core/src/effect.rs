@@ -19,6 +19,15 @@ pub enum Effect {
         /// What to write.
         record: Record,
     },
+    /// Append this record into the room that was kept back for a full disk. Nobody waits for it, nothing hangs on it, and
+    /// no [`crate::Input::Durable`] is reported: what it says is in force already. Only after
+    /// [`crate::Input::StorageFailed`] said that last words are taken.
+    LastWord {
+        /// What to write.
+        record: Record,
+        /// Whether it was said before, by a record that the failure swallowed: then nobody needs to hear it again.
+        again: bool,
+    },
     /// The journal cannot take it: write a file into `latches/` for this halt, durably.
     Latch(Halt),
     /// Remove the kill switch's latch file, durably, then report [`crate::Input::KillSwitchLatchRemoved`]. Only the latch

@@ -13,8 +13,14 @@ pub enum Input {
     /// Every record with a ticket up to this one is durable. May repeat a ticket: it then says that something else (a
     /// bot's event) was durably written now.
     Durable(Ticket),
-    /// The journal can no longer be written (failed fsync, ENOSPC, short write). Final for this process.
-    StorageFailed(String),
+    /// The journal can no longer be written. Final for this process: nothing becomes durable that loosens anything.
+    StorageFailed {
+        /// What failed.
+        evidence: String,
+        /// Whether it still takes last words: the disk is full, and room was kept back for them. Never after a failed
+        /// fdatasync. Told a second time without them: that room is gone, too.
+        last_words: bool,
+    },
     /// Time has passed; nothing else happened. The host calls at [`crate::Core::next_deadline`] at the latest.
     Wake,
 

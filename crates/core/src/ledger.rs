@@ -28,9 +28,19 @@ pub(crate) struct Writing {
     pub loosening: VecDeque<(Ticket, Record)>,
     /// Requests to answer once a record is durable.
     pub answers: VecDeque<(Ticket, RequestId)>,
-    /// Why the journal takes no more, if so.
-    pub failed: Option<String>,
+    /// The journal takes no more records, if so.
+    pub failed: Option<Failure>,
 }
+
+/// A journal that failed. Final.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Failure {
+    /// So many last words may still be said.
+    words_left: u16,
+}
+
+/// The most last words: some ten times what 31 components and every halt can bring about while the engine ends.
+const LAST_WORDS_MAX: u16 = 2_048;
 
 /// What is known of a standing halt beyond its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +90,8 @@ impl Grievance {
 }
 
 impl Core {
-    /// Emits a record. `None` once the journal has failed: nothing is appended in this process any more, and nothing
-    /// loosens.
+    /// Emits a record. `None` once the journal has failed: nothing is acknowledged in this process any more, and nothing
+    /// loosens. What says why the system shut down is still said where the journal takes last words.
     pub(crate) fn record(&mut self, turn: &mut Turn<'_>, record: Record) -> Option<Ticket> {
         let change = Change::of(&record);
         let opens = change.loosens();
@@ -90,6 +100,9 @@ impl Core {
             self.recorded.apply(&record);
         }
         if self.writing.failed.is_some() {
+            if is_last_word(&record) {
+                self.last_word(turn, record, false);
+            }
             return None;
         }
         self.writing.next = Ticket(self.writing.next.0 + 1);
@@ -100,6 +113,13 @@ impl Core {
         }
         turn.push(Effect::Record { ticket, record });
         Some(ticket)
+    }
+
+    fn last_word(&mut self, turn: &mut Turn<'_>, record: Record, again: bool) {
+        if let Some(failure) = self.writing.failed.as_mut().filter(|failure| failure.words_left > 0) {
+            failure.words_left -= 1;
+            turn.push(Effect::LastWord { record, again });
+        }
     }
 
     /// Raises a halt, unless one that says and caps as much stands and is not about to be cleared.
@@ -251,19 +271,28 @@ impl Core {
         self.recorded.apply(record);
     }
 
-    /// The journal takes nothing more. The gate closes in this step; whoever waits for an answer gets one.
-    pub(crate) fn storage_failed(&mut self, turn: &mut Turn<'_>, evidence: String) {
-        if self.writing.failed.is_some() {
+    /// The journal takes nothing more, or nothing but last words. The gate closes in this step; whoever waits for an answer
+    /// gets one.
+    pub(crate) fn storage_failed(&mut self, turn: &mut Turn<'_>, evidence: String, last_words: bool) {
+        if let Some(failure) = &mut self.writing.failed {
+            if !last_words {
+                failure.words_left = 0;
+            }
             return;
         }
         let evidence = clip(evidence, TEXT_MAX_BYTES);
-        self.writing.failed = Some(evidence.clone());
-        // A latched halt whose record was still on its way may be lost with it: its latch goes beside the journal.
-        for halt in self.recorded.halts.values().filter(|halt| halt.latched) {
-            let raised = self.standing.get(&halt.id).and_then(|standing| standing.raised);
-            if raised.is_some_and(|ticket| ticket > self.writing.durable) {
+        self.writing.failed = Some(Failure { words_left: if last_words { LAST_WORDS_MAX } else { 0 } });
+        // A halt whose record was still on its way may be lost with it: its latch goes beside the journal, and it is the first
+        // of the last words.
+        let durable = self.writing.durable;
+        let raised = |id| self.standing.get(id).and_then(|standing| standing.raised);
+        let on_its_way = self.recorded.halts.values().filter(|halt| raised(&halt.id).is_some_and(|at| at > durable));
+        let on_its_way: Vec<Halt> = on_its_way.cloned().collect();
+        for halt in on_its_way {
+            if halt.latched {
                 turn.push(Effect::Latch(halt.clone()));
             }
+            self.last_word(turn, Record::HaltRaised(halt), true);
         }
         // What was not durable by now never counts as such in this process: nothing of it loosens any more.
         self.writing.loosening.clear();
@@ -304,5 +333,32 @@ impl Core {
     /// The effective mode.
     pub(crate) fn effective_mode(&self) -> Mode {
         self.policy.mode_ceiling.min(self.recorded.ceremony)
+    }
+}
+
+/// What is still recorded once the disk is full: why the system shut down, and what became of its components. Never what
+/// loosens, and nothing that goes on and on.
+fn is_last_word(record: &Record) -> bool {
+    match record {
+        Record::HaltRaised(_)
+        | Record::PermissionChanged { .. }
+        | Record::ComponentStopping { .. }
+        | Record::ComponentKilled { .. }
+        | Record::ComponentExited { .. } => true,
+        Record::EngineStarted { .. }
+        | Record::EngineStopped { .. }
+        | Record::HaltCleared { .. }
+        | Record::ModeSet { .. }
+        | Record::ComponentStarted { .. }
+        | Record::ComponentStartFailed { .. }
+        | Record::ComponentReady { .. }
+        | Record::HealthChanged { .. }
+        | Record::Heartbeat { .. }
+        | Record::PermitLapsed { .. }
+        | Record::CheckFinished { .. }
+        | Record::ComponentHeld { .. }
+        | Record::Maintenance { .. }
+        | Record::OperatorOrder { .. }
+        | Record::OperatorRefused { .. } => false,
     }
 }

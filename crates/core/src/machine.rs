@@ -117,7 +117,7 @@ impl Core {
                     self.durable(turn, ticket);
                 }
             }
-            Input::StorageFailed(evidence) => self.storage_failed(turn, evidence),
+            Input::StorageFailed { evidence, last_words } => self.storage_failed(turn, evidence, last_words),
             Input::Checked { class, outcome } => {
                 if class == CheckClass::Integrity && outcome.is_ok() {
                     self.judged.remove(&(Cause::Integrity, None));

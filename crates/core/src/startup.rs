@@ -2,7 +2,7 @@
 
 use crate::causes::ends_with_the_engine;
 use crate::effect::{Effect, ExitReason};
-use crate::halt::Cause;
+use crate::halt::{Cause, Scope};
 use crate::id::{Epoch, HaltId, Ticket};
 use crate::input::{CheckClass, Start, Unclean};
 use crate::ledger::{Grievance, Standing};
@@ -100,7 +100,7 @@ impl Core {
         for (cause, evidence) in start.latches {
             if cause == Cause::KillSwitch {
                 self.kill_switch_seen(turn, "failstop".to_owned(), evidence);
-            } else {
+            } else if !self.remembers(cause, &evidence) {
                 self.raise(turn, Grievance { latched: true, ..Grievance::of(cause, evidence) });
             }
             self.life.latches = Some(self.writing.next);
@@ -120,6 +120,20 @@ impl Core {
             self.tell_engine_died(turn, unclean);
         }
         self.dirty = true;
+    }
+
+    /// Whether the journal brought back what a latch beside it says: its last word was written after all, and knows more
+    /// (component, trigger) than the latch.
+    fn remembers(&self, cause: Cause, evidence: &str) -> bool {
+        let row = self.row_for(cause, None);
+        self.recorded.halts.values().any(|halt| {
+            halt.cause == cause
+                && halt.evidence == evidence
+                && halt.latched
+                && halt.scope == Scope::System
+                && halt.cap <= row.cap
+                && !self.is_clearing(halt.id)
+        })
     }
 
     /// What becomes possible with the durable end of the journal: the first permit, the end of latches, the exit.

@@ -100,9 +100,12 @@ pub enum AppendError {
         /// Bytes that wait.
         bytes: usize,
     },
-    /// The recorder has stopped, or the disk is full and this is not a last word.
+    /// The recorder has stopped.
     #[error("the journal takes no more records: it was sealed or its storage failed")]
     Closed,
+    /// The disk is full, and this is not a last word.
+    #[error("the disk is full: the journal takes only last words until the next start; free space first")]
+    OnlyLastWords,
     /// Not a record.
     #[error(transparent)]
     Refused(#[from] JournalError),
@@ -167,13 +170,10 @@ impl Handle {
         check(&entry.kind, &entry.payload)?;
         {
             let mut queue = self.shared.lock();
-            let taken = match queue.door {
-                Door::Open => true,
-                Door::LastWords => entry.importance == Importance::LastWords,
-                Door::Sealing | Door::Shut => false,
-            };
-            if !taken {
-                return Err(AppendError::Closed);
+            match (queue.door, entry.importance) {
+                (Door::Open, _) | (Door::LastWords, Importance::LastWords) => {}
+                (Door::LastWords, Importance::Ordinary) => return Err(AppendError::OnlyLastWords),
+                (Door::Sealing | Door::Shut, _) => return Err(AppendError::Closed),
             }
             let bytes = queue.bytes + entry.payload.len();
             if queue.entries.len() >= self.shared.bounds.entries || bytes > self.shared.bounds.bytes {
@@ -431,23 +431,25 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
 
     fn last_words(&mut self, words: &[Entry]) -> Result<(), JournalError> {
         let now = (self.clock)();
-        for word in words {
+        for (at, word) in words.iter().enumerate() {
             let outcome = self
                 .journal
                 .stage_checked(now, &word.kind, &word.payload, Importance::LastWords)
                 .and_then(|seq| self.journal.commit().map(|head| (seq, head)));
-            self.shared.pending.fetch_sub(1, Ordering::Relaxed);
             match outcome {
                 Ok((seq, head)) => {
+                    self.shared.pending.fetch_sub(1, Ordering::Relaxed);
                     let written = [Written { ticket: word.ticket, seq }];
                     (self.on_progress)(Progress::Durable { written: &written, head });
                 }
-                Err(error) => {
-                    let full = error.is_no_space();
+                Err(error) if error.is_no_space() => {
+                    self.shared.pending.fetch_sub(1, Ordering::Relaxed);
                     (self.on_progress)(Progress::Failed(Failure { error: &error, lost: &[word.ticket] }));
-                    if !full {
-                        return Err(error);
-                    }
+                }
+                // The disk fails altogether: nothing is taken any more, and this word and the rest are lost.
+                Err(error) => {
+                    let lost = words.iter().skip(at).map(|word| word.ticket).collect();
+                    return self.after_failure(error, false, lost, Vec::new());
                 }
             }
         }

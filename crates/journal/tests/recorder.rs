@@ -223,7 +223,7 @@ fn a_full_disk_loses_the_batch_and_writes_the_halt() {
     disk.set_faults(Faults { space: Some(used as u64 + 4096 + 100), ..Faults::default() });
     recorder.handle().append(entry(1, Importance::Ordinary)).unwrap();
     assert!(matches!(next(&told), Told::Failed(true, lost) if lost == [1]));
-    assert!(matches!(recorder.handle().append(entry(2, Importance::Ordinary)), Err(AppendError::Closed)));
+    assert!(matches!(recorder.handle().append(entry(2, Importance::Ordinary)), Err(AppendError::OnlyLastWords)));
     recorder.handle().append(entry(3, Importance::LastWords)).unwrap();
     assert!(matches!(next(&told), Told::Durable(written, 2) if written == [Written { ticket: 3, seq: 2 }]));
     recorder.seal_and_stop().unwrap();
@@ -240,4 +240,26 @@ fn last_words_in_the_batch_that_did_not_fit_are_written_alone() {
     assert!(matches!(next(&told), Told::Failed(true, lost) if lost.is_empty()));
     assert!(matches!(next(&told), Told::Durable(written, 2) if written == [Written { ticket: 1, seq: 2 }]));
     recorder.seal_and_stop().unwrap();
+}
+
+#[test]
+fn a_failed_fdatasync_of_a_last_word_ends_them() {
+    let disk = SimDisk::new(3);
+    let (recorder, told) = start(&disk, 1, Bounds::default());
+    let used: usize = disk.paths().iter().map(|path| disk.read(path).unwrap().len()).sum();
+    // The partial write is taken back with one sync; the first last word's own is the next.
+    let fail_sync = Some(disk.syncs() + 1);
+    disk.set_faults(Faults { space: Some(used as u64 + 4096 + 100), fail_sync, ..Faults::default() });
+    let handle = recorder.handle();
+    for ticket in 1..4 {
+        handle.enqueue(entry(ticket, Importance::LastWords)).unwrap();
+    }
+    handle.wake();
+    assert!(matches!(next(&told), Told::Failed(true, lost) if lost.is_empty()));
+    assert!(matches!(next(&told), Told::Failed(false, lost) if lost == [1, 2, 3]));
+    assert_eq!(handle.pending(), 0);
+    assert!(matches!(handle.append(entry(4, Importance::LastWords)), Err(AppendError::Closed)));
+    let operations = disk.operations();
+    assert!(recorder.seal_and_stop().is_err());
+    assert_eq!(disk.operations(), operations, "the disk was left alone");
 }

@@ -30,6 +30,7 @@ pub enum Action {
     Freezes,
     Thaws,
     FsyncFails,
+    DiskFills,
     Crashes,
     Starts,
 }
@@ -114,6 +115,7 @@ impl Model for Bound {
         actions.push(Action::Crashes);
         if !world.failed {
             actions.push(Action::FsyncFails);
+            actions.push(Action::DiskFills);
         }
     }
 
@@ -202,7 +204,13 @@ impl Model for Bound {
                 // What was in flight may or may not be on the disk; here it is not, and the latches must do.
                 world.failed = true;
                 world.waiting.clear();
-                world.step(mutant, Input::StorageFailed("EIO".to_owned()));
+                world.step(mutant, Input::StorageFailed { evidence: "EIO".to_owned(), last_words: false });
+            }
+            Action::DiskFills => {
+                world.failed = true;
+                world.full = true;
+                world.waiting.clear();
+                world.step(mutant, Input::StorageFailed { evidence: "full".to_owned(), last_words: true });
             }
             Action::Crashes => {
                 world.dead = true;

@@ -1,6 +1,6 @@
 //! Every history with a bounded number of incidents, checked exhaustively: the same core as in the engine, two
 //! components, time in halves of the lease, and a host whose engine may freeze, crash and restart anywhere, whose
-//! fsync may fail, and whose kill switch is engaged from outside at any point.
+//! fsync may fail, whose disk may fill, and whose kill switch is engaged from outside at any point.
 //!
 //! For each invariant there is a host that breaks the rule behind it; the check must find that.
 //!

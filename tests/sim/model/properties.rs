@@ -42,6 +42,9 @@ pub fn all() -> Vec<Property<Bound>> {
         Property::always("the start gate", |model: &Bound, world: &World| {
             world.checked || world.dead || !world.anything_granted(model.mutant)
         }),
+        Property::always("a full disk is in the journal", |_, world: &World| {
+            !world.full || world.durable_fold().halts.values().any(|halt| halt.cause == Cause::Storage)
+        }),
         Property::sometimes("active after a release", |_, world: &World| {
             world.seen.contains(&Seen::Cleared(Cause::DailyLoss)) && world.check(Mutant::None, 1).open
         }),

@@ -74,6 +74,8 @@ pub struct World {
     pub frozen: Option<Vec<Effect>>,
     pub dead: bool,
     pub failed: bool,
+    /// The journal failed since the disk is full: it takes last words.
+    pub full: bool,
     pub checked: bool,
     pub alive: [Option<Instance>; COMPONENTS],
     pub dying: [bool; COMPONENTS],
@@ -164,6 +166,7 @@ impl World {
             frozen: None,
             dead: true,
             failed: false,
+            full: false,
             checked: false,
             alive: [None; COMPONENTS],
             dying: [false; COMPONENTS],
@@ -192,6 +195,7 @@ impl World {
         self.held_back.clear();
         self.dead = false;
         self.failed = false;
+        self.full = false;
         self.checked = false;
         self.frozen = None;
         self.alive = [None; COMPONENTS];
@@ -248,6 +252,12 @@ impl World {
                     self.waiting.push(record);
                     if mutant == Mutant::DurableTooEarly {
                         inputs.push_back(Input::Durable(ticket));
+                    }
+                }
+                Effect::LastWord { record, again: _ } => {
+                    assert!(self.full, "I10: a record after a failed fsync");
+                    if decides(&record) {
+                        self.journal.push(record);
                     }
                 }
                 Effect::Latch(halt) => {

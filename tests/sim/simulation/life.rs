@@ -21,6 +21,8 @@ pub struct Life<'w> {
     pub running: [Option<Instance>; COMPONENTS],
     pub dying: [bool; COMPONENTS],
     pub failed: bool,
+    /// The journal takes last words: its disk is full, and nothing worse happened.
+    pub takes_last_words: bool,
     pub released: bool,
     pub over: Option<ExitReason>,
 }
@@ -176,11 +178,9 @@ impl Life<'_> {
                 assert!(!self.failed, "I10: a record after the journal failed");
                 self.waiting.push_back((ticket, record));
             }
+            Effect::LastWord { record, again: _ } => self.last_word(record),
             Effect::Latch(halt) => {
-                self.world.latches.insert(halt.cause, halt.evidence.clone());
-                if halt.cause == Cause::Storage {
-                    self.last_words(&halt);
-                }
+                self.world.latches.insert(halt.cause, halt.evidence);
             }
             Effect::RemoveLatches => self.world.latches.clear(),
             Effect::RemoveKillSwitchLatch => {
@@ -251,8 +251,11 @@ impl Life<'_> {
                     let kept = seqs.iter().filter(|seq| **seq <= durable).count();
                     self.world.handed.truncate(before + kept);
                 }
-                self.step(Input::StorageFailed(error.to_string()));
                 self.failed = true;
+                self.takes_last_words = full;
+                self.step(Input::StorageFailed { evidence: error.to_string(), last_words: full });
+                // As a real host may, with what its recorder said before: it opens nothing.
+                self.step(Input::Durable(last));
                 if !full {
                     let wall = self.world.wall();
                     let refused = self.journal.stage(wall, "x.after", "{}", Importance::LastWords);
@@ -263,18 +266,28 @@ impl Life<'_> {
         }
     }
 
-    /// The halt itself, into the space that the ballast gave back.
-    pub fn last_words(&mut self, halt: &Halt) {
-        let record = Record::HaltRaised(halt.clone());
+    /// Into the space that the ballast gave back: why the system shut down.
+    pub fn last_word(&mut self, record: Record) {
+        assert!(self.failed && self.takes_last_words, "I10: a record after a failed fsync");
         let (kind, payload) = encode(&record);
         let wall = self.world.wall();
         if self.journal.stage(wall, &kind, &payload, Importance::LastWords).is_err() {
             return;
         }
-        self.world.handed.push(record);
-        if self.journal.commit().is_ok() {
-            self.world.acknowledged = self.world.handed.len();
-            self.world.note(Met::LastWords);
+        self.world.handed.push(record.clone());
+        match self.journal.commit() {
+            Ok(_) => {
+                self.world.acknowledged = self.world.handed.len();
+                self.durable.apply(&record);
+                self.world.note(Met::LastWords);
+                if matches!(&record, Record::HaltRaised(halt) if halt.cause == Cause::Storage) {
+                    self.world.note(Met::FullDiskInTheJournal);
+                }
+            }
+            Err(error) if error.is_no_space() => {
+                self.world.handed.pop();
+            }
+            Err(_) => self.takes_last_words = false,
         }
     }
 }

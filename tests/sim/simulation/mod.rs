@@ -20,6 +20,7 @@ pub enum Met {
     FailedSync,
     DiskFull,
     LastWords,
+    FullDiskInTheJournal,
     CrashInRecovery,
     PowerLoss,
     ActiveAfterARelease,
@@ -29,13 +30,14 @@ pub enum Met {
     EverythingRecovered,
 }
 
-const ALL: [Met; 13] = [
+const ALL: [Met; 14] = [
     Met::TornTail,
     Met::Unclean,
     Met::Clean,
     Met::FailedSync,
     Met::DiskFull,
     Met::LastWords,
+    Met::FullDiskInTheJournal,
     Met::CrashInRecovery,
     Met::PowerLoss,
     Met::ActiveAfterARelease,

@@ -236,6 +236,7 @@ impl World {
             running: [None; COMPONENTS],
             dying: [false; COMPONENTS],
             failed: false,
+            takes_last_words: false,
             released: false,
             over: None,
         };

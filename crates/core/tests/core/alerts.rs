@@ -239,7 +239,7 @@ fn the_kill_switch_is_told_when_engaged_and_when_released_also_when_engaged_with
 #[test]
 fn a_failed_journal_is_told_although_nothing_can_be_recorded() {
     let mut host = Host::live(policy(asks()));
-    let told = alerts(&host.send(Input::StorageFailed("fsync: EIO".to_owned())));
+    let told = alerts(&host.send(storage_failed("fsync: EIO", false)));
     assert_eq!(triggers(&of(Cause::Storage, &told)).len(), 1);
     assert_eq!(told[0].severity, Severity::Critical);
     assert!(told[0].words(&PLACE).message.contains("fsync: EIO"));
@@ -277,7 +277,7 @@ fn what_ended_with_its_engine_is_not_told_again_when_the_journal_fails_before_th
     host.prompt = false;
     host.crash_and_plain_start();
     let before = host.log.len();
-    host.send(Input::StorageFailed("EIO".to_owned()));
+    host.send(storage_failed("EIO", false));
     assert!(host.halt(Cause::Environment).is_some(), "its end was not recorded");
     assert_eq!(of(Cause::Environment, &alerts(&host.log[before..])), [] as [&Alert; 0]);
 }

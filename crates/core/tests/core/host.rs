@@ -11,6 +11,10 @@ pub fn slot(index: usize) -> Slot {
     Slot::component(index).unwrap()
 }
 
+pub fn storage_failed(evidence: &str, last_words: bool) -> Input {
+    Input::StorageFailed { evidence: evidence.to_owned(), last_words }
+}
+
 /// A component with the shipped numbers.
 pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
     ComponentPolicy {
@@ -211,6 +215,8 @@ impl Host {
     fn carry_out(&mut self, effect: &Effect, inputs: &mut std::collections::VecDeque<Input>) {
         match effect {
             Effect::Record { ticket, record } => self.journal.push((*ticket, record.clone())),
+            // Durable, and nobody is told.
+            Effect::LastWord { record, again: _ } => self.journal.push((Ticket(0), record.clone())),
             Effect::Spawn { slot, instance } if self.obliging => {
                 inputs.push_back(Input::Spawned { slot: *slot, instance: *instance, pid: 100 });
             }

@@ -193,7 +193,7 @@ fn it_kills_what_is_stopping_and_what_waits_for_a_restart_never_starts() {
 fn it_works_after_the_journal_failed() {
     let mut host = Host::live(policy(asks()));
     host.obliging = false;
-    host.send(Input::StorageFailed("EIO".to_owned()));
+    host.send(storage_failed("EIO", false));
     let effects = host.order_effects(Order::KillSwitchEngage, "fire");
     assert_eq!(answer(&effects), Some(Ok(())));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::WriteKillSwitchLatch { .. })));

@@ -131,7 +131,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     let mut other = Host::live(policy(asks()));
     let deadline = other.core.page().unwrap().deadline;
     other.now = other.now.plus(SECOND / 10);
-    let effects = other.send(Input::StorageFailed("EIO on fdatasync".to_owned()));
+    let effects = other.send(storage_failed("EIO on fdatasync", false));
     let closed = Page { rights: [Rights::NONE; MAX_COMPONENTS + 1], deadline };
     assert_eq!(effects[0], Effect::Publish(closed), "closed first of all, and not renewed");
     host.prompt = false;
@@ -139,7 +139,7 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     host.send(Input::Raise { cause: Cause::Integrity, slot: None, evidence: "line 3".to_owned() });
     let waiting = host.order_effects(Order::Mode(Mode::Dry), "x");
     assert!(answer(&waiting).is_none());
-    let effects = host.send(Input::StorageFailed("EIO on fdatasync".to_owned()));
+    let effects = host.send(storage_failed("EIO on fdatasync", false));
     let latched: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
@@ -152,7 +152,11 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     assert_eq!(stops(&effects), 1);
     let mut later = host.send(Input::Durable(Ticket(1000)));
     later.extend(host.pass(9 * SECOND));
-    assert!(later.iter().all(|e| !matches!(e, Effect::Publish(_) | Effect::Record { .. } | Effect::Spawn { .. })));
+    let forbidden = |e: &Effect| {
+        matches!(e, Effect::Publish(_) | Effect::Record { .. } | Effect::LastWord { .. } | Effect::Spawn { .. })
+    };
+    assert!(effects.iter().chain(&later).filter(|e| !matches!(e, Effect::Publish(_))).all(|e| !forbidden(e)));
+    assert!(later.iter().all(|e| !forbidden(e)));
     host.send(Input::Exited { slot: slot(0), instance: Instance(1), exit: Exit::Status(0) });
     host.send(Input::TreeGone { slot: slot(0), instance: Instance(1) });
     assert_eq!(host.exit, Some(ExitReason::Storage));
@@ -174,6 +178,118 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     host.pass_checks();
     host.resume().unwrap();
     assert_eq!(host.core.permission(), Permission::Active);
+}
+
+fn last_words(effects: &[Effect]) -> Vec<&Record> {
+    let words = effects.iter().filter_map(|effect| match effect {
+        Effect::LastWord { record, again: false } => Some(record),
+        _ => None,
+    });
+    words.collect()
+}
+
+#[test]
+fn a_full_disk_still_takes_the_halt_and_what_became_of_the_components_and_nothing_else() {
+    let mut host = Host::live(policy(asks()));
+    host.prompt = false;
+    host.obliging = false;
+    host.send(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "-15 %".to_owned() });
+    host.order_effects(Order::Resume(Vec::new()), "on its way to the disk when it was full");
+    let effects = host.send(storage_failed("no space left", true));
+    assert!(matches!(&effects[0], Effect::Publish(page) if page.rights == [Rights::NONE; MAX_COMPONENTS + 1]));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Latch(halt) if halt.cause == Cause::Storage)));
+    let words = last_words(&effects);
+    assert!(words.iter().any(|word| matches!(word, Record::HaltRaised(halt) if halt.cause == Cause::Storage)));
+    assert!(words.iter().any(|word| matches!(word, Record::PermissionChanged { to: Permission::Shutdown, .. })));
+    assert!(words.iter().any(|word| matches!(word, Record::ComponentStopping { .. })));
+    let mut later = host.send(Input::Durable(Ticket(1000)));
+    later.extend(host.pass(9 * SECOND));
+    assert!(host.halt(Cause::DailyLoss).is_some(), "what was not durable when the disk was full never loosens");
+    later.extend(host.order_effects(Order::Resume(Vec::new()), "nothing loosens now"));
+    later.extend(host.send(Input::Passed { cause: Cause::DailyLoss, slot: None }));
+    assert!(last_words(&later).is_empty(), "{later:?}");
+    let ends = host.send(Input::Exited { slot: slot(0), instance: Instance(1), exit: Exit::Status(0) });
+    assert!(matches!(last_words(&ends)[..], [Record::ComponentExited { .. }]));
+    let all = effects.iter().chain(&later).chain(&ends);
+    assert!(all.clone().all(|effect| !matches!(effect, Effect::Record { .. })), "nothing is acknowledged any more");
+    host.send(Input::TreeGone { slot: slot(0), instance: Instance(1) });
+    assert_eq!(host.exit, Some(ExitReason::Storage));
+    // The next start finds the halt in the journal and its latch beside it: one halt.
+    host.exit = None;
+    host.prompt = true;
+    host.obliging = true;
+    let latches = vec![(Cause::Storage, "no space left".to_owned())];
+    host.crash_and_start(|epoch| Start {
+        epoch,
+        kill_switch: None,
+        latches,
+        new_journal: false,
+        unclean: None,
+        damage: None,
+    });
+    assert_eq!(host.standing().iter().filter(|cause| **cause == Cause::Storage).count(), 1);
+    assert_eq!(host.core.permission(), Permission::Shutdown);
+    assert!(host.log.contains(&Effect::RemoveLatches));
+}
+
+#[test]
+fn a_halt_whose_record_the_full_disk_swallowed_is_said_again() {
+    let mut host = Host::live(policy(asks()));
+    host.send(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "durable by now".to_owned() });
+    host.prompt = false;
+    host.obliging = false;
+    host.send(Input::Raise { cause: Cause::Witness, slot: None, evidence: "another past".to_owned() });
+    let effects = host.send(storage_failed("no space left", true));
+    let again = effects.iter().filter_map(|effect| match effect {
+        Effect::LastWord { record: Record::HaltRaised(halt), again: true } => Some(halt.cause),
+        _ => None,
+    });
+    assert_eq!(again.collect::<Vec<_>>(), [Cause::Witness]);
+    host.crash_and_plain_start();
+    let standing = host.standing();
+    assert!(standing.contains(&Cause::Witness) && standing.contains(&Cause::Storage), "{standing:?}");
+}
+
+#[test]
+fn last_words_end_where_the_disk_fails_altogether() {
+    let mut host = Host::live(policy(asks()));
+    host.obliging = false;
+    assert!(!last_words(&host.send(storage_failed("no space left", true))).is_empty());
+    assert!(last_words(&host.send(storage_failed("EIO", false))).is_empty());
+    // And they do not come back.
+    host.send(storage_failed("no space left", true));
+    let ends = host.send(Input::Exited { slot: slot(0), instance: Instance(1), exit: Exit::Status(0) });
+    assert!(last_words(&ends).is_empty());
+}
+
+#[test]
+fn a_latch_whose_last_word_was_written_is_the_same_halt() {
+    let bot = ComponentPolicy { liveness: Some(Liveness::Watchdog(SECOND)), ..component("bot", Orders::Asks) };
+    let mut host = Host::live(policy(vec![bot]));
+    host.obliging = false;
+    host.send(storage_failed("no space left", true));
+    // It says itself that it hangs while it is being stopped.
+    let effects = host.sign(0, Sign::WatchdogTrigger);
+    let latched = effects.iter().find_map(|effect| match effect {
+        Effect::Latch(halt) => Some(halt.clone()),
+        _ => None,
+    });
+    let hung = latched.unwrap();
+    assert_eq!((hung.cause, hung.component.is_some()), (Cause::Hung, true));
+    host.obliging = true;
+    host.exit = None;
+    let latches = vec![(Cause::Hung, hung.evidence), (Cause::Hung, "another".to_owned())];
+    host.crash_and_start(|epoch| Start {
+        epoch,
+        kill_switch: None,
+        latches,
+        new_journal: false,
+        unclean: None,
+        damage: None,
+    });
+    let halts = host.core.halts().map(|(halt, _)| halt).filter(|halt| halt.cause == Cause::Hung);
+    let found: Vec<_> = halts.map(|halt| (halt.component.is_some(), halt.evidence.as_str())).collect();
+    assert_eq!(found, [(true, "it said itself that it hangs"), (false, "another")]);
 }
 
 #[test]

@@ -27,7 +27,8 @@ enum Event {
     Day,
     Jump,
     Crash,
-    Fail,
+    /// The journal fails; whether it still takes last words.
+    Fail(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -83,7 +84,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Day),
         1 => Just(Event::Jump),
         1 => Just(Event::Crash),
-        1 => prop::bool::weighted(0.1).prop_map(|fail| if fail { Event::Fail } else { Event::Day }),
+        1 => prop::bool::weighted(0.1).prop_map(|full| if full { Event::Fail(true) } else { Event::Day }),
+        1 => prop::bool::weighted(0.1).prop_map(|fail| if fail { Event::Fail(false) } else { Event::Day }),
     ]
 }
 
@@ -205,9 +207,9 @@ impl World {
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),
             Event::Jump => self.host.send(Input::ClockJumped { by: SECOND, evidence: "slept".to_owned() }),
-            Event::Fail => {
+            Event::Fail(last_words) => {
                 self.failed = true;
-                self.host.send(Input::StorageFailed("EIO".to_owned()))
+                self.host.send(storage_failed("EIO", last_words))
             }
             Event::Crash => {
                 let kill_switch = self.latch.then(|| ("o".to_owned(), "r".to_owned()));

@@ -9,6 +9,7 @@ use crate::process::spawn::Place;
 use crate::process::tree::TreeId;
 use core::time::Duration;
 use failstop_core::{ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
+use failstop_journal::AppendError;
 use std::os::fd::AsFd;
 
 /// How long after a start the cgroups of the last one are removed and those of the next one made: long enough for most
@@ -21,6 +22,7 @@ impl Engine {
         match effect {
             Effect::Publish(page) => self.publish(&page),
             Effect::Record { ticket, record } => self.record(ticket, record),
+            Effect::LastWord { record, again } => self.last_word(record, again),
             Effect::Latch(halt) => {
                 self.ledger.flush();
                 if let Err(error) = write_halt_latch(&self.state_dir, &halt) {
@@ -57,10 +59,25 @@ impl Engine {
     }
 
     fn record(&mut self, ticket: Ticket, record: Record) {
-        self.maybe_changed = true;
         if let Err(error) = self.ledger.record(ticket, &record) {
-            self.storage_failure(&error.to_string());
+            self.storage_failure(&error.to_string(), matches!(error, AppendError::OnlyLastWords));
         }
+        self.recorded_or_said(record);
+    }
+
+    /// What is said once the disk is full. It is in force whether or not it can be written.
+    fn last_word(&mut self, record: Record, again: bool) {
+        if let Err(error) = self.ledger.last_word(&record) {
+            self.storage_failure(&error.to_string(), false);
+        }
+        if !again {
+            self.recorded_or_said(record);
+        }
+    }
+
+    /// What else follows from a record, wherever it went.
+    fn recorded_or_said(&mut self, record: Record) {
+        self.maybe_changed = true;
         let own_log = match &record {
             Record::HaltRaised(halt) => {
                 self.meters.halt_raised(halt.cause);

@@ -297,17 +297,16 @@ impl Engine {
                 }
             }
             Report::Failed { error, last_words } => {
-                if last_words && !self.ledger.is_saying_last_words() {
-                    self.ledger.only_last_words();
-                }
-                self.storage_failure(&error);
+                self.storage_failure(&error, last_words);
                 self.pump();
             }
         }
     }
 
-    /// The journal cannot be written any more: no permit from here on in this process. The core is told next.
-    pub(super) fn storage_failure(&mut self, error: &str) {
+    /// The journal cannot be written any more: no permit from here on in this process. The core is told next, and again where
+    /// the room for last words is gone, too.
+    pub(super) fn storage_failure(&mut self, error: &str, last_words: bool) {
+        self.bring(Input::StorageFailed { evidence: error.to_owned(), last_words });
         if self.storage_failed {
             return;
         }
@@ -316,7 +315,6 @@ impl Engine {
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
         self.ledger.fail(error);
         self.ending.fail(self.epoch.0, self.head.0, &self.head.1);
-        self.bring(Input::StorageFailed(error.to_owned()));
     }
 
     fn permit_granted(&self) -> bool {
@@ -579,13 +577,14 @@ impl Engine {
                 status::ENGINE_DIED
             }
         };
+        // A journal whose disk is full is sealed behind its last words; one whose disk failed is left alone.
         if let Some(recorder) = self.recorder.take()
-            && !self.storage_failed
+            && (!self.storage_failed || self.ledger.said_last_words())
         {
             match recorder.seal_and_stop() {
                 Ok(sealed) => {
                     self.head = (sealed.seq, sealed.hash);
-                    if as_ordered {
+                    if as_ordered && !self.storage_failed {
                         self.last_beat();
                     }
                 }

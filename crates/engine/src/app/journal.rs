@@ -58,6 +58,7 @@ pub struct Ledger {
     next: u64,
     waiting: VecDeque<Waiting>,
     durable: Ticket,
+    /// Last words were handed over.
     last_words: bool,
     /// Records were handed over that the recorder has not been woken for.
     unwoken: bool,
@@ -88,7 +89,23 @@ impl Ledger {
     /// When the recorder takes nothing more: for the core that is a failed storage.
     pub fn record(&mut self, ticket: Ticket, record: &Record) -> Result<(), AppendError> {
         let (kind, payload) = encode(record);
-        self.append(Cow::Owned(kind), payload, Waiter::Core(ticket))
+        self.append(Cow::Owned(kind), payload, Waiter::Core(ticket), Importance::Ordinary)
+    }
+
+    /// Hands over what the core still says once the disk is full: it goes into the room that the ballast gave back.
+    ///
+    /// # Errors
+    /// When the recorder takes nothing more at all.
+    pub fn last_word(&mut self, record: &Record) -> Result<(), AppendError> {
+        let (kind, payload) = encode(record);
+        self.append(Cow::Owned(kind), payload, Waiter::Nobody, Importance::LastWords)?;
+        self.last_words = true;
+        Ok(())
+    }
+
+    /// Whether last words are in the journal or on their way into it.
+    pub fn said_last_words(&self) -> bool {
+        self.last_words
     }
 
     /// Wakes the recorder, if there is anything for it to do. Before waiting for anything.
@@ -106,7 +123,7 @@ impl Ledger {
     /// When the recorder takes nothing more.
     pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<u64, AppendError> {
         let number = self.next;
-        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody)?;
+        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody, Importance::Ordinary)?;
         Ok(number)
     }
 
@@ -119,7 +136,7 @@ impl Ledger {
             return;
         }
         let number = self.next;
-        match self.append(Cow::Owned(kind), payload, Waiter::Nobody) {
+        match self.append(Cow::Owned(kind), payload, Waiter::Nobody, Importance::Ordinary) {
             Ok(()) => {
                 if let Some(waiting) = self.waiting.back_mut().filter(|waiting| waiting.number == number) {
                     waiting.waiter = Waiter::Bot(answer);
@@ -130,24 +147,19 @@ impl Ledger {
         }
     }
 
-    fn append(&mut self, kind: Cow<'static, str>, payload: String, waiter: Waiter) -> Result<(), AppendError> {
-        let importance = if self.last_words { Importance::LastWords } else { Importance::Ordinary };
+    fn append(
+        &mut self,
+        kind: Cow<'static, str>,
+        payload: String,
+        waiter: Waiter,
+        importance: Importance,
+    ) -> Result<(), AppendError> {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
         self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });
         self.next += 1;
         Ok(())
-    }
-
-    /// From now on only last words are taken, and everything still said is one.
-    pub fn only_last_words(&mut self) {
-        self.last_words = true;
-    }
-
-    /// Whether the disk is full and last words are what is left to say.
-    pub fn is_saying_last_words(&self) -> bool {
-        self.last_words
     }
 
     /// Answers everybody who waited for these records.

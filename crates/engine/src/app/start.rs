@@ -5,7 +5,7 @@ use super::components::{self, Blueprint};
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
-use crate::kill_switch::{Latch, list_halt_latches, read_latch};
+use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
 use crate::process::cgroup::SystemCgroup;
 use crate::process::epoch;
@@ -16,7 +16,7 @@ use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
-use failstop_core::{Core, Epoch, HaltId, Record, Start, Unclean};
+use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,12 +142,13 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     };
     let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
     let programs = Programs::new(&mark, open_files);
+    let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
     let start = Start {
         epoch,
         kill_switch: latch.who_and_why(),
         latches: latches.into_iter().map(|latch| (latch.cause, latch.evidence)).collect(),
         new_journal: verdict == Verdict::New,
-        unclean: ended_badly(&verdict).then_some(Unclean { left_alive: leftovers.len() }),
+        unclean: unclean.then_some(Unclean { left_alive: leftovers.len() }),
         damage,
     };
     Ok(Prepared {
@@ -260,5 +261,41 @@ fn ended_badly(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => true,
         Verdict::New | Verdict::Clean | Verdict::Damaged(_) => false,
+    }
+}
+
+/// Whether the last engine ended because its journal could not be written: it then left an unsealed journal and this latch,
+/// and ended by its own decision. The halt tells people why; that it was killed or crashed would be false. A latch that
+/// cannot be read proves nothing.
+fn ended_for_its_storage(latches: &[HaltLatch]) -> bool {
+    latches.iter().any(|latch| latch.halt.as_ref().is_some_and(|halt| halt.cause == Cause::Storage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failstop_core::{Halt, HaltId, Permission, Scope};
+
+    fn latch(cause: Cause, readable: bool) -> HaltLatch {
+        let halt = Halt {
+            id: HaltId(3),
+            cause,
+            component: None,
+            scope: Scope::System,
+            cap: Permission::Shutdown,
+            latched: true,
+            trigger: None,
+            evidence: "EIO".to_owned(),
+        };
+        let halt = readable.then_some(halt);
+        HaltLatch { path: "latches/storage.h-3.json".into(), cause, evidence: "EIO".to_owned(), halt }
+    }
+
+    #[test]
+    fn only_a_storage_latch_that_can_be_read_says_why_the_last_engine_ended() {
+        assert!(ended_for_its_storage(&[latch(Cause::Integrity, true), latch(Cause::Storage, true)]));
+        assert!(!ended_for_its_storage(&[latch(Cause::Integrity, true)]));
+        assert!(!ended_for_its_storage(&[latch(Cause::Storage, false)]));
+        assert!(!ended_for_its_storage(&[]));
     }
 }
