@@ -107,6 +107,9 @@ mod tests {
         let mut status = sample();
         assert_eq!(verdict(&status), Exit::No, "observe-only is a warning");
         status.permission = "active".to_owned();
+        assert!(status.halts.iter().any(|halt| halt.latched));
+        assert_eq!(verdict(&status), Exit::No, "a halt waits for an operator");
+        status.halts.clear();
         assert_eq!(verdict(&status), Exit::Good);
         status.health.status = "degraded".to_owned();
         assert_eq!(verdict(&status), Exit::No);

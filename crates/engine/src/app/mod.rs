@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bots;
+mod closing;
 mod components;
 mod diagnosis;
 mod effects;
@@ -11,6 +12,7 @@ mod engine;
 mod error;
 mod events;
 mod facts;
+mod findings;
 mod guard_watch;
 mod journal;
 mod latch;
