@@ -3,7 +3,7 @@
 
 use crate::certificates::{Authority, private};
 use crate::remote::{Answer, key, now_ms, secret, text};
-use crate::stage::{Setup, WATCHDOG, Watched, is};
+use crate::stage::{POLLED, Setup, WATCHDOG, Watched, is};
 use crate::system::signal;
 use crate::wire::Door;
 use failstop_client::signed::Key;
@@ -80,6 +80,30 @@ fn a_restart_is_asked_for_over_tls_and_verified() {
     assert_eq!((watched.epoch(), watched.system.survivors().len()), (Some(2), 1));
     watched.until_proved();
     assert!(watched.receiver.taken("witness").is_empty());
+}
+
+#[test]
+fn a_question_that_still_waits_is_not_asked_of_an_engine_that_is_well_again() {
+    let restart = "ask_timeout = \"1m\"\n";
+    let watched = Watched::prepare(Setup { tls: true, target: POLLED, restart, ..Setup::default() });
+    let (health, control) = (Door::to(watched.observe), Door::to(watched.control));
+    let watched = watched.seen_through(&health);
+    let text = watched.said("watchdog.toml").replace(&watched.control.to_string(), &control.address.to_string());
+    watched.write("watchdog.toml", &text);
+    let watched = watched.run_all();
+    watched.until_proved();
+
+    control.hold();
+    health.shut();
+    watched.until_said(WATCHDOG, "rung 1: ask");
+    health.open();
+    watched.until_said(WATCHDOG, "it answers again: the ladder rests");
+    control.open();
+    // Whatever waited there has had its turn when a later question is answered.
+    more_records(&watched);
+    watched.until("lines recomputed", || remembered(&watched)["proved"] == true && watched.proved() == watched.head());
+    assert!(watched.system.records().iter().all(|record| record["t"] != "x.failstop.end_announced"));
+    assert_eq!((watched.epoch(), watched.processes().len()), (Some(1), 2), "{}", watched.said(WATCHDOG));
 }
 
 #[test]

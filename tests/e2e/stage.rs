@@ -36,6 +36,9 @@ pub const SECOND: &str = "interval = \"1s\"\ntimeout = \"2s\"\nsettle = \"1s\"\n
 /// Keys of a target whose next poll is minutes away: what is seen of it is seen by its stream.
 pub const STREAMED: &str = "interval = \"5m\"\ntimeout = \"2s\"\nsettle = \"1s\"\n";
 
+/// Keys of a target without a live stream, polled in quick succession.
+pub const POLLED: &str = "interval = \"300ms\"\ntimeout = \"2s\"\nsettle = \"1s\"\nstream = \"off\"\nfailures = 2\n";
+
 /// The watchdog's binary, built beside the command under test.
 pub fn watchdog() -> PathBuf {
     let binary = Path::new(failstop()).with_file_name("failstop-watchdog");

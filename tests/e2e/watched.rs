@@ -1,7 +1,7 @@
 //! A watchdog on the engine that it watches: frozen engines, the kill switch, and a state that went back. On one host; see
 //! [`crate::two_hosts`] for two.
 
-use crate::stage::{RESPONDER, SECOND, STREAMED, Setup, WATCHDOG, Watched, is};
+use crate::stage::{POLLED, RESPONDER, SECOND, STREAMED, Setup, WATCHDOG, Watched, is};
 use crate::system::{alive, signal};
 use crate::wire::Door;
 use std::fs;
@@ -61,9 +61,6 @@ fn a_kill_switch_that_is_engaged_is_never_overruled() {
     assert!(!watched.said(RESPONDER).contains("start "), "{}", watched.said(RESPONDER));
     assert_eq!((watched.epoch(), watched.starts(), watched.system.survivors().len()), (Some(1), 1, 0));
 }
-
-/// Keys of a target without a live stream.
-const POLLED: &str = "interval = \"300ms\"\ntimeout = \"2s\"\nsettle = \"1s\"\nstream = \"off\"\nfailures = 2\n";
 
 #[test]
 fn a_stop_that_the_watchdog_could_not_see_is_not_undone() {

@@ -4,24 +4,42 @@ use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A door to another address that can be shut: then whoever comes is let in and shown out.
+/// A door to another address. Shut, it lets in whoever comes and shows them out; held, it lets them wait.
 pub struct Door {
     /// Where it is.
     pub address: SocketAddr,
+    target: SocketAddr,
     inside: Arc<Mutex<Inside>>,
 }
 
 #[derive(Default)]
 struct Inside {
     shut: bool,
+    held: bool,
+    waiting: Vec<TcpStream>,
     streams: Vec<TcpStream>,
+}
+
+impl Inside {
+    fn lead(&mut self, client: TcpStream, target: SocketAddr) {
+        let Ok(server) = TcpStream::connect(target) else { return };
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            std::thread::spawn(move || {
+                // Either side may go at any time; then the other one is told.
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+        self.streams.extend([client, server]);
+    }
 }
 
 impl Door {
     /// An open door.
     pub fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let door = Self { address: listener.local_addr().unwrap(), inside: Arc::default() };
+        let door = Self { address: listener.local_addr().unwrap(), target, inside: Arc::default() };
         let inside = door.inside.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -29,16 +47,11 @@ impl Door {
                 if inside.shut {
                     continue;
                 }
-                let Ok(server) = TcpStream::connect(target) else { continue };
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    std::thread::spawn(move || {
-                        // Either side may go at any time; then the other one is told.
-                        let _ = std::io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
+                if inside.held {
+                    inside.waiting.push(client);
+                } else {
+                    inside.lead(client, target);
                 }
-                inside.streams.extend([client, server]);
             }
         });
         door
@@ -53,9 +66,18 @@ impl Door {
         }
     }
 
-    /// Opens it again.
+    /// From now on whoever comes waits before it.
+    pub fn hold(&self) {
+        self.inside.lock().unwrap().held = true;
+    }
+
+    /// Opens it again, to those who wait too.
     pub fn open(&self) {
-        self.inside.lock().unwrap().shut = false;
+        let mut inside = self.inside.lock().unwrap();
+        (inside.shut, inside.held) = (false, false);
+        for client in std::mem::take(&mut inside.waiting) {
+            inside.lead(client, self.target);
+        }
     }
 }
 

@@ -25,6 +25,17 @@ pub struct Means {
     pub hooks: Hooks,
 }
 
+impl Means {
+    /// Whether a step is asked of somebody on another host, and not done by a program of this one.
+    pub fn asks(&self, step: Step) -> bool {
+        match step {
+            Step::Ask => true,
+            Step::Signal | Step::Start => matches!(self.unit, Some(UnitAt::There { .. })),
+            Step::Fence => false,
+        }
+    }
+}
+
 /// Where a unit is.
 #[derive(Clone, Debug)]
 pub enum UnitAt {

@@ -16,7 +16,7 @@ use failstop_notify::Reported;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, spawn_local};
 
 /// Time for an answer of the peer.
 const PEER: Duration = Duration::from_secs(3);
@@ -26,6 +26,14 @@ const OUTSIDE: Duration = Duration::from_secs(10);
 
 /// A notice that the notifier refused is told again after so long, milliseconds.
 const TELL_AGAIN_MS: u64 = 5_000;
+
+/// A step of a ladder that was asked of somebody else.
+#[derive(Debug)]
+pub(super) struct AskedStep {
+    target: TargetIndex,
+    ticket: u64,
+    task: AbortHandle,
+}
 
 impl App {
     /// One turn: what changed is durable first, then the orders.
@@ -45,9 +53,23 @@ impl App {
                 }
             }
         }
+        self.call_off();
         for order in turn.orders {
             self.carry_out(now, order);
         }
+    }
+
+    /// Gives up what was asked of others for a step that its ladder no longer stands on. A request that waits for a connection would
+    /// otherwise arrive when the connection is there again, and end an engine that is well.
+    fn call_off(&mut self) {
+        let heart = &self.heart;
+        self.asked.retain(|asked| {
+            let wanted = heart.stands_on(asked.target) == Some(asked.ticket);
+            if !wanted {
+                asked.task.abort();
+            }
+            wanted
+        });
     }
 
     fn carry_out(&mut self, now: Now, order: Order) {
@@ -65,10 +87,15 @@ impl App {
                 let within = Duration::from_millis(until.since(now.boot));
                 let order = Act { target: watched.name.clone(), step, expected_epoch, reason, within };
                 let (means, events) = (Rc::clone(&watched.means), self.events.clone());
-                spawn_local(async move {
+                let asks = means.asks(step);
+                let task = spawn_local(async move {
                     let outcome = act(&means, &order).await;
                     send(&events, Event::Fact(Input::Stepped { target, ticket, outcome })).await;
                 });
+                // A program of this host is not torn off in the middle of what it does.
+                if asks {
+                    self.asked.push(AskedStep { target, ticket, task: task.abort_handle() });
+                }
             }
         }
     }

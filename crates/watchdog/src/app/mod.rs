@@ -99,6 +99,8 @@ struct App {
     limits: Limits,
     systemd: Systemd,
     events: mpsc::Sender<Event>,
+    /// Steps that are asked of others and not answered yet: at most one a target.
+    asked: Vec<carry_out::AskedStep>,
     last: crate::clock::Reading,
     /// A notice that the notifier refused: all that are unrecorded are told again then.
     tell_again_at: Option<crate::heart::time::Boot>,

@@ -118,6 +118,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         systemd: Systemd::from_env(),
         events,
         last: first,
+        asked: Vec::new(),
         tell_again_at: None,
         save_trouble: None,
         shown_trouble: None,

@@ -104,6 +104,19 @@ impl Ladder {
             }
     }
 
+    /// The ticket of the step that is under way.
+    pub fn awaits(&self) -> Option<u64> {
+        match self.rung {
+            Rung::Stepping { ticket, .. } => Some(ticket),
+            Rung::Resting
+            | Rung::Pausing { .. }
+            | Rung::Returning { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. }
+            | Rung::Held { .. } => None,
+        }
+    }
+
     /// How many tries count against the budget of an hour and that of a day.
     pub fn spent(&self, now: Boot, settings: &LadderSettings) -> (usize, usize) {
         let within = |ms: u64| self.tries.iter().filter(|at| now.since(**at) < ms).count();

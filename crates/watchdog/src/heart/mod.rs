@@ -274,6 +274,11 @@ impl Heart {
         [Who::Eyes, Who::Peer, Who::Outside].into_iter().for_each(|who| self.plan(now, who));
     }
 
+    /// The ticket of the step that a target's ladder waits for; `None` where it waits for none.
+    pub fn stands_on(&self, target: TargetIndex) -> Option<u64> {
+        self.targets.get(target).and_then(|target| target.kept.ladder.awaits())
+    }
+
     /// Whether this watchdog acts and tells.
     pub fn is_acting(&self) -> bool {
         self.hub.acting
