@@ -145,10 +145,13 @@ fn a_drill_goes_all_the_way_and_a_channel_that_takes_nothing_fails_it() {
     );
     assert_eq!(running.status()["open_incidents"], 0);
 
-    // A channel whose file cannot be written; the drill's own time-out is longer than this test waits, so it is cut off.
+    // A channel whose file cannot be written, and a watchdog that dies while its answer is waited for.
     std::fs::remove_file(folder.path().join("alerts.log")).unwrap_or_else(|error| panic!("{error}"));
     std::fs::create_dir(folder.path().join("alerts.log")).unwrap_or_else(|error| panic!("{error}"));
-    let mut asking = watchdog(&["drill"], folder.path()).spawn().unwrap_or_else(|error| panic!("{error}"));
+    let mut asking = watchdog(&["drill"], folder.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}"));
     until("it stands open", || (running.status()["open_incidents"] == 1).then_some(()));
     running.kill();
     assert_eq!(asking.wait().ok().and_then(|status| status.code()), Some(3), "the watchdog died in the middle");
