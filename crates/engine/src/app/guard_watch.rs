@@ -87,34 +87,40 @@ impl Engine {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use nix::sys::signal::{Signal, kill};
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-    use nix::unistd::Pid;
+    use std::time::{Duration, Instant};
+
+    /// Waits until the kernel shows it stopped, or not.
+    fn wait_until(guard: ProcessRef, state: ProcessState) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while guard.state() != state {
+            assert!(Instant::now() < until, "it is not {state:?} in time");
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn a_stopped_guard_is_woken_each_time_and_told_once() {
-        let mut guard = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        let pid = Pid::from_raw(i32::try_from(guard.id()).unwrap());
-        let mut watch = GuardWatch::new(ProcessRef::of(pid.as_raw()).unwrap());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let guard = ProcessRef::of(i32::try_from(child.id()).unwrap()).unwrap().unwrap();
+        let stop = || {
+            PidFd::open_exactly(guard.into()).unwrap().unwrap().signal(libc::SIGSTOP).unwrap();
+            wait_until(guard, ProcessState::Stopped);
+        };
+        let mut watch = GuardWatch::new(Some(guard));
         for _ in 0..2 {
             assert!(watch.look().is_none());
-            kill(pid, Signal::SIGSTOP).unwrap();
-            let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
-            assert!(matches!(stopped, WaitStatus::Stopped(_, Signal::SIGSTOP)), "{stopped:?}");
+            stop();
             assert!(matches!(watch.look(), Some(Change::Stopped(Ok(true)))));
-            let woken = waitpid(pid, Some(WaitPidFlag::WCONTINUED)).unwrap();
-            assert!(matches!(woken, WaitStatus::Continued(_)), "{woken:?}");
+            wait_until(guard, ProcessState::Alive);
             assert!(matches!(watch.look(), Some(Change::Runs)));
         }
-        kill(pid, Signal::SIGSTOP).unwrap();
-        waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        stop();
         assert!(watch.look().is_some());
-        waitpid(pid, Some(WaitPidFlag::WCONTINUED)).unwrap();
-        kill(pid, Signal::SIGSTOP).unwrap();
-        waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        wait_until(guard, ProcessState::Alive);
+        stop();
         assert!(watch.look().is_none(), "not told anew as long as it was not seen to run");
-        guard.kill().unwrap();
-        guard.wait().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
         assert!(watch.look().is_none(), "its end is the link's to tell");
         assert!(GuardWatch::new(None).look().is_none());
     }

@@ -116,9 +116,18 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
+/// Whether it was, within a generous time; it is ended here otherwise, so that a failed test leaves nothing behind.
 fn is_killed(child: &mut Child) -> bool {
     use std::os::unix::process::ExitStatusExt;
-    child.wait().unwrap().signal() == Some(9)
+    let until = Instant::now() + GENEROUS;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.signal() == Some(9);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = (child.kill(), child.wait());
+    false
 }
 
 #[test]
