@@ -34,8 +34,9 @@ pub(crate) enum Phase {
     Starting { deadline: Monotonic },
     /// Ready.
     Ready,
-    /// It was sent its stop signal, or announced its end itself; killed at `kill_at`.
-    Stopping { kill_at: Monotonic, requested: bool },
+    /// It was sent its stop signal, or announced its end itself; killed at `kill_at`, which it may put off to `latest` at
+    /// most.
+    Stopping { kill_at: Monotonic, latest: Monotonic, requested: bool },
     /// Its tree is being killed. `exited` says what follows once its main process is gone.
     Killing { requested: bool, exited: Option<Next> },
     /// Its main process ended in time after its stop signal; what it left has the rest of the grace, and is killed then.
@@ -136,6 +137,9 @@ pub(crate) struct Queue {
     /// When it last got shorter or was empty.
     pub progress: Monotonic,
 }
+
+/// An orderly stop takes so many grace periods at most, however often a component asks for more time.
+pub const STOP_GRACES_MAX: u32 = 2;
 
 /// The most start times that are kept: a start limit above this is judged as this.
 pub(crate) const MAX_STARTS_KEPT: usize = 64;
@@ -306,11 +310,13 @@ impl Core {
                         self.stop(turn, index, hindrance.reason());
                     }
                 }
-                Phase::Stopping { kill_at, requested } => {
+                Phase::Stopping { kill_at, latest: _, requested } => {
                     if kill_now {
                         self.kill(turn, index, requested, "the kill switch is engaged");
                     } else if turn.now >= kill_at {
                         self.kill(turn, index, requested, "it did not stop within its grace period");
+                    } else {
+                        self.bound_stop(turn.now, index);
                     }
                 }
                 Phase::Leaving { kill_at, requested, exited } => {
@@ -320,6 +326,8 @@ impl Core {
                         if let Some(component) = self.components.get_mut(index) {
                             component.phase = Phase::Killing { requested, exited: Some(exited) };
                         }
+                    } else {
+                        self.bound_stop(turn.now, index);
                     }
                 }
                 Phase::Killing { .. } => {}
@@ -407,13 +415,48 @@ impl Core {
         turn.push(Effect::Spawn { slot, instance: component.instance });
     }
 
+    /// The stop of `index` as it begins now. It may be put off until its grace has passed a second time, but not at all
+    /// where it may not run: no component grants itself time that a halt took from it.
+    pub(crate) fn stop_begins(&self, now: Monotonic, index: usize, requested: bool) -> Phase {
+        let grace = self.policy.components.get(index).map_or(Duration::ZERO, |policy| policy.stop_grace);
+        let kill_at = now.plus(grace);
+        let latest = if self.is_let_run(index) { now.plus(grace.saturating_mul(STOP_GRACES_MAX)) } else { kill_at };
+        Phase::Stopping { kill_at, latest, requested }
+    }
+
+    /// Where it may not run since it began to stop, it has its grace from then on and nothing beyond.
+    fn bound_stop(&mut self, now: Monotonic, index: usize) {
+        if self.is_let_run(index) {
+            return;
+        }
+        let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
+        else {
+            return;
+        };
+        let bound = now.plus(policy.stop_grace);
+        match &mut component.phase {
+            Phase::Stopping { kill_at, latest, requested: _ } => {
+                *kill_at = (*kill_at).min(bound);
+                *latest = (*latest).min(bound);
+            }
+            Phase::Leaving { kill_at, requested: _, exited: _ } => *kill_at = (*kill_at).min(bound),
+            Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Killing { .. } => {}
+        }
+    }
+
+    /// Whether permission, mode and its own failures let it run, whatever was ordered.
+    fn is_let_run(&self, index: usize) -> bool {
+        self.policy.components.get(index).is_some_and(|policy| self.may_run(policy) && !self.has_failed(policy))
+    }
+
     fn stop(&mut self, turn: &mut Turn<'_>, index: usize, reason: &str) {
+        let stopping = self.stop_begins(turn.now, index, true);
         let (Some(component), Some(policy), Some(slot)) =
             (self.components.get_mut(index), self.policy.components.get(index), Slot::component(index))
         else {
             return;
         };
-        component.phase = Phase::Stopping { kill_at: turn.now.plus(policy.stop_grace), requested: true };
+        component.phase = stopping;
         component.kept_stopped = true;
         component.restarting = false;
         let instance = component.instance;

@@ -45,7 +45,7 @@ impl Core {
                 return;
             }
             Phase::Killing { requested, exited: None } => (requested, true, false, None),
-            Phase::Stopping { requested, kill_at } => (requested, false, true, Some(kill_at)),
+            Phase::Stopping { requested, kill_at, latest: _ } => (requested, false, true, Some(kill_at)),
             Phase::Starting { .. } => (false, false, false, None),
             Phase::Ready => (false, false, true, None),
         };

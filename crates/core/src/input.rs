@@ -216,7 +216,8 @@ pub enum Sign {
     ProbePassed,
     /// `WATCHDOG=trigger`: it says itself that it hangs.
     WatchdogTrigger,
-    /// `EXTEND_TIMEOUT_USEC`: start-up, stop or beat may take this much longer from now.
+    /// `EXTEND_TIMEOUT_USEC`: start-up or beat may take this much longer from now, up to an hour; a stop too, up to twice its
+    /// grace in all, and not where the component may not run.
     ExtendTimeout(Duration),
     /// `WATCHDOG_USEC`: a new beat deadline.
     WatchdogSpan(Duration),

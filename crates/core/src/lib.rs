@@ -42,6 +42,7 @@ pub use alert::{
     Alert, AlertChange, AlertId, AlertRow, PROLONGED, Place, Severity, Subject, UNHEALTHY_FOR, When, Words, gone,
     row as alert_row, severity as alert_severity, start_failed,
 };
+pub use component::STOP_GRACES_MAX;
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};

@@ -12,7 +12,8 @@ use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip, span};
 use core::time::Duration;
 
-/// The longest single extension of a deadline that a component may ask for.
+/// The longest single extension of a deadline that a component may ask for. A stop is bounded besides, see
+/// [`Core::stop_begins`].
 pub(crate) const MAX_EXTENSION: Duration = Duration::from_secs(3600);
 
 impl Core {
@@ -155,7 +156,7 @@ impl Core {
         let until = turn.now.plus(by);
         match &mut component.phase {
             Phase::Starting { deadline } => *deadline = (*deadline).max(until),
-            Phase::Stopping { kill_at, .. } => *kill_at = (*kill_at).max(until),
+            Phase::Stopping { kill_at, latest, requested: _ } => *kill_at = (*kill_at).max(until.min(*latest)),
             Phase::Ready => component.beat_by = component.beat_by.map(|before| before.max(until)),
             Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => {}
         }
@@ -181,13 +182,11 @@ impl Core {
 
     /// It says that it is about to end: no rights any more, and its grace period starts.
     fn announced_stop(&mut self, turn: &Turn<'_>, index: usize) {
-        let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
-        else {
-            return;
-        };
+        let stopping = self.stop_begins(turn.now, index, false);
+        let Some(component) = self.components.get_mut(index) else { return };
         match component.phase {
             Phase::Ready => {
-                component.phase = Phase::Stopping { kill_at: turn.now.plus(policy.stop_grace), requested: false };
+                component.phase = stopping;
                 self.dirty = true;
             }
             Phase::Starting { .. }

@@ -238,3 +238,66 @@ fn what_a_stopped_component_leaves_has_the_rest_of_its_grace_and_no_successor_be
     let effects = host.send(Input::KillSwitchSeen { by: "operator".to_owned(), reason: "enough".to_owned() });
     assert_eq!(kills(&effects), 1);
 }
+
+/// The component asks for an hour more each second, and does not end. How long it lives from now on.
+fn lives_on(host: &mut Host) -> Duration {
+    let begun = host.now;
+    loop {
+        host.sign(0, Sign::ExtendTimeout(60 * MINUTE));
+        if kills(&host.pass(SECOND)) > 0 {
+            return host.now.since(begun);
+        }
+        assert!(host.now.since(begun) < 10 * MINUTE, "it puts its end off for ever");
+    }
+}
+
+fn rude(orders: Orders) -> Host {
+    let mut host = Host::live(policy(vec![component("bot", orders)]));
+    host.polite = false;
+    host
+}
+
+#[test]
+fn a_stop_is_put_off_to_twice_its_grace_and_no_further() {
+    let mut host = rude(Orders::Asks);
+    host.order_effects(Order::StopComponent(slot(0)), "enough");
+    assert_eq!(lives_on(&mut host), 20 * SECOND);
+    let mut host = rude(Orders::Direct);
+    host.send(Input::StopRequested);
+    assert_eq!(lives_on(&mut host), 20 * SECOND);
+    // Its own end is bounded just so.
+    let mut host = rude(Orders::Direct);
+    host.sign(0, Sign::Stopping);
+    assert_eq!(lives_on(&mut host), 20 * SECOND);
+}
+
+#[test]
+fn a_component_that_may_not_run_puts_nothing_off() {
+    let mut host = rude(Orders::Direct);
+    host.send(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "-15 %".to_owned() });
+    assert_eq!(lives_on(&mut host), 10 * SECOND);
+    let mut host = rude(Orders::Asks);
+    host.send(Input::Trigger { trigger: Trigger::Capital, evidence: "off".to_owned() });
+    host.send(Input::StopRequested);
+    assert_eq!(lives_on(&mut host), 10 * SECOND);
+}
+
+#[test]
+fn a_halt_takes_back_what_was_put_off() {
+    let mut host = rude(Orders::Direct);
+    host.sign(0, Sign::Stopping);
+    host.sign(0, Sign::ExtendTimeout(60 * MINUTE));
+    host.pass(2 * SECOND);
+    host.send(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "-15 %".to_owned() });
+    assert_eq!(lives_on(&mut host), 10 * SECOND);
+}
+
+#[test]
+fn a_start_may_be_put_off() {
+    let bot = ComponentPolicy { readiness: true, ..component("bot", Orders::Asks) };
+    let mut host = Host::live(policy(vec![bot]));
+    host.pass(50 * SECOND);
+    host.sign(0, Sign::ExtendTimeout(MINUTE));
+    assert_eq!(kills(&host.pass(59 * SECOND)), 0);
+    assert_eq!(kills(&host.pass(2 * SECOND)), 1);
+}

@@ -13,7 +13,7 @@ use crate::runtime_dir::EngineEnd;
 use crate::status::words;
 use core::time::Duration;
 use failstop_client::status::{Announced, Beat, EndKind, Receipt};
-use failstop_core::{Input, Mode, Permission};
+use failstop_core::{Input, Mode, Permission, STOP_GRACES_MAX};
 use failstop_journal::Head;
 use tokio::sync::{oneshot, watch};
 
@@ -129,7 +129,8 @@ fn judge(kind: EndKind, expected_epoch: Option<u64>, stand: Stand) -> Result<(),
     }
 }
 
-/// The longest that stopping may take: along each chain of components that wait for one another, every one its grace.
+/// The longest that stopping may take: along each chain of components that wait for one another, every one its grace and
+/// what it may add to it.
 fn longest_stop(components: &[Component]) -> Duration {
     // The configuration has refused cycles; each level of the walk goes one dependency down.
     fn of(components: &[Component], component: &Component, depth: usize) -> Duration {
@@ -141,7 +142,7 @@ fn longest_stop(components: &[Component]) -> Duration {
             .map(|other| of(components, other, depth + 1))
             .max()
             .unwrap_or_default();
-        component.stop_grace.saturating_add(below)
+        component.stop_grace.saturating_mul(STOP_GRACES_MAX).saturating_add(below)
     }
     components.iter().map(|component| of(components, component, 0)).max().unwrap_or_default()
 }

@@ -46,9 +46,10 @@ section! {
         start_limit: StartLimit, default {};
         /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
-        /// From the stop signal to SIGKILL of the whole tree.
+        /// From the stop signal to SIGKILL of the whole tree. One that asks for more time (EXTEND_TIMEOUT_USEC) gets as much
+        /// again at most, and nothing where it may not run.
         stop_grace: Duration, default "10s", within("0s", "1h");
-        /// How long it may take to become ready.
+        /// How long it may take to become ready. EXTEND_TIMEOUT_USEC puts this off, by up to an hour each time.
         start_period: Duration, default "60s", within("100ms", "24h");
         /// When it counts as ready. Absent: as soon as it is started.
         readiness: Option<Readiness>, absent { notify = true };
