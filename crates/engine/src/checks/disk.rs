@@ -28,7 +28,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         )];
     }
     // What the ballast occupies already is not asked for again.
-    let reserved = std::fs::metadata(state.join("journal").join(failstop_journal::BALLAST))
+    let reserved = std::fs::metadata(state.join(failstop_journal::BALLAST))
         .map_or(0, |ballast| std::os::unix::fs::MetadataExt::blocks(&ballast) * 512);
     let needed = config.journal.ballast.get().saturating_sub(reserved) + config.journal.segment_max.get();
     let space = match nix::sys::statvfs::statvfs(existing.as_path()) {
