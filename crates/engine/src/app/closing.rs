@@ -9,6 +9,7 @@ use failstop_core::ExitReason;
 impl Engine {
     pub(super) fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
         let as_ordered = matches!(ended, Ended::Ordered(_));
+        let alone = !matches!(ended, Ended::LockGone);
         let status = match ended {
             Ended::Ordered(ExitReason::Requested | ExitReason::RequestedInShutdown)
                 if self.is_to_be_started_again() =>
@@ -24,6 +25,16 @@ impl Engine {
                 self.extinguish();
                 status::ENGINE_DIED
             }
+            Ended::LockGone => {
+                self.permit.revoke();
+                self.say(
+                    "engine",
+                    "the file LOCK in the state directory was removed or replaced: another engine may run on this state by \
+                     now, so every component is killed and this one ends; start it again, and leave LOCK where it is",
+                );
+                self.extinguish();
+                status::ANOTHER_INSTANCE
+            }
             Ended::Broken(error) => {
                 self.permit.revoke();
                 self.say("engine", &format!("cannot wait for events any more: {error}; every component is killed"));
@@ -32,7 +43,7 @@ impl Engine {
             }
         };
         // A journal whose disk is full is sealed behind its last words; one whose disk failed is left alone.
-        if let Some(recorder) = self.recorder.take()
+        if let Some(recorder) = self.recorder.take().filter(|_| alone)
             && (!self.storage_failed || self.ledger.said_last_words())
         {
             match recorder.seal_and_stop() {
@@ -46,9 +57,12 @@ impl Engine {
             }
         }
         self.ending.no_more_beats();
-        self.leave_last_word();
+        if alone {
+            self.leave_last_word();
+        }
         doors.close();
-        if self.is_quiet() {
+        // What another engine has put in their place is not removed.
+        if alone && self.is_quiet() {
             self.info.withdraw();
             self.runtime.clear();
             if let Some(cgroup) = self.cgroup.take() {

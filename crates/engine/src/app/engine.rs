@@ -114,7 +114,7 @@ pub struct Engine {
     pub(super) exit: Option<ExitReason>,
     pub(super) storage_failed: bool,
     pub(super) ending: Ending,
-    pub(super) _lock: crate::process::lock::InstanceLock,
+    pub(super) lock: crate::process::lock::InstanceLock,
 }
 
 /// Runs the engine until it ends; the exit status.
@@ -140,6 +140,8 @@ pub(super) enum Ended {
     Ordered(ExitReason),
     /// The guard is dead: nothing may outlive this process.
     GuardGone,
+    /// Somebody removed the lock's file: another engine may run on the same state by now.
+    LockGone,
     /// Waiting failed.
     Broken(std::io::Error),
 }
@@ -153,6 +155,7 @@ impl Engine {
             }
             match sources.next(self.deadline()).await {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
+                Ok(Event::Due | Event::Latch) if !self.lock.still_named() => return Ended::LockGone,
                 Ok(event) => self.apply(event),
                 Err(error) => return Ended::Broken(error),
             }

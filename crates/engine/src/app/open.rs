@@ -271,7 +271,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         storage_failed: false,
         ending: Ending::new(&config, beats),
         config,
-        _lock: prepared.lock,
+        lock: prepared.lock,
     };
     let summary =
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
