@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A crash leaves at most a torn last line, which is cut off: it was not on disk, so nothing was sent on its account. Damage
-//! anywhere else is skipped line by line, the file is kept aside, and people are told.
+//! anywhere else is skipped line by line, the file is kept aside, and people are told. So is a file that does not begin with a
+//! whole header, an empty one too: a header is on disk before its file has the name, and whatever was queued is gone.
 
 use crate::heart::{At, Now};
 use crate::heart::{Fact, Record};
@@ -87,16 +88,17 @@ impl Store {
             Ok(metadata) if metadata.len() > FILE_MAX => {
                 return Err(io::Error::other(format!("{} is larger than {FILE_MAX} bytes", path.display())).into());
             }
-            Ok(_) => fs::read(&path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Ok(_) => Some(fs::read(&path)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
         };
+        let Some(text) = text else { return Ok((store, Found::default())) };
         let (mut found, good) = read(&text)?;
         if found.damaged > 0 {
             fs::copy(&path, folder.join("outbox.damaged"))?;
         }
-        // With nothing in it, or with damage in it, a new file is written before anything else.
-        if !text.is_empty() && good > 0 && found.damaged == 0 {
+        // With damage in it a new file is written before anything else.
+        if found.damaged == 0 {
             let file = private().open(&path)?;
             if good < text.len() as u64 {
                 found.torn = text.len() as u64 - good;
@@ -210,27 +212,31 @@ fn unchecked(line: &[u8]) -> Option<&str> {
     (check(text) == digits).then_some(text)
 }
 
-/// Everything that can be read, and the length up to the end of the last whole line.
+/// Everything that can be read of an outbox that is there, and the length up to the end of the last whole line.
 fn read(bytes: &[u8]) -> Result<(Found, u64), StoreError> {
     let mut found = Found::default();
     let mut good = 0_u64;
     let mut at = 0_u64;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
-    let mut first = true;
+    let first = lines.peek().and_then(|line| line.strip_suffix(b"\n")).and_then(unchecked);
+    match first.and_then(|text| serde_json::from_str::<Header>(text).ok()) {
+        Some(header) if header.version > VERSION => return Err(StoreError::Later(header.version)),
+        Some(_) => {
+            at += lines.next().map_or(0, |line| line.len() as u64);
+            good = at;
+        }
+        None => {
+            found.damaged += 1;
+            // It counts once. Where it is a record, only the header is missing.
+            if first.is_none_or(|text| serde_json::from_str::<Record>(text).is_err()) {
+                at += lines.next().map_or(0, |line| line.len() as u64);
+            }
+        }
+    }
     while let Some(line) = lines.next() {
         at += line.len() as u64;
         let whole = line.strip_suffix(b"\n");
         let text = whole.and_then(unchecked);
-        if first {
-            first = false;
-            if let Some(header) = text.and_then(|text| serde_json::from_str::<Header>(text).ok()) {
-                if header.version > VERSION {
-                    return Err(StoreError::Later(header.version));
-                }
-                good = at;
-                continue;
-            }
-        }
         match text.and_then(|text| serde_json::from_str::<Record>(text).ok()) {
             Some(record) => {
                 found.records.push(record);
@@ -294,8 +300,9 @@ mod tests {
             fs::write(other.path().join("outbox"), cut).unwrap_or_else(|error| panic!("{error}"));
             let (mut store, found) = Store::open(other.path()).unwrap_or_else(|error| panic!("{length}: {error}"));
             assert_eq!(found.records, records()[..found.records.len()], "{length}");
-            assert_eq!(found.damaged, 0, "{length}");
             let lines = cut.iter().filter(|byte| **byte == b'\n').count();
+            // The header is on disk before the file has its name: no crash cuts it.
+            assert_eq!(found.damaged, usize::from(lines == 0), "{length}");
             assert_eq!(found.records.len(), lines.saturating_sub(1), "{length}");
             if store.wants_rewrite() {
                 store.rewrite(Now { at: At(0), wall: Timestamp::UNIX_EPOCH }, Vec::new()).unwrap_or_default();
@@ -328,6 +335,32 @@ mod tests {
                 assert_eq!(kept, flipped);
             }
         }
+    }
+
+    #[test]
+    fn what_does_not_begin_as_an_outbox_is_damage() {
+        let whole = filled(folder().path());
+        let header = whole.iter().position(|byte| *byte == b'\n').unwrap_or(0) + 1;
+        let (zeros, garbage, line) = (vec![0; 4096], vec![0xa5; 100], b"x\n".to_vec());
+        let headless = whole[header..].to_vec();
+        let zeros_then_records = [vec![0; header], headless.clone()].concat();
+        for (what, bytes, kept) in [
+            ("zeros", zeros, 0),
+            ("garbage", garbage, 0),
+            ("a line", line, 0),
+            ("nothing", Vec::new(), 0),
+            ("no header", headless, 5),
+            ("zeros before records", zeros_then_records, 4),
+        ] {
+            let folder = folder();
+            fs::write(folder.path().join("outbox"), &bytes).unwrap_or_else(|error| panic!("{error}"));
+            let (store, found) = Store::open(folder.path()).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!((found.damaged, found.records.len()), (1, kept), "{what}");
+            assert!(store.wants_rewrite(), "{what}");
+            assert_eq!(fs::read(folder.path().join("outbox.damaged")).ok(), Some(bytes), "{what}");
+        }
+        let (_, found) = Store::open(folder().path()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found.damaged, 0, "no outbox yet is not a damaged one");
     }
 
     #[test]
