@@ -131,12 +131,16 @@ _failstop__watchdog() {
             return 0
             ;;
         failstop__subcmd__watchdog__subcmd__drill)
-            opts="-h --config --help"
+            opts="-h --severity --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --severity)
+                    COMPREPLY=($(compgen -W "critical warning info" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -36,7 +36,7 @@ complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a 
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "resume" -d 'End a silence'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "witness" -d 'What is remembered of a system\'s journal'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "actuate" -d 'Be the responder on a bot\'s host: signed stop, kill and start of the units in the configuration'
-complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "drill" -d 'Rehearse: every channel, every key, every way of restarting is tried as far as nothing is touched'
+complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "drill" -d 'Rehearse: an incident goes all the way to people and ends; every key and way of restarting is tried, and nothing is touched'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_needs_command" -f -a "reference" -d 'Print the reference of the configuration'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand check" -l config -d 'The configuration' -r -F
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand check" -s h -l help -d 'Print help'
@@ -66,7 +66,10 @@ complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand witn
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand actuate" -l config -d 'The configuration' -r -F
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand actuate" -l ssh -d 'Carry out the one command in $SSH_ORIGINAL_COMMAND, print its receipt, and end'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand actuate" -s h -l help -d 'Print help'
+complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand drill" -l severity -d 'As bad as a real one that is this' -r -f -a "critical\t'Act now'
+warning\t'Something will be at risk if nobody acts'
+info\t'Good to know'"
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand drill" -l config -d 'The configuration' -r -F
-complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand drill" -s h -l help -d 'Print help'
+complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand drill" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand reference" -l config -d 'The configuration' -r -F
 complete -c failstop-watchdog -n "__fish_failstop_watchdog_using_subcommand reference" -s h -l help -d 'Print help'

@@ -9,6 +9,7 @@ use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
     AcknowledgeAlert, ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
 };
+use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
@@ -47,8 +48,9 @@ impl Engine {
             runtime_dir: place.runtime.as_deref(),
             state_dir: place.state.as_deref(),
         };
+        let found = runtime_dir::find(&lookup);
         let mut first = None;
-        for dir in runtime_dir::find(&lookup) {
+        for dir in found.dirs {
             let named = place.runtime.as_ref().is_some_and(|runtime| *runtime == dir);
             if !named && is_anothers(&dir, place) {
                 continue;
@@ -63,10 +65,20 @@ impl Engine {
                 Err(failure) => first = first.or(Some(failure)),
             }
         }
-        Err(first.unwrap_or_else(|| Failure::NoEngine {
+        let mut failure = first.unwrap_or_else(|| Failure::NoEngine {
             what: format!("no engine of {} runs: it has no runtime directory", place.describe()),
             next: start_it(place.config.as_deref()),
-        }))
+        });
+        if let Failure::NoEngine { what, next } = &mut failure {
+            if let Some(closed) = place.state.as_deref().and_then(closed) {
+                *what = format!("whether an engine of {} runs cannot be seen: {closed}", place.describe());
+                *next = closed.next();
+            }
+            for ignored in found.ignored {
+                what.push_str(&format!("; {ignored}"));
+            }
+        }
+        Err(failure)
     }
 
     /// The engine behind a control socket.
@@ -198,7 +210,6 @@ fn failure(error: ClientError, socket: &Path, config: Option<&Path>) -> Failure 
     }
 }
 
-/// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).
 fn is_stopped(socket: &Path, pid: i32) -> Failure {
     Failure::NoEngine {
         what: format!("the engine at {} is stopped (process {pid}) and answers nothing", socket.display()),
@@ -206,6 +217,15 @@ fn is_stopped(socket: &Path, pid: i32) -> Failure {
     }
 }
 
+/// What keeps this user from seeing whether an engine runs on this state directory.
+fn closed(state: &Path) -> Option<Closed> {
+    match holder::ask(state) {
+        Held::Closed(closed) => Some(closed),
+        Held::Free | Held::By { .. } | Held::Unseen { .. } | Held::Unknown(_) => None,
+    }
+}
+
+/// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).
 fn frozen(socket: &Path) -> Option<i32> {
     let info = EngineInfo::read(socket.parent()?).ok()?;
     (info.engine_state() == EngineState::Frozen).then_some(info.engine.pid)

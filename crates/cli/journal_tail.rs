@@ -14,6 +14,8 @@ pub struct JournalTail {
     folder: PathBuf,
     /// The segment that is being read.
     current: Option<(PathBuf, BufReader<File>)>,
+    /// Whether a later segment was seen after this one was read to its end.
+    ended: bool,
     /// The first byte of it that was not handed out.
     offset: u64,
     /// The first byte of the line that was handed out last.
@@ -39,7 +41,7 @@ impl JournalTail {
     pub fn open(state: &Path) -> io::Result<Self> {
         let folder = state.join("journal");
         fs::read_dir(&folder)?;
-        Ok(Self { folder, current: None, offset: 0, last: 0 })
+        Ok(Self { folder, current: None, ended: false, offset: 0, last: 0 })
     }
 
     /// The folder with the segments.
@@ -92,26 +94,33 @@ impl JournalTail {
             }
             // The end of this file, or an unfinished line: read again from there when more is to be had.
             reader.seek(SeekFrom::Start(self.offset))?;
-            if !self.enter_next()? {
-                return Ok(Next::End);
+            match self.after_current()? {
+                None => return Ok(Next::End),
+                // What was appended between the last look at this one and the birth of the next is read first.
+                Some(_) if !self.ended => self.ended = true,
+                Some(next) => self.enter(next)?,
             }
         }
     }
 
     /// Opens the segment after the current one, if there is one.
     fn enter_next(&mut self) -> io::Result<bool> {
-        let after = self.current.as_ref().map(|(path, _)| path.clone());
-        let next = self.segments()?.into_iter().find(|segment| after.as_ref().is_none_or(|after| segment > after));
-        match next {
+        match self.after_current()? {
             Some(path) => self.enter(path).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    fn after_current(&self) -> io::Result<Option<PathBuf>> {
+        let after = self.current.as_ref().map(|(path, _)| path);
+        Ok(self.segments()?.into_iter().find(|segment| after.is_none_or(|after| segment > after)))
     }
 
     fn enter(&mut self, path: PathBuf) -> io::Result<()> {
         let file = File::open(&path)?;
         self.current = Some((path, BufReader::with_capacity(1 << 16, file)));
         self.offset = 0;
+        self.ended = false;
         Ok(())
     }
 

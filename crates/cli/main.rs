@@ -26,6 +26,10 @@ fn main() -> ExitCode {
             // Help and version are answers, the rest is usage.
             let printed = out::judge(error.print());
             return match printed {
+                // To whoever watches, 2 means critical: what keeps `status` from finding out is a 3.
+                _ if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|command| command == "status") => {
+                    Exit::Unknown.into()
+                }
                 _ if error.use_stderr() => Exit::Usage.into(),
                 Ok(_) => Exit::Good.into(),
                 Err(failure) => {

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// No configuration is larger.
@@ -115,10 +116,21 @@ impl Place {
     }
 }
 
-/// Reads a configuration, bounded, and whatever bytes it holds.
+/// Reads a configuration, bounded, and whatever bytes it holds. Only a file: opening or reading anything else may wait for
+/// ever, and neither the kill switch nor a question may hang on that.
 fn read(path: &Path) -> io::Result<String> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other(
+            "it is no file but a pipe, a socket or a device, which this command does not wait for",
+        ));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(CONFIG_MAX_BYTES).read_to_end(&mut bytes)?;
+    file.take(CONFIG_MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -41,7 +41,8 @@ fn events_are_chosen_by_type_and_time() {
     assert_eq!(json(&["--type", "permission"]), first);
     assert_eq!(json(&["--type", "x.note"]), second);
     assert_eq!(json(&["--type", "x.note.*", "--type", "permission.changed"]).lines().count(), 3);
-    assert_eq!(json(&["--type", "nothing"]), "");
+    let none = folder.run(&["events", "--type", "nothing"]).ends(0);
+    assert_eq!((none.out.as_str(), none.err.as_str()), ("", "note: of 3 records none is of type nothing\n"));
     assert_eq!(json(&["--since", "2026-11-07T00:00:02Z"]), second);
     assert_eq!(json(&["--since", "2026-11-06"]), first.clone() + &second);
     folder.run(&["events", "--since", "soon"]).ends(2);

@@ -54,8 +54,41 @@ fn a_broken_configuration_blocks_nothing_and_is_said() {
 fn directories_by_flag_need_no_configuration() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.path("a/state")).unwrap();
-    folder.run(&["kill-switch", "engage", "--reason", "drill", "--state", "a/state", "--runtime", "a/run"]).ends(0);
+    folder.write("a/state/epoch", "3\n");
+    let engage = ["kill-switch", "engage", "--reason", "drill", "--state", "a/state", "--runtime", "a/run"];
+    let ran = folder.run(&engage).ends(0);
+    assert!(ran.out.contains("--runtime a/run does not exist"), "{}", ran.out);
     assert_eq!(latch(&folder, "a/state/kill-switch")["reason"], "drill");
+}
+
+#[test]
+fn a_folder_in_which_no_system_has_run_is_not_reported_as_a_success() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("a/state")).unwrap();
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "drill", "--state", "a"]).ends(1);
+    assert!(ran.out.contains("engaged, but no system has ever run there"), "{}", ran.out);
+    assert_eq!(latch(&folder, "a/kill-switch")["reason"], "drill", "what can be done is done");
+}
+
+#[test]
+fn a_configuration_that_is_a_pipe_keeps_nobody_waiting() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("state")).unwrap();
+    folder.write("state/epoch", "1\n");
+    nix::unistd::mkfifo(&folder.path("failstop.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for words in ["kill-switch engage --reason x", "kill-switch status", "status", "alerts list", "events"] {
+        let arguments: Vec<&str> = words.split(' ').chain(["--config", "failstop.toml"]).collect();
+        let ran = folder.run(&arguments);
+        assert!(matches!(ran.status, Some(2 | 3)), "{words}: {:?} {}", ran.status, ran.err);
+        assert!(ran.err.contains("failstop.toml: it is no file but a pipe"), "{words}: {}", ran.err);
+    }
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "x", "--config", "failstop.toml", "--state", "state"]);
+    let ran = ran.ends(0);
+    assert!(ran.out.contains("failstop.toml is not used: it is no file but a pipe"), "{}", ran.out);
+    assert_eq!(latch(&folder, "state/kill-switch")["reason"], "x");
+    // A folder of that name is told as what it is.
+    let ran = folder.run(&["kill-switch", "status", "--config", "state"]).ends(2);
+    assert!(ran.err.contains("directory"), "{}", ran.err);
 }
 
 #[test]

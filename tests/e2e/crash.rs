@@ -58,3 +58,22 @@ fn five_crashes_within_the_limit_keep_it_down_with_a_latch_and_the_engine_answer
     assert_eq!(std::fs::read_to_string(system.path("starts")).unwrap().lines().count(), 5);
     assert_eq!(system.stop(), 5);
 }
+
+#[test]
+fn a_bot_behind_a_shell_is_asked_to_stop_and_gets_its_grace() {
+    // The shell dies of SIGTERM at once; the bot behind it takes its time and then says that it is done.
+    let mut system = System::new(
+        "[[component]]\nname = \"bot\"\norders = \"none\"\ncommand = [\"/bin/sh\", \"-c\", \"sh DIR/bot.sh; echo over\"]\n",
+    );
+    let bot = format!(
+        "trap 'sleep 0.3; echo orders cancelled > {}; exit 0' TERM\necho up > {}\nwhile :; do sleep 0.05; done\n",
+        system.path("done").display(),
+        system.path("up").display()
+    );
+    std::fs::write(system.path("bot.sh"), bot).unwrap();
+    system.start();
+    system.wait_active();
+    system.wait_status("the bot behind the shell", |_| system.path("up").exists());
+    assert_eq!(system.stop(), 0);
+    assert_eq!(std::fs::read_to_string(system.path("done")).unwrap(), "orders cancelled\n");
+}

@@ -60,3 +60,28 @@ fn a_starved_system_is_unhealthy_then_fail_safe() {
     assert!(system.status().is_some());
     assert_eq!(system.stop(), 5);
 }
+
+#[test]
+fn a_bot_that_beat_all_along_survives_a_freeze_of_the_engine() {
+    let mut system = System::new(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"beat\", \"100\"]\norders = \"asks\"\n",
+        "liveness = { heartbeat = \"1s\" }\n",
+    ));
+    system.start();
+    system.wait_active();
+    let (engine, bot) = (system.engine_pid(), system.pid_of("bot").unwrap());
+    signal(engine, libc::SIGSTOP);
+    // As long as it takes for the deadline to pass; how long exactly does not matter.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    signal(engine, libc::SIGCONT);
+    let status = system.wait_active();
+    assert_eq!((system.pid_of("bot"), status["halts"].as_array().map(Vec::len)), (Some(bot), Some(0)), "{status}");
+    // And one that is frozen too is found all the same.
+    signal(bot, libc::SIGSTOP);
+    signal(engine, libc::SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    signal(engine, libc::SIGCONT);
+    system.wait_status("a halt", |status| has_halt(status, "heartbeat-lost"));
+    assert!(!crate::system::alive(bot));
+    assert_eq!(system.stop(), 0);
+}

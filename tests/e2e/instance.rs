@@ -44,3 +44,18 @@ fn a_frozen_engine_obeys_a_request_to_stop() {
     assert_eq!(system.stop(), 0);
     assert!(system.survivors().is_empty());
 }
+
+#[test]
+fn an_engine_whose_lock_was_removed_ends_before_another_can_run_beside_it() {
+    let mut system = System::new("[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\n");
+    system.start();
+    system.wait_active();
+    std::fs::remove_file(system.path("state/LOCK")).unwrap();
+    assert_eq!(system.wait_end(), 4, "{}", system.log());
+    assert!(system.log().contains("leave LOCK where it is"), "{}", system.log());
+    system.wait_no_survivors(crate::system::PATIENCE);
+    system.start();
+    system.wait_active();
+    assert_eq!(system.stop(), 0);
+    assert_eq!(system.run("verify-data", &[]).status.code(), Some(0));
+}

@@ -96,3 +96,27 @@ fn frozen_engine_also_when_it_wakes_at_the_worst_moment() {
         assert_eq!(system.stop(), 5);
     }
 }
+
+/// Nothing readable is left of what the engine wrote down, the configuration is broken, and the engine is frozen.
+#[test]
+fn frozen_engine_that_has_left_no_word() {
+    let mut system = System::new(BOTS);
+    system.start();
+    system.wait_active();
+    let engine = system.engine_pid();
+    signal(engine, libc::SIGSTOP);
+    let words = std::fs::read(system.path("run/engine.json")).unwrap();
+    for dir in ["run", "state"] {
+        std::fs::write(system.path(dir).join("engine.json"), "{").unwrap();
+    }
+    let sound = std::fs::read_to_string(system.path("failstop.toml")).unwrap();
+    std::fs::write(system.path("failstop.toml"), format!("{sound}\nnonsense = = 3\n")).unwrap();
+    let said = String::from_utf8(engage(&system).stdout).unwrap();
+    assert!(said.contains("is frozen; it obeys the latch when it wakes"), "{said}");
+    assert!(system.survivors().is_empty(), "{said}");
+    std::fs::write(system.path("failstop.toml"), sound).unwrap();
+    std::fs::write(system.path("run/engine.json"), words).unwrap();
+    signal(engine, libc::SIGCONT);
+    system.wait_status("shutdown", |status| status["kill_switch"] == true);
+    assert_eq!(system.stop(), 5);
+}

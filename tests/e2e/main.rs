@@ -6,20 +6,33 @@
 
 mod alerts;
 mod bot_socket;
+mod certificates;
 mod crash;
 mod dependency;
 mod direct;
+mod forged;
+mod guard;
 mod hang;
+mod health_over_tls;
+mod hosts;
 mod instance;
 mod kill_switch;
 mod lease;
+mod listener;
+mod outside;
+mod peers;
 mod receiver;
 mod remote;
 mod sd_notify;
+mod ssh;
+mod stage;
 mod storage;
+mod strangers;
 mod survivors;
 mod system;
+mod two_hosts;
 mod watched;
+mod wire;
 
 /// How many rounds a randomised test runs.
 fn rounds(default: u32) -> u32 {

@@ -1,8 +1,9 @@
 //! A service at the other end of a webhook channel: takes what is posted to it and answers as a test wants.
 
+use crate::hosts::Host;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub struct Posted {
     pub body: Value,
     /// Whether it was answered with 200.
     pub taken: bool,
+    /// When it had come whole.
+    pub at: Instant,
 }
 
 impl Posted {
@@ -51,7 +54,12 @@ pub struct Receiver {
 impl Receiver {
     /// Listens on a port of its own.
     pub fn start(answers: Answers) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_on(&Host::here(), answers)
+    }
+
+    /// Listens on the loopback address of a host.
+    pub fn start_on(host: &Host, answers: Answers) -> Self {
+        let listener = host.listener(Ipv4Addr::LOCALHOST, 0);
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             answers: Arc::new(Mutex::new(answers)),
@@ -134,8 +142,9 @@ fn serve(
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).ok()?;
+    let at = Instant::now();
     let answer = *answers.lock().unwrap();
-    posted.lock().unwrap().push(Posted { id, body, taken: answer == Answers::Takes });
+    posted.lock().unwrap().push(Posted { id, body, taken: answer == Answers::Takes, at });
     let head = match answer {
         Answers::Takes => "200 OK",
         Answers::Fails => "503 Service Unavailable",

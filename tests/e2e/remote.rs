@@ -18,11 +18,11 @@ const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = 
 const STUBBORN: &str =
     "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ignore-term\"]\norders = \"asks\"\nstop_grace = \"2s\"\n";
 
-fn secret(id: &str, digits: &str) -> String {
+pub fn secret(id: &str, digits: &str) -> String {
     format!("{id}:{}", digits.repeat(32))
 }
 
-fn key() -> Key {
+pub fn key() -> Key {
     Key::parse(&secret("wd1", "5a")).unwrap()
 }
 
@@ -35,14 +35,14 @@ fn listening(configuration: &str) -> System {
     system
 }
 
-struct Answer {
-    code: u16,
+pub struct Answer {
+    pub code: u16,
     head: String,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn read(mut stream: impl std::io::Read) -> Self {
+    pub fn read(mut stream: impl std::io::Read) -> Self {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(bytes.len());
@@ -57,12 +57,12 @@ impl Answer {
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.head))
     }
 }
 
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
@@ -73,7 +73,7 @@ fn nonce() -> Nonce {
 }
 
 /// The text of a request with this authorization.
-fn text(method: &str, target: &str, body: &str, authorization: Option<&str>) -> String {
+pub fn text(method: &str, target: &str, body: &str, authorization: Option<&str>) -> String {
     let authorization = authorization.map(|value| format!("authorization: {value}\r\n")).unwrap_or_default();
     let length = body.len();
     format!(
@@ -100,7 +100,7 @@ impl System {
         Answer::read(stream)
     }
 
-    fn signed(&self, method: &str, target: &str, body: &str, key: &Key, time_ms: u64) -> String {
+    pub fn signed(&self, method: &str, target: &str, body: &str, key: &Key, time_ms: u64) -> String {
         let request = Request { audience: &self.name, method, target, body: body.as_bytes() };
         text(method, target, body, Some(&key.sign(&request, time_ms, nonce()).unwrap()))
     }

@@ -1,5 +1,6 @@
 //! A system under test: a folder of its own, `failstop run` in it, and ways to look at it from outside as a user would.
 
+use crate::hosts::Host;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -31,6 +32,8 @@ pub struct System {
     guard: Option<Child>,
     /// Who runs it: `None` is whoever runs the tests.
     user: Option<u32>,
+    /// Where it runs.
+    host: Host,
 }
 
 impl System {
@@ -44,7 +47,7 @@ impl System {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().unwrap();
-        let system = Self { name, folder, guard: None, user: None };
+        let system = Self { name, folder, guard: None, user: None, host: Host::here() };
         let mut text = String::new();
         writeln!(text, "[system]\nname = \"{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"", system.name).unwrap();
         writeln!(text, "{head}").unwrap();
@@ -64,6 +67,12 @@ impl System {
         std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user)).unwrap();
         std::os::unix::fs::chown(self.path("failstop.toml"), Some(user), Some(user)).unwrap();
         self.user = Some(user);
+        self
+    }
+
+    /// Runs it on this host.
+    pub fn run_on(mut self, host: &Host) -> Self {
+        self.host = host.clone();
         self
     }
 
@@ -96,7 +105,7 @@ impl System {
 
     /// A failstop command with this system's configuration.
     pub fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(failstop());
+        let mut command = self.host.command(failstop());
         command.args(subcommand.split(' ')).arg("--config").arg(self.path("failstop.toml"));
         // Whatever proxy this machine uses does not lead to a test's own services.
         command.current_dir(self.path("")).env("NO_PROXY", "127.0.0.1");

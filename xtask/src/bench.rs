@@ -2,21 +2,24 @@
 
 use crate::run::{TaskError, command, run};
 
-/// The packages that have benches, with the names of those.
-const BENCHES: &[(&str, &str)] = &[
-    ("failstop", "system"),
-    ("failstop-engine", "spawn"),
-    ("failstop-engine", "bot_socket"),
-    ("failstop-client", "permit_read"),
-    ("failstop-journal", "append"),
-    ("failstop-journal", "verification"),
+/// The packages that have benches, with the names of those and the profile that their program is installed with.
+const BENCHES: &[(&str, &str, &str)] = &[
+    ("failstop", "system", "bench"),
+    ("failstop-engine", "spawn", "bench"),
+    ("failstop-engine", "bot_socket", "bench"),
+    ("failstop-client", "permit_read", "bench"),
+    ("failstop-journal", "append", "bench"),
+    ("failstop-journal", "verification", "bench"),
+    ("failstop-watchdog", "footprint", "small"),
 ];
 
 /// Runs those whose name contains `filter`.
 pub fn bench(filter: Option<&str>) -> Result<(), TaskError> {
     run(&mut command("cargo", &["build", "--release", "--workspace", "--bins", "--examples"]))?;
-    for (package, name) in BENCHES.iter().filter(|(_, name)| filter.is_none_or(|filter| name.contains(filter))) {
-        run(&mut command("cargo", &["bench", "--quiet", "--package", package, "--bench", name]))?;
+    for (package, name, profile) in
+        BENCHES.iter().filter(|(_, name, _)| filter.is_none_or(|filter| name.contains(filter)))
+    {
+        run(&mut command("cargo", &["bench", "--quiet", "--profile", profile, "--package", package, "--bench", name]))?;
     }
     Ok(())
 }

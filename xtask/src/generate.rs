@@ -1,10 +1,10 @@
 //! The shell completions and manual pages of both binaries, generated from the definitions that the binaries parse by,
 //! and committed so that packagers need no build to install them.
 
+use crate::manual;
 use crate::run::{TaskError, root};
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
-use clap_mangen::Man;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,21 +81,20 @@ fn completions(command: &Command, wanted: &mut BTreeMap<PathBuf, Vec<u8>>) -> Re
 /// One page a command: `failstop-kill-switch-engage.1` and so on.
 fn manual(mut command: Command, wanted: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<(), TaskError> {
     command.build();
-    pages(&command, command.get_name(), wanted)
+    pages(&command, command.get_name(), None, wanted)
 }
 
-fn pages(command: &Command, name: &str, wanted: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<(), TaskError> {
+fn pages(
+    command: &Command,
+    name: &str,
+    above: Option<&str>,
+    wanted: &mut BTreeMap<PathBuf, Vec<u8>>,
+) -> Result<(), TaskError> {
     let path = Path::new("man").join(format!("{name}.1"));
-    let mut page = Vec::new();
-    Man::new(command.clone().display_name(name))
-        .title(name.to_uppercase())
-        .source(concat!("failstop ", env!("CARGO_PKG_VERSION")))
-        .manual("failstop manual")
-        .render(&mut page)
-        .map_err(|source| TaskError::File { path: path.clone(), source })?;
+    let page = manual::page(command, name, above).map_err(|source| TaskError::File { path: path.clone(), source })?;
     wanted.insert(path, page);
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        pages(sub, &format!("{name}-{}", sub.get_name()), wanted)?;
+        pages(sub, &format!("{name}-{}", sub.get_name()), Some(name), wanted)?;
     }
     Ok(())
 }

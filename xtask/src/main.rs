@@ -2,6 +2,7 @@
 
 mod bench;
 mod generate;
+mod manual;
 mod quickstart;
 mod run;
 mod setup;

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::fd::AsFd as _;
@@ -42,7 +43,10 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
             return Ok(Exit::Good);
         }
         match &growth {
-            None => return Ok(Exit::Good),
+            None => {
+                filter.say_if_nothing_was_of_its_types();
+                return Ok(Exit::Good);
+            }
             Some(growth) => {
                 if growth.wait()? == Reader::Gone {
                     return Ok(Exit::Good);
@@ -92,23 +96,34 @@ fn print_all(tail: &mut JournalTail, filter: &Filter, format: Format, stream: &m
 struct Filter {
     types: Vec<String>,
     since: Option<Timestamp>,
+    /// Records that were looked at, and those of a wanted type among them.
+    seen: Cell<(u64, u64)>,
 }
 
 impl Filter {
     fn new(args: &EventsArgs) -> Result<Self, Failure> {
         let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
         let types = args.types.iter().map(|t| t.trim_end_matches('*').trim_end_matches('.').to_owned()).collect();
-        Ok(Self { types, since })
+        Ok(Self { types, since, seen: Cell::new((0, 0)) })
     }
 
     fn wants(&self, envelope: &Envelope) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(&envelope.t, wanted));
+        let (all, wanted) = self.seen.get();
+        self.seen.set((all + 1, wanted + u64::from(of_type)));
         let in_time = match self.since {
             // A time that cannot be read is no reason to hide a record.
             Some(since) => envelope.ts.parse::<Timestamp>().map_or(true, |ts| ts >= since),
             None => true,
         };
         of_type && in_time
+    }
+
+    /// A typing mistake in a runbook must not look like "nothing happened".
+    fn say_if_nothing_was_of_its_types(&self) {
+        if let (all @ 1.., 0) = self.seen.get() {
+            out::complain(&format!("note: of {all} records none is of type {}", self.types.join(", ")));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use failstop_engine::runtime_dir::{self, Lookup};
 use serde_json::json;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
 
 /// Does what is asked.
 pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
@@ -28,13 +29,26 @@ pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
 fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     let mut place = Place::find(args)?;
     make_room(&mut place, args);
-    let runtime_dirs = runtime_dir::find(&Lookup {
+    let found = runtime_dir::find(&Lookup {
         system: place.name.as_deref(),
         runtime_dir: place.runtime.as_deref(),
         state_dir: place.state.as_deref(),
     });
-    let report = kill_switch::engage(place.state.as_deref(), &runtime_dirs, &Caller::this(), reason);
+    // Looked at before the latch is written there.
+    let strange = args.state.as_deref().filter(|state| !has_run(state));
+    if let Some(runtime) = args.runtime.as_deref().filter(|runtime| !runtime.exists()) {
+        place.notes.push(format!("--runtime {} does not exist", runtime.display()));
+    }
+    let report = kill_switch::engage(place.state.as_deref(), &found.dirs, &Caller::this(), reason);
+    place.notes.extend(found.ignored.iter().map(ToString::to_string));
     let (exit, headline) = match report.verdict() {
+        Verdict::Done if strange.is_some() => (
+            Exit::No,
+            format!(
+                "kill switch of {}: engaged, but no system has ever run there; is it the right directory?",
+                place.describe()
+            ),
+        ),
         Verdict::Done => (Exit::Good, format!("kill switch of {} {}", place.describe(), Tone::Bad.paint("engaged"))),
         Verdict::Incomplete => (Exit::No, format!("kill switch of {}: not everything could be done", place.describe())),
         Verdict::Nothing => (Exit::Unknown, format!("kill switch of {}: nothing could be done", place.describe())),
@@ -49,6 +63,11 @@ fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     // What was done stands, whether or not anybody reads it.
     out::print_last(&text)?;
     Ok(exit)
+}
+
+/// Whether a directory looks like a state directory in which an engine was started.
+fn has_run(state: &Path) -> bool {
+    ["LOCK", "epoch", "journal"].iter().any(|name| state.join(name).exists())
 }
 
 /// Before a system's first start there is no state directory that could hold the latch. One that the configuration names

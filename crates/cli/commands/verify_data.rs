@@ -5,7 +5,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::verify as words;
 use crate::{configuration, out, priority};
-use failstop_journal::verify::{Options, Outcome, Progress, Report, verify};
+use failstop_engine::lost_journal;
+use failstop_journal::verify::{Options, Outcome, Progress, Report, VerifyError, verify};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -52,7 +53,10 @@ fn examine(args: &VerifyArgs, state: &Path) -> Report {
         bar.set_position(progress.bytes);
         bar.set_message(format!("{} of {} segments", progress.segments, progress.segments_total));
     })
-    .unwrap_or_else(|error| Report::unverifiable(&error));
+    .unwrap_or_else(|error| match (&error, lost_journal::evidence(state)) {
+        (VerifyError::NoJournal { .. }, Some(evidence)) => Report::lost(evidence),
+        (VerifyError::NoJournal { .. } | VerifyError::Unreadable { .. }, _) => Report::unverifiable(&error),
+    });
     bar.finish_and_clear();
     report
 }

@@ -56,7 +56,7 @@ fn severities(counts: &SeverityCounts) -> String {
 /// Every incident, as of `now`.
 pub fn list(list: &AlertList, now: Timestamp, layout: Layout) -> String {
     match layout {
-        Layout::People if list.alerts.is_empty() => "no alerts\n".to_owned(),
+        Layout::People | Layout::Lines if list.alerts.is_empty() => "no alerts\n".to_owned(),
         Layout::People => list.alerts.iter().map(|alert| block(alert, now)).collect::<Vec<_>>().join("\n"),
         Layout::Lines => list.alerts.iter().map(|alert| line(alert) + "\n").collect(),
     }

@@ -10,7 +10,11 @@ use std::fmt::Write as _;
 pub fn verdict(status: &Status) -> Exit {
     if status.kill_switch || status.permission == "shutdown" || status.health.status == "critical" {
         Exit::Critical
-    } else if status.permission == "active" && status.health.status == "healthy" {
+    } else if status.permission == "active"
+        && status.health.status == "healthy"
+        // One that waits for an operator is something to act on, whatever it leaves open.
+        && !status.halts.iter().any(|halt| halt.latched)
+    {
         Exit::Good
     } else {
         Exit::No
@@ -103,6 +107,9 @@ mod tests {
         let mut status = sample();
         assert_eq!(verdict(&status), Exit::No, "observe-only is a warning");
         status.permission = "active".to_owned();
+        assert!(status.halts.iter().any(|halt| halt.latched));
+        assert_eq!(verdict(&status), Exit::No, "a halt waits for an operator");
+        status.halts.clear();
         assert_eq!(verdict(&status), Exit::Good);
         status.health.status = "degraded".to_owned();
         assert_eq!(verdict(&status), Exit::No);

@@ -1,25 +1,25 @@
-//! One component's life: what it is doing, when it may run, and its starts, stops and kills.
+//! One component's life: what it is doing, when it may run, and its starts, stops and kills. How it ends is
+//! [`crate::departure`]'s.
 //!
 //! ```text
 //!            spawn                Ready                 stop
-//!   Down ----------> Starting -----------> Ready -----------------> Stopping
-//!    ^  ^               |                   |  exit, hang               | exit, grace over
-//!    |  |               | exit, too late    v                           v
-//!    |  +---------- Waiting <---- tree gone ------------------------- Killing
-//!    +------------------------------ tree gone ------------------------+
+//!   Down ----------> Starting -----------> Ready -----------------> Stopping --- exit ---> Leaving
+//!    ^  ^               |                   |  exit, hang               | grace over         | grace over
+//!    |  |               | exit, too late    v                           v                    v
+//!    |  +---------- Waiting <---- tree gone ------------------------- Killing <--------------+
+//!    +------------------------------ tree gone -------------------------+-- tree gone -- Leaving
 //! ```
 
 use crate::effect::Effect;
 use crate::halt::Cause;
 use crate::id::{Instance, Slot};
-use crate::input::{Exit, QueueState};
-use crate::ledger::Grievance;
+use crate::input::QueueState;
 use crate::machine::Core;
 use crate::permission::{Mode, Permission};
 use crate::policy::{ComponentPolicy, Orders};
-use crate::record::{AfterExit, Record};
+use crate::record::Record;
 use crate::time::Monotonic;
-use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
+use crate::turn::Turn;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -39,6 +39,8 @@ pub(crate) enum Phase {
     Stopping { kill_at: Monotonic, latest: Monotonic, requested: bool },
     /// Its tree is being killed. `exited` says what follows once its main process is gone.
     Killing { requested: bool, exited: Option<Next> },
+    /// Its main process ended in time after its stop signal; what it left has the rest of the grace, and is killed then.
+    Leaving { kill_at: Monotonic, requested: bool, exited: Next },
 }
 
 /// What follows once nothing of the tree is left.
@@ -185,7 +187,11 @@ impl Component {
     /// Whether a process of it may be alive.
     pub fn is_running(&self) -> bool {
         match self.phase {
-            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => true,
+            Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => true,
             Phase::Down | Phase::Waiting { .. } => false,
         }
     }
@@ -196,6 +202,7 @@ impl Component {
             Phase::Starting { .. }
             | Phase::Stopping { .. }
             | Phase::Killing { .. }
+            | Phase::Leaving { .. }
             | Phase::Down
             | Phase::Waiting { .. } => false,
         }
@@ -206,7 +213,7 @@ impl Component {
         self.is_ready() && (self.fresh || !self.ever_signed)
     }
 
-    fn forget_instance(&mut self) {
+    pub(crate) fn forget_instance(&mut self) {
         self.pid = None;
         self.fresh = false;
         self.beat_by = None;
@@ -312,6 +319,17 @@ impl Core {
                         self.bound_stop(turn.now, index);
                     }
                 }
+                Phase::Leaving { kill_at, requested, exited } => {
+                    let why = "processes that it left did not end within its grace period";
+                    if kill_now || turn.now >= kill_at {
+                        self.kill(turn, index, requested, if kill_now { "the kill switch is engaged" } else { why });
+                        if let Some(component) = self.components.get_mut(index) {
+                            component.phase = Phase::Killing { requested, exited: Some(exited) };
+                        }
+                    } else {
+                        self.bound_stop(turn.now, index);
+                    }
+                }
                 Phase::Killing { .. } => {}
                 Phase::Down | Phase::Waiting { .. } => match hindrance {
                     Some(hindrance) => {
@@ -339,7 +357,11 @@ impl Core {
         let due = match component.phase {
             Phase::Down => !component.spent,
             Phase::Waiting { due } => now >= due,
-            Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } => false,
+            Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => false,
         };
         due && self.dependencies_ready(policy) && !self.restart_suppressed(component)
     }
@@ -365,7 +387,8 @@ impl Core {
             | Phase::Starting { .. }
             | Phase::Ready
             | Phase::Stopping { .. }
-            | Phase::Killing { .. } => None,
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => None,
         }
     }
 
@@ -416,6 +439,7 @@ impl Core {
                 *kill_at = (*kill_at).min(bound);
                 *latest = (*latest).min(bound);
             }
+            Phase::Leaving { kill_at, requested: _, exited: _ } => *kill_at = (*kill_at).min(bound),
             Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Killing { .. } => {}
         }
     }
@@ -475,136 +499,6 @@ impl Core {
         self.record(turn, Record::ComponentStarted { component: name, instance, pid, restart });
         if starting && !readiness {
             self.became_ready(turn, index);
-        }
-    }
-
-    pub(crate) fn spawn_failed(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, error: String) {
-        let Some(index) = self.present(slot, instance) else { return };
-        let Some(name) = self.name_of(slot).cloned() else { return };
-        let error = clip(error, TEXT_MAX_BYTES);
-        let evidence = format!("it could not be started: {error}");
-        self.record(turn, Record::ComponentStartFailed { component: name, instance, error });
-        let requested = self.end_was_requested(index);
-        let (next, after) = self.decide_after_exit(turn, index, requested, true);
-        if let Some(component) = self.components.get_mut(index) {
-            component.phase = Phase::Killing { requested, exited: Some(next) };
-        }
-        self.dirty = true;
-        self.note_outage(turn, slot, requested, after, &evidence);
-    }
-
-    fn end_was_requested(&self, index: usize) -> bool {
-        match self.components.get(index).map(|component| component.phase) {
-            Some(Phase::Stopping { requested, .. } | Phase::Killing { requested, .. }) => requested,
-            Some(Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready) | None => false,
-        }
-    }
-
-    /// The main process is gone: what follows is decided and recorded now, and happens once the tree is gone.
-    pub(crate) fn exited(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, exit: Exit) {
-        let Some(index) = self.present(slot, instance) else { return };
-        let Some(component) = self.components.get(index) else { return };
-        let (requested, was_killing, was_ready) = match component.phase {
-            Phase::Killing { exited: Some(_), .. } | Phase::Down | Phase::Waiting { .. } => return,
-            Phase::Killing { requested, exited: None } => (requested, true, false),
-            Phase::Stopping { requested, .. } => (requested, false, true),
-            Phase::Starting { .. } => (false, false, false),
-            Phase::Ready => (false, false, true),
-        };
-        let clean = match exit {
-            Exit::Status(status) => status == 0,
-            Exit::Signal(_) => false,
-        };
-        // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
-        let failure = !requested && (was_killing || !was_ready || !clean);
-        let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
-        let (next, after) = self.decide_after_exit(turn, index, requested, failure);
-        let Some(name) = self.name_of(slot).cloned() else { return };
-        if let Some(component) = self.components.get_mut(index) {
-            component.phase = Phase::Killing { requested, exited: Some(next) };
-            component.restarting = false;
-            component.forget_instance();
-        }
-        self.watch.forget_parts(index);
-        self.dirty = true;
-        if !was_killing {
-            // Whatever it left behind must be gone before a successor runs.
-            turn.push(Effect::KillTree { slot, instance });
-        }
-        let (status, signal) = match exit {
-            Exit::Status(status) => (Some(status), None),
-            Exit::Signal(signal) => (None, Some(signal)),
-        };
-        let record = Record::ComponentExited {
-            component: name,
-            instance,
-            status,
-            signal,
-            requested,
-            killed: was_killing,
-            failure,
-            up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
-            next: after,
-        };
-        self.record(turn, record);
-        let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
-        let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} ({why})"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
-        };
-        self.note_outage(turn, slot, requested, after, &evidence);
-    }
-
-    /// Raises what an unrequested end raises.
-    fn note_outage(&mut self, turn: &mut Turn<'_>, slot: Slot, requested: bool, after: AfterExit, evidence: &str) {
-        if requested {
-            return;
-        }
-        self.raise(turn, Grievance::about(Cause::ComponentDown, slot, evidence));
-        if after == AfterExit::StartLimit {
-            let limit = slot
-                .index()
-                .and_then(|index| self.policy.components.get(index))
-                .map_or((0, Duration::ZERO), |p| (p.start_limit, p.start_limit_within));
-            let evidence = format!("{} starts within {}, then {evidence}", limit.0, crate::turn::span(limit.1));
-            self.raise(turn, Grievance::about(Cause::ComponentFailed, slot, evidence));
-        }
-    }
-
-    pub(crate) fn tree_gone(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance) {
-        let Some(index) = self.present(slot, instance) else { return };
-        let Some(component) = self.components.get_mut(index) else { return };
-        let next = match component.phase {
-            Phase::Killing { exited: Some(next), .. } => next,
-            // The host must tell of the exit first. Proof that nothing is left is worth more than its order: the
-            // instance counts as ended now, by an unknown signal.
-            Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {
-                self.exited(turn, slot, instance, Exit::Signal(0));
-                match self.components.get(index).map(|component| component.phase) {
-                    Some(Phase::Killing { exited: Some(next), .. }) => next,
-                    Some(
-                        Phase::Killing { exited: None, .. }
-                        | Phase::Starting { .. }
-                        | Phase::Ready
-                        | Phase::Stopping { .. }
-                        | Phase::Down
-                        | Phase::Waiting { .. },
-                    )
-                    | None => return,
-                }
-            }
-            Phase::Down | Phase::Waiting { .. } => return,
-        };
-        if let Some(component) = self.components.get_mut(index) {
-            component.phase = match next {
-                Next::Down => Phase::Down,
-                Next::At(due) => Phase::Waiting { due },
-                Next::Spent => {
-                    component.spent = true;
-                    Phase::Down
-                }
-            };
-            self.dirty = true;
         }
     }
 

@@ -112,7 +112,8 @@ impl Core {
                 | Phase::Starting { .. }
                 | Phase::Ready
                 | Phase::Stopping { .. }
-                | Phase::Killing { .. },
+                | Phase::Killing { .. }
+                | Phase::Leaving { .. },
                 _,
             ) => Some("its component is not ready and fresh yet; see `failstop status`".into()),
         }

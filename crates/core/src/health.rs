@@ -2,7 +2,7 @@
 //! what is required.
 
 use crate::component::{Component, Phase, Queue};
-use crate::halt::{Cause, Trigger};
+use crate::halt::{Cause, Halt, Scope, Trigger};
 use crate::id::Slot;
 use crate::input::QueueState;
 use crate::ledger::Grievance;
@@ -215,14 +215,32 @@ impl Core {
         Verdict { rules, overall: if rules.any() { 0 } else { overall } }
     }
 
-    /// A component's own number: 1 ready (or stopped on purpose, which the permission tells of), 0.5 on its way, 0 failed.
+    /// A component's own number: 1 ready (or stopped on purpose, which the permission tells of), 0.5 on its way or held back by a
+    /// halt of its own that waits for an operator, 0 failed.
     pub(crate) fn component_health(&self, index: usize) -> u16 {
+        let held = if self.own_latch(index).is_some() { 500 } else { 1000 };
+        held.min(self.health_of_phase(index))
+    }
+
+    /// The halt that holds this component alone back until an operator releases it.
+    fn own_latch(&self, index: usize) -> Option<&Halt> {
+        let policy = self.policy.components.get(index)?;
+        self.recorded.halts.values().find(|halt| {
+            halt.latched && halt.scope == Scope::Component && halt.component.as_ref() == Some(&policy.name)
+        })
+    }
+
+    fn health_of_phase(&self, index: usize) -> u16 {
         let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
             return 0;
         };
         match component.phase {
             Phase::Ready => 1000,
-            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Waiting { .. } => 500,
+            Phase::Starting { .. }
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. }
+            | Phase::Waiting { .. } => 500,
             Phase::Down if component.spent || self.has_failed(policy) => 0,
             Phase::Down => 1000,
         }
@@ -296,7 +314,14 @@ impl Core {
                 reasons.push(format!("the execution queue of {name} is stalled"));
             }
             if component_policy.essential && self.component_health(index) <= DEGRADED_AT {
-                reasons.push(format!("component {name} is {}", describe(component)));
+                reasons.push(match self.own_latch(index) {
+                    Some(halt) => format!(
+                        "component {name} is held back by {} (h-{}) until somebody resumes it",
+                        halt.cause.name(),
+                        halt.id.0
+                    ),
+                    None => format!("component {name} is {}", describe(component)),
+                });
             }
         }
         for ((index, part), health) in &self.watch.parts {
@@ -422,6 +447,7 @@ fn describe(component: &Component) -> &'static str {
         Phase::Starting { .. } => "not ready yet",
         Phase::Stopping { .. } => "stopping",
         Phase::Killing { .. } => "being killed",
+        Phase::Leaving { .. } => "stopping",
         Phase::Waiting { .. } => "waiting for its next start",
         Phase::Down => "down",
     }

@@ -13,6 +13,7 @@ mod alert;
 mod causes;
 mod component;
 mod conditions;
+mod departure;
 mod effect;
 mod failsafe;
 mod halt;

@@ -74,7 +74,12 @@ impl Core {
         match component.phase {
             Phase::Starting { .. } => {}
             // READY again after RELOADING says nothing new.
-            Phase::Ready | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {
+            Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. }
+            | Phase::Down
+            | Phase::Waiting { .. } => {
                 return;
             }
         }
@@ -153,7 +158,7 @@ impl Core {
             Phase::Starting { deadline } => *deadline = (*deadline).max(until),
             Phase::Stopping { kill_at, latest, requested: _ } => *kill_at = (*kill_at).max(until.min(*latest)),
             Phase::Ready => component.beat_by = component.beat_by.map(|before| before.max(until)),
-            Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+            Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => {}
         }
     }
 
@@ -187,6 +192,7 @@ impl Core {
             Phase::Starting { .. }
             | Phase::Stopping { .. }
             | Phase::Killing { .. }
+            | Phase::Leaving { .. }
             | Phase::Down
             | Phase::Waiting { .. } => {}
         }
@@ -207,7 +213,7 @@ impl Core {
         let Some(component) = self.components.get(index) else { return };
         match component.phase {
             Phase::Ready | Phase::Starting { .. } | Phase::Stopping { .. } => {}
-            Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => return,
+            Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => return,
         }
         let Some(slot) = Slot::component(index) else { return };
         self.kill(turn, index, false, &evidence);
@@ -259,7 +265,11 @@ impl Core {
                     }
                 }
                 // Its grace is judged where components are settled.
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Stopping { .. }
+                | Phase::Killing { .. }
+                | Phase::Leaving { .. }
+                | Phase::Down
+                | Phase::Waiting { .. } => {}
             }
         }
     }
@@ -269,7 +279,7 @@ impl Core {
         for component in &self.components {
             match component.phase {
                 Phase::Starting { deadline } => add(deadline),
-                Phase::Stopping { kill_at, .. } => add(kill_at),
+                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => add(kill_at),
                 Phase::Ready => {
                     if let Some(by) = component.beat_by {
                         add(by);
@@ -301,7 +311,11 @@ impl Core {
                     };
                     component.progress_by = policy.progress_within.map(|span| turn.now.plus(span));
                 }
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Stopping { .. }
+                | Phase::Killing { .. }
+                | Phase::Leaving { .. }
+                | Phase::Down
+                | Phase::Waiting { .. } => {}
             }
         }
         self.dirty = true;

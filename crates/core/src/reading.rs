@@ -38,7 +38,7 @@ impl Core {
             let state = match component.phase {
                 Phase::Starting { .. } => ComponentState::Starting,
                 Phase::Ready => ComponentState::Ready,
-                Phase::Stopping { .. } | Phase::Killing { .. } => ComponentState::Stopping,
+                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Leaving { .. } => ComponentState::Stopping,
                 Phase::Down if component.spent => ComponentState::Failed,
                 Phase::Down | Phase::Waiting { .. } => match self.hindrance(index) {
                     Some(Hindrance::Failed) => ComponentState::Failed,

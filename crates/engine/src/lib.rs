@@ -10,6 +10,7 @@ pub mod config;
 pub mod doors;
 pub mod kill_switch;
 pub mod limits;
+pub mod lost_journal;
 pub mod metrics;
 pub mod notify_socket;
 pub mod output;

@@ -11,9 +11,10 @@ use failstop_client::status::{
     PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
-    ComponentState, ComponentView, Core, FeedView, Halt, Health, Mode, Monotonic, Orders, PartView, Permission,
+    ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the status needs of the core, read off at one instant.
@@ -69,6 +70,8 @@ pub struct HostFacts {
     pub started: Monotonic,
     /// Wall time at the instant of the [`View`], so that monotonic instants can be shown to people.
     pub wall: jiff::Timestamp,
+    /// When the halts of earlier epochs were raised: the view knows only since when this engine has had them.
+    pub raised_before: Arc<BTreeMap<HaltId, jiff::Timestamp>>,
     /// The journal's durable head.
     pub journal: JournalSummary,
     /// What is known of each component beside the core, by name.
@@ -196,7 +199,7 @@ fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts
         cause: halt.cause.name().to_owned(),
         cap: words::permission(halt.cap).to_owned(),
         latched: halt.latched,
-        since: rfc3339(wall_time(since, now, facts.wall)),
+        since: rfc3339(facts.raised_before.get(&halt.id).copied().unwrap_or_else(|| wall_time(since, now, facts.wall))),
         component: halt.component.as_ref().map(|name| name.0.clone()),
         evidence: halt.evidence.clone(),
         next: next_step(halt, &facts.system),

@@ -1,9 +1,9 @@
 //! Records in order, for replay at a start and for whoever lists events. Hands out only what its hash vouches for.
 
-use crate::chain::Head;
+use crate::chain::{FORMAT, Head};
 use crate::journal::path_of;
-use crate::record::Frame;
-use crate::segment::{JOURNAL_DIR, segment_first};
+use crate::record::{Frame, Own};
+use crate::segment::{JOURNAL_DIR, SegOpen, segment_first};
 use crate::storage::{Disk, Storage, StorageFile};
 use crate::verify::scan::{Visit, scan};
 use std::io;
@@ -98,4 +98,37 @@ pub fn read_records<E: From<io::Error>>(
         replay_segment(&storage.open(&path_of(name))?, name, *first, &mut each)?;
     }
     Ok(())
+}
+
+/// Reads a segment's first line, its line feed included, alone: whose journal it is, without the rest of it. `None` where it
+/// is no such line, or its own hash does not vouch for it.
+pub fn read_opening(line: &[u8]) -> Option<SegOpen> {
+    let frame = Frame::read(line)?;
+    let fields = frame.fields(line)?;
+    let open: SegOpen = serde_json::from_str(fields.payload).ok()?;
+    let is_one = frame.own == Own::Open && open.fmt == FORMAT && open.first == frame.seq;
+    (is_one && Some(open.prev.next(&line[..frame.hashed])) == frame.head(line)).then_some(open)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    /// As `docs/journal-format.md` has it.
+    const OPENING: &str = r#"{"seq":1,"d":0,"ep":7,"ts":"2026-11-07T00:05:00.123456789Z","t":"seg.open","b":{"fmt":"failstop-journal/1","origin":"demo","jid":"3f6c0a7e5d1b49828c1f2e9a7b60d4c5","seg":1,"first":1,"prev":"567a03763504a4824482ec2ec2f3bbf0e18f0fa2502806dabbbac5ba859bf3d5","boot":"8d0c3f0e-6a4e-4a65-9a0e-2f0b7a6f4a11","writer":"failstop 0.1.0"},"h":"49ef17d2bb80ca5bfd7e3fa23d69f98b19604f745b33e3cfb0a6a95cf878fc99"}"#;
+
+    #[test]
+    fn a_first_line_says_whose_journal_it_is_and_no_changed_one_does() {
+        let line = format!("{OPENING}\n").into_bytes();
+        let open = read_opening(&line).unwrap();
+        assert_eq!((open.origin.as_str(), open.jid.to_string().as_str()), ("demo", "3f6c0a7e5d1b49828c1f2e9a7b60d4c5"));
+        for at in 0..line.len() {
+            let mut changed = line.clone();
+            changed[at] ^= 1;
+            assert!(read_opening(&changed).is_none(), "at {at}");
+            assert!(read_opening(&line[..at]).is_none(), "cut at {at}");
+        }
+        assert!(read_opening(b"").is_none());
+    }
 }

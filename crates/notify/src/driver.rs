@@ -226,12 +226,15 @@ pub fn open(config: Config, folder: &Path) -> Result<(Handle, Driver), OpenError
 /// Answers that wait for the disk.
 type LateReply = Box<dyn FnOnce() + Send>;
 
+/// What tests of lanes came to, and who asked for them.
+type Outcomes = (Vec<(LaneId, Tested)>, oneshot::Sender<Vec<Tested>>);
+
 /// What a turn of the loop waits for.
 enum Event {
     Command(Command),
     NoHandles,
     Answered(Box<Order>, Answer),
-    Tested,
+    Tested(Outcomes),
     Time,
     Stop,
 }
@@ -247,7 +250,7 @@ pub struct Driver {
     commands: mpsc::Receiver<Command>,
     published: Arc<Mutex<Published>>,
     attempts: JoinSet<(Box<Order>, Answer)>,
-    tests: JoinSet<()>,
+    tests: JoinSet<Outcomes>,
     replies: Vec<LateReply>,
     random: RandomState,
     counted: u64,
@@ -369,7 +372,11 @@ impl Driver {
             command = self.commands.recv(), if until.is_none() || !self.commands.is_empty() => {
                 command.map_or(Event::NoHandles, Event::Command)
             }
-            Some(_) = self.tests.join_next(), if !self.tests.is_empty() => Event::Tested,
+            Some(done) = self.tests.join_next(), if !self.tests.is_empty() => match done {
+                Ok(outcomes) => Event::Tested(outcomes),
+                // A panic ends the process, and nothing is cancelled before the end.
+                Err(_) => Event::Time,
+            },
             () = tokio::time::sleep_until(wake) => Event::Time,
         }
     }
@@ -389,7 +396,16 @@ impl Driver {
                     self.answered(&order, answer);
                 }
             }
-            Event::NoHandles | Event::Tested | Event::Time | Event::Stop => {}
+            Event::Tested((outcomes, reply)) => {
+                let now = self.clock.now();
+                for (lane, tested) in &outcomes {
+                    if tested.outcome.is_ok() {
+                        self.heart.worked(now, lane);
+                    }
+                }
+                self.reply(reply, outcomes.into_iter().map(|(_, tested)| tested).collect());
+            }
+            Event::NoHandles | Event::Time | Event::Stop => {}
         }
     }
 
@@ -485,14 +501,13 @@ impl Driver {
             let (carriers, mask) = (self.fleet.carriers.clone(), self.fleet.mask.clone());
             tests.spawn(async move {
                 let outcome = crate::drill::prove(&route.kind, &carriers, order, &to, &mask).await;
-                (at, Tested { channel: route.channel, destination: route.destination, outcome })
+                (at, (lane, Tested { channel: route.channel, destination: route.destination, outcome }))
             });
         }
         self.tests.spawn(async move {
             let mut outcomes = tests.join_all().await;
             outcomes.sort_by_key(|(at, _)| *at);
-            // Nobody has to wait for it.
-            let _ = reply.send(outcomes.into_iter().map(|(_, tested)| tested).collect());
+            (outcomes.into_iter().map(|(_, outcome)| outcome).collect(), reply)
         });
     }
 

@@ -1,7 +1,7 @@
 //! Carries out the steps of the restart ladder: over the engine's control listener, a responder, a unit of this host, or a hook.
 //! What counts is what is seen afterwards, not that somebody said yes.
 
-use crate::actuate::{Receipt, Units};
+use crate::actuate::{Receipt, Refused, Units};
 use crate::asking::{Asking, Said, TIMEOUT};
 use crate::heart::steps::{Outcome, Step};
 use crate::probe::{Ran, run_program};
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// A hook's exit status that says: the world is not what you think, do nothing more.
 pub const REFUSED_STATUS: i32 = 4;
+
+/// A hook's exit status that says: it was stopped on purpose, and nothing is to be done until a person starts it.
+pub const STOPPED_STATUS: i32 = 5;
 
 /// What may be done about one target.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +23,17 @@ pub struct Means {
     pub unit: Option<UnitAt>,
     /// Hooks.
     pub hooks: Hooks,
+}
+
+impl Means {
+    /// Whether a step is asked of somebody on another host, and not done by a program of this one.
+    pub fn asks(&self, step: Step) -> bool {
+        match step {
+            Step::Ask => true,
+            Step::Signal | Step::Start => matches!(self.unit, Some(UnitAt::There { .. })),
+            Step::Fence => false,
+        }
+    }
 }
 
 /// Where a unit is.
@@ -89,10 +103,11 @@ pub async fn act(means: &Means, act: &Act) -> Outcome {
 
 async fn ask(means: &Means, act: &Act) -> Outcome {
     let Some(engine) = &means.engine else { return Outcome::Failed("its engine cannot be asked".to_owned()) };
-    let body = serde_json::json!({ "expected_epoch": act.expected_epoch, "reason": act.reason, "kind": "watchdog" });
+    let body = serde_json::json!({ "expected_epoch": act.expected_epoch, "reason": act.reason });
     match engine.order("/api/control/restart", &body, act.within.min(TIMEOUT), false).await {
         Said::Yes(_) => Outcome::Proved("the engine accepted it".to_owned()),
-        Said::Conflict(why) => Outcome::Refused(why),
+        // What an engine that answers says about a stop is in its beats and its health answers too.
+        Said::Conflict(why) | Said::StoppedOnPurpose(why) => Outcome::Refused(why),
         Said::No(why) => Outcome::Failed(why),
     }
 }
@@ -101,8 +116,7 @@ async fn stop(unit: &UnitAt, act: &Act) -> Outcome {
     let receipt = match unit {
         UnitAt::Here { unit, units } => match units.stop(unit, act.expected_epoch, false).await {
             Ok(receipt) => receipt,
-            Err(refused) if refused.is_conflict() => return Outcome::Refused(refused.to_string()),
-            Err(refused) => return Outcome::Failed(refused.to_string()),
+            Err(refused) => return outcome_of(&refused),
         },
         UnitAt::There { unit, responder } => match there(responder, unit, "stop", act).await {
             Ok(receipt) => receipt,
@@ -110,6 +124,9 @@ async fn stop(unit: &UnitAt, act: &Act) -> Outcome {
         },
     };
     if receipt.gone {
+        if let Some(how) = receipt.stopped_on_purpose {
+            return Outcome::StoppedOnPurpose(how);
+        }
         let cgroup = if receipt.cgroup_empty == Some(true) { ", cgroup empty" } else { "" };
         Outcome::Proved(format!("{}: exit seen{cgroup}", receipt.how))
     } else {
@@ -121,8 +138,7 @@ async fn start(unit: &UnitAt, act: &Act) -> Outcome {
     let receipt = match unit {
         UnitAt::Here { unit, units } => match units.start(unit).await {
             Ok(receipt) => receipt,
-            Err(refused) if refused.is_conflict() => return Outcome::Refused(refused.to_string()),
-            Err(refused) => return Outcome::Failed(refused.to_string()),
+            Err(refused) => return outcome_of(&refused),
         },
         UnitAt::There { unit, responder } => match there(responder, unit, "start", act).await {
             Ok(receipt) => receipt,
@@ -135,6 +151,16 @@ async fn start(unit: &UnitAt, act: &Act) -> Outcome {
     }
 }
 
+fn outcome_of(refused: &Refused) -> Outcome {
+    match refused {
+        Refused::StoppedOnPurpose(how) => Outcome::StoppedOnPurpose(how.clone()),
+        Refused::Busy | Refused::Epoch { .. } | Refused::Lives(_) | Refused::KillSwitch(_) => {
+            Outcome::Refused(refused.to_string())
+        }
+        Refused::Unknown(_) | Refused::NoStart | Refused::Failed(_) => Outcome::Failed(refused.to_string()),
+    }
+}
+
 async fn there(responder: &Asking, unit: &str, verb: &str, act: &Act) -> Result<Receipt, Outcome> {
     let body = serde_json::json!({ "expected_epoch": act.expected_epoch, "reason": act.reason });
     match responder.order(&format!("/v1/units/{unit}/{verb}"), &body, act.within, true).await {
@@ -142,6 +168,7 @@ async fn there(responder: &Asking, unit: &str, verb: &str, act: &Act) -> Result<
             serde_json::from_value(value).map_err(|error| Outcome::Failed(format!("its receipt: {error}")))
         }
         Said::Conflict(why) => Err(Outcome::Refused(why)),
+        Said::StoppedOnPurpose(how) => Err(Outcome::StoppedOnPurpose(how)),
         Said::No(why) => Err(Outcome::Failed(why)),
     }
 }
@@ -156,6 +183,7 @@ async fn hooked(argv: &[String], act: &Act) -> Outcome {
     match run_program(argv, &env, act.within).await {
         Ran::Ended { status: Some(0), output } => Outcome::Proved(format!("hook: {output}")),
         Ran::Ended { status: Some(REFUSED_STATUS), output } => Outcome::Refused(output),
+        Ran::Ended { status: Some(STOPPED_STATUS), output } => Outcome::StoppedOnPurpose(output),
         Ran::Ended { status, output } => {
             let how = status.map_or_else(|| "by a signal".to_owned(), |status| format!("with status {status}"));
             Outcome::Failed(format!("the hook ended {how}: {output}"))
@@ -172,6 +200,6 @@ async fn fence(means: &Means, act: &Act) -> Outcome {
     };
     match hooked(fence, act).await {
         Outcome::Proved(_) => hooked(proof, act).await,
-        other @ (Outcome::Failed(_) | Outcome::Refused(_)) => other,
+        other @ (Outcome::Failed(_) | Outcome::Refused(_) | Outcome::StoppedOnPurpose(_)) => other,
     }
 }

@@ -114,7 +114,7 @@ pub enum Command {
 
     /// Be the responder on a bot's host: signed stop, kill and start of the units in the configuration
     #[command(
-        after_help = "Examples:\n  failstop-watchdog actuate --config actuate.toml\n\nAs a forced command of ssh, in authorized_keys:\n  restrict,command=\"failstop-watchdog actuate --ssh --config /etc/failstop/actuate.toml\" ssh-ed25519 AAAA...\nThen, from the watchdog's host:  ssh bot-host stop demo   (also: kill demo, start demo, status demo)\n\nExit status with --ssh: 0 proved, 3 not, 4 refused."
+        after_help = "Examples:\n  failstop-watchdog actuate --config actuate.toml\n\nAs a forced command of ssh, in authorized_keys:\n  restrict,command=\"failstop-watchdog actuate --ssh --config /etc/failstop/actuate.toml\" ssh-ed25519 AAAA...\nThen, from the watchdog's host:  ssh bot-host stop demo   (also: kill demo, start demo, status demo)\n\nExit status with --ssh: 0 proved, 3 not, 4 refused, 5 stopped on purpose."
     )]
     Actuate {
         /// Carry out the one command in $SSH_ORIGINAL_COMMAND, print its receipt, and end
@@ -122,11 +122,15 @@ pub enum Command {
         ssh: bool,
     },
 
-    /// Rehearse: every channel, every key, every way of restarting is tried as far as nothing is touched
+    /// Rehearse: an incident goes all the way to people and ends; every key and way of restarting is tried, and nothing is touched
     #[command(
-        after_help = "Examples:\n  failstop-watchdog drill\n\nMessages are marked as a drill. Engines and responders are only asked how they are."
+        after_help = "Examples:\n  failstop-watchdog drill\n  failstop-watchdog drill --severity warning\n\nThe incident is marked as a drill, and goes where the routes send a real one. Engines and responders are only\nasked how they are. To try every channel past the routes: failstop-watchdog test-alert.\n\nExit status: 0 everything answered as it should, 1 something did not, 3 no watchdog answers."
     )]
-    Drill,
+    Drill {
+        /// As bad as a real one that is this
+        #[arg(long, value_enum, default_value_t = SeverityWord::Critical)]
+        severity: SeverityWord,
+    },
 
     /// Print the reference of the configuration
     #[command(hide = true)]
@@ -162,4 +166,15 @@ pub enum FormatWord {
     Text,
     /// For scripts
     Json,
+}
+
+/// How bad an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SeverityWord {
+    /// Act now
+    Critical,
+    /// Something will be at risk if nobody acts
+    Warning,
+    /// Good to know
+    Info,
 }

@@ -30,8 +30,17 @@ pub enum Said {
     Yes(serde_json::Value),
     /// 409: the world is not what was thought.
     Conflict(String),
+    /// 409, because it was stopped on purpose: how, for people.
+    StoppedOnPurpose(String),
     /// Anything else, and no answer at all.
     No(String),
+}
+
+/// The part of a 409 that tells one from the other.
+#[derive(serde::Deserialize)]
+struct Conflict {
+    #[serde(default)]
+    stopped_on_purpose: Option<String>,
 }
 
 impl Asking {
@@ -82,7 +91,10 @@ impl Asking {
                 Ok(value) => Said::Yes(value),
                 Err(_) => Said::No("its answer is not JSON".to_owned()),
             },
-            Ok(answer) if answer.status == 409 => Said::Conflict(for_people(&answer.body)),
+            Ok(answer) if answer.status == 409 => match serde_json::from_slice(&answer.body) {
+                Ok(Conflict { stopped_on_purpose: Some(how) }) => Said::StoppedOnPurpose(for_people(how.as_bytes())),
+                Ok(Conflict { stopped_on_purpose: None }) | Err(_) => Said::Conflict(for_people(&answer.body)),
+            },
             Ok(answer) => Said::No(format!("HTTP {}: {}", answer.status, for_people(&answer.body))),
         }
     }

@@ -1,7 +1,7 @@
 //! The state directory: one watchdog at a time, one file replaced as a whole, and a mark of the last sign of life.
 //!
 //! ```text
-//! STATE/  (0700)  LOCK  state.json  alive.json  control.sock  outbox/  witness/
+//! STATE/  (0700)  LOCK  state.json  alive.json  control.sock  outbox/  witness/  witness-shown.ndjson
 //! ```
 
 use crate::heart::stored::{Clock, Stored, VERSION};

@@ -10,3 +10,5 @@ pub const USAGE: u8 = 2;
 pub const UNKNOWN: u8 = 3;
 /// With `actuate --ssh`: refused, because the world is not what was thought.
 pub const REFUSED: u8 = 4;
+/// With `actuate --ssh`: refused, because it was stopped on purpose.
+pub const STOPPED: u8 = 5;

@@ -4,8 +4,9 @@
 
 mod args;
 
-use args::{Command, FormatWord, Watchdog, Witness};
+use args::{Command, FormatWord, SeverityWord, Watchdog, Witness};
 use clap::Parser as _;
+use failstop_notify::Severity;
 use failstop_watchdog::commands::{self, Place};
 use failstop_watchdog::exit;
 use std::process::ExitCode;
@@ -27,7 +28,14 @@ fn main() -> ExitCode {
         }
         Some(Command::Actuate { ssh: false }) => commands::actuate(&place),
         Some(Command::Actuate { ssh: true }) => commands::actuate_ssh(&place),
-        Some(Command::Drill) => commands::drill(&place),
+        Some(Command::Drill { severity }) => {
+            let severity = match severity {
+                SeverityWord::Critical => Severity::Critical,
+                SeverityWord::Warning => Severity::Warning,
+                SeverityWord::Info => Severity::Info,
+            };
+            commands::drill(&place, severity)
+        }
         Some(Command::Reference) => {
             commands::out(&failstop_watchdog::config::reference());
             exit::GOOD

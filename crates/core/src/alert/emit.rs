@@ -1,6 +1,6 @@
 //! When alerts come out of the core: at the end of the step that learned their cause, and when a halt has stood for too long.
 
-use super::{Alert, AlertChange, AlertId, Subject, When, row, severity};
+use super::{Alert, AlertChange, AlertId, Severity, Subject, When, row, severity};
 use crate::component::{Component, Next, Phase};
 use crate::effect::Effect;
 use crate::halt::{Cause, Halt};
@@ -8,6 +8,7 @@ use crate::id::HaltId;
 use crate::input::Unclean;
 use crate::ledger::Standing;
 use crate::machine::Core;
+use crate::permission::Permission;
 use crate::record::ClearedBy;
 use crate::time::Monotonic;
 use crate::turn::Turn;
@@ -202,9 +203,19 @@ impl Core {
         Some(self.alert(self.alert_id(&halt), halt, stood, change))
     }
 
+    /// As the policy says, but an essential component that must not trade until somebody acts is what trading hangs on.
+    fn severity(&self, halt: &Halt) -> Severity {
+        let essential = halt
+            .component
+            .as_ref()
+            .is_some_and(|name| self.policy.components.iter().any(|policy| policy.name == *name && policy.essential));
+        let stands_still = halt.latched && halt.cap <= Permission::ObserveOnly && essential;
+        if stands_still { Severity::Critical } else { severity(halt) }
+    }
+
     fn alert(&self, id: AlertId, halt: Halt, stood: Duration, change: AlertChange) -> Alert {
         Alert {
-            severity: severity(&halt),
+            severity: self.severity(&halt),
             change,
             stood,
             permission: self.recorded.permission(),
@@ -249,9 +260,10 @@ pub(crate) struct Gone {
 /// Whether nothing of the component runs and its restart policy says no more.
 fn is_down_for_good(component: &Component) -> bool {
     match component.phase {
-        Phase::Killing { exited: Some(Next::Spent), .. } => true,
+        Phase::Killing { exited: Some(Next::Spent), .. } | Phase::Leaving { exited: Next::Spent, .. } => true,
         Phase::Down => component.spent,
         Phase::Killing { exited: Some(Next::Down | Next::At(_)) | None, .. }
+        | Phase::Leaving { exited: Next::Down | Next::At(_), .. }
         | Phase::Waiting { .. }
         | Phase::Starting { .. }
         | Phase::Ready

@@ -87,6 +87,8 @@ pub struct Host {
     pub obliging: bool,
     /// Components that end on their stop signal.
     pub polite: bool,
+    /// Whether a component that ends on its stop signal leaves processes that do not.
+    pub leaves_some_behind: bool,
     pub epoch: u64,
     pub exit: Option<ExitReason>,
     requests: u64,
@@ -104,6 +106,7 @@ impl Host {
             prompt: true,
             obliging: true,
             polite: true,
+            leaves_some_behind: false,
             epoch: 0,
             exit: None,
             requests: 0,
@@ -219,6 +222,9 @@ impl Host {
             }
             Effect::Stop { slot, instance } if self.obliging && self.polite => {
                 inputs.push_back(Input::Exited { slot: *slot, instance: *instance, exit: Exit::Signal(15) });
+                if !self.leaves_some_behind {
+                    inputs.push_back(Input::TreeGone { slot: *slot, instance: *instance });
+                }
             }
             Effect::KillTree { slot, instance } if self.obliging => {
                 inputs.push_back(Input::Exited { slot: *slot, instance: *instance, exit: Exit::Signal(9) });

@@ -125,3 +125,19 @@ fn a_bot_may_tighten_itself_further_but_never_loosen() {
     host.resume().unwrap();
     assert!(host.rights(1).open);
 }
+
+#[test]
+fn a_bot_that_shut_itself_down_is_not_well_until_somebody_resumes_it() {
+    let mut host = Host::live(policy(asks()));
+    assert_eq!(host.core.health(host.now).overall, 1000);
+    let effects = host.sign(0, Sign::Halt { cap: Permission::Shutdown, reason: "odd fills".to_owned() });
+    let critical =
+        effects.iter().any(|effect| matches!(effect, Effect::Alert(alert) if alert.severity == Severity::Critical));
+    assert!(critical, "the only bot there is must not trade: {effects:?}");
+    assert_eq!(host.core.permission(), Permission::Active, "of the system");
+    let health = host.core.health(host.now);
+    assert_eq!((health.overall, health.status), (500, HealthStatus::Degraded));
+    assert!(health.reasons[0].contains("held back by bot-request"), "{:?}", health.reasons);
+    host.resume().unwrap();
+    assert_eq!(host.core.health(host.now).overall, 1000);
+}

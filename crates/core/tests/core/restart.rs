@@ -208,6 +208,37 @@ fn maintenance_holds_back_restarts_until_it_ends() {
     assert_eq!(spawns(&host.pass(2 * MINUTE)), 1);
 }
 
+#[test]
+fn what_a_stopped_component_leaves_has_the_rest_of_its_grace_and_no_successor_before_it_is_gone() {
+    let mut host = Host::live(policy(vec![component("bot", Orders::Direct)]));
+    host.leaves_some_behind = true;
+    let effects = host.order_effects(Order::Mode(Mode::Dry), "enough");
+    assert_eq!(
+        (stops(&effects), kills(&effects)),
+        (1, 0),
+        "a shell ends at once, the bot behind it cancels its orders"
+    );
+    host.order(Order::Mode(Mode::Live)).unwrap();
+    assert_eq!(host.state(0), ComponentState::Stopping);
+    let grace = component("bot", Orders::Direct).stop_grace;
+    let effects = host.pass(grace - Duration::from_millis(1));
+    assert_eq!((kills(&effects), spawns(&effects)), (0, 0));
+    let effects = host.pass(Duration::from_millis(1));
+    assert_eq!((kills(&effects), spawns(&effects)), (1, 1), "killed at the end of its grace, and started anew");
+    // Gone by itself in time: nothing is killed.
+    let effects = host.order_effects(Order::Mode(Mode::Dry), "enough");
+    assert_eq!(stops(&effects), 1);
+    let instance = host.instance(0);
+    let mut effects = host.send(Input::TreeGone { slot: slot(0), instance });
+    effects.extend(host.pass(grace));
+    assert_eq!((kills(&effects), host.state(0)), (0, ComponentState::Stopped));
+    // The kill switch waits for nobody.
+    host.order(Order::Mode(Mode::Live)).unwrap();
+    host.order_effects(Order::Mode(Mode::Dry), "enough");
+    let effects = host.send(Input::KillSwitchSeen { by: "operator".to_owned(), reason: "enough".to_owned() });
+    assert_eq!(kills(&effects), 1);
+}
+
 /// The component asks for an hour more each second, and does not end. How long it lives from now on.
 fn lives_on(host: &mut Host) -> Duration {
     let begun = host.now;

@@ -5,15 +5,23 @@ use super::notice::clock_time;
 use crate::app::{RunError, RunOptions};
 use crate::clock;
 use crate::config::Config;
-use crate::process::lock::LockError;
+use crate::process::holder::{self, Held};
+use crate::process::lock::{LOCK_FILE, LockError};
 use failstop_core::{Place, Subject};
 use failstop_notify::{Change, Key, Notice};
+use std::io;
+use std::path::Path;
 
 /// Tells that this start failed, and waits a few seconds for the first attempts. A service manager that tries again and again
 /// adds to the same incident; the start that succeeds ends it.
 pub fn start_failed(options: &RunOptions, error: &RunError) {
-    if !is_worth_telling(error) {
-        return;
+    match silence(error) {
+        None => {}
+        Some(Silence::Answered) => return,
+        Some(Silence::Engine(why)) => {
+            eprintln!("note: people are not told of this: {why}");
+            return;
+        }
     }
     // Another reading of the file: what the failed start had read is gone with it. If it changed meanwhile, the new one counts.
     let Ok(config) = Config::load(&options.config, &options.overrides) else { return };
@@ -50,11 +58,23 @@ fn notice(delivery: &Delivery, error: &RunError, at: jiff::Timestamp) -> Result<
     Ok(notice)
 }
 
-/// Not for a configuration that cannot be read, which names no channel, and not for a second start beside an engine that
-/// runs: whoever typed it reads the answer, and nothing stopped.
-fn is_worth_telling(error: &RunError) -> bool {
+/// Why nobody is told.
+enum Silence {
+    /// Whoever typed the command reads the answer, and nothing stopped.
+    Answered,
+    /// An engine runs, or may: that nothing runs would not be true, or a guess.
+    Engine(String),
+}
+
+/// Not for a configuration that cannot be read, which names no channel; not for a second start beside an engine that runs; nor
+/// where another user's engine may run in the state directory that refused this start.
+fn silence(error: &RunError) -> Option<Silence> {
     match error {
-        RunError::Configuration(_) | RunError::Lock(LockError::AlreadyRunning { .. }) => false,
+        RunError::Configuration(_) | RunError::Lock(LockError::AlreadyRunning { .. }) => Some(Silence::Answered),
+        RunError::StateDir { path, source } if source.kind() == io::ErrorKind::PermissionDenied => engine_in(path),
+        RunError::Lock(LockError::Io { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            engine_in(path.parent()?)
+        }
         RunError::StateDir { .. }
         | RunError::Component { .. }
         | RunError::Lock(_)
@@ -71,6 +91,22 @@ fn is_worth_telling(error: &RunError) -> bool {
         | RunError::BotSocket(_)
         | RunError::Control(_)
         | RunError::Doors(_)
-        | RunError::Host { .. } => true,
+        | RunError::Host { .. } => None,
     }
+}
+
+fn engine_in(state_dir: &Path) -> Option<Silence> {
+    let told = match holder::ask(state_dir) {
+        // The lock's own file can be seen, so the kernel can be asked whether it is held. One that is not, left by a start as
+        // another user, is a failed start like any other.
+        Held::Closed(closed) if closed.path.ends_with(LOCK_FILE) => {
+            holder::seems_held(&closed.path).then(|| format!("an engine runs, and {closed}"))
+        }
+        Held::Closed(closed) => {
+            Some(format!("whether an engine runs cannot be seen, since {closed}; {}", closed.next()))
+        }
+        Held::By { .. } | Held::Unseen { .. } => Some("an engine runs".to_owned()),
+        Held::Free | Held::Unknown(_) => None,
+    };
+    told.map(Silence::Engine)
 }

@@ -1,19 +1,29 @@
 //! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
 
 use super::RunError;
-use crate::config::{Component, Config, Liveness, env_file};
+use crate::config::{Component, Config, Liveness, Secret, env_file};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
 use failstop_core::{Epoch, Instance, Slot};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Variables of ours, of a service manager and of earlier runs that a component must not inherit.
-const NOT_INHERITED: [&str; 6] =
-    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+const NOT_INHERITED: [&str; 9] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+];
 
 /// Who a component runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +135,11 @@ pub fn blueprints(
     epoch: Epoch,
     open_files: Option<(u64, u64)>,
 ) -> Result<Vec<Blueprint>, RunError> {
-    let inherited = inherited();
+    // The alert channels' secrets are failstop's own.
+    let secrets: BTreeSet<OsString> =
+        config.alerts.secrets().iter().filter_map(|(_, secret)| variable(secret)).collect();
+    let mut inherited = inherited();
+    inherited.retain(|(name, _)| !secrets.contains(name));
     let mut blueprints = Vec::new();
     for ((index, component), account) in config.components.iter().enumerate().zip(accounts) {
         // The configuration has refused more components than there are slots.
@@ -202,6 +216,14 @@ impl Blueprint {
         command.no_new_privileges = self.no_new_privileges;
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)
+    }
+}
+
+/// The environment variable that a secret is in, if it is in one.
+fn variable(secret: &Secret) -> Option<OsString> {
+    match secret {
+        Secret::Variable(name) => Some(name.into()),
+        Secret::File(_) | Secret::Credential(_) | Secret::Inline(_) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::command::{Answer, Principal};
 use crate::config::{Component, Config};
 use crate::doors::Pulse;
+use crate::runtime_dir::EngineEnd;
 use crate::status::words;
 use core::time::Duration;
 use failstop_client::status::{Announced, Beat, EndKind, Receipt};
@@ -261,7 +262,29 @@ impl Engine {
         }
     }
 
-    /// The last word: everything is down and the journal is sealed.
+    /// Leaves word, for whoever may start it again, of an end that was announced: not all of them hear beats.
+    pub(super) fn leave_last_word(&self) {
+        let Some(announced) = self.ending.announced() else { return };
+        let end = EngineEnd {
+            mark: self.info.mark.clone(),
+            epoch: self.epoch.0,
+            kind: if self.is_to_be_started_again() { EndKind::Restart } else { EndKind::Stop },
+            by: announced.by.clone(),
+            reason: announced.reason.clone(),
+            at: clock::rfc3339(clock::wall()),
+            state_dir: self.info.state_dir.clone(),
+        };
+        if let Err(error) = end.publish(&self.info) {
+            self.say(
+                "engine",
+                &format!(
+                    "could not leave word of this end ({error}): a responder may take it for a death and start it"
+                ),
+            );
+        }
+    }
+
+    /// The last word in beats: everything is down and the journal is sealed.
     pub(super) fn last_beat(&mut self) {
         let beat = Beat { ended: true, ..self.beat() };
         self.send_beat(&beat);

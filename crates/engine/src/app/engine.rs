@@ -3,32 +3,30 @@
 //! An async wait gives one event; the synchronous [`Engine::apply`] turns it into facts for the core, and the core's orders
 //! are carried out before anything else is waited for. No locks around state, no second decider.
 
+use super::RunError;
 use super::bots::Bots;
 use super::components::Blueprint;
-use super::diagnosis::{Diagnosis, Findings, Purpose};
+use super::diagnosis::Diagnosis;
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
+use super::guard_watch::GuardWatch;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
 use super::open::{Opened, open};
 use super::programs::Programs;
 use super::start::Prepared;
-use super::{RunError, status};
 use crate::alerts::Delivery;
 use crate::announce::Announcer;
-use crate::checks::Outcome;
 use crate::clock::{self, JumpDetector, Reading};
 use crate::command::{self};
 use crate::config::Config;
-use crate::doors::HttpDoors;
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::metrics::Meters;
 use crate::notify_socket::NotifyStarts;
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
 use crate::process::cgroup::SystemCgroup;
-use crate::process::extinguish::extinguish;
 use crate::process::guard::{EngineSide, GuardState};
 use crate::process::mark::SystemMark;
 use crate::process::reaper::{self, Next};
@@ -42,7 +40,7 @@ use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
-    CheckClass, Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
+    Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -54,7 +52,7 @@ use tokio::sync::oneshot;
 const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long the last output may take to be written when the engine ends.
-const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 
 /// The engine.
 pub struct Engine {
@@ -105,6 +103,7 @@ pub struct Engine {
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
     pub(super) side: EngineSide,
+    pub(super) guard_watch: GuardWatch,
     pub(super) cgroup: Option<SystemCgroup>,
     pub(super) info: EngineInfo,
     pub(super) runtime: RuntimeDir,
@@ -115,7 +114,7 @@ pub struct Engine {
     pub(super) exit: Option<ExitReason>,
     pub(super) storage_failed: bool,
     pub(super) ending: Ending,
-    pub(super) _lock: crate::process::lock::InstanceLock,
+    pub(super) lock: crate::process::lock::InstanceLock,
 }
 
 /// Runs the engine until it ends; the exit status.
@@ -136,11 +135,13 @@ pub async fn live(prepared: Prepared) -> Result<u8, RunError> {
 }
 
 /// How the loop ended.
-enum Ended {
+pub(super) enum Ended {
     /// As the core ordered.
     Ordered(ExitReason),
     /// The guard is dead: nothing may outlive this process.
     GuardGone,
+    /// Somebody removed the lock's file: another engine may run on the same state by now.
+    LockGone,
     /// Waiting failed.
     Broken(std::io::Error),
 }
@@ -154,6 +155,7 @@ impl Engine {
             }
             match sources.next(self.deadline()).await {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
+                Ok(Event::Due | Event::Latch) if !self.lock.still_named() => return Ended::LockGone,
                 Ok(event) => self.apply(event),
                 Err(error) => return Ended::Broken(error),
             }
@@ -273,7 +275,7 @@ impl Engine {
     }
 
     /// Whether no component process is left.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.blueprints.iter().all(|blueprint| self.trees.is_free(blueprint.slot))
     }
 
@@ -442,6 +444,7 @@ impl Engine {
     /// The guard maps the page that is there now.
     pub(super) fn announce_page(&mut self) {
         if let Err(error) = self.side.announce_permit(&self.runtime.permit()) {
+            self.guard_watch.page_untold = true;
             self.say("engine", &error.to_string());
         }
     }
@@ -454,6 +457,7 @@ impl Engine {
 
     fn sample(&mut self, now: Monotonic) {
         self.sample_at = now.plus(self.config.limits.sample_every);
+        self.look_at_guard();
         self.trees.sample();
         self.trees.sweep_strays();
         for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {
@@ -478,60 +482,6 @@ impl Engine {
         }
     }
 
-    fn checked(&mut self, findings: Findings) {
-        // Integrity last: it is what opens the start gate.
-        for class in [CheckClass::Environment, CheckClass::Integrity] {
-            if findings.purpose == Purpose::Retry && class == CheckClass::Integrity {
-                continue;
-            }
-            self.feed(Input::Checked { class, outcome: findings.report.of_class(class) });
-        }
-        if findings.purpose == Purpose::Start {
-            self.say_findings(&findings);
-        }
-        self.diagnosis.ended(&findings, clock::now());
-        if findings.purpose == Purpose::Resume {
-            for (order, by, reason, request) in std::mem::take(&mut self.resumes) {
-                self.feed(Input::Operator { request, by, reason, order });
-            }
-        }
-    }
-
-    fn say_findings(&mut self, findings: &Findings) {
-        let report = &findings.report;
-        let (passed, warned, failed) =
-            (report.count(Outcome::Passed), report.count(Outcome::Warning), report.count(Outcome::Failed));
-        let warnings = if warned == 1 { "warning" } else { "warnings" };
-        self.say("checks", &format!("{passed} passed, {warned} {warnings}, {failed} failed"));
-        let lines: Vec<String> = report
-            .results
-            .iter()
-            .filter(|result| matches!(result.outcome, Outcome::Warning | Outcome::Failed))
-            .map(|result| format!("{} {}: {}; {}", result.outcome.word(), result.name, result.reason, result.remedy))
-            .collect();
-        for line in lines {
-            self.say("checks", &line);
-        }
-    }
-
-    pub(super) fn note_findings_of_start(
-        &mut self,
-        verdict: &failstop_journal::Verdict,
-        leftovers: &[crate::process::leftovers::Proc],
-    ) {
-        for process in leftovers {
-            self.say("engine", &format!("killed what an earlier run left behind: {process}"));
-            let what = serde_json::json!({
-                "pid": process.id.pid, "program": process.comm, "component": process.component,
-            });
-            self.note("x.failstop.leftover_killed", &what);
-        }
-        if let failstop_journal::Verdict::TornTail(torn) = verdict {
-            let text = format!("the last write was torn by a crash; {} bytes were cut and kept in torn/", torn.bytes);
-            self.say("journal", &text);
-        }
-    }
-
     /// A note in the journal that only informs. It is not worth a halt when it cannot be written: the next record says so.
     pub(super) fn note(&mut self, kind: &'static str, what: &serde_json::Value) {
         if let Err(error) = self.ledger.note(kind, what) {
@@ -547,72 +497,5 @@ impl Engine {
     /// One line for the person at the terminal.
     pub(super) fn say(&self, topic: &str, text: &str) {
         self.announcer.say(&self.output, clock::wall(), topic, text);
-    }
-
-    fn close(mut self, doors: HttpDoors, ended: Ended) -> u8 {
-        let as_ordered = matches!(ended, Ended::Ordered(_));
-        let status = match ended {
-            Ended::Ordered(ExitReason::Requested | ExitReason::RequestedInShutdown)
-                if self.is_to_be_started_again() =>
-            {
-                status::RESTART
-            }
-            Ended::Ordered(ExitReason::Requested) => status::STOPPED,
-            Ended::Ordered(ExitReason::RequestedInShutdown) => status::STOPPED_IN_SHUTDOWN,
-            Ended::Ordered(ExitReason::Storage) => status::STORAGE,
-            Ended::GuardGone => {
-                self.permit.revoke();
-                self.say("engine", "the guard died: every component is killed and the engine ends");
-                self.extinguish();
-                status::ENGINE_DIED
-            }
-            Ended::Broken(error) => {
-                self.permit.revoke();
-                self.say("engine", &format!("cannot wait for events any more: {error}; every component is killed"));
-                self.extinguish();
-                status::ENGINE_DIED
-            }
-        };
-        // A journal whose disk is full is sealed behind its last words; one whose disk failed is left alone.
-        if let Some(recorder) = self.recorder.take()
-            && (!self.storage_failed || self.ledger.said_last_words())
-        {
-            match recorder.seal_and_stop() {
-                Ok(sealed) => {
-                    self.head = (sealed.seq, sealed.hash);
-                    if as_ordered && !self.storage_failed {
-                        self.last_beat();
-                    }
-                }
-                Err(error) => self.say("journal", &format!("could not be sealed: {error}")),
-            }
-        }
-        self.ending.no_more_beats();
-        doors.close();
-        if self.is_quiet() {
-            self.info.withdraw();
-            self.runtime.clear();
-            if let Some(cgroup) = self.cgroup.take() {
-                // What cannot be removed is found and removed by the next start.
-                let _ = cgroup.remove();
-            }
-        }
-        if as_ordered {
-            // Otherwise whoever starts the next engine waits for this one's lock: that one tells what this one could not.
-            self.alerts.close();
-        }
-        self.output.finish(OUTPUT_WITHIN);
-        status
-    }
-
-    fn extinguish(&mut self) {
-        let kill = self.cgroup.as_ref().and_then(|cgroup| crate::process::cgroup::KillHandle::open(cgroup.path()).ok());
-        let trees = &mut self.trees;
-        let outcome = extinguish(kill.as_ref(), None, &mut |reaped| {
-            trees.reaped(reaped.pid);
-        });
-        if let Err(error) = outcome {
-            self.say("engine", &format!("components could not all be ended: {error}"));
-        }
     }
 }

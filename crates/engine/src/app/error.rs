@@ -99,6 +99,15 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Says it on standard error.
+    pub(super) fn print(&self) {
+        match self {
+            // Each of them begins with its own word.
+            Self::Configuration(errors) => eprintln!("{errors}"),
+            other => eprintln!("error: {other}"),
+        }
+    }
+
     /// The exit status of `failstop run`.
     pub fn status(&self) -> u8 {
         match self {

@@ -7,8 +7,9 @@ use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::status::{ComponentFacts, HostFacts};
 use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
-use failstop_core::{Epoch, Monotonic};
+use failstop_core::{Epoch, HaltId, Monotonic};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most figures that bots may report under names of their own; what comes after is counted as refused.
 const METRICS_MAX: usize = 256;
@@ -30,6 +31,8 @@ pub struct Identity {
     pub observe: Option<String>,
     /// What this system is, as every alert says.
     pub environment: String,
+    /// When the halts of earlier epochs were raised.
+    pub raised_before: Arc<BTreeMap<HaltId, jiff::Timestamp>>,
 }
 
 /// The host's knowledge, kept up to date by the loop.
@@ -39,6 +42,7 @@ pub struct Facts {
     dependencies: BTreeMap<String, Option<bool>>,
     metrics: BTreeMap<String, f64>,
     host_notes: Vec<String>,
+    guard_note: Option<String>,
     trees: TreeSampler,
     host: Option<HostSampler>,
     host_sample: Option<HostSummary>,
@@ -71,6 +75,7 @@ impl Facts {
             dependencies,
             metrics: BTreeMap::new(),
             host_notes,
+            guard_note: None,
             trees: TreeSampler::new(),
             host: HostSampler::new(config.state_dir()).ok(),
             host_sample: None,
@@ -99,6 +104,11 @@ impl Facts {
     /// What the operator should know of this host.
     pub fn host_notes(&self) -> &[String] {
         &self.host_notes
+    }
+
+    /// What the operator should know of the guard; none while all is well.
+    pub fn note_of_guard(&mut self, note: Option<String>) {
+        self.guard_note = note;
     }
 
     /// The engine's own figures, as last sampled.
@@ -134,11 +144,12 @@ impl Facts {
             epoch: self.identity.epoch.0,
             started: self.identity.started,
             wall: crate::clock::wall(),
+            raised_before: Arc::clone(&self.identity.raised_before),
             journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),
             metrics: self.metrics.clone(),
-            host_notes: self.host_notes.clone(),
+            host_notes: self.host_notes.iter().chain(&self.guard_note).cloned().collect(),
             engine_pid: std::process::id(),
             guard_pid: self.identity.guard_pid,
             engine_memory_bytes: self.own.as_ref().map(|own| own.resident_bytes),

@@ -1,5 +1,6 @@
-//! Tells the loop at once that something in the state directory's root was made, so that an engaged kill switch shows without
-//! waiting for the next renewal of the permit. Only a hint: the loop looks at the latch before each publication anyway.
+//! Tells the loop at once that something in the state directory's root was made or removed, so that an engaged kill switch, or a
+//! lock that somebody took away, shows without waiting for the next renewal of the permit. Only a hint: the loop looks at both
+//! by itself too.
 
 use super::events;
 use nix::errno::Errno;
@@ -9,7 +10,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tokio::io::unix::AsyncFd;
 
-/// Watches a state directory for new names.
+/// Names that come and names that go.
+const NAMES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_MOVED_TO)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVED_FROM);
+
+/// Watches the names in a state directory.
 #[derive(Debug)]
 pub struct LatchWatch {
     readable: AsyncFd<OwnedFd>,
@@ -23,7 +30,7 @@ impl LatchWatch {
     /// When the user's inotify instances are used up, or the directory cannot be watched.
     pub fn new(state_dir: &Path) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        inotify.add_watch(state_dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+        inotify.add_watch(state_dir, NAMES)?;
         let readable = events::readable(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { readable, inotify })
     }

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bots;
+mod closing;
 mod components;
 mod diagnosis;
 mod effects;
@@ -11,6 +12,8 @@ mod engine;
 mod error;
 mod events;
 mod facts;
+mod findings;
+mod guard_watch;
 mod journal;
 mod latch;
 mod latch_watch;
@@ -75,7 +78,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
     let prepared = match start::prepare(options, side) {
         Ok(prepared) => prepared,
         Err(error) => {
-            eprintln!("error: {error}");
+            error.print();
             crate::alerts::start_failed(options, &error);
             return error.status();
         }
@@ -90,7 +93,7 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
     match ended {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {error}");
+            error.print();
             crate::alerts::start_failed(options, &error);
             error.status()
         }

@@ -6,6 +6,7 @@ use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
+use super::guard_watch::GuardWatch;
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
@@ -115,6 +116,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
             keep: usize::try_from(config.output.files).unwrap_or(usize::MAX),
         },
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
+        keep: config.output.to.contains(&Destination::Files),
         show: config.output.to.contains(&Destination::Stdout),
     })?;
 
@@ -197,6 +199,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         jid,
         observe: observe_address,
         environment: config.system.environment.as_str().to_owned(),
+        raised_before: Arc::new(prepared.raised),
     };
     let readable = |fd: std::os::fd::BorrowedFd<'_>| events::readable(fd.try_clone_to_owned()?);
     let sources = Sources {
@@ -259,6 +262,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         jumps: JumpDetector::new(Reading::take()),
         sample_at: started_at,
         notify_starts,
+        guard_watch: GuardWatch::new(info.guard),
         side,
         cgroup: prepared.cgroup,
         info,
@@ -271,7 +275,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         storage_failed: false,
         ending: Ending::new(&config, beats),
         config,
-        _lock: prepared.lock,
+        lock: prepared.lock,
     };
     let summary =
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());

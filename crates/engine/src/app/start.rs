@@ -6,6 +6,7 @@ use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
+use crate::lost_journal;
 use crate::process::cgroup::SystemCgroup;
 use crate::process::epoch;
 use crate::process::guard::EngineSide;
@@ -15,8 +16,10 @@ use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
-use failstop_core::{Cause, Core, Epoch, Start, Unclean};
+use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -61,6 +64,8 @@ pub struct Prepared {
     pub register: Register,
     /// What was left of an earlier run, and killed.
     pub leftovers: Vec<Proc>,
+    /// When the halts of earlier epochs that stand were raised.
+    pub raised: BTreeMap<HaltId, Timestamp>,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -96,9 +101,13 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
         Verdict::Damaged(violation) => Some(violation.to_string()),
-        Verdict::New | Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
+        Verdict::New => {
+            lost_journal::evidence(&state).or_else(|| lost_journal::evidence_of_this_boot(runtime.path(), &state))
+        }
+        Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
-    if let Some(unknown) = replay(&recovered, &mut core)? {
+    let replayed = replay(&recovered, &mut core)?;
+    if let Some(unknown) = replayed.unknown {
         damage.get_or_insert(unknown);
     }
 
@@ -160,6 +169,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         cgroup,
         register,
         leftovers,
+        raised: replayed.raised,
         notes,
     })
 }
@@ -207,16 +217,29 @@ fn durable_mark(runtime: &RuntimeDir, state: &Path) -> Option<u64> {
     (of_the_journal == Some(of_the_page)).then_some(diagnostics.durable_seq)
 }
 
-/// Replays the journal into the core. A record that this version does not know stops it, and is what it returns: a later
-/// version's halts would otherwise be passed over.
-fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Option<String>, RunError> {
+/// What a replay brought to light beside the core's state.
+struct Replayed {
+    /// A record that this version does not know. It stops the replay: a later version's halts would otherwise be passed over.
+    unknown: Option<String>,
+    /// When the halts that stand were raised; the core knows no wall time.
+    raised: BTreeMap<HaltId, Timestamp>,
+}
+
+/// Replays the journal into the core.
+fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunError> {
     let mut unknown = None;
+    let mut raised = BTreeMap::new();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
         }
         match journal::decode(record.kind, record.payload) {
-            Ok(Some(record)) => core.replay(&record),
+            Ok(Some(known)) => {
+                if let (Record::HaltRaised(halt), Ok(at)) = (&known, record.time.parse()) {
+                    raised.insert(halt.id, at);
+                }
+                core.replay(&known);
+            }
             Ok(None) => {}
             Err(error) => {
                 unknown = Some(format!(
@@ -228,7 +251,9 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Option<String>
         Ok(())
     });
     replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
-    Ok(unknown)
+    let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
+    raised.retain(|id, _| standing.contains(id));
+    Ok(Replayed { unknown, raised })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

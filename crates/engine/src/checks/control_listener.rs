@@ -28,7 +28,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         .collect();
     match Verifier::new(keys, 0) {
         Ok(_) if findings.is_empty() => {
-            findings.push(Finding::passed(format!("{} watchdog keys, private", control.keys.len())));
+            findings.push(Finding::passed(match control.keys.len() {
+                1 => "1 watchdog key, private".to_owned(),
+                count => format!("{count} watchdog keys, private"),
+            }));
         }
         Ok(_) => {}
         Err(error) => findings.push(failed(&error)),
@@ -47,8 +50,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
 
 fn failed(error: &dyn std::error::Error) -> Finding {
     let text = error.to_string();
-    // A library's error says what to do in a line of its own.
-    let (reason, remedy) = text.split_once("\n  next: ").unwrap_or((&text, "correct [control]"));
+    // What to do is said in a line of its own, or last.
+    let (reason, remedy) =
+        text.split_once("\n  next: ").or_else(|| text.rsplit_once("; ")).unwrap_or((&text, "correct [control]"));
     Finding::failed(format!("no watchdog will be heard: {reason}"), remedy)
 }
 

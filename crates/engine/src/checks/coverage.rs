@@ -51,6 +51,9 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
     if component.orders != Orders::None {
         not_covered.push("open orders at the venue".to_owned());
     }
+    if component.user.is_none() {
+        not_covered.push("what it does to failstop itself (same user: set `user`)".to_owned());
+    }
     if !component.no_new_privileges {
         not_covered.push("set-user-ID programs that it starts".to_owned());
     }

@@ -20,8 +20,17 @@ const FUSE: i64 = 0x6573_5546;
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let config = subject.config;
     let state = config.state_dir();
-    let needed = config.journal.ballast.get() + config.journal.segment_max.get();
     let existing = nearest_existing(state);
+    if existing.is_symlink() && !existing.exists() {
+        return vec![Finding::failed(
+            format!("{} is a link to nothing", existing.display()),
+            "make what it leads to, or correct `state_dir`",
+        )];
+    }
+    // What the ballast occupies already is not asked for again.
+    let reserved = std::fs::metadata(state.join(failstop_journal::BALLAST))
+        .map_or(0, |ballast| std::os::unix::fs::MetadataExt::blocks(&ballast) * 512);
+    let needed = config.journal.ballast.get().saturating_sub(reserved) + config.journal.segment_max.get();
     let space = match nix::sys::statvfs::statvfs(existing.as_path()) {
         Ok(space) => space,
         Err(error) => {
@@ -79,14 +88,15 @@ fn kind_of_file_system(path: &Path) -> Option<Finding> {
 
 /// The path itself or what exists above it.
 pub(super) fn nearest_existing(path: &Path) -> PathBuf {
-    path.ancestors().find(|path| path.exists()).map_or_else(|| PathBuf::from("/"), Path::to_owned)
+    path.ancestors().find(|path| path.symlink_metadata().is_ok()).map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
 /// Bytes as people say them.
 fn human(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes / 1_000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        1_000_000..10_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+        10_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }

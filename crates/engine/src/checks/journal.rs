@@ -1,6 +1,8 @@
 //! The journal's chain is intact. Reads only, beside a running engine too.
 
 use super::{Caller, Finding, Subject};
+use crate::lost_journal;
+use failstop_journal::segment_first;
 use failstop_journal::verify::{Options, Outcome as Verified, verify};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -9,18 +11,26 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let state = subject.config.state_dir();
     let dir = state.join("journal");
     match std::fs::read_dir(&dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            vec![Finding::passed("none yet: the first start makes it")]
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => vec![none(state)],
         Err(error) => vec![Finding::undetermined(
             format!("{} cannot be read: {error}", dir.display()),
             "run this as the engine's user or root",
         )],
         Ok(mut entries) => {
-            if entries.next().is_none() {
-                return vec![Finding::passed("none yet: the first start makes it")];
+            let is_segment = |entry: std::fs::DirEntry| entry.file_name().to_str().and_then(segment_first).is_some();
+            if !entries.any(|entry| entry.is_ok_and(is_segment)) {
+                return vec![none(state)];
             }
             vec![chain(state, subject.caller)]
+        }
+    }
+}
+
+fn none(state: &Path) -> Finding {
+    match lost_journal::evidence(state) {
+        None => Finding::passed("none yet: the first start makes it"),
+        Some(evidence) => {
+            Finding::failed(evidence, "mount or restore the state directory whole; see docs/runbooks/integrity.md")
         }
     }
 }

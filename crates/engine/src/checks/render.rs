@@ -41,6 +41,7 @@ pub fn plain(_: Outcome, word: &str) -> String {
 /// For people: a line a result, what is covered, and the sum.
 pub fn text(report: &Report, paint: Paint<'_>) -> String {
     let mut out = String::new();
+    let width = report.results.iter().map(|result| result.name.chars().count()).max().unwrap_or(0);
     for result in &report.results {
         let word = match result.outcome {
             Outcome::Passed => "pass",
@@ -48,7 +49,7 @@ pub fn text(report: &Report, paint: Paint<'_>) -> String {
             Outcome::Failed => "FAIL",
             Outcome::Skipped => "skip",
         };
-        let _ = write!(out, "{}  {:<15}{}", paint(result.outcome, word), result.name, one_line(&result.reason));
+        let _ = write!(out, "{}  {:<width$}  {}", paint(result.outcome, word), result.name, one_line(&result.reason));
         if !result.remedy.is_empty() {
             let _ = write!(out, ": {}", one_line(&result.remedy));
         }

@@ -37,14 +37,14 @@ section! {
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
         /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
-        needs: Vec<Name>, default [];
+        needs: Vec<Name>, default [] => "dependencies are looked at at the start only in this version: a missed beat is held against the component even while one is down";
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
         restart: RestartPolicy as RestartWord, default "always";
         /// Delays between restarts in a row. The first restart is immediate.
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
         start_limit: StartLimit, default {};
-        /// What asks it to stop.
+        /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
         /// From the stop signal to SIGKILL of the whole tree. One that asks for more time (EXTEND_TIMEOUT_USEC) gets as much
         /// again at most, and nothing where it may not run.

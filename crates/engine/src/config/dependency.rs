@@ -27,11 +27,11 @@ section! {
         /// A program that must end with status 0.
         exec: Option<Argv>, absent ["./probe.sh"];
         /// Time between two probes.
-        interval: Duration, default "300s", within("1s", "24h");
+        interval: Duration, default "300s", within("1s", "24h") => "dependencies are looked at at the start only in this version";
         /// After this long without an answer a try has failed.
         timeout: Duration, default "10s", within("100ms", "5m");
         /// So many failed tries in a row, over at least a minute, mean that it is down.
-        tries: u32, default 3, within("1", "100");
+        tries: u32, default 3, within("1", "100") => "dependencies are looked at at the start only in this version";
     }
 }
 

@@ -91,7 +91,7 @@ section! {
     /// What components write to standard output and standard error.
     pub struct Output {
         /// Where it goes: "files" (logs/NAME.log in the state directory), "stdout" (failstop's own, each line with the
-        /// component's name), or both.
+        /// component's name), both, or with [] nowhere.
         to: Vec<Destination>, default ["files"];
         /// A file is rotated at this size.
         max_size: Bytes, default "10MB", within("4KiB", "10GiB");

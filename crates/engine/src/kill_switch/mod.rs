@@ -8,15 +8,20 @@
 mod durable;
 mod engage;
 mod halt_latches;
+mod known;
 mod latch;
+mod report;
 mod sweep;
+mod traces;
 
-pub use engage::{Caller, PageOutcome, Report, Verdict, engage};
+pub use engage::{Caller, engage};
 pub use halt_latches::{HaltLatch, HaltLatchError, list_halt_latches, remove_halt_latches, write_halt_latch};
+pub use known::Unseen;
 pub use latch::{
     Engagement, LATCH_FILE, Latch, LatchError, LatchProbe, MAX_REASON_BYTES, Written, read_latch, remove_latch,
     write_latch,
 };
+pub use report::{PageOutcome, Report, Verdict};
 pub use sweep::{Survivor, Swept, Why};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::process::leftovers;
 use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
 use crate::process::procfs::{self, ProcessId};
-use crate::process::register::{self, Recorded};
+use crate::process::register;
 use crate::runtime_dir::EngineInfo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, AsRawFd};
@@ -25,14 +25,16 @@ pub(super) struct Quarry {
     hunts: Vec<Hunt>,
 }
 
-/// What one engine wrote down.
+/// What one engine wrote down, or a state directory proves.
 #[derive(Clone, Debug)]
 struct Hunt {
-    mark: SystemMark,
+    /// What its processes carry in their environment; `None` where that is not known.
+    mark: Option<SystemMark>,
     /// The only user whose processes this may name: whoever owns the file that says so. `None`: root, who may name any. Otherwise
     /// a user could have root kill whatever that user writes into a file.
     of: Option<u32>,
-    recorded: Vec<Recorded>,
+    /// Processes that an engine recorded having started.
+    recorded: BTreeSet<ProcessId>,
     /// Engine and guard, alive or not.
     keepers: BTreeSet<ProcessId>,
     cgroups: BTreeSet<PathBuf>,
@@ -43,19 +45,48 @@ impl Quarry {
     /// so is a cgroup that does not bear the system's name.
     pub(super) fn add(&mut self, info: &EngineInfo, owner: u32) {
         let mark = SystemMark { name: info.system.clone(), jid: info.jid.clone() };
-        let of = (owner != 0).then_some(owner);
-        let at = self.hunts.iter().position(|hunt| hunt.mark == mark && hunt.of == of).unwrap_or_else(|| {
-            let recorded = register::read(&info.runtime_dir);
-            let (keepers, cgroups) = (BTreeSet::new(), BTreeSet::new());
-            self.hunts.push(Hunt { mark: mark.clone(), of, recorded, keepers, cgroups });
-            self.hunts.len() - 1
-        });
-        let Some(hunt) = self.hunts.get_mut(at) else { return };
+        let recorded = register::read(&info.runtime_dir);
+        let hunt = self.hunt(Some(&mark), owner);
+        hunt.recorded.extend(recorded.iter().map(|recorded| recorded.id));
         if info.boot_id == EngineInfo::this_boot() {
             hunt.keepers.insert(info.engine.into());
             hunt.keepers.extend(info.guard.map(ProcessId::from));
             hunt.cgroups.extend(info.cgroup.clone().filter(|cgroup| cgroup::is_of(&mark, cgroup)));
         }
+    }
+
+    /// Adds whoever carries this mark, as a file of the user `owner` says.
+    pub(super) fn add_mark(&mut self, mark: &SystemMark, owner: u32) {
+        self.hunt(Some(mark), owner);
+    }
+
+    /// Adds what is below an engine and its guard, as a file of the user `owner` says. Whether that user may say so of this
+    /// engine.
+    pub(super) fn add_keepers(&mut self, engine: ProcessId, guard: Option<ProcessId>, owner: u32) -> bool {
+        let hunt = self.hunt(None, owner);
+        hunt.keepers.insert(engine);
+        hunt.keepers.extend(guard);
+        hunt.reaches(engine.pid)
+    }
+
+    /// Adds what a register says that was found without an engine's word beside it.
+    pub(super) fn add_register(&mut self, runtime_dir: &Path) {
+        if let Ok((recorded, owner)) = register::read_with_owner(runtime_dir)
+            && !recorded.is_empty()
+        {
+            self.hunt(None, owner).recorded.extend(recorded.iter().map(|recorded| recorded.id));
+        }
+    }
+
+    fn hunt(&mut self, mark: Option<&SystemMark>, owner: u32) -> &mut Hunt {
+        let of = (owner != 0).then_some(owner);
+        let known = self.hunts.iter().position(|hunt| hunt.mark.as_ref() == mark && hunt.of == of);
+        let at = known.unwrap_or(self.hunts.len());
+        if known.is_none() {
+            let (recorded, keepers, cgroups) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            self.hunts.push(Hunt { mark: mark.cloned(), of, recorded, keepers, cgroups });
+        }
+        &mut self.hunts[at]
     }
 
     /// Whether anything is known to look for.
@@ -135,7 +166,13 @@ pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std:
                     round.add(stat.id, &stat.comm, true);
                 }
             }
-            for process in leftovers::find_system_and(&hunt.mark, &hunt.recorded)? {
+            for stat in table.recorded(hunt) {
+                if table.may_be_killed(stat.id, hunt, quarry) {
+                    round.add(stat.id, &stat.comm, true);
+                }
+            }
+            let Some(mark) = &hunt.mark else { continue };
+            for process in leftovers::find_system(mark)? {
                 if table.may_be_killed(process.id, hunt, quarry) {
                     round.add(process.id, &process.comm, true);
                 }
@@ -188,6 +225,11 @@ impl Table {
 
     fn may_be_killed(&self, id: ProcessId, hunt: &Hunt, quarry: &Quarry) -> bool {
         id.pid != self.own && !quarry.keeps(id) && hunt.reaches(id.pid)
+    }
+
+    /// The recorded processes that are still the same.
+    fn recorded<'a>(&'a self, hunt: &'a Hunt) -> impl Iterator<Item = &'a procfs::Stat> {
+        hunt.recorded.iter().filter_map(|id| self.processes.get(&id.pid).filter(|stat| stat.id == *id))
     }
 
     /// Everything below engine and guard.

@@ -1,5 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod blind;
+mod foreign;
+
 use super::*;
 use crate::clock;
 use crate::permit::{PermitWriter, Terms};
@@ -23,6 +26,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const TRADE: Rights = Rights { open: true, reduce: true, live: true, revoked: false };
 const STAND_IN_IS_UP: &str = "the stand-in publishes and spawns";
 const ROLE: &str = "FAILSTOP_TEST_STAND_IN";
+/// A user that owns nothing here.
+const STRANGER: u32 = 12_345;
 
 /// A system in two directories of its own.
 struct System {
@@ -88,6 +93,15 @@ impl System {
     }
 }
 
+/// Records a process as the engine does that starts it.
+fn record(system: &System, process: &Child) -> crate::process::procfs::ProcessId {
+    use crate::process::register::{Recorded, Register};
+    let id = crate::process::procfs::stat(i32::try_from(process.id()).unwrap()).unwrap().id;
+    let mut register = Register::begin(&system.run()).unwrap();
+    register.started(Recorded { id, component: "bot".to_owned(), instance: 1 }).unwrap();
+    id
+}
+
 fn publish(writer: &mut PermitWriter) {
     let now = clock::now();
     // A refusal is what the tests are about; they look at the page.
@@ -102,9 +116,18 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
+/// Whether it was, within a generous time; it is ended here otherwise, so that a failed test leaves nothing behind.
 fn is_killed(child: &mut Child) -> bool {
     use std::os::unix::process::ExitStatusExt;
-    child.wait().unwrap().signal() == Some(9)
+    let until = Instant::now() + GENEROUS;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.signal() == Some(9);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = (child.kill(), child.wait());
+    false
 }
 
 #[test]
@@ -210,10 +233,7 @@ fn another_users_processes_are_told_and_not_waited_for_in_vain() {
     let system = System::new("foreign");
     system.dead_engine();
     let mut bot = system.component("sleep", &["600"]);
-    let id = crate::process::procfs::stat(i32::try_from(bot.id()).unwrap()).unwrap().id;
-    let mut register = crate::process::register::Register::begin(&system.run()).unwrap();
-    let component = "bot".to_owned();
-    register.started(crate::process::register::Recorded { id, component, instance: 1 }).unwrap();
+    let id = record(&system, &bot);
     for path in [system.root.path().to_owned(), system.run(), system.run().join("processes")] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }

@@ -56,7 +56,9 @@ pub struct Settings {
     pub rotation: Rotation,
     /// The components' names; the first is that of slot 1.
     pub components: Vec<String>,
-    /// Whether each line is shown on standard output too, as `name | line`.
+    /// Whether lines are kept in files.
+    pub keep: bool,
+    /// Whether each line is shown on standard output, as `name | line`.
     pub show: bool,
 }
 
@@ -108,6 +110,7 @@ struct Counters {
 /// The capture, as the loop holds it. Dropping it ends the threads without waiting for anybody.
 pub struct Output {
     components: usize,
+    keep: bool,
     to_reader: reader::Handle,
     files: Queue<Chunk>,
     screen: Queue<Chunk>,
@@ -131,15 +134,16 @@ impl Output {
         let files = Queue::new(FILE_QUEUE_BYTES);
         let screen = Queue::new(SCREEN_QUEUE_BYTES);
         let counters = Arc::new(Counters::default());
-        let (to_reader, reader) = reader::new(files.clone(), settings.show.then(|| screen.clone()))
-            .map_err(|source| OutputError { action: "make an event descriptor", source })?;
+        let (to_reader, reader) =
+            reader::new(settings.keep.then(|| files.clone()), settings.show.then(|| screen.clone()))
+                .map_err(|source| OutputError { action: "make an event descriptor", source })?;
 
         let file_writer = writers::Files::new(&settings, files.clone(), Arc::clone(&counters));
         spawn("output-files", move || file_writer.run())?;
-        let screen_writer = writers::Screen::new(settings.components, screen.clone(), File::from(screen_fd));
+        let screen_writer = writers::Screen::new(&settings.components, screen.clone(), File::from(screen_fd));
         spawn("output-screen", move || screen_writer.run())?;
         let reader = spawn("output-pipes", move || reader.run())?;
-        Ok(Self { components, to_reader, files, screen, counters, reader: Some(reader) })
+        Ok(Self { components, keep: settings.keep, to_reader, files, screen, counters, reader: Some(reader) })
     }
 
     /// A pipe for a component that is about to be started: one each for its standard output and standard error, so that
@@ -170,7 +174,7 @@ impl Output {
 
     /// Writes a line of failstop's own into a component's log: when it was started, how it ended.
     pub fn note(&self, slot: Slot, instance: Instance, text: &str) {
-        let Some(component) = self.index(slot) else { return };
+        let Some(component) = self.index(slot).filter(|_| self.keep) else { return };
         let time = crate::clock::rfc3339(crate::clock::wall());
         let line = format!("-- failstop {time} start {}: {}\n", instance.0, printable(text));
         self.files.offer(Chunk { source: Source::Component(component), bytes: line.into_bytes() });

@@ -57,11 +57,11 @@ pub(super) struct Reader {
     pipes: mpsc::Receiver<Pipe>,
     wake: Arc<EventFd>,
     stop: Arc<AtomicBool>,
-    files: Queue<Chunk>,
+    files: Option<Queue<Chunk>>,
     screen: Option<Queue<Chunk>>,
 }
 
-pub(super) fn new(files: Queue<Chunk>, screen: Option<Queue<Chunk>>) -> io::Result<(Handle, Reader)> {
+pub(super) fn new(files: Option<Queue<Chunk>>, screen: Option<Queue<Chunk>>) -> io::Result<(Handle, Reader)> {
     let wake = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, pipes) = mpsc::sync_channel(ATTACH_QUEUE);
@@ -143,7 +143,9 @@ impl Reader {
         if let Some(screen) = &self.screen {
             screen.offer(Chunk { source, bytes: bytes.clone() });
         }
-        self.files.offer(Chunk { source, bytes });
+        if let Some(files) = &self.files {
+            files.offer(Chunk { source, bytes });
+        }
     }
 }
 

@@ -17,12 +17,17 @@ fn slot(index: usize) -> Slot {
 
 impl Rig {
     fn new(show: bool, rotation: Rotation) -> Self {
+        Self::to(true, show, rotation)
+    }
+
+    fn to(keep: bool, show: bool, rotation: Rotation) -> Self {
         let state = tempfile::tempdir().unwrap();
         let (screen, to_screen) = io::pipe().unwrap();
         let settings = Settings {
             state_dir: state.path().to_owned(),
             rotation,
             components: vec!["bot".to_owned(), "scanner".to_owned()],
+            keep,
             show,
         };
         let output = Output::start_showing_on(settings, to_screen.into()).unwrap();
@@ -67,6 +72,16 @@ fn both_streams_end_in_the_components_log_line_by_line() {
     assert_eq!(lines, ["an error", "half and half"]);
     assert_eq!(std::fs::read_to_string(log_path(state.path(), "scanner")).unwrap(), "no newline at the end\n");
     assert_eq!(shown, "");
+}
+
+#[test]
+fn no_files_where_none_are_wanted() {
+    let rig = Rig::to(false, true, Rotation::default());
+    rig.stream(0).write_all(b"a secret\n").unwrap();
+    rig.output.note(slot(0), Instance(1), "ended");
+    let (state, shown) = rig.finish();
+    assert_eq!(shown, "bot     | a secret\n");
+    assert!(log_files(state.path(), "bot").is_empty(), "asked for standard output alone");
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(components: Vec<String>, queue: Queue<Chunk>, out: File) -> Self {
+    pub(super) fn new(components: &[String], queue: Queue<Chunk>, out: File) -> Self {
         let width = components.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let prefixes = components.iter().map(|name| format!("{name:<width$} | ")).collect();
         Self { prefixes, queue, out, noted: 0 }

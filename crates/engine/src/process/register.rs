@@ -4,14 +4,16 @@
 use crate::process::procfs::{self, ProcessId};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The file's name in the runtime directory.
 pub const REGISTER_FILE: &str = "processes";
 /// Above this the file is written anew with what still runs.
 const COMPACT_BYTES: u64 = 64 * 1024;
+/// The most that is read. The file is longer than [`COMPACT_BYTES`] only while that many processes run at once.
+const MAX_BYTES: u64 = 16 * COMPACT_BYTES;
 
 /// A process that an engine started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,13 +72,35 @@ impl Register {
 /// What the last engine recorded, if it was in this boot. Lines that cannot be read are passed over: the environment and
 /// the cgroup say the same.
 pub fn read(runtime_dir: &Path) -> Vec<Recorded> {
-    let Ok(text) = std::fs::read_to_string(runtime_dir.join(REGISTER_FILE)) else { return Vec::new() };
+    read_with_owner(runtime_dir).map(|(recorded, _)| recorded).unwrap_or_default()
+}
+
+/// The same, with the user that the file belongs to: what it says is worth no more than that user's word. Never waits, follows
+/// no link, and reads no more than an engine writes.
+///
+/// # Errors
+/// When it cannot be read, or is no file.
+pub fn read_with_owner(runtime_dir: &Path) -> io::Result<(Vec<Recorded>, u32)> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(runtime_dir.join(REGISTER_FILE))?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut text)?;
+    // What a bit turned into no text at all costs its line and no more.
+    let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines();
     let boot = procfs::boot_id().unwrap_or_default();
-    if boot.is_empty() || lines.next() != Some(boot.as_str()) {
-        return Vec::new();
-    }
-    lines.filter_map(parse).collect()
+    let recorded = if boot.is_empty() || lines.next() != Some(boot.as_str()) {
+        Vec::new()
+    } else {
+        lines.filter_map(parse).collect()
+    };
+    Ok((recorded, metadata.uid()))
 }
 
 fn line(recorded: &Recorded) -> String {
@@ -132,6 +156,22 @@ mod tests {
         register.file.write_all(b"77 12").unwrap();
         assert_eq!(read(runtime.path()), [recorded(100), recorded(101)]);
         assert_eq!(read(Path::new("/nonexistent")), []);
+    }
+
+    #[test]
+    fn what_is_no_file_keeps_nobody_waiting() {
+        let runtime = tempfile::tempdir().unwrap();
+        let path = runtime.path().join(REGISTER_FILE);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(read(runtime.path()), []);
+        std::fs::remove_file(&path).unwrap();
+        let real = runtime.path().join("real");
+        std::fs::write(&real, format!("{}\n100 5 bot 1\n", procfs::boot_id().unwrap())).unwrap();
+        std::os::unix::fs::symlink(&real, &path).unwrap();
+        assert_eq!(read(runtime.path()), [], "a link");
+        std::fs::rename(&real, &path).unwrap();
+        assert_eq!(read_with_owner(runtime.path()).unwrap().1, nix::unistd::geteuid().as_raw());
+        assert_eq!(read(runtime.path()).len(), 1);
     }
 
     #[test]

@@ -249,15 +249,21 @@ impl Trees {
         Some(tree.id)
     }
 
-    /// Sends the main process a signal: the stop signal, as a rule. `Ok(false)` when it has ended or is another start's.
+    /// Sends every process of the tree a signal: the stop signal, as a rule. All of them, as a service manager does: behind a shell
+    /// or a start script the main process is not the bot. `Ok(false)` when the start has ended or is another one.
     ///
     /// # Errors
-    /// `EPERM`, which is not expected of our own child.
+    /// `EPERM`, which is not expected of our own children.
     pub fn signal(&self, id: TreeId, signal: i32) -> io::Result<bool> {
-        match self.tree(id) {
-            Some(tree) if !tree.main_reaped => tree.pidfd.signal(signal),
-            _ => Ok(false),
+        let Some(tree) = self.tree(id) else { return Ok(false) };
+        let mut outcome = if tree.main_reaped { Ok(false) } else { tree.pidfd.signal(signal) };
+        for member in self.members(id).into_iter().filter(|member| *member != tree.main) {
+            match PidFd::open_exactly(member).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal))) {
+                Ok(sent) => outcome = outcome.map(|before| before || sent),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
+        outcome
     }
 
     /// Kills the tree, and goes on doing so at every [`Trees::poll`] until it is gone. A start that is not here is gone.
@@ -270,10 +276,10 @@ impl Trees {
         }
     }
 
-    /// Goes on with every kill that was begun, and says which trees are gone by now. Call right after
-    /// [`Trees::begin_kill`], after reaping, and when [`Trees::retry_after`] has passed.
+    /// Goes on with every kill that was begun, and says which trees are gone by now: of those that are killed, and of those whose
+    /// main process is. Call right after [`Trees::begin_kill`], after reaping, and when [`Trees::retry_after`] has passed.
     pub fn poll(&mut self) -> Vec<TreeId> {
-        if self.trees.values().all(|tree| tree.killing.is_none()) {
+        if self.trees.values().all(|tree| tree.killing.is_none() && !tree.main_reaped) {
             return Vec::new();
         }
         let Orphans { of, unsettled } = self.orphans();
@@ -283,7 +289,7 @@ impl Trees {
         let gone: Vec<TreeId> = self
             .trees
             .values()
-            .filter(|tree| tree.killing.is_some() && tree.main_reaped)
+            .filter(|tree| tree.main_reaped)
             .filter(|tree| !unsettled && !of.contains_key(&tree.id.slot))
             .filter(|tree| tree.is_unpopulated())
             .map(|tree| tree.id)
@@ -295,9 +301,13 @@ impl Trees {
         gone
     }
 
-    /// How long until [`Trees::poll`] should be called at the latest; `None` when nothing is being killed.
+    /// How long until [`Trees::poll`] should be called at the latest; `None` when nothing is about to be gone.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.trees.values().filter_map(|tree| tree.killing.as_ref()).map(|killing| killing.pause).min()
+        let pause = |tree: &Tree| match &tree.killing {
+            Some(killing) => Some(killing.pause),
+            None => tree.main_reaped.then_some(RETRY_LONGEST),
+        };
+        self.trees.values().filter_map(pause).min()
     }
 
     /// Processes that have outlived many rounds of SIGKILL.

@@ -1,6 +1,7 @@
 //! `engine.json`: who runs a system, for everybody who must find it: commands, the kill switch, the next start. Kept in
 //! the runtime directory and, so that it is found whatever became of that, in the state directory.
 
+use super::engine_end::EngineEnd;
 use crate::process::procfs::{self, ProcessId};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -73,6 +74,12 @@ impl ProcessRef {
 
 impl From<ProcessRef> for ProcessId {
     fn from(process: ProcessRef) -> Self {
+        Self { pid: process.pid, start_time: process.start_time }
+    }
+}
+
+impl From<ProcessId> for ProcessRef {
+    fn from(process: ProcessId) -> Self {
         Self { pid: process.pid, start_time: process.start_time }
     }
 }
@@ -162,13 +169,15 @@ impl EngineInfo {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
     }
 
-    /// Writes it into the runtime and the state directory, each atomically.
+    /// Writes it into the runtime and the state directory, each atomically. What an earlier life said of its end goes.
     ///
     /// # Errors
     /// Those of writing and renaming. It is a help for finding the engine and is not made durable.
     pub fn publish(&self) -> io::Result<()> {
         self.write_into(&self.runtime_dir)?;
-        self.write_into(&self.state_dir)
+        self.write_into(&self.state_dir)?;
+        EngineEnd::withdraw(self);
+        Ok(())
     }
 
     /// Takes both files away: the engine stopped cleanly, nothing of it runs.
@@ -234,10 +243,16 @@ impl EngineInfo {
         if self.boot_id != Self::this_boot() {
             return EngineState::Gone;
         }
-        match self.engine.state() {
-            ProcessState::Alive => EngineState::Running,
-            ProcessState::Stopped => EngineState::Frozen,
-            ProcessState::Gone => EngineState::Gone,
+        self.engine.state().into()
+    }
+}
+
+impl From<ProcessState> for EngineState {
+    fn from(state: ProcessState) -> Self {
+        match state {
+            ProcessState::Alive => Self::Running,
+            ProcessState::Stopped => Self::Frozen,
+            ProcessState::Gone => Self::Gone,
         }
     }
 }

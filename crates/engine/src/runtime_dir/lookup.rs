@@ -5,7 +5,9 @@
 //! directory can have put it: whoever could plant one would answer in the engine's name and tell the kill switch whom to kill.
 
 use super::{EngineInfo, Places};
+use crate::process::user::User;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,13 +25,37 @@ pub struct Lookup<'a> {
     pub state_dir: Option<&'a Path>,
 }
 
-/// The existing directories that may be the system's, likeliest first, each once. One that plainly belongs to another
-/// state directory is left out, unless it was named.
-pub fn find(lookup: &Lookup<'_>) -> Vec<PathBuf> {
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The existing directories that may be the system's, likeliest first, each once.
+    pub dirs: Vec<PathBuf>,
+    /// Those that are not believed. Somebody may have wanted them to be.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A directory in one of the system's places that a stranger may have put there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Which.
+    pub path: PathBuf,
+    /// The stranger: who owns it, or what is above it.
+    pub owner: u32,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, owner } = self;
+        write!(f, "{} is ignored: {} may have put it there to speak for the system", path.display(), User(*owner))
+    }
+}
+
+/// Searches. A directory that plainly belongs to another state directory is left out, unless it was named.
+pub fn find(lookup: &Lookup<'_>) -> Found {
     find_in(lookup, &Places::here())
 }
 
-pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Vec<PathBuf> {
+pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Found {
     let mut uids = vec![places.uid];
     if let Some(state) = lookup.state_dir
         && let Ok(owner) = std::fs::metadata(state).map(|metadata| metadata.uid())
@@ -37,7 +63,7 @@ pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Vec<PathBuf> {
     {
         uids.push(owner);
     }
-    let mut found = Found { seen: BTreeSet::new(), paths: Vec::new(), trusted: uids.clone() };
+    let mut found = Search { seen: BTreeSet::new(), found: Found::default(), trusted: uids.clone() };
     found.trusted.push(0);
     if let Some(named) = lookup.runtime_dir {
         found.add_named(named.to_owned());
@@ -78,40 +104,47 @@ pub(super) fn find_in(lookup: &Lookup<'_>, places: &Places) -> Vec<PathBuf> {
     if let Some(state) = lookup.state_dir {
         found.add(state.join("run"));
     }
-    found.paths
+    found.found
 }
 
-struct Found {
+struct Search {
     seen: BTreeSet<(u64, u64)>,
-    paths: Vec<PathBuf>,
+    found: Found,
     /// Users whose directories are believed.
     trusted: Vec<u32>,
 }
 
-impl Found {
+impl Search {
     fn add(&mut self, path: PathBuf) {
-        if self.believes(&path) {
-            self.add_named(path);
+        match self.stranger_in(&path) {
+            None => self.add_named(path),
+            Some(owner) => {
+                let ignored = Ignored { path, owner };
+                if self.found.ignored.len() < MAX_CANDIDATES && !self.found.ignored.contains(&ignored) {
+                    self.found.ignored.push(ignored);
+                }
+            }
         }
     }
 
-    /// Whether only somebody who is trusted can have put the directory there. Neither it nor its parent may be a link of anybody
-    /// else's, and where the parent is not closed to others the directory itself must be a trusted user's.
-    fn believes(&self, path: &Path) -> bool {
-        let Some(parent) = path.parent() else { return false };
-        let (Ok(parent), Ok(directory)) = (std::fs::symlink_metadata(parent), std::fs::symlink_metadata(path)) else {
-            return false;
-        };
+    /// Who may have put the directory there without being trusted. Neither it nor its parent may be a link of anybody else's,
+    /// and where the parent is not closed to others the directory itself must be a trusted user's.
+    fn stranger_in(&self, path: &Path) -> Option<u32> {
+        let parent = std::fs::symlink_metadata(path.parent()?).ok()?;
+        let directory = std::fs::symlink_metadata(path).ok()?;
         let closed = parent.mode() & 0o022 == 0;
-        self.trusted.contains(&parent.uid())
-            && (self.trusted.contains(&directory.uid()) || closed && !directory.is_symlink())
+        if !self.trusted.contains(&parent.uid()) {
+            return Some(parent.uid());
+        }
+        let believed = self.trusted.contains(&directory.uid()) || closed && !directory.is_symlink();
+        (!believed).then_some(directory.uid())
     }
 
     fn add_named(&mut self, path: PathBuf) {
         let Ok(metadata) = std::fs::metadata(&path) else { return };
-        if metadata.is_dir() && self.paths.len() < MAX_CANDIDATES && self.seen.insert((metadata.dev(), metadata.ino()))
-        {
-            self.paths.push(path);
+        let dirs = &mut self.found.dirs;
+        if metadata.is_dir() && dirs.len() < MAX_CANDIDATES && self.seen.insert((metadata.dev(), metadata.ino())) {
+            dirs.push(path);
         }
     }
 }

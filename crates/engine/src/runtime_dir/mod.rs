@@ -5,11 +5,13 @@
 //! `STATE/run` with a warning, since that is not memory-backed. The directory belongs to the engine's user alone. One in
 //! a place where anybody may write that belongs to somebody else is refused: its owner could revoke or forge permits.
 
+mod engine_end;
 mod engine_info;
 mod lookup;
 
+pub use engine_end::EngineEnd;
 pub use engine_info::{EngineInfo, EngineState, InfoError, ProcessRef, ProcessState};
-pub use lookup::{Lookup, find};
+pub use lookup::{Found, Ignored, Lookup, find};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};

@@ -218,12 +218,44 @@ fn a_stopped_process_is_seen_as_frozen() {
 }
 
 #[test]
+fn the_last_word_of_a_life_stays_until_the_next_begins() {
+    let host = Host::new();
+    let dir = host.prepare(None).unwrap();
+    let state = host.at("state");
+    let info = info(&host, dir.path(), &state);
+    let end = EngineEnd {
+        mark: info.mark.clone(),
+        epoch: info.epoch,
+        kind: failstop_client::status::EndKind::Stop,
+        by: "ana (1000)".to_owned(),
+        reason: "new disk".to_owned(),
+        at: "2026-11-10T01:33:07Z".to_owned(),
+        state_dir: state.clone(),
+    };
+    let left = || [dir.path(), &state].map(|dir| std::fs::read(dir.join("ended.json")).ok());
+    info.publish().unwrap();
+    end.publish(&info).unwrap();
+    info.withdraw();
+    dir.clear();
+    for text in left() {
+        assert_eq!(serde_json::from_slice::<EngineEnd>(&text.unwrap()).unwrap(), end);
+    }
+    info.publish().unwrap();
+    assert_eq!(left(), [None, None]);
+
+    // Where one of the two cannot be written, the other is all the same.
+    let gone = EngineInfo { runtime_dir: host.at("none"), ..info };
+    assert!(end.publish(&gone).is_err());
+    assert_eq!(left().map(|text| text.is_some()), [false, true]);
+}
+
+#[test]
 fn candidates_are_found_from_whatever_is_known() {
     let host = Host::new();
     let dir = host.prepare(None).unwrap();
     let state = host.at("state");
     info(&host, dir.path(), &state).publish().unwrap();
-    let found = |lookup: &Lookup<'_>| find_in(lookup, &host.places);
+    let found = |lookup: &Lookup<'_>| find_in(lookup, &host.places).dirs;
 
     let by_name = Lookup { system: Some("demo"), ..Lookup::default() };
     assert_eq!(found(&by_name), [dir.path()]);
@@ -253,7 +285,7 @@ fn what_anybody_may_have_put_there_is_no_candidate() {
     let planted = base.join("demo");
     std::fs::create_dir_all(&planted).unwrap();
     let lookup = Lookup { system: Some("demo"), state_dir: Some(&state), ..Lookup::default() };
-    let found = || find_in(&lookup, &host.places);
+    let found = || find_in(&lookup, &host.places).dirs;
     assert_eq!(found(), [planted.as_path()]);
     if host.places.uid == 0 {
         let give = |path: &Path| std::os::unix::fs::lchown(path, Some(STRANGER), None).unwrap();
@@ -261,12 +293,17 @@ fn what_anybody_may_have_put_there_is_no_candidate() {
         assert_eq!(found(), [planted.as_path()], "its place is closed to others: whoever may write there gave it away");
         give(&base);
         assert!(found().is_empty(), "planted");
+        let ignored = find_in(&lookup, &host.places).ignored;
+        assert_eq!(ignored, [Ignored { path: planted.clone(), owner: STRANGER }]);
+        assert!(
+            ignored[0].to_string().ends_with("is ignored: user 12345 may have put it there to speak for the system")
+        );
         // A link of a stranger's to a directory that is not.
         std::fs::rename(&base, host.at("real")).unwrap();
         symlink(host.at("real"), &base).unwrap();
         give(&base);
         assert!(found().is_empty(), "through a link");
         let named = Lookup { runtime_dir: Some(&planted), ..lookup };
-        assert_eq!(find_in(&named, &host.places), [planted.as_path()], "whoever names it knows");
+        assert_eq!(find_in(&named, &host.places).dirs, [planted.as_path()], "whoever names it knows");
     }
 }

@@ -10,6 +10,7 @@ use failstop_core::{
     Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn at(seconds: u64) -> Monotonic {
@@ -116,6 +117,7 @@ pub(crate) fn facts() -> HostFacts {
         epoch: 7,
         started: at(400),
         wall: "2026-11-03T21:05:00Z".parse().unwrap(),
+        raised_before: Arc::default(),
         journal: JournalSummary { seq: 18_441, head: "9f".repeat(32), jid: "ab".repeat(16) },
         components: BTreeMap::from([("bot".to_owned(), known(1000)), ("scanner".to_owned(), known(500))]),
         dependencies: BTreeMap::from([("kraken".to_owned(), Some(false)), ("redis".to_owned(), None)]),
@@ -166,6 +168,15 @@ fn a_halt_of_an_earlier_boot_is_not_shown_in_the_future() {
     let mut view = view();
     view.halts = vec![(halt(1, Cause::HeartbeatLost, true), at(5_000_000))];
     assert_eq!(from_view(&view, &facts()).halts[0].since, "2026-11-03T21:05:00.000Z");
+}
+
+#[test]
+fn a_halt_of_an_earlier_epoch_stands_since_it_was_raised() {
+    let raised = "2026-11-01T03:00:00Z".parse().unwrap();
+    let facts = HostFacts { raised_before: Arc::new(BTreeMap::from([(HaltId(31), raised)])), ..facts() };
+    let status = from_view(&view(), &facts);
+    assert_eq!(status.halts[0].since, "2026-11-01T03:00:00.000Z");
+    assert_eq!(status.halts[1].since, "2026-11-03T21:04:50.000Z", "raised by this engine");
 }
 
 #[test]

@@ -85,7 +85,11 @@ pub enum VerifyError {
 ///
 /// [`VerifyError`] where it cannot be found out. What is found to be wrong stands in the report.
 pub fn verify(state: &Path, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, VerifyError> {
-    examine(&Disk::new(state), options, progress).map(|examined| examined.report).map_err(|error| error.below(state))
+    let report = examine(&Disk::new(state), options, progress).map_err(|error| error.below(state))?.report;
+    if report.segments == 0 && report.violations.is_empty() {
+        return Err(VerifyError::NoJournal { path: JOURNAL_DIR.to_owned() }.below(state));
+    }
+    Ok(report)
 }
 
 impl VerifyError {

@@ -2,6 +2,7 @@
 
 use crate::chain::Head;
 use crate::jid::Jid;
+use crate::segment::segment_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -154,8 +155,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report on a journal that is gone as a whole, though `detail` says that there was one.
+    pub fn lost(detail: String) -> Self {
+        let file = segment_name(1);
+        let gone = Violation { class: Class::MissingSegment, file, line: 0, seq: 1, offset: 0, detail };
+        Self { result: Outcome::Violated, violations: vec![gone], error: None, ..Self::without_a_verdict() }
+    }
+
     /// The report of a verification that could not be done.
     pub fn unverifiable(error: &super::VerifyError) -> Self {
+        Self { error: Some(error.to_string()), ..Self::without_a_verdict() }
+    }
+
+    fn without_a_verdict() -> Self {
         Self {
             result: Outcome::Unverifiable,
             records: 0,
@@ -167,7 +179,7 @@ impl Report {
             torn_tail: None,
             origin: None,
             jid: None,
-            error: Some(error.to_string()),
+            error: None,
             seconds: 0.0,
         }
     }

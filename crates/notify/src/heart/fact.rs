@@ -48,6 +48,8 @@ pub(crate) enum Fact {
     GivenUp { key: Key, lane: LaneId, seq: u32, reason: String },
     /// A service said that a destination has another name now.
     Moved { lane: LaneId, from: String, to: String },
+    /// A lane took something at that time: a test, or what compaction knows of its last delivery.
+    Worked { lane: LaneId, at: Timestamp },
     /// The whole state of one incident; compaction writes it.
     Incident(Box<Incident>),
     /// Keys of incidents that are over, the oldest first; compaction writes it.
@@ -67,7 +69,7 @@ impl Fact {
             | Self::Moved { .. }
             | Self::Incident(_)
             | Self::Over { .. } => true,
-            Self::Noted { .. } | Self::Tried { .. } => false,
+            Self::Noted { .. } | Self::Tried { .. } | Self::Worked { .. } => false,
         }
     }
 }

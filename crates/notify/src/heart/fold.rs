@@ -6,6 +6,7 @@ use super::lane::LaneId;
 use super::{Heart, OVER_MAX};
 use crate::key::Key;
 use crate::report::Acknowledgement;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 impl Heart {
@@ -66,6 +67,7 @@ impl Heart {
                 }
             }
             Fact::Delivered { key, lane, through, receipt } => {
+                self.has_worked(lane, *wall);
                 let Some(incident) = self.incidents.get_mut(key) else { return };
                 let Some(line) = incident.lines.get_mut(lane) else { return };
                 let resolves = |seq: u32| incident.entries.get(&seq).is_some_and(|entry| entry.said == Said::Resolve);
@@ -88,6 +90,7 @@ impl Heart {
                 self.settle(key);
             }
             Fact::Moved { lane, from, to } => drop(self.moved.insert((lane.clone(), from.clone()), to.clone())),
+            Fact::Worked { lane, at } => self.has_worked(lane, *at),
             Fact::Incident(incident) => {
                 let key = incident.key.clone();
                 for (lane, line) in &incident.lines {
@@ -104,6 +107,12 @@ impl Heart {
                 self.over.extend(keys.iter().cloned());
                 self.bound_over();
             }
+        }
+    }
+
+    fn has_worked(&mut self, lane: &LaneId, at: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.last_ok = Some(at);
         }
     }
 
@@ -190,7 +199,15 @@ impl Heart {
             from: from.clone(),
             to: to.clone(),
         });
+        let worked = self.lanes.iter().filter_map(|(lane, of)| {
+            let at = of.last_ok?;
+            Some(Fact::Worked { lane: lane.clone(), at })
+        });
         let incidents = self.past.iter().chain(self.incidents.values());
-        over.into_iter().chain(moved).chain(incidents.map(|i| Fact::Incident(Box::new(i.clone())))).collect()
+        over.into_iter()
+            .chain(moved)
+            .chain(worked)
+            .chain(incidents.map(|i| Fact::Incident(Box::new(i.clone()))))
+            .collect()
     }
 }

@@ -56,7 +56,7 @@ pub(crate) struct Spec {
     pub(crate) refresh: Option<Duration>,
 }
 
-/// How a lane fares. Not kept on disk, except for where it moved to.
+/// How a lane fares. Not kept on disk, except for where it moved to and when it worked last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lane {
     /// Incidents with a message for it.

@@ -239,6 +239,11 @@ impl Heart {
         }
     }
 
+    /// A test of a lane was taken by its service.
+    pub(crate) fn worked(&mut self, now: Now, lane: &LaneId) {
+        self.record(now, Fact::Worked { lane: lane.clone(), at: now.wall });
+    }
+
     /// Accounts for the end of an attempt; gives whether it failed.
     fn close_attempt(&mut self, now: Now, order: &Order, answer: &Answer) -> bool {
         if let Some(line) = self.line_mut(&order.key, &order.lane) {

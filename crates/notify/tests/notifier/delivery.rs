@@ -3,7 +3,8 @@
 use super::loopback::{Reply, Server};
 use super::world::{self, config, notice, until, webhook};
 use failstop_notify::{
-    Acknowledged, Alertmanager, Change, Channel, Config, Environments, Key, Kind, LogFile, Proof, Reported, Severity,
+    Acknowledged, Alertmanager, Change, Channel, Config, Environments, Handle, Key, Kind, LogFile, Proof, Reported,
+    Severity,
 };
 use std::time::Duration;
 
@@ -176,14 +177,19 @@ fn a_test_is_marked_and_read_back_where_that_can_be() {
         resolve_timeout: Alertmanager::RESOLVE_TIMEOUT,
         authorization: None,
     };
-    let channels = vec![
-        webhook(&hook, "webhook"),
-        Channel::new(Kind::Alertmanager(alertmanager)),
-        Channel::new(Kind::LogFile(log)),
-    ];
-    let (alerts, driver) = world::open(config(channels), &folder.path().join("outbox"));
+    let channels = || {
+        config(vec![
+            webhook(&hook, "webhook"),
+            Channel::new(Kind::Alertmanager(alertmanager.clone())),
+            Channel::new(Kind::LogFile(log.clone())),
+        ])
+    };
+    let (alerts, driver) = world::open(channels(), &folder.path().join("outbox"));
     let running = driver.spawn().expect("a thread");
+    let works = |alerts: &Handle| alerts.status().channels.iter().map(|one| one.last_ok.is_some()).collect::<Vec<_>>();
+    assert_eq!(works(&alerts), [false; 4]);
     let outcomes = alerts.test(None).expect("room").wait().expect("an answer");
+    assert_eq!(works(&alerts), [true, true, false, true], "a test proves a channel as well as an alert does");
     let proofs: Vec<_> = outcomes.iter().map(|tested| (tested.channel.as_str(), tested.outcome.clone().ok())).collect();
     assert_eq!(
         proofs,
@@ -201,6 +207,12 @@ fn a_test_is_marked_and_read_back_where_that_can_be() {
     assert_eq!(alerts.test(Some("pager")).expect("room").wait(), Ok(Vec::new()));
     assert_eq!(alerts.list().len(), 0, "a test is no incident");
     running.stop();
+    // What is proved stays so over a restart, and over the compaction that a restart brings.
+    for _ in 0..2 {
+        let (alerts, driver) = world::open(channels(), &folder.path().join("outbox"));
+        assert_eq!(works(&alerts), [true, true, false, true]);
+        driver.spawn().expect("a thread").stop();
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! every request is signed; every answer is a signed receipt of what was seen. It never starts a unit while anything of its old
 //! life is left.
 
+mod engine;
 mod process;
 pub mod responder;
 pub mod unit;

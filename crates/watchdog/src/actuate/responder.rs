@@ -131,6 +131,10 @@ impl Responder {
             Ok(receipt) => Reply::json(200, &receipt),
             Err(refused) => {
                 let status = match &refused {
+                    Refused::StoppedOnPurpose(how) => {
+                        let body = serde_json::json!({ "error": refused.to_string(), "stopped_on_purpose": how });
+                        return Reply::json(409, &body);
+                    }
                     Refused::Unknown(_) => 404,
                     Refused::Busy | Refused::Epoch { .. } | Refused::Lives(_) | Refused::KillSwitch(_) => 409,
                     Refused::NoStart | Refused::Failed(_) => 500,

@@ -1,8 +1,10 @@
 //! One unit: how its process is found, stopped, proved gone, and started.
 
+use super::engine::{self, LastWord, Life};
 use super::process::{Held, Process, cgroup_is_empty, kill_cgroup, marked};
 use crate::clock;
 use crate::disk::replace;
+use crate::heart::reading::BY_SIGNAL;
 use crate::probe::{Ran, run_program};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -24,26 +26,6 @@ pub enum PidSource {
     File(PathBuf),
     /// An engine's runtime or state directory: `engine.json` in it names guard, engine, epoch, mark and cgroup.
     Engine(PathBuf),
-}
-
-/// The latch of the kill switch in an engine's state directory: its existence is what engages it.
-const KILL_SWITCH: &str = "kill-switch";
-
-impl PidSource {
-    /// Refuses where the unit's kill switch is engaged. It may have been engaged while its engine was frozen or dead: then only
-    /// the latch on disk says so, and no watchdog elsewhere can know.
-    fn refuse_by_kill_switch(&self) -> Result<(), Refused> {
-        let Self::Engine(folder) = self else { return Ok(()) };
-        let state_dir = engine_json(folder).map(|info| info.state_dir);
-        for latch in state_dir.iter().chain([folder]).map(|folder| folder.join(KILL_SWITCH)) {
-            match fs::symlink_metadata(&latch) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                // Whoever cannot tell takes it for engaged.
-                Ok(_) | Err(_) => return Err(Refused::KillSwitch(latch)),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A unit, as configured.
@@ -85,6 +67,10 @@ pub struct Receipt {
     pub cgroup_empty: Option<bool>,
     /// The process that was started.
     pub started: Option<i32>,
+    /// Where nothing of it is left because somebody stopped it on purpose, and not this responder: how, for people. It is not
+    /// started from here then.
+    #[serde(default)]
+    pub stopped_on_purpose: Option<String>,
 }
 
 /// Why nothing was done.
@@ -112,36 +98,15 @@ pub enum Refused {
         "its kill switch is engaged ({0} exists): it is neither stopped nor started from elsewhere until somebody releases it"
     )]
     KillSwitch(PathBuf),
+    /// It was stopped on purpose: how.
+    #[error("it was stopped on purpose ({0}): a person starts it again")]
+    StoppedOnPurpose(String),
     /// There is no command for it.
     #[error("the unit has no start command")]
     NoStart,
     /// The command failed.
     #[error("{0}")]
     Failed(String),
-}
-
-impl Refused {
-    /// Whether the world is not what was thought, rather than something that went wrong.
-    pub const fn is_conflict(&self) -> bool {
-        match self {
-            Self::Busy | Self::Epoch { .. } | Self::Lives(_) | Self::KillSwitch(_) => true,
-            Self::Unknown(_) | Self::NoStart | Self::Failed(_) => false,
-        }
-    }
-}
-
-/// The part of `engine.json` that is needed here.
-#[derive(Debug, Deserialize)]
-struct EngineJson {
-    epoch: u64,
-    mark: String,
-    engine: Process,
-    #[serde(default)]
-    guard: Option<Process>,
-    boot_id: String,
-    state_dir: PathBuf,
-    #[serde(default)]
-    cgroup: Option<PathBuf>,
 }
 
 /// What a unit consists of now.
@@ -151,7 +116,8 @@ struct Found {
     first: Option<Process>,
     /// Everything that is alive.
     alive: Vec<Process>,
-    epoch: Option<u64>,
+    /// Which life of which engine.
+    life: Option<Life>,
     cgroup: Option<PathBuf>,
 }
 
@@ -226,7 +192,7 @@ impl Units {
     pub fn status(&self, name: &str) -> Result<Receipt, Refused> {
         let unit = self.find_unit(name)?;
         let found = self.look(unit);
-        Ok(receipt(unit, &found, "status"))
+        Ok(self.receipt(unit, &found, "status"))
     }
 
     /// Stops a unit: its stop command or SIGTERM, grace, SIGKILL of everything that is left. `kill`: SIGKILL at once. The receipt
@@ -239,17 +205,20 @@ impl Units {
         let _lock = self.lock(unit)?;
         // A kill goes on: it can only end what the kill switch wants ended.
         if !kill {
-            unit.source.refuse_by_kill_switch()?;
+            refuse_by_kill_switch(unit)?;
         }
         let found = self.look(unit);
-        if let (Some(expected), Some(epoch)) = (expected_epoch, found.epoch)
+        if let (Some(expected), Some(epoch)) = (expected_epoch, found.life.as_ref().map(|life| life.epoch))
             && expected != epoch
             && !found.alive.is_empty()
         {
             return Err(Refused::Epoch { expected, found: epoch });
         }
         if found.alive.is_empty() {
-            return Ok(receipt(unit, &found, "already gone"));
+            return Ok(self.receipt(unit, &found, "already gone"));
+        }
+        if let Some(life) = &found.life {
+            self.remember_ending(unit, life)?;
         }
         // Held before the first signal: once the first is dead, its children are nobody's and could not be found any more.
         let held: Vec<Held> = found.alive.iter().filter_map(|process| process.hold()).collect();
@@ -286,7 +255,7 @@ impl Units {
         let mut after = self.look(unit);
         after.cgroup = after.cgroup.or(found.cgroup);
         after.alive.extend(held.iter().map(|one| one.process).filter(|process| process.is_alive()));
-        Ok(receipt(unit, &after, how))
+        Ok(self.receipt(unit, &after, how))
     }
 
     async fn ask_to_stop(&self, unit: &Unit, found: &Found, held: &[Held]) -> Result<&'static str, Refused> {
@@ -312,13 +281,16 @@ impl Units {
         let unit = self.find_unit(name)?;
         let _lock = self.lock(unit)?;
         let argv = unit.start.as_ref().ok_or(Refused::NoStart)?;
-        unit.source.refuse_by_kill_switch()?;
+        refuse_by_kill_switch(unit)?;
         let found = self.look(unit);
         if let Some(alive) = found.alive.first() {
             return Err(Refused::Lives(format!("process {}", alive.pid)));
         }
         if found.cgroup.as_deref().and_then(cgroup_is_empty) == Some(false) {
             return Err(Refused::Lives("its cgroup is not empty".to_owned()));
+        }
+        if let Some(how) = self.stopped_on_purpose(unit) {
+            return Err(Refused::StoppedOnPurpose(how));
         }
         let log = self.state_dir.join(format!("unit-{}.log", unit.name));
         let pid = spawn(argv, &log, |process| {
@@ -327,7 +299,59 @@ impl Units {
             replace(&self.started_path(unit), &text, true)
         })
         .await?;
-        Ok(Receipt { started: Some(pid), ..receipt(unit, &self.look(unit), "start") })
+        Ok(Receipt { started: Some(pid), ..self.receipt(unit, &self.look(unit), "start") })
+    }
+
+    /// Which life of an engine this responder is about to end: on disk before the first signal, since the engine's last word will
+    /// say that it was stopped, and not by whom.
+    fn remember_ending(&self, unit: &Unit, life: &Life) -> Result<(), Refused> {
+        let path = self.ending_path(unit);
+        let text = serde_json::to_vec(life).unwrap_or_default();
+        replace(&path, &text, true).map_err(|error| Refused::Failed(format!("{}: {error}", path.display())))
+    }
+
+    fn ending_path(&self, unit: &Unit) -> PathBuf {
+        self.state_dir.join(format!("unit-{}.ending", unit.name))
+    }
+
+    /// How somebody else than this responder stopped it on purpose, where that is how it ended last.
+    fn stopped_on_purpose(&self, unit: &Unit) -> Option<String> {
+        let PidSource::Engine(folder) = &unit.source else { return None };
+        let word = match LastWord::of(folder) {
+            Ok(word) => word?,
+            // Whoever cannot tell takes it for a stop.
+            Err(how) => return Some(how),
+        };
+        let ending: Option<Life> =
+            fs::read(self.ending_path(unit)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let own = ending.as_ref() == Some(&word.life) && (word.by == BY_SIGNAL || unit.stop.is_some());
+        (word.is_stop() && !own).then(|| word.shown())
+    }
+
+    fn receipt(&self, unit: &Unit, found: &Found, how: &str) -> Receipt {
+        let cgroup_empty = found.cgroup.as_deref().and_then(cgroup_is_empty);
+        let mut left: Vec<i32> = found.alive.iter().map(|process| process.pid).collect();
+        left.sort_unstable();
+        left.dedup();
+        let gone = left.is_empty() && cgroup_empty != Some(false);
+        Receipt {
+            unit: unit.name.clone(),
+            gone,
+            how: how.to_owned(),
+            left,
+            cgroup_empty,
+            started: None,
+            stopped_on_purpose: if gone { self.stopped_on_purpose(unit) } else { None },
+        }
+    }
+}
+
+fn refuse_by_kill_switch(unit: &Unit) -> Result<(), Refused> {
+    match &unit.source {
+        PidSource::Engine(folder) => {
+            engine::kill_switch(folder).map_or(Ok(()), |latch| Err(Refused::KillSwitch(latch)))
+        }
+        PidSource::File(_) => Ok(()),
     }
 }
 
@@ -371,21 +395,6 @@ fn kill_cgroup_of(found: &Found) {
     }
 }
 
-fn receipt(unit: &Unit, found: &Found, how: &str) -> Receipt {
-    let cgroup_empty = found.cgroup.as_deref().and_then(cgroup_is_empty);
-    let mut left: Vec<i32> = found.alive.iter().map(|process| process.pid).collect();
-    left.sort_unstable();
-    left.dedup();
-    Receipt {
-        unit: unit.name.clone(),
-        gone: left.is_empty() && cgroup_empty != Some(false),
-        how: how.to_owned(),
-        left,
-        cgroup_empty,
-        started: None,
-    }
-}
-
 /// By a pid file. A process that started after the file was written is not its subject: the number was given again.
 fn by_file(path: &Path) -> Found {
     let read = || -> Option<Process> {
@@ -408,16 +417,9 @@ fn by_file(path: &Path) -> Found {
     Found { first, alive: first.into_iter().collect(), ..Found::default() }
 }
 
-/// What an engine's folder says of it, if there ever was one.
-fn engine_json(folder: &Path) -> Option<EngineJson> {
-    serde_json::from_slice(&fs::read(folder.join("engine.json")).ok()?).ok()
-}
-
 /// By `engine.json`.
 fn by_engine(folder: &Path) -> Found {
-    let Some(info) = engine_json(folder) else {
-        return Found::default();
-    };
+    let Some(info) = engine::info(folder) else { return Found::default() };
     if info.boot_id != clock::boot_id() {
         return Found::default();
     }
@@ -425,8 +427,8 @@ fn by_engine(folder: &Path) -> Found {
         info.guard.into_iter().chain([info.engine]).filter(|process| process.is_alive()).collect();
     let mut alive = named.clone();
     // Components outlive guard and engine where both were killed at once; their mark does not wear off.
-    alive.extend(marked(&info.mark));
-    Found { first: named.first().copied(), alive, epoch: Some(info.epoch), cgroup: info.cgroup }
+    alive.extend(marked(&info.life.mark));
+    Found { first: named.first().copied(), alive, life: Some(info.life), cgroup: info.cgroup }
 }
 
 #[cfg(test)]

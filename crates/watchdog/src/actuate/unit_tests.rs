@@ -173,6 +173,135 @@ fn a_start_command_that_fails_says_so() {
     assert_eq!(run(units.start("other")), Err(Refused::Unknown("other".to_owned())));
 }
 
+/// A unit of an engine that has ended, with a start command that leaves a mark; and what its folder says.
+struct Ended {
+    folder: tempfile::TempDir,
+    units: Units,
+}
+
+impl Ended {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
+        let unit = Unit {
+            name: "bot".to_owned(),
+            source: PidSource::Engine(folder.path().join("run")),
+            stop: None,
+            start: Some(sh(&format!("touch {}", folder.path().join("ran").display()))),
+            grace: Duration::from_secs(5),
+        };
+        let units = Units { units: vec![unit], state_dir: folder.path().join("actuate") };
+        Self { folder, units }
+    }
+
+    fn write(&self, name: &str, value: &serde_json::Value) {
+        fs::write(self.folder.path().join("run").join(name), value.to_string()).unwrap();
+    }
+
+    fn last_word(&self, epoch: u64, kind: &str, by: &str) {
+        let state_dir = self.folder.path().join("state");
+        self.write(
+            "ended.json",
+            &serde_json::json!({
+                "mark": "demo/none-such", "epoch": epoch, "kind": kind, "by": by, "reason": "new disk",
+                "at": "2026-11-10T01:33:07Z", "state_dir": state_dir,
+            }),
+        );
+    }
+
+    /// An engine of this epoch that has this process.
+    fn engine(&self, epoch: u64, process: Process) {
+        self.write(
+            "engine.json",
+            &serde_json::json!({
+                "epoch": epoch, "mark": "demo/none-such", "engine": process, "boot_id": clock::boot_id(),
+                "state_dir": self.folder.path(),
+            }),
+        );
+    }
+
+    fn starts(&self) -> bool {
+        let started = run(self.units.start("bot"));
+        let ran = fs::remove_file(self.folder.path().join("ran")).is_ok();
+        assert_eq!(started.is_ok(), ran, "{started:?}");
+        ran
+    }
+}
+
+#[test]
+fn what_was_stopped_on_purpose_is_not_started() {
+    let ended = Ended::new();
+    assert!(ended.starts(), "nothing is known of an end");
+    ended.last_word(7, "stop", "ana (1000)");
+    let how = "epoch 7 at 2026-11-10T01:33:07Z by ana (1000): new disk".to_owned();
+    assert_eq!(run(ended.units.start("bot")), Err(Refused::StoppedOnPurpose(how.clone())));
+    assert_eq!(ended.units.status("bot").unwrap().stopped_on_purpose, Some(how.clone()));
+    let stopped = run(ended.units.stop("bot", Some(7), false)).unwrap();
+    assert_eq!((stopped.gone, stopped.stopped_on_purpose), (true, Some(how)), "the ladder is told on the rung before");
+    ended.last_word(7, "restart", "ana (1000)");
+    assert!(ended.starts(), "it is to be started again");
+    ended.last_word(7, "nap", "ana (1000)");
+    assert!(!ended.starts(), "what is not known to be a restart is a stop");
+    // A signal of somebody else is one, too.
+    ended.last_word(7, "stop", BY_SIGNAL);
+    assert!(!ended.starts());
+    ended.write("ended.json", &serde_json::json!({ "epoch": 7 }));
+    assert!(!ended.starts(), "whoever cannot tell takes it for a stop");
+}
+
+#[test]
+fn a_later_life_takes_the_last_word_of_an_earlier_one_away() {
+    let dead = Process { pid: i32::MAX, start_time: 1 };
+    let ended = Ended::new();
+    ended.last_word(7, "stop", "ana (1000)");
+    ended.engine(8, dead);
+    assert!(ended.starts(), "epoch 8 was killed");
+    ended.engine(7, dead);
+    assert!(!ended.starts(), "killed in the last moment of its own stop");
+    ended.engine(6, dead);
+    assert!(!ended.starts());
+}
+
+#[test]
+fn the_responder_s_own_stop_is_told_from_a_person_s() {
+    for (by, own) in [(BY_SIGNAL, true), ("ana (1000)", false)] {
+        let ended = Ended::new();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        ended.engine(7, Process::of(i32::try_from(child.id()).unwrap()).unwrap());
+        assert!(run(ended.units.stop("bot", Some(7), false)).unwrap().gone);
+        child.wait().unwrap();
+        fs::remove_file(ended.folder.path().join("run/engine.json")).unwrap();
+        ended.last_word(7, "stop", by);
+        assert_eq!(ended.starts(), own, "{by}");
+        // What it ended once says nothing of a later life.
+        ended.last_word(8, "stop", by);
+        assert!(!ended.starts(), "{by}");
+    }
+}
+
+#[test]
+fn a_stop_command_may_ask_in_its_own_name() {
+    let mut ended = Ended::new();
+    ended.units.units[0].stop = Some(sh("exit 0"));
+    ended.units.units[0].grace = Duration::from_millis(100);
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    ended.engine(7, Process::of(i32::try_from(child.id()).unwrap()).unwrap());
+    assert!(run(ended.units.stop("bot", Some(7), false)).unwrap().gone);
+    child.wait().unwrap();
+    ended.last_word(7, "stop", "root (0)");
+    assert!(ended.starts());
+}
+
+#[test]
+fn the_kill_switch_of_an_engine_that_ended_is_found_by_its_last_word() {
+    let ended = Ended::new();
+    let state = ended.folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("kill-switch"), "").unwrap();
+    ended.last_word(7, "restart", "ana (1000)");
+    assert_eq!(run(ended.units.start("bot")), Err(Refused::KillSwitch(state.join("kill-switch"))));
+}
+
 #[test]
 fn a_kill_switch_that_was_engaged_meanwhile_is_not_overruled() {
     let folder = tempfile::tempdir().unwrap();
@@ -197,7 +326,6 @@ fn a_kill_switch_that_was_engaged_meanwhile_is_not_overruled() {
     let latch = state_dir.join("kill-switch");
     fs::write(&latch, "").unwrap();
     let refused = Refused::KillSwitch(latch.clone());
-    assert!(refused.is_conflict(), "it ends the try");
     assert_eq!(run(units.stop("bot", Some(7), false)), Err(refused.clone()));
     assert!(process.is_alive());
     assert!(run(units.stop("bot", Some(7), true)).unwrap().gone, "a kill is what the kill switch wants");

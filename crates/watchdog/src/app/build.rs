@@ -14,6 +14,7 @@ use crate::heart::schedule::Schedule;
 use crate::heart::settings::{CheckInSettings, Judging, PeerSettings, Settings, StreamSettings, TargetSettings};
 use crate::probe::Method;
 use crate::tell::severity_of;
+use crate::witness::shown::ShownLog;
 use crate::witness::store::{Store, StoreError};
 use failstop_client::signed::{Key, KeyFileError};
 use failstop_settings::{Secret, SecretFault, Url};
@@ -139,14 +140,17 @@ pub fn build(config: &Config) -> Result<Built, BuildError> {
 }
 
 impl Built {
-    /// Opens the witness's stores.
+    /// Opens the witness's stores. `shown`: what an earlier life was shown.
     ///
     /// # Errors
     /// [`BuildError::Store`].
-    pub(super) fn witness(&mut self, folder: &Path) -> Result<(), BuildError> {
+    pub(super) fn witness(&mut self, folder: &Path, shown: &ShownLog) -> Result<(), BuildError> {
         for (watched, witness) in self.watched.iter_mut().zip(&self.witnesses) {
             if *witness {
-                let store = Store::open(folder, &watched.name)?;
+                let mut store = Store::open(folder, &watched.name)?;
+                if let Some((jid, point)) = shown.of(&watched.name) {
+                    store.recall(jid.as_deref(), point);
+                }
                 watched.witness = Some(Witnessed { store, busy: false, next: None, compared_at: None, trouble: None });
             }
         }
@@ -303,6 +307,8 @@ fn target_settings(target: &Target) -> TargetSettings {
             can_fence: restart.fence.is_some(),
             can_start: restart.unit.is_some() || restart.start.is_some(),
             same_host: restart.start_on == StartOn::SameHost,
+            ask_ms: ms(restart.ask_timeout),
+            come_back_ms: ms(restart.come_back),
             lease_ms: ms(restart.lease),
             step_ms: ms(restart.step_timeout),
             verify_ms: ms(restart.verify_within),

@@ -7,20 +7,16 @@ use crate::clock;
 use crate::heart::Input;
 use crate::heart::fault::{Fault, Stage};
 use crate::heart::notice::Notice;
-use crate::heart::order::{Order, Shown, TargetIndex};
+use crate::heart::order::{Order, TargetIndex};
 use crate::heart::peer::PeerState;
 use crate::heart::time::Now;
 use crate::probe::{self, stream};
 use crate::tell;
-use crate::witness::fetch::{Compared, compare};
 use failstop_notify::Reported;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
-use tokio::task::spawn_local;
-
-/// Lines of a journal are fetched no more often than this for one target, milliseconds.
-const COMPARE_EVERY_MS: u64 = 10_000;
+use tokio::task::{AbortHandle, spawn_local};
 
 /// Time for an answer of the peer.
 const PEER: Duration = Duration::from_secs(3);
@@ -30,6 +26,14 @@ const OUTSIDE: Duration = Duration::from_secs(10);
 
 /// A notice that the notifier refused is told again after so long, milliseconds.
 const TELL_AGAIN_MS: u64 = 5_000;
+
+/// A step of a ladder that was asked of somebody else.
+#[derive(Debug)]
+pub(super) struct AskedStep {
+    target: TargetIndex,
+    ticket: u64,
+    task: AbortHandle,
+}
 
 impl App {
     /// One turn: what changed is durable first, then the orders.
@@ -49,9 +53,23 @@ impl App {
                 }
             }
         }
+        self.call_off();
         for order in turn.orders {
             self.carry_out(now, order);
         }
+    }
+
+    /// Gives up what was asked of others for a step that its ladder no longer stands on. A request that waits for a connection would
+    /// otherwise arrive when the connection is there again, and end an engine that is well.
+    fn call_off(&mut self) {
+        let heart = &self.heart;
+        self.asked.retain(|asked| {
+            let wanted = heart.stands_on(asked.target) == Some(asked.ticket);
+            if !wanted {
+                asked.task.abort();
+            }
+            wanted
+        });
     }
 
     fn carry_out(&mut self, now: Now, order: Order) {
@@ -60,7 +78,7 @@ impl App {
             Order::Tell(notice) => self.tell(now, &notice),
             Order::Probe { target, ticket, timeout_ms } => self.probe(target, ticket, timeout_ms),
             Order::OpenStream { target } => self.open_stream(target),
-            Order::LookAround { ticket, timeout_ms } => self.look_around(ticket, timeout_ms),
+            Order::LookAround { ticket, need, timeout_ms } => self.look_around(ticket, need, timeout_ms),
             Order::AskPeer { ticket } => self.ask_peer(ticket),
             Order::PingOutside => self.ping_outside(now),
             Order::Compare { target, shown } => self.compare(now, target, shown),
@@ -69,10 +87,15 @@ impl App {
                 let within = Duration::from_millis(until.since(now.boot));
                 let order = Act { target: watched.name.clone(), step, expected_epoch, reason, within };
                 let (means, events) = (Rc::clone(&watched.means), self.events.clone());
-                spawn_local(async move {
+                let asks = means.asks(step);
+                let task = spawn_local(async move {
                     let outcome = act(&means, &order).await;
                     send(&events, Event::Fact(Input::Stepped { target, ticket, outcome })).await;
                 });
+                // A program of this host is not torn off in the middle of what it does.
+                if asks {
+                    self.asked.push(AskedStep { target, ticket, task: task.abort_handle() });
+                }
             }
         }
     }
@@ -98,7 +121,7 @@ impl App {
             stream::follow(&endpoint, token.as_deref(), &tls, async |news| {
                 let input = match news {
                     stream::News::Opened => Input::StreamOpened { target },
-                    stream::News::Beat(beat) => Input::Beat { target, beat },
+                    stream::News::Beat(beat) => Input::Beat { target, beat: *beat },
                     stream::News::Ended { offered, why } => Input::StreamEnded { target, offered, why },
                 };
                 send(&events, Event::Fact(input)).await
@@ -107,22 +130,22 @@ impl App {
         });
     }
 
-    fn look_around(&self, ticket: u64, timeout_ms: u64) {
+    fn look_around(&self, ticket: u64, need: usize, timeout_ms: u64) {
         let (references, events) = (Rc::clone(&self.references), self.events.clone());
         spawn_local(async move {
-            let looks: Vec<_> = references
-                .iter()
-                .map(|(host, port)| {
-                    let (host, port) = (host.clone(), *port);
-                    spawn_local(async move {
-                        let timeout = Duration::from_millis(timeout_ms);
-                        matches!(tokio::time::timeout(timeout, client::reach(&host, port)).await, Ok(Ok(_)))
-                    })
-                })
-                .collect();
+            let mut looks = tokio::task::JoinSet::new();
+            for (host, port) in references.iter().cloned() {
+                looks.spawn_local(async move {
+                    let timeout = Duration::from_millis(timeout_ms);
+                    matches!(tokio::time::timeout(timeout, client::reach(&host, port)).await, Ok(Ok(_)))
+                });
+            }
             let mut reached = 0;
-            for look in looks {
-                reached += usize::from(look.await.unwrap_or(false));
+            // One that is dead must not make everybody wait for its time-out.
+            while reached < need
+                && let Some(look) = looks.join_next().await
+            {
+                reached += usize::from(look.unwrap_or(false));
             }
             send(&events, Event::Fact(Input::Looked { ticket, reached })).await;
         });
@@ -221,78 +244,6 @@ impl App {
                 None
             }
         }
-    }
-
-    fn compare(&mut self, now: Now, target: TargetIndex, shown: Shown) {
-        let Some(watched) = self.watched.get_mut(target) else { return };
-        let Some(witness) = &mut watched.witness else { return };
-        let soon = witness.compared_at.is_some_and(|at| now.boot.since(at) < COMPARE_EVERY_MS);
-        let higher = witness.store.memory().last().is_some_and(|last| shown.seq > last.seq);
-        // Progress may wait; whatever may be a step back is looked into at once.
-        if witness.busy || soon && higher {
-            if witness.next.as_ref().is_none_or(|next| next.seq <= shown.seq) {
-                witness.next = Some(shown);
-            }
-            return;
-        }
-        witness.busy = true;
-        witness.compared_at = Some(now.boot);
-        let (memory, engine, events) = (witness.store.memory().clone(), watched.engine.clone(), self.events.clone());
-        spawn_local(async move {
-            let compared = compare(&memory, &shown, now.wall, engine.as_ref()).await;
-            send(&events, Event::Compared { target, shown, compared }).await;
-        });
-    }
-
-    /// Compares the heads that had to wait. A system that has stopped writing shows no further head to remind of them.
-    pub(super) fn compare_waiting(&mut self, now: Now) {
-        for target in 0..self.watched.len() {
-            let waiting = self.watched.get_mut(target).and_then(|watched| watched.witness.as_mut()?.next.take());
-            if let Some(shown) = waiting {
-                self.compare(now, target, shown);
-            }
-        }
-    }
-
-    /// Takes in what a comparison came to. What is found is on disk before anybody is told.
-    pub(super) fn compared(
-        &mut self,
-        now: Now,
-        target: TargetIndex,
-        shown: &Shown,
-        compared: Compared,
-    ) -> Option<Input> {
-        let watched = self.watched.get_mut(target)?;
-        let witness = watched.witness.as_mut()?;
-        witness.busy = false;
-        let name = watched.name.clone();
-        let (input, written) = match compared {
-            Compared::Nothing => (None, Ok(())),
-            Compared::Remember(finding) => {
-                witness.trouble = None;
-                (None, witness.store.remember(&finding, Some(now.boot)))
-            }
-            Compared::NoLines(why) => {
-                if witness.trouble.as_ref() != Some(&why) {
-                    self.log.warn(now.wall, &format!("{name}: the lines of its journal cannot be had: {why}"));
-                }
-                witness.trouble = Some(why);
-                (None, Ok(()))
-            }
-            Compared::Alarm(alarm) => {
-                let input = Input::WitnessAlarm { target, found: alarm.found.clone(), last_agreed: alarm.last_agreed };
-                (Some(input), witness.store.raise(alarm))
-            }
-        };
-        if let Err(error) = written {
-            self.log.warn(now.wall, &error.to_string());
-            self.save_trouble = Some(error.to_string());
-        }
-        let _ = shown;
-        if let Some(next) = witness.next.take() {
-            self.compare(now, target, next);
-        }
-        input
     }
 }
 

@@ -3,11 +3,14 @@
 
 mod build;
 mod carry_out;
+mod drilling;
 mod health;
 mod run;
 mod serve;
+mod witnessing;
 
 pub use build::{BuildError, Built, build, units_of};
+pub use drilling::{Rehearsed, RehearsedChannel};
 pub use health::{Health, Limits};
 pub use run::{RunError, run};
 
@@ -22,6 +25,7 @@ use crate::log::Log;
 use crate::probe::Method;
 use crate::systemd::Systemd;
 use crate::witness::fetch::Compared;
+use crate::witness::shown::ShownLog;
 use crate::witness::store::Store;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -38,7 +42,7 @@ enum Event {
     /// A probe is over, and gives its connection back.
     Probed { target: TargetIndex, connection: Option<Connection>, input: Input },
     /// A comparison of heads is over.
-    Compared { target: TargetIndex, shown: Shown, compared: Compared },
+    Compared { target: TargetIndex, compared: Compared },
     /// A request on the watchdog's address.
     Asked { asked: Asked, reply: oneshot::Sender<Reply> },
     /// A request on its control socket.
@@ -85,6 +89,7 @@ struct App {
     log: Log,
     tls: Rc<Tls>,
     watched: Vec<Watched>,
+    shown: ShownLog,
     checkin_tokens: BTreeMap<String, String>,
     references: Rc<Vec<(String, u16)>>,
     peer: Option<Endpoint>,
@@ -94,9 +99,13 @@ struct App {
     limits: Limits,
     systemd: Systemd,
     events: mpsc::Sender<Event>,
+    /// Steps that are asked of others and not answered yet: at most one a target.
+    asked: Vec<carry_out::AskedStep>,
     last: crate::clock::Reading,
     /// A notice that the notifier refused: all that are unrecorded are told again then.
     tell_again_at: Option<crate::heart::time::Boot>,
     save_trouble: Option<String>,
+    /// The same for the heads that were shown.
+    shown_trouble: Option<String>,
     meters: crate::doors::metrics::Meters,
 }

@@ -11,6 +11,7 @@ use crate::heart::time::Now;
 use crate::heart::{Heart, Input};
 use crate::log::{Format, Log};
 use crate::systemd::Systemd;
+use crate::witness::shown::ShownLog;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// A sign of life is written this often; no sleep is longer, so that a jump of the clocks is seen soon.
 const ALIVE: Duration = Duration::from_secs(5);
+
+/// What every system showed last, in the state directory.
+const SHOWN: &str = "witness-shown.ndjson";
 
 /// A loop that did not wake for so long stood still, milliseconds.
 const STALLED_MS: i64 = 30_000;
@@ -63,7 +67,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let mut built = build(&config)?;
     let state = StateDir::hold(&config.watchdog.state_dir)?;
     let (stored, alive) = state.load()?;
-    built.witness(&state.path().join("witness"))?;
+    let shown = ShownLog::open(&state.path().join(SHOWN)).map_err(BuildError::Store)?;
+    built.witness(&state.path().join("witness"), &shown)?;
     let name = built.settings.name.clone();
     let (alert_config, unusable) = config.alerts.config(&name);
     let first = Reading::take();
@@ -99,6 +104,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         log,
         tls: built.tls,
         watched: built.watched,
+        shown,
         checkin_tokens: built.checkin_tokens,
         references: built.references,
         peer: built.peer,
@@ -112,8 +118,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         systemd: Systemd::from_env(),
         events,
         last: first,
+        asked: Vec::new(),
         tell_again_at: None,
         save_trouble: None,
+        shown_trouble: None,
         meters: crate::doors::metrics::Meters::default(),
     };
     let what = |what: &str| {
@@ -128,6 +136,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         &format!("watches {} targets and {} check-ins, listens on {place}", app.watched.len(), config.checkins.len()),
     );
     app.mark_alive(now);
+    app.end_old_drills(now);
     app.turn(now);
     app.systemd.ready();
     let beat = app.systemd.beat_every();
@@ -150,6 +159,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     app.systemd.stopping();
     app.log.info(now.wall, "stops on request");
     app.mark_alive(now);
+    app.write_all_shown();
     // What is on its way gets a few seconds; the rest waits in the outbox for the next start.
     let _ = stop_alerts.send(());
     drop(app);
@@ -162,7 +172,8 @@ impl App {
         let now = clock::now();
         let until = |at: crate::heart::time::Boot| Duration::from_millis(at.since(now.boot));
         let most = beat.unwrap_or(ALIVE).min(ALIVE);
-        [self.heart.next().map(until), self.tell_again_at.map(until)].into_iter().flatten().fold(most, Duration::min)
+        let due = [self.heart.next(), self.tell_again_at, self.shown.due()];
+        due.into_iter().flatten().map(until).fold(most, Duration::min)
     }
 
     /// One event, or a deadline.
@@ -183,7 +194,7 @@ impl App {
                 }
                 Some(input)
             }
-            Some(Event::Compared { target, shown, compared }) => self.compared(now, target, &shown, compared),
+            Some(Event::Compared { target, compared }) => self.compared(now, target, compared),
             Some(Event::Told { key, change, result }) => self.told(now, key, change, result),
             Some(Event::OutsideFailed(why)) => {
                 if !self.outside_trouble {
@@ -213,6 +224,7 @@ impl App {
                 self.tell(now, &notice);
             }
         }
+        self.write_shown(now);
         self.mark_alive_where_due(now);
     }
 
@@ -242,7 +254,7 @@ impl App {
         let signs = Signs {
             overdue_ms: self.heart.overdue_ms(now),
             alerts: &alerts,
-            save_trouble: self.save_trouble.as_deref(),
+            save_trouble: self.save_trouble.as_deref().or(self.shown_trouble.as_deref()),
         };
         reasons(signs, self.limits)
     }

@@ -171,6 +171,10 @@ impl App {
                 control::answer_later(reply, waiting, |tested| Reply::json(200, &tested));
                 return;
             }
+            Ok(control::Command::Drill { severity }) => {
+                self.drill(now, severity, reply);
+                return;
+            }
         };
         self.turn(now);
         let _ = reply.send(answer);
@@ -183,7 +187,8 @@ impl App {
             && let Some(held) = &mut watched.witness
             && held.store.memory().alarm.is_some()
         {
-            if let Err(error) = held.store.release(by, now.wall) {
+            // What was shown first: the other way round, a crash between the two would raise the alarm anew.
+            if let Err(error) = self.shown.release(target).and_then(|()| held.store.release(by, now.wall)) {
                 return Reply::error(500, error.to_string());
             }
             witness = true;

@@ -1,6 +1,7 @@
 //! `actuate`: the responder, as a service or as a forced command of ssh.
 
 use super::{Place, err, out, to_status, with_config};
+use crate::actuate::Refused;
 use crate::actuate::responder::{Responder, serve};
 use crate::app::units_of;
 use crate::clock;
@@ -109,11 +110,21 @@ pub fn actuate_ssh(place: &Place) -> u8 {
             match done {
                 Ok(receipt) => {
                     out(&(serde_json::to_string(&receipt).unwrap_or_default() + "\n"));
-                    if good || receipt.gone { exit::GOOD } else { exit::UNKNOWN }
+                    match &receipt.stopped_on_purpose {
+                        Some(_) if !good => exit::STOPPED,
+                        Some(_) | None if good || receipt.gone => exit::GOOD,
+                        Some(_) | None => exit::UNKNOWN,
+                    }
                 }
                 Err(refused) => {
                     err(&refused.to_string());
-                    if refused.is_conflict() { exit::REFUSED } else { exit::UNKNOWN }
+                    match refused {
+                        Refused::StoppedOnPurpose(_) => exit::STOPPED,
+                        Refused::Busy | Refused::Epoch { .. } | Refused::Lives(_) | Refused::KillSwitch(_) => {
+                            exit::REFUSED
+                        }
+                        Refused::Unknown(_) | Refused::NoStart | Refused::Failed(_) => exit::UNKNOWN,
+                    }
                 }
             }
         })

@@ -21,6 +21,9 @@ use tokio::net::UnixStream;
 const ANSWER: Duration = Duration::from_secs(30);
 const TEST: Duration = Duration::from_secs(180);
 
+/// Time for the answer about a drill, which waits for an alert and for its end.
+pub(super) const DRILL: Duration = Duration::from_secs(180);
+
 /// The largest answer, bytes.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 

@@ -1,10 +1,15 @@
 //! `check`: whether the configuration can be used, and what is and is not covered by it.
 
 use super::{Place, out, with_config};
-use crate::app::build;
+use crate::actuate::{PidSource, Unit};
+use crate::app::{build, units_of};
 use crate::config::{Config, Target};
 use crate::exit;
+use crate::heart::time::span;
 use failstop_client::signed::Key;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 /// Checks.
 pub fn check(place: &Place) -> u8 {
@@ -29,7 +34,13 @@ pub fn check(place: &Place) -> u8 {
             let when = checkin.cron.clone().unwrap_or_else(|| "by its period".to_owned());
             out(&format!("check-in {}: {when}, /ping/{}\n", checkin.name, checkin.name));
         }
-        out(&format!("channels {}\n", config.alerts.names().join(", ")));
+        for unit in &units_of(&config).units {
+            out(&format!("unit     {}: {}\n", unit.name, unit_in_words(unit)));
+            bad.extend(unit_faults(unit));
+        }
+        if watches(&config) {
+            out(&format!("channels {}\n", config.alerts.names().join(", ")));
+        }
         for note in &notes {
             out(&format!("note     {note}\n"));
         }
@@ -55,9 +66,69 @@ fn covered(target: &Target) -> String {
     parts.join(", ")
 }
 
+/// Whether anything is watched by this configuration. A responder's alone is not.
+fn watches(config: &Config) -> bool {
+    config.actuate.is_none() || !config.targets.is_empty() || !config.checkins.is_empty()
+}
+
+/// How a unit is found, stopped and started.
+fn unit_in_words(unit: &Unit) -> String {
+    let found = match &unit.source {
+        PidSource::File(path) => format!("its process is in {}", path.display()),
+        PidSource::Engine(folder) => {
+            format!("its engine is in {}; the kill switch and a stop on purpose are heeded", folder.display())
+        }
+    };
+    let stopped = unit.stop.as_ref().map_or_else(|| "SIGTERM".to_owned(), |argv| format!("`{}`", argv.join(" ")));
+    let started =
+        unit.start.as_ref().map_or_else(|| "nothing (no `start`)".to_owned(), |argv| format!("`{}`", argv.join(" ")));
+    let grace = span(u64::try_from(unit.grace.as_millis()).unwrap_or(u64::MAX));
+    format!("{found}, stopped by {stopped} and after {grace} by SIGKILL, started by {started}")
+}
+
+/// What would keep a unit from being stopped or started.
+fn unit_faults(unit: &Unit) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (key, argv) in [("stop", &unit.stop), ("start", &unit.start)] {
+        if let Some(program) = argv.as_ref().and_then(|argv| argv.first())
+            && !can_be_run(program)
+        {
+            faults.push(format!(
+                "unit \"{}\": `{key}`: there is no program {program} that can be run from here\n  next: write its whole path, or install it",
+                unit.name
+            ));
+        }
+    }
+    faults
+}
+
+/// Whether a program can be run: at its path, or found in `PATH`.
+fn can_be_run(program: &str) -> bool {
+    let executable =
+        |path: &Path| fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        return executable(Path::new(program));
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| executable(&folder.join(program)))
+}
+
 /// What is not covered.
 fn coverage(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(actuate) = &config.actuate {
+        if config.units.is_empty() {
+            notes.push("no [[unit]]: there is nothing that the responder may stop and start".to_owned());
+        }
+        if actuate.keys.is_empty() {
+            notes.push(
+                "`keys` in [actuate] is empty: nobody may ask over the network, only `actuate --ssh` works".to_owned(),
+            );
+        }
+    }
+    if !watches(config) {
+        return notes;
+    }
     if config.network.references.is_empty() {
         notes.push(
             "no `references` in [network]: when this host's network dies, every target will look dead".to_owned(),

@@ -9,6 +9,11 @@ section! {
     pub struct Restart {
         /// Ask the engine first, over `control`. Absent: where there is one.
         ask: Option<bool>, absent true;
+        /// An engine that was asked and does not answer within this is frozen: the next rung.
+        ask_timeout: Duration, default "2s", within("100ms", "1m");
+        /// An engine that said that it restarts may come back by itself, where a service manager starts it again, within this;
+        /// then it is started from here. A copy that lives is never joined by another.
+        come_back: Duration, default "5s", within("0s", "10m");
         /// The unit to stop and start: of the responder below, or of this file.
         unit: Option<Name>, absent "demo";
         /// The responder on the bot's host (`failstop-watchdog actuate`).

@@ -2,7 +2,7 @@
 //! of the process that connected: this watchdog's user and root may, nobody else.
 
 use super::server::{Asked, Reply};
-use failstop_notify::{Acknowledged, Refused, Reply as Waiting};
+use failstop_notify::{Acknowledged, Refused, Reply as Waiting, Severity};
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -53,6 +53,11 @@ pub enum Command {
         /// To one channel, or to all.
         channel: Option<String>,
     },
+    /// Rehearse an incident.
+    Drill {
+        /// As bad as this.
+        severity: Severity,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +73,8 @@ struct Body {
     key: Option<String>,
     #[serde(default)]
     channel: Option<String>,
+    #[serde(default)]
+    severity: Option<Severity>,
 }
 
 /// Opens the socket, mode 0600. One that a dead watchdog left is replaced: the lock on the state directory is held.
@@ -117,8 +124,8 @@ pub fn parse(asked: &Asked) -> Result<Command, Reply> {
         "/status" if get => return Ok(Command::Status),
         "/alerts" if get => return Ok(Command::Alerts),
         "/status" | "/alerts" => return Err(Reply::method("GET")),
-        "/release" | "/resume" | "/silence" | "/ack" | "/test" if asked.method == "POST" => {}
-        "/release" | "/resume" | "/silence" | "/ack" | "/test" => return Err(Reply::method("POST")),
+        "/release" | "/resume" | "/silence" | "/ack" | "/test" | "/drill" if asked.method == "POST" => {}
+        "/release" | "/resume" | "/silence" | "/ack" | "/test" | "/drill" => return Err(Reply::method("POST")),
         _ => return Err(Reply::error(404, "no such command")),
     }
     let body: Body =
@@ -130,6 +137,7 @@ pub fn parse(asked: &Asked) -> Result<Command, Reply> {
         "/release" => Ok(Command::Release { target: needed(body.target, "target")? }),
         "/resume" => Ok(Command::Resume { target: needed(body.target, "target")? }),
         "/ack" => Ok(Command::Ack { key: needed(body.key, "key")? }),
+        "/drill" => Ok(Command::Drill { severity: body.severity.unwrap_or(Severity::Critical) }),
         "/test" => Ok(Command::Test { channel: body.channel }),
         _ => {
             let reason = needed(body.reason, "reason")?;

@@ -83,11 +83,19 @@ impl Eyes {
         Sight::Wait
     }
 
+    /// Looks around now, where a probe that begins now will want to know.
+    pub fn glance(&mut self, now: Now, out: &mut VecDeque<Order>) {
+        if self.settings.references > 0 {
+            self.look(now, out);
+        }
+    }
+
     fn look(&mut self, now: Now, out: &mut VecDeque<Order>) {
         if self.looking.is_none() {
             self.ticket += 1;
             self.looking = Some(Looking { ticket: self.ticket, since: now.boot });
-            out.push_back(Order::LookAround { ticket: self.ticket, timeout_ms: self.settings.timeout_ms });
+            let EyesSettings { need, timeout_ms, .. } = self.settings;
+            out.push_back(Order::LookAround { ticket: self.ticket, need, timeout_ms });
         }
     }
 
@@ -149,7 +157,7 @@ mod tests {
         let mut out = VecDeque::new();
         assert_eq!(eyes.sight(at(10), Boot(5), &mut out), Sight::Wait);
         assert_eq!(eyes.sight(at(11), Boot(8), &mut out), Sight::Wait, "one look serves both");
-        assert_eq!(out.drain(..).collect::<Vec<_>>(), [Order::LookAround { ticket: 1, timeout_ms: 1000 }]);
+        assert_eq!(out.drain(..).collect::<Vec<_>>(), [Order::LookAround { ticket: 1, need: 2, timeout_ms: 1000 }]);
         assert_eq!(eyes.looked(at(20), 1, 2), Change::Same);
         assert_eq!(eyes.sight(at(21), Boot(8), &mut out), Sight::Good);
         assert_eq!(eyes.sight(at(22), Boot(15), &mut out), Sight::Wait, "that probe began after the look");

@@ -3,23 +3,25 @@
 //! it.
 //!
 //! ```text
-//!            may act                proof: stopped                      accepted            progress, new epoch
-//! Resting ------------> Asking ---------------------------> Starting -----------> Verifying ----------> Resting
-//!    ^    backoff over    | no          ^      ^      ^         |  no                | no
-//!    |                    v             |      |      |         v                    v
-//!    |                 Signalling ------+      |      |      failed try: backoff, or Held when the budget is spent
-//!    |                    | no                 |      |
-//!    |                    v                    |      |
-//!    |                 Waiting (2 x lease) ----+      |        (same host only: the starter refuses a second copy)
-//!    |                    | another host              |
-//!    |                    v                           |
-//!    +---- release     Fencing -----------------------+
+//! Resting --may act--> 1 Ask --yes--> Returning --not back soon--> 5 Start --accepted--> 6 Verifying --new epoch--> Resting
+//!                        | no           |   <----the old one lives---+
+//!                        v              | never back
+//!                      2 Signal <-------+
+//!                        |   \--proof: gone--------------------> 5 Start
+//!                        v no
+//!                      3 Waiting (2 x lease) --same host--------> 5 Start (the starter refuses a second copy)
+//!                        | another host
+//!                        v
+//!                      4 Fence --proof: read back---------------> 5 Start
 //! ```
+//!
+//! A try that fails is followed by a pause, or by Held where the budget is spent.
 
-use super::order::{Order, TargetIndex};
+use super::order::Order;
 use super::reading::{Announced, AnnouncedKind, BY_SIGNAL};
+pub use super::rung::{Forbidden, LadderSettings, Place, Rung, Told};
 use super::steps::{Outcome, Step};
-use super::time::{Boot, Now, Wall, span};
+use super::time::{Boot, Now, span};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -28,81 +30,6 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The most tries that are remembered, whatever the budget.
 pub const TRIES_MAX: usize = 64;
-
-/// What the ladder has, and its limits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LadderSettings {
-    /// The engine can be asked.
-    pub can_ask: bool,
-    /// Somebody on the bot's host can signal.
-    pub can_signal: bool,
-    /// There is a fence.
-    pub can_fence: bool,
-    /// Somebody can start it.
-    pub can_start: bool,
-    /// The start is on the host where it ran, by a starter that refuses while the old process lives.
-    pub same_host: bool,
-    /// The permit's lease, milliseconds; twice this is waited for.
-    pub lease_ms: u64,
-    /// A step that is not proved within this failed, milliseconds.
-    pub step_ms: u64,
-    /// A started system must be up, with a new epoch and progress, within this, milliseconds.
-    pub verify_ms: u64,
-    /// † tries within [`LadderSettings::within_ms`].
-    pub tries: usize,
-    /// † an hour, milliseconds.
-    pub within_ms: u64,
-    /// † tries a day.
-    pub tries_a_day: usize,
-    /// † the first pause after a failed try, milliseconds; doubles.
-    pub backoff_ms: u64,
-    /// † the longest pause, milliseconds.
-    pub backoff_max_ms: u64,
-    /// † so long healthy, and the pauses start anew, milliseconds.
-    pub reset_after_ms: u64,
-}
-
-/// Where the ladder stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "at", rename_all = "kebab-case")]
-pub enum Rung {
-    /// Nothing is done.
-    #[default]
-    Resting,
-    /// A failed try; the next not before then.
-    Pausing {
-        /// When.
-        until: Boot,
-    },
-    /// A step is under way.
-    Stepping {
-        /// Which.
-        step: Step,
-        /// The ticket of its order.
-        ticket: u64,
-        /// It failed when it is not proved by then.
-        until: Boot,
-    },
-    /// The host fences itself: the permit's lease runs out.
-    Waiting {
-        /// When it has.
-        until: Boot,
-    },
-    /// Started, or asked to restart: it must show a higher epoch and progress.
-    Verifying {
-        /// By then.
-        until: Boot,
-        /// Above this epoch, where one was known.
-        above: Option<u64>,
-    },
-    /// The budget is spent, or the ladder cannot go on: until somebody releases it.
-    Held {
-        /// Why.
-        why: String,
-        /// Since when.
-        since: Wall,
-    },
-}
 
 /// The ladder of one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,55 +45,17 @@ pub struct Ladder {
     /// is known to have worked, so the last epoch seen is not it.
     #[serde(default)]
     ends: Option<u64>,
+    /// The engine was asked in this try, whether or not its answer came.
+    #[serde(default)]
+    asked: bool,
+    /// The process was to be signalled in this try.
+    #[serde(default)]
+    signalled: bool,
+    /// The engine said that it restarts: it must be back by then. While that is so, a start that is refused is made again.
+    #[serde(default)]
+    back_by: Option<Boot>,
     /// What was tried in this try, for people.
     trail: Vec<String>,
-}
-
-/// What the ladder tells the target that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// Nothing.
-    Nothing,
-    /// A try began or a step of it ended.
-    Went(String),
-    /// It worked.
-    Restarted(String),
-    /// It gave up.
-    Held(String),
-}
-
-/// Why the ladder may not be climbed now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forbidden {
-    /// The kill switch is engaged.
-    KillSwitch,
-    /// It was stopped on purpose.
-    StoppedOnPurpose,
-    /// The witness saw a rollback, a fork or another journal.
-    Witness,
-    /// It is in maintenance.
-    Maintenance,
-    /// Nobody knows whether it is down.
-    Unknown,
-    /// The fault is none that a restart mends.
-    NotMended,
-    /// The other watchdog acts.
-    PeerActs,
-}
-
-impl Forbidden {
-    /// For people.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::KillSwitch => "not restarted: its kill switch is engaged",
-            Self::StoppedOnPurpose => "not restarted: it was stopped on purpose",
-            Self::Witness => "not restarted: its journal is not the one that the witness remembers",
-            Self::Maintenance => "not restarted: it is in maintenance",
-            Self::Unknown => "not restarted: nobody knows whether it is down",
-            Self::NotMended => "not restarted: a restart does not mend this",
-            Self::PeerActs => "not restarted from here: the other watchdog acts",
-        }
-    }
 }
 
 impl Ladder {
@@ -179,29 +68,53 @@ impl Ladder {
     pub fn is_busy(&self) -> bool {
         match self.rung {
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => false,
-            Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => true,
+            Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => true,
         }
     }
 
-    /// Whether the process is being ended: what it still says is said by a process that is about to be gone.
-    pub fn is_ending(&self) -> bool {
-        matches!(self.rung, Rung::Stepping { step: Step::Signal, .. })
+    /// Whether an answer with this epoch is one of the last words of the process that this try ends: no sign of health.
+    pub fn are_last_words(&self, epoch: Option<u64>) -> bool {
+        let is_old = || matches!((self.ends, epoch), (Some(ends), Some(epoch)) if epoch <= ends);
+        let is_new = || matches!((self.ends, epoch), (Some(ends), Some(epoch)) if epoch > ends);
+        match self.rung {
+            Rung::Stepping { step: Step::Signal, .. } => !is_new(),
+            // The signal may have taken although nobody could prove it.
+            Rung::Waiting { .. } => self.signalled && !is_new(),
+            Rung::Stepping { step: Step::Start, .. } | Rung::Returning { .. } | Rung::Verifying { .. } => is_old(),
+            Rung::Stepping { step: Step::Ask | Step::Fence, .. }
+            | Rung::Resting
+            | Rung::Pausing { .. }
+            | Rung::Held { .. } => false,
+        }
     }
 
-    /// Whether an end that the engine of this epoch announces is the one that this ladder's signal asked for. The beat that says
-    /// so may arrive after the proof that the process is gone.
-    pub fn is_its_doing(&self, announced: &Announced, epoch: u64) -> bool {
-        let by_signal = announced.kind == AnnouncedKind::Stop && announced.by.as_deref() == Some(BY_SIGNAL);
-        by_signal
-            && match self.rung {
-                Rung::Stepping { step: Step::Signal | Step::Start, .. } => true,
-                Rung::Verifying { above, .. } => above.is_some_and(|above| epoch <= above),
-                Rung::Stepping { step: Step::Ask | Step::Fence, .. }
-                | Rung::Resting
-                | Rung::Pausing { .. }
-                | Rung::Waiting { .. }
-                | Rung::Held { .. } => false,
+    /// Whether an end that the engine of this epoch (where it says one) announces is the one that this ladder brought about: a
+    /// restart that it asked for, or the stop by its signal. What says so may be read after the proof that the process is gone.
+    pub fn is_its_doing(&self, announced: &Announced, epoch: Option<u64>) -> bool {
+        let of_this_try = match (self.ends, epoch) {
+            (Some(ends), Some(epoch)) => epoch <= ends,
+            // Whoever was never seen before the try may be the new one already once it was started.
+            (None, _) | (_, None) => !matches!(self.rung, Rung::Returning { .. } | Rung::Verifying { .. }),
+        };
+        of_this_try
+            && self.is_busy()
+            && match announced.kind {
+                AnnouncedKind::Restart => self.asked,
+                AnnouncedKind::Stop => self.signalled && announced.by.as_deref() == Some(BY_SIGNAL),
             }
+    }
+
+    /// The ticket of the step that is under way.
+    pub fn awaits(&self) -> Option<u64> {
+        match self.rung {
+            Rung::Stepping { ticket, .. } => Some(ticket),
+            Rung::Resting
+            | Rung::Pausing { .. }
+            | Rung::Returning { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. }
+            | Rung::Held { .. } => None,
+        }
     }
 
     /// How many tries count against the budget of an hour and that of a day.
@@ -216,6 +129,7 @@ impl Ladder {
             Rung::Resting | Rung::Held { .. } => None,
             Rung::Pausing { until }
             | Rung::Stepping { until, .. }
+            | Rung::Returning { until }
             | Rung::Waiting { until }
             | Rung::Verifying { until, .. } => Some(until),
         }
@@ -229,6 +143,7 @@ impl Ladder {
             Rung::Pausing { until } if until <= now.boot => {}
             Rung::Pausing { .. }
             | Rung::Stepping { .. }
+            | Rung::Returning { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Held { .. } => return Told::Nothing,
@@ -247,23 +162,27 @@ impl Ladder {
         self.tries.push(now.boot);
         self.trail.clear();
         self.ends = at.epoch;
+        (self.asked, self.signalled, self.back_by) = (false, false, None);
         let number = hour + 1;
         let first = self.first_step(now, at, out);
         match first {
             Told::Went(text) => Told::Went(format!("try {number} of {}: {text}", at.settings.tries)),
-            Told::Nothing | Told::Restarted(_) | Told::Held(_) => first,
+            Told::Nothing | Told::Restarted(_) | Told::Held(_) | Told::StoppedOnPurpose(_) => first,
         }
     }
 
     fn first_step(&mut self, now: Now, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
         if at.settings.can_ask {
+            self.asked = true;
             return self.step(now, Step::Ask, at, out);
         }
         self.after_ask(now, at, out)
     }
 
     fn after_ask(&mut self, now: Now, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
+        self.back_by = None;
         if at.settings.can_signal {
+            self.signalled = true;
             return self.step(now, Step::Signal, at, out);
         }
         self.wait(now, at)
@@ -276,7 +195,11 @@ impl Ladder {
 
     fn step(&mut self, now: Now, step: Step, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
         self.ticket += 1;
-        let until = now.boot.plus(at.settings.step_ms);
+        let within = match step {
+            Step::Ask => at.settings.ask_ms.min(at.settings.step_ms),
+            Step::Signal | Step::Fence | Step::Start => at.settings.step_ms,
+        };
+        let until = now.boot.plus(within);
         self.rung = Rung::Stepping { step, ticket: self.ticket, until };
         out.push_back(Order::Act {
             target: at.target,
@@ -303,22 +226,49 @@ impl Ladder {
             return Told::Nothing;
         }
         let text = match &outcome {
-            Outcome::Proved(text) => format!("{}: {text}", step.word()),
+            Outcome::Proved(text) | Outcome::StoppedOnPurpose(text) => format!("{}: {text}", step.word()),
             Outcome::Failed(text) => format!("{} failed: {text}", step.word()),
             Outcome::Refused(text) => format!("{} refused: {text}", step.word()),
         };
-        self.trail.push(text);
+        // A start that is refused again and again while the old process ends is one thing to people.
+        if self.trail.last() != Some(&text) {
+            self.trail.push(text);
+        }
         match (step, outcome) {
-            // The engine starts again by itself after a clean stop.
-            (Step::Ask, Outcome::Proved(_)) | (Step::Start, Outcome::Proved(_)) => self.verify(now, at),
+            (_, Outcome::StoppedOnPurpose(text)) => {
+                self.rest();
+                Told::StoppedOnPurpose(text)
+            }
+            (Step::Ask, Outcome::Proved(_)) => {
+                self.back_by = Some(now.boot.plus(at.settings.verify_ms));
+                self.await_return(now, at)
+            }
+            (Step::Start, Outcome::Proved(_)) => self.verify(now, at),
             (Step::Signal | Step::Fence, Outcome::Proved(_)) => self.start(now, at, out),
             (Step::Ask, Outcome::Failed(_)) => self.after_ask(now, at, out),
             (Step::Signal, Outcome::Failed(_)) => self.wait(now, at),
+            (Step::Start, Outcome::Refused(_)) if self.back_by.is_some_and(|by| now.boot < by) => {
+                self.await_return(now, at)
+            }
             (Step::Fence | Step::Start, Outcome::Failed(_)) => self.failed(now, at.settings),
             (Step::Ask | Step::Signal | Step::Fence | Step::Start, Outcome::Refused(_)) => {
                 self.failed(now, at.settings)
             }
         }
+    }
+
+    /// The engine said that it restarts. Whoever supervises it there may start it again; where nobody does, it is started from
+    /// here, by a starter that refuses while the old process, or a new one, lives.
+    fn await_return(&mut self, now: Now, at: &Place<'_>) -> Told {
+        let by = self.back_by.unwrap_or(now.boot);
+        let (until, then) = if at.settings.can_start && at.settings.same_host {
+            let until = now.boot.plus(at.settings.come_back_ms).min(by);
+            (until, format!("waits {} for it to come back by itself before it is started", span(until.since(now.boot))))
+        } else {
+            (by, format!("waits up to {} for it to come back", span(by.since(now.boot))))
+        };
+        self.rung = Rung::Returning { until };
+        Told::Went(then)
     }
 
     fn start(&mut self, now: Now, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
@@ -330,12 +280,14 @@ impl Ladder {
     }
 
     fn verify(&mut self, now: Now, at: &Place<'_>) -> Told {
+        self.back_by = None;
         self.rung = Rung::Verifying { until: now.boot.plus(at.settings.verify_ms), above: self.ends };
         Told::Went(format!("rung 6: waits up to {} for a new epoch and progress", span(at.settings.verify_ms)))
     }
 
     fn failed(&mut self, now: Now, settings: &LadderSettings) -> Told {
         self.in_a_row = self.in_a_row.saturating_add(1);
+        self.back_by = None;
         let (hour, day) = self.spent(now.boot, settings);
         let trail = self.trail.join("; ");
         if hour >= settings.tries || day >= settings.tries_a_day {
@@ -371,6 +323,13 @@ impl Ladder {
             Rung::Stepping { ticket, until, .. } if until <= now.boot => {
                 self.stepped(now, ticket, Outcome::Failed("no proof in time".to_owned()), at, out)
             }
+            Rung::Returning { until } if until <= now.boot => {
+                if self.back_by.is_some_and(|by| now.boot < by) {
+                    return self.step(now, Step::Start, at, out);
+                }
+                self.trail.push(format!("not back within {}", span(at.settings.verify_ms)));
+                self.after_ask(now, at, out)
+            }
             Rung::Waiting { until } if until <= now.boot => {
                 self.trail.push(format!("waited {}", span(at.settings.lease_ms * 2)));
                 if at.settings.can_fence {
@@ -386,7 +345,9 @@ impl Ladder {
                 self.trail.push(format!("not up with a new epoch within {}", span(at.settings.verify_ms)));
                 self.failed(now, at.settings)
             }
-            Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => Told::Nothing,
+            Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => {
+                Told::Nothing
+            }
         }
     }
 
@@ -397,35 +358,46 @@ impl Ladder {
             self.in_a_row = 0;
         }
         match self.rung {
-            Rung::Verifying { above, .. } => {
-                let new = match (above, epoch) {
-                    (Some(above), Some(epoch)) => epoch > above,
-                    (None, _) => true,
-                    (Some(_), None) => false,
-                };
-                if !new {
-                    return Told::Nothing;
-                }
-                self.rung = Rung::Resting;
-                Told::Restarted(self.trail.join("; "))
-            }
+            Rung::Verifying { above, .. } => self.back(above, epoch),
+            Rung::Returning { .. } => self.back(self.ends, epoch),
             // It may be up before whoever started it has said so: that word is waited for, then it is verified.
             Rung::Stepping { step: Step::Start, .. } => Told::Nothing,
             // It came back by itself while a step was under way: a start that follows would be a second copy.
             Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Pausing { .. } => {
-                self.rung = Rung::Resting;
+                self.rest();
                 Told::Went("it answers again: the ladder rests".to_owned())
             }
             Rung::Resting | Rung::Held { .. } => Told::Nothing,
         }
     }
 
+    /// Only a higher epoch proves a restart, where one was known before.
+    fn back(&mut self, above: Option<u64>, epoch: Option<u64>) -> Told {
+        let new = match (above, epoch) {
+            (Some(above), Some(epoch)) => epoch > above,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if !new {
+            return Told::Nothing;
+        }
+        self.rest();
+        Told::Restarted(self.trail.join("; "))
+    }
+
+    fn rest(&mut self) {
+        self.rung = Rung::Resting;
+        self.back_by = None;
+    }
+
     /// Acting is not allowed any more: whatever is under way is given up, and nothing is started. A try stays counted.
     pub fn forbid(&mut self) {
         match self.rung {
-            Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } | Rung::Pausing { .. } => {
-                self.rung = Rung::Resting;
-            }
+            Rung::Stepping { .. }
+            | Rung::Returning { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. }
+            | Rung::Pausing { .. } => self.rest(),
             Rung::Resting | Rung::Held { .. } => {}
         }
     }
@@ -442,7 +414,7 @@ impl Ladder {
     }
 
     /// After a start of the watchdog: steps of the life before are not known to have ended. They count as a failed try, since
-    /// whether anything was started is not known; verifying goes on.
+    /// whether anything was started is not known; waiting and verifying go on.
     pub fn resumed(&mut self, now: Now, settings: &LadderSettings) -> Told {
         match self.rung {
             Rung::Stepping { step, .. } => {
@@ -451,6 +423,7 @@ impl Ladder {
             }
             Rung::Resting
             | Rung::Pausing { .. }
+            | Rung::Returning { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Held { .. } => Told::Nothing,
@@ -462,27 +435,16 @@ impl Ladder {
         let move_it = |at: &mut Boot| at.0 = at.0.saturating_add(by_ms);
         self.tries.iter_mut().for_each(move_it);
         self.healthy_since.iter_mut().for_each(move_it);
+        self.back_by.iter_mut().for_each(move_it);
         match &mut self.rung {
             Rung::Resting | Rung::Held { .. } => {}
             Rung::Pausing { until }
             | Rung::Stepping { until, .. }
+            | Rung::Returning { until }
             | Rung::Waiting { until }
             | Rung::Verifying { until, .. } => move_it(until),
         }
     }
-}
-
-/// Which target, and what is known of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Which.
-    pub target: TargetIndex,
-    /// What the ladder has.
-    pub settings: &'a LadderSettings,
-    /// The last epoch seen.
-    pub epoch: Option<u64>,
-    /// Why, for the engine's journal.
-    pub reason: &'a str,
 }
 
 #[cfg(test)]

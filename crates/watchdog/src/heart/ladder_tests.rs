@@ -1,23 +1,9 @@
 //! The ladder's table: every rung, its proof and its refusal; the budget; two copies never.
 
 use super::*;
-
-const SETTINGS: LadderSettings = LadderSettings {
-    can_ask: true,
-    can_signal: true,
-    can_fence: false,
-    can_start: true,
-    same_host: true,
-    lease_ms: 2000,
-    step_ms: 30_000,
-    verify_ms: 60_000,
-    tries: 3,
-    within_ms: 3_600_000,
-    tries_a_day: 5,
-    backoff_ms: 10_000,
-    backoff_max_ms: 300_000,
-    reset_after_ms: 600_000,
-};
+use crate::heart::order::Order;
+use crate::heart::rung::LADDER as SETTINGS;
+use crate::heart::time::Wall;
 
 struct Climb {
     ladder: Ladder,
@@ -82,6 +68,39 @@ fn an_engine_that_restarts_when_asked_is_verified_by_a_higher_epoch() {
     assert_eq!(climb.good(3), Told::Nothing, "the old epoch proves nothing");
     assert_eq!(climb.good(4), Told::Restarted("ask: seen".to_owned()));
     assert_eq!(*climb.ladder.rung(), Rung::Resting);
+}
+
+#[test]
+fn where_nobody_can_start_it_the_return_is_waited_for_as_long_as_a_start_would_be() {
+    let mut climb = Climb::new(LadderSettings { can_start: false, ..SETTINGS });
+    climb.down();
+    climb.ends(Step::Ask, proved());
+    assert_eq!(climb.ladder.next(), Some(climb.now.boot.plus(60_000)));
+    climb.later(60_000);
+    assert_eq!(climb.tick(), Told::Went("rung 2: signal".to_owned()), "it said yes and is not back");
+}
+
+#[test]
+fn a_start_elsewhere_is_never_made_on_the_word_of_an_engine() {
+    let mut climb = Climb::new(LadderSettings { can_fence: true, same_host: false, ..SETTINGS });
+    climb.down();
+    climb.ends(Step::Ask, proved());
+    climb.later(59_999);
+    assert_eq!(climb.tick(), Told::Nothing);
+    assert!(climb.out.is_empty(), "{:?}", climb.out);
+}
+
+#[test]
+fn an_engine_is_asked_for_a_short_while_and_no_longer_than_a_step() {
+    for (ask_ms, within) in [(2_000, 2_000), (90_000, 30_000)] {
+        let mut climb = Climb::new(LadderSettings { ask_ms, ..SETTINGS });
+        climb.down();
+        assert_eq!(climb.ladder.next(), Some(climb.now.boot.plus(within)));
+        climb.out.clear();
+        climb.later(within);
+        climb.tick();
+        assert_eq!(climb.ladder.next(), Some(climb.now.boot.plus(30_000)), "a signal has the whole step");
+    }
 }
 
 #[test]
@@ -235,7 +254,7 @@ fn a_step_without_proof_in_time_failed() {
     let mut climb = Climb::new(SETTINGS);
     climb.down();
     climb.out.clear();
-    climb.later(30_000);
+    climb.later(2_000);
     assert_eq!(climb.tick(), Told::Went("rung 2: signal".to_owned()));
     climb.out.clear();
     climb.later(30_000);

@@ -5,19 +5,24 @@
 //! [`Heart::stored`] to disk where the turn says so, and only then carries the turn's orders out. [`Heart::next`] is when it
 //! wants to be called again with nothing new.
 
+mod agenda;
+mod around;
 pub mod checkin;
 pub mod eyes;
 pub mod fault;
 pub mod flap;
 pub mod hub;
+mod input;
 pub mod ladder;
 pub mod maintenance;
 pub mod notice;
+mod operator;
 pub mod order;
 pub mod peer;
 pub mod progress;
 pub mod reading;
 pub mod register;
+mod rung;
 pub mod schedule;
 pub mod settings;
 pub mod steps;
@@ -26,136 +31,23 @@ pub mod target;
 pub mod time;
 pub mod view;
 
-use checkin::{CheckIn, Signal};
+pub use input::{Input, Turn};
+
+use agenda::{Agenda, Who};
+use checkin::CheckIn;
 use eyes::Eyes;
-use fault::Fault;
 use hub::Hub;
-use maintenance::{Kind, MAINTENANCE_MAX_MS};
-use notice::{Cause, Change, Incidents, Notice, Opening, Severity};
+use notice::{Incidents, Notice};
 use order::{CheckInIndex, Order, TargetIndex};
 use peer::{Peer, PeerState};
-use reading::Beat;
 use settings::Settings;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use steps::Outcome;
+use std::collections::{BTreeSet, VecDeque};
 use stored::{Stored, Was};
-use target::{Probed, Remembered, Target};
-use time::{Boot, Jump, Now, Wall, span};
+use target::{Remembered, Target};
+use time::{Boot, Now, Wall};
 
 /// After a start, and after a blindness, the probes of so many targets are spread out by at most so much each, milliseconds.
 const SPREAD_MS: u64 = 10;
-
-/// A fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Nothing new; deadlines may have passed.
-    Tick,
-    /// A probe is over.
-    Probed {
-        /// Of which target.
-        target: TargetIndex,
-        /// Which probe.
-        ticket: u64,
-        /// What it brought back.
-        probed: Probed,
-    },
-    /// A live stream is open.
-    StreamOpened {
-        /// Of which target.
-        target: TargetIndex,
-    },
-    /// A live stream ended, or was not to be had.
-    StreamEnded {
-        /// Of which target.
-        target: TargetIndex,
-        /// Whether the target offers one.
-        offered: bool,
-        /// Why.
-        why: String,
-    },
-    /// A beat of a live stream.
-    Beat {
-        /// Of which target.
-        target: TargetIndex,
-        /// What it says.
-        beat: Beat,
-    },
-    /// A look around is over.
-    Looked {
-        /// Which.
-        ticket: u64,
-        /// So many references answered.
-        reached: usize,
-    },
-    /// The peer answered or did not.
-    PeerAnswered {
-        /// Which question.
-        ticket: u64,
-        /// What it said.
-        answer: Result<PeerState, Fault>,
-    },
-    /// A step of a restart ladder is over.
-    Stepped {
-        /// Of which target.
-        target: TargetIndex,
-        /// Which.
-        ticket: u64,
-        /// What came of it.
-        outcome: Outcome,
-    },
-    /// A job checks in.
-    Signal {
-        /// Which check-in.
-        checkin: CheckInIndex,
-        /// What it says.
-        signal: Signal,
-        /// The run's id; empty where it gives none.
-        run: String,
-        /// Its log.
-        text: String,
-    },
-    /// The witness found that a journal is not what it was.
-    WitnessAlarm {
-        /// Of which target.
-        target: TargetIndex,
-        /// What, in a sentence.
-        found: String,
-        /// The last record on which both agree.
-        last_agreed: Option<u64>,
-    },
-    /// The clocks jumped.
-    Jumped {
-        /// How.
-        jump: Jump,
-        /// Both clocks as they were read before.
-        before: Now,
-    },
-    /// The notifier has a change on disk.
-    Recorded {
-        /// Of which incident.
-        key: String,
-        /// Which change.
-        change: Change,
-    },
-}
-
-/// What one turn ordered.
-#[derive(Debug)]
-pub struct Turn {
-    /// Whether [`Heart::stored`] must be on disk before the orders are carried out.
-    pub must_save: bool,
-    /// The orders, in order.
-    pub orders: VecDeque<Order>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
-    Target(TargetIndex),
-    CheckIn(CheckInIndex),
-    Eyes,
-    Peer,
-    Outside,
-}
 
 /// The heart.
 #[derive(Debug)]
@@ -170,8 +62,7 @@ pub struct Heart {
     outside_at: Option<Boot>,
     /// The last instant at which a push could not have been heard.
     deaf_until: Option<Boot>,
-    agenda: BTreeSet<(Boot, Who)>,
-    planned: BTreeMap<Who, Boot>,
+    agenda: Agenda,
     started: Wall,
 }
 
@@ -206,8 +97,7 @@ impl Heart {
             outside_every_ms: settings.outside_every_ms,
             outside_at: settings.outside_every_ms.map(|_| now.boot),
             deaf_until: was.map(|_| now.boot),
-            agenda: BTreeSet::new(),
-            planned: BTreeMap::new(),
+            agenda: Agenda::default(),
             started: now.wall,
         };
         heart.resume(now, was);
@@ -321,12 +211,11 @@ impl Heart {
 
     fn tick(&mut self, now: Now) {
         // Each is ticked at most once a turn: a deadline that comes due by being ticked waits for the next turn.
-        let due: Vec<Who> = self.agenda.iter().take_while(|(at, _)| *at <= now.boot).map(|(_, who)| *who).collect();
-        for who in due {
+        for who in self.agenda.due(now.boot) {
             match who {
                 Who::Target(index) => {
                     if let Some(target) = self.targets.get_mut(index) {
-                        target.tick(now, &mut self.hub);
+                        target.tick(now, &mut self.eyes, &mut self.hub);
                     }
                 }
                 Who::CheckIn(index) => self.tick_checkin(now, index),
@@ -343,6 +232,8 @@ impl Heart {
             }
             self.plan(now, who);
         }
+        // Whoever is probed may have had the watchdog look around.
+        self.plan(now, Who::Eyes);
     }
 
     fn tick_checkin(&mut self, now: Now, index: CheckInIndex) {
@@ -352,185 +243,6 @@ impl Heart {
         }
     }
 
-    fn looked(&mut self, now: Now, ticket: u64, reached: usize) {
-        let change = self.eyes.looked(now, ticket, reached);
-        match change {
-            eyes::Change::Same => {}
-            eyes::Change::WentBlind => {
-                self.hub.dirty = true;
-                self.hub.note("own network: too few reference addresses answer: blind, nothing is counted");
-            }
-            eyes::Change::SeesAgain(since) => self.sees_again(now, since),
-        }
-        for index in 0..self.targets.len() {
-            if let Some(target) = self.targets.get_mut(index)
-                && target.is_parked()
-            {
-                target.unpark(now, &mut self.eyes, &mut self.hub);
-                self.plan(now, Who::Target(index));
-            }
-        }
-        self.plan(now, Who::Eyes);
-    }
-
-    fn sees_again(&mut self, now: Now, since: Wall) {
-        self.deaf_until = Some(now.boot);
-        let unknown: Vec<&str> = self
-            .targets
-            .iter()
-            .filter(|target| target.unknown_why().is_some() || target.is_parked())
-            .map(|target| target.settings().name.as_str())
-            .collect();
-        let names = match unknown.as_slice() {
-            [] => "every target was judged all the same".to_owned(),
-            names if names.len() <= 20 => format!("not judged meanwhile: {}", names.join(", ")),
-            names => {
-                format!("{} targets were not judged meanwhile, {} among them", names.len(), names[..20].join(", "))
-            }
-        };
-        let name = self.hub.name.clone();
-        let lasted = span(now.wall.since(since));
-        let key = self.hub.open(
-            now,
-            Opening {
-                cause: Cause::OwnNetwork,
-                severity: Severity::Warning,
-                system: name.clone(),
-                title: format!("{name} was blind for {lasted}"),
-                message: format!(
-                    "The watchdog's own network was down from {} to {} ({lasted}); {names}.",
-                    since.text(),
-                    now.wall.text()
-                ),
-                root_cause: Some("too few of its reference addresses answered".to_owned()),
-                action: Some("see whether the network of the watchdog's host is what it should be".to_owned()),
-                metadata: Vec::new(),
-                head: None,
-                maintenance: false,
-            },
-        );
-        self.hub.resolve(now, &key, "It sees again; every target is being probed.".to_owned());
-        for index in 0..self.targets.len() {
-            self.targets[index].sees_again(now.boot.plus(SPREAD_MS * index as u64));
-            self.plan(now, Who::Target(index));
-        }
-    }
-
-    fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>) {
-        let Some(peer) = &mut self.peer else { return };
-        if !peer.takes(now, ticket) {
-            return;
-        }
-        let change = match answer {
-            Ok(state) => {
-                let change = peer.answered(now, &state, &mut self.hub);
-                self.adopt(&state);
-                change
-            }
-            // A watchdog that cannot see must not take over.
-            Err(_) if self.eyes.blind_since().is_some() => peer::Change::Same,
-            Err(fault) => peer.failed(now, &fault, &mut self.hub),
-        };
-        match change {
-            peer::Change::Same => {}
-            peer::Change::TakesOver => {
-                self.hub.acting = true;
-                self.hub.dirty = true;
-                self.hub.note("the other watchdog is dead: this one acts and tells");
-                self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
-                self.hub.incidents.forget_recorded();
-                self.tell_unrecorded();
-            }
-            peer::Change::StepsBack => {
-                self.hub.acting = false;
-                self.hub.dirty = true;
-                self.hub.note("the other watchdog acts again: this one stands by");
-            }
-        }
-        self.plan(now, Who::Peer);
-    }
-
-    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same.
-    fn adopt(&mut self, state: &PeerState) {
-        if self.hub.acting || !state.acting {
-            return;
-        }
-        let own: Vec<(String, String)> = self
-            .hub
-            .incidents
-            .standing()
-            .filter_map(|incident| {
-                let prefix = format!("{}/{}", incident.system, incident.cause.word());
-                let theirs = state.standing.get(&prefix)?;
-                Some((incident.key.clone(), theirs.clone()))
-            })
-            .collect();
-        for (own, theirs) in own {
-            if self.hub.incidents.rename(&own, &theirs) {
-                self.hub.dirty = true;
-                self.targets.iter_mut().for_each(|target| target.rename(&own, &theirs));
-                self.checkins.iter_mut().for_each(|checkin| checkin.rename(&own, &theirs));
-            }
-        }
-    }
-
-    fn jumped(&mut self, now: Now, jump: Jump, before: Now) {
-        let text = match jump {
-            Jump::Suspended(ms) => format!("this machine slept, or this process stood still, for {}", span(ms)),
-            Jump::Forward(ms) => format!("wall time was set forward by {}", span(ms)),
-            Jump::Back(ms) => format!("wall time was set back by {}", span(ms)),
-        };
-        self.hub.note(format!("{text}: nothing counts for one interval, and everything is probed again"));
-        self.hub.dirty = true;
-        for (index, target) in self.targets.iter_mut().enumerate() {
-            let _ = index;
-            target.jumped(now);
-        }
-        match jump {
-            Jump::Suspended(_) | Jump::Forward(_) => {
-                for (checkin, settings) in self.checkins.iter_mut().zip(&self.checkin_settings) {
-                    checkin.gap(before, now, settings, &mut self.hub);
-                }
-            }
-            // Deadlines of a calendar move away with the clock; none of them passed.
-            Jump::Back(_) => {}
-        }
-        if let Jump::Suspended(_) = jump {
-            self.deaf_until = Some(now.boot);
-        }
-        if let Some(peer) = &mut self.peer {
-            peer.jumped(now);
-        }
-        self.plan_all(now);
-    }
-
-    /// Silences a target for at most a week. `false` where there is no such target.
-    pub fn silence(&mut self, now: Now, target: &str, owner: &str, reason: &str, for_ms: u64) -> bool {
-        let for_ms = for_ms.min(MAINTENANCE_MAX_MS);
-        self.by_name(now, target, |of, now, hub| {
-            of.silence(now, Kind::Silenced, owner.to_owned(), reason.to_owned(), for_ms, hub);
-            true
-        })
-        .is_some()
-    }
-
-    /// Ends a target's maintenance. `None`: no such target; `Some(false)`: it was in none.
-    pub fn end_maintenance(&mut self, now: Now, target: &str, by: &str) -> Option<bool> {
-        self.by_name(now, target, |of, now, hub| of.end_maintenance(now, &format!("ended by {by}"), hub))
-    }
-
-    /// Releases a target's ladder and accepts its journal. `None`: no such target; `Some(false)`: there was nothing to release.
-    pub fn release(&mut self, now: Now, target: &str, by: &str) -> Option<bool> {
-        self.by_name(now, target, |of, now, hub| of.release(now, by, hub))
-    }
-
-    fn by_name<T>(&mut self, now: Now, name: &str, call: impl FnOnce(&mut Target, Now, &mut Hub) -> T) -> Option<T> {
-        let index = self.targets.iter().position(|target| target.settings().name == name)?;
-        let result = call(&mut self.targets[index], now, &mut self.hub);
-        self.plan(now, Who::Target(index));
-        Some(result)
-    }
-
     /// What must be done now. Empties itself.
     pub fn turn(&mut self) -> Turn {
         Turn { must_save: std::mem::take(&mut self.hub.dirty), orders: std::mem::take(&mut self.hub.out) }
@@ -538,7 +250,7 @@ impl Heart {
 
     /// When it wants to be called with [`Input::Tick`].
     pub fn next(&self) -> Option<Boot> {
-        self.agenda.first().map(|(at, _)| *at)
+        self.agenda.first()
     }
 
     fn plan(&mut self, now: Now, who: Who) {
@@ -553,19 +265,18 @@ impl Heart {
             Who::Peer => self.peer.as_ref().and_then(Peer::next),
             Who::Outside => self.outside_at,
         };
-        if let Some(old) = self.planned.remove(&who) {
-            self.agenda.remove(&(old, who));
-        }
-        if let Some(next) = next {
-            self.agenda.insert((next, who));
-            self.planned.insert(who, next);
-        }
+        self.agenda.set(who, next);
     }
 
     fn plan_all(&mut self, now: Now) {
         (0..self.targets.len()).for_each(|index| self.plan(now, Who::Target(index)));
         (0..self.checkins.len()).for_each(|index| self.plan(now, Who::CheckIn(index)));
         [Who::Eyes, Who::Peer, Who::Outside].into_iter().for_each(|who| self.plan(now, who));
+    }
+
+    /// The ticket of the step that a target's ladder waits for; `None` where it waits for none.
+    pub fn stands_on(&self, target: TargetIndex) -> Option<u64> {
+        self.targets.get(target).and_then(|target| target.kept.ladder.awaits())
     }
 
     /// Whether this watchdog acts and tells.

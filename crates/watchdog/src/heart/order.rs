@@ -32,6 +32,8 @@ pub enum Order {
     LookAround {
         /// Its number.
         ticket: u64,
+        /// Once so many have answered, the rest need not be waited for.
+        need: usize,
         /// An address that did not answer within this is unreachable.
         timeout_ms: u64,
     },

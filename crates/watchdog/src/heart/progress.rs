@@ -63,7 +63,8 @@ impl Progress {
         Ok(())
     }
 
-    /// Judges an answer to a question that carried `nonce`.
+    /// Judges whether an answer to a question that carried `nonce` is one of now, and of this system. What it shows may still
+    /// stand still: see [`Progress::moves`].
     ///
     /// # Errors
     /// A fault of the stage `stale` or `head`.
@@ -115,7 +116,7 @@ impl Progress {
             self.journal.iter_mut().for_each(|journal| journal.at = now.boot);
             self.data.iter_mut().for_each(|data| data.at = now.boot);
         }
-        self.still(now, settings)
+        Ok(())
     }
 
     fn epoch_moves(&mut self, epoch: u64) -> Result<(), Fault> {
@@ -131,7 +132,11 @@ impl Progress {
         Ok(())
     }
 
-    fn still(&self, now: Now, settings: &ProgressSettings) -> Result<(), Fault> {
+    /// Judges whether what was shown still moves.
+    ///
+    /// # Errors
+    /// A fault of the stage `stale`.
+    pub fn moves(&self, now: Now, settings: &ProgressSettings) -> Result<(), Fault> {
         let still = |at: Boot, most: Option<u64>| most.filter(|most| now.boot.since(at) > *most);
         if let Some(journal) = &self.journal
             && still(journal.at, settings.journal_still_ms).is_some()
@@ -188,6 +193,18 @@ mod tests {
         }
     }
 
+    /// Of now, and moving.
+    fn judge(
+        progress: &mut Progress,
+        now: Now,
+        facts: &Facts,
+        nonce: &str,
+        settings: &ProgressSettings,
+    ) -> Result<(), Fault> {
+        progress.answer(now, facts, nonce, settings)?;
+        progress.moves(now, settings)
+    }
+
     fn detail(result: Result<(), Fault>) -> String {
         result.err().map(|fault| fault.to_string()).unwrap_or_default()
     }
@@ -195,66 +212,73 @@ mod tests {
     #[test]
     fn a_journal_that_stands_still_is_stale_and_one_that_moves_is_not() {
         let mut progress = Progress::default();
-        assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
-        assert_eq!(progress.answer(at(120_000), &facts(120_000, 5), "n", &SETTINGS), Ok(()));
-        let fault = progress.answer(at(121_000), &facts(121_000, 5), "n", &SETTINGS);
+        assert_eq!(judge(&mut progress, at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
+        assert_eq!(judge(&mut progress, at(120_000), &facts(120_000, 5), "n", &SETTINGS), Ok(()));
+        let fault = judge(&mut progress, at(121_000), &facts(121_000, 5), "n", &SETTINGS);
         assert!(detail(fault).starts_with("stale: its journal has stood at 5 for 2 min 1 s"));
-        assert_eq!(progress.answer(at(122_000), &facts(122_000, 6), "n", &SETTINGS), Ok(()));
+        assert_eq!(judge(&mut progress, at(122_000), &facts(122_000, 6), "n", &SETTINGS), Ok(()));
     }
 
     #[test]
     fn after_a_jump_stillness_counts_anew() {
         let mut progress = Progress::default();
-        assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
+        assert_eq!(judge(&mut progress, at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
         progress.rearm();
-        assert_eq!(progress.answer(at(500_000), &facts(500_000, 5), "n", &SETTINGS), Ok(()));
-        assert!(progress.answer(at(621_000), &facts(621_000, 5), "n", &SETTINGS).is_err());
+        assert_eq!(judge(&mut progress, at(500_000), &facts(500_000, 5), "n", &SETTINGS), Ok(()));
+        assert!(judge(&mut progress, at(621_000), &facts(621_000, 5), "n", &SETTINGS).is_err());
     }
 
     #[test]
     fn cached_and_replayed_answers_are_caught() {
         let mut progress = Progress::default();
-        assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
-        assert!(detail(progress.answer(at(9000), &facts(0, 6), "n", &SETTINGS)).contains("it is cached"));
-        assert!(detail(progress.answer(at(400_000), &facts(1, 6), "n", &SETTINGS)).contains("6 min 39 s old"));
-        assert!(detail(progress.answer(at(0), &facts(400_000, 6), "n", &SETTINGS)).contains("ahead"));
+        assert_eq!(judge(&mut progress, at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
+        assert!(detail(judge(&mut progress, at(9000), &facts(0, 6), "n", &SETTINGS)).contains("it is cached"));
+        assert!(detail(judge(&mut progress, at(400_000), &facts(1, 6), "n", &SETTINGS)).contains("6 min 39 s old"));
+        assert!(detail(judge(&mut progress, at(0), &facts(400_000, 6), "n", &SETTINGS)).contains("ahead"));
 
         let echo = |nonce: &str, ms| Facts { nonce: Some(nonce.to_owned()), ..facts(ms, 5) };
-        assert!(detail(progress.answer(at(10), &echo("other", 10), "n", &SETTINGS)).contains("another question"));
-        assert_eq!(progress.answer(at(10), &echo("n", 10), "n", &SETTINGS), Ok(()));
-        assert!(detail(progress.answer(at(20), &facts(20, 5), "n", &SETTINGS)).contains("does not echo"));
+        assert!(detail(judge(&mut progress, at(10), &echo("other", 10), "n", &SETTINGS)).contains("another question"));
+        assert_eq!(judge(&mut progress, at(10), &echo("n", 10), "n", &SETTINGS), Ok(()));
+        assert!(detail(judge(&mut progress, at(20), &facts(20, 5), "n", &SETTINGS)).contains("does not echo"));
         let required = ProgressSettings { nonce_required: true, ..SETTINGS };
-        assert!(Progress::default().answer(at(20), &facts(20, 5), "n", &required).is_err());
+        assert!(judge(&mut Progress::default(), at(20), &facts(20, 5), "n", &required).is_err());
     }
 
     #[test]
     fn an_epoch_that_goes_back_is_a_fault_of_the_head() {
         let mut progress = Progress::default();
-        assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
+        assert_eq!(judge(&mut progress, at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
         let old = Facts { epoch: Some(2), ..facts(1000, 6) };
         assert!(
-            detail(progress.answer(at(1000), &old, "n", &SETTINGS))
+            detail(judge(&mut progress, at(1000), &old, "n", &SETTINGS))
                 .starts_with("head: its epoch went back from 3 to 2")
         );
         assert!(progress.beat(at(1000), 2, 9).is_err());
         progress.forget();
-        assert_eq!(progress.answer(at(2000), &Facts { made: Some(Wall(WALL + 2000)), ..old }, "n", &SETTINGS), Ok(()));
+        assert_eq!(
+            judge(&mut progress, at(2000), &Facts { made: Some(Wall(WALL + 2000)), ..old }, "n", &SETTINGS),
+            Ok(())
+        );
     }
 
     #[test]
     fn what_was_shown_once_must_go_on_being_shown() {
         for drop in [0, 1, 2] {
             let mut progress = Progress::default();
-            assert_eq!(progress.answer(at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
+            assert_eq!(judge(&mut progress, at(0), &facts(0, 5), "n", &SETTINGS), Ok(()));
             let mut less = facts(1000, 6);
             match drop {
                 0 => less.made = None,
                 1 => less.epoch = None,
                 _ => less.shown = None,
             }
-            assert!(detail(progress.answer(at(1000), &less, "n", &SETTINGS)).contains("no longer"), "{drop}");
+            assert!(detail(judge(&mut progress, at(1000), &less, "n", &SETTINGS)).contains("no longer"), "{drop}");
         }
         let mut plain = Progress::default();
-        assert_eq!(plain.answer(at(0), &Facts::default(), "n", &SETTINGS), Ok(()), "a foreign bot shows none of it");
+        assert_eq!(
+            judge(&mut plain, at(0), &Facts::default(), "n", &SETTINGS),
+            Ok(()),
+            "a foreign bot shows none of it"
+        );
     }
 }

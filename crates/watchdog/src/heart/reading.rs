@@ -36,6 +36,8 @@ pub struct Facts {
     pub permission: Option<String>,
     /// The nonce that it echoes.
     pub nonce: Option<String>,
+    /// A stop or a restart that is coming.
+    pub announced: Option<Announced>,
 }
 
 /// A health answer: its facts, and its verdict or what is wrong with it.
@@ -125,7 +127,20 @@ fn facts(answer: &serde_json::Map<String, Value>) -> Facts {
         kill_switch: answer.get("kill_switch").and_then(Value::as_bool),
         permission: text("permission"),
         nonce: text("nonce"),
+        announced: answer.get("announced").and_then(announced),
     }
+}
+
+/// An announcement, as far as it can be read. Whoever announces an end in words that are not known means at least that it ends:
+/// that is a stop, which forbids most.
+fn announced(value: &Value) -> Option<Announced> {
+    let object = value.as_object()?;
+    let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
+    let kind = match object.get("kind").and_then(Value::as_str) {
+        Some("restart") => AnnouncedKind::Restart,
+        Some(_) | None => AnnouncedKind::Stop,
+    };
+    Some(Announced { kind, until: text("until"), by: text("by") })
 }
 
 fn reasons(answer: &serde_json::Map<String, Value>) -> String {
@@ -163,6 +178,9 @@ pub struct Beat {
     pub seq: u64,
     /// The hash of that record.
     pub head: String,
+    /// The journal's id; empty from an engine that does not say it.
+    #[serde(default)]
+    pub jid: String,
     /// The permission.
     #[serde(default)]
     pub permission: String,
@@ -299,13 +317,26 @@ mod tests {
     #[test]
     fn facts_are_read_where_they_are() {
         let body = r#"{"status":"healthy","timestamp":"2026-11-10T02:13:07.123Z","epoch":4,"kill_switch":true,
-            "journal":{"seq":9,"head":"ab","jid":"cd"},"last_market_data":"x","permission":"active","nonce":"n"}"#;
+            "journal":{"seq":9,"head":"ab","jid":"cd"},"last_market_data":"x","permission":"active","nonce":"n",
+            "announced":{"kind":"restart","until":"2026-11-10T02:14:00Z","by":"ana (1000)","reason":"new disk"}}"#;
         let facts = health(200, body.as_bytes()).facts;
         assert_eq!(facts.made, Some(Wall(1_794_276_787_123)));
         assert_eq!(facts.epoch, Some(4));
         assert_eq!(facts.shown, Some(Shown { jid: "cd".into(), seq: 9, head: "ab".into(), asked: None }));
         assert_eq!((facts.kill_switch, facts.nonce.as_deref()), (Some(true), Some("n")));
+        let until = Some("2026-11-10T02:14:00Z".to_owned());
+        let by = Some("ana (1000)".to_owned());
+        assert_eq!(facts.announced, Some(Announced { kind: AnnouncedKind::Restart, until, by }));
         assert_eq!(health(200, br#"{"status":"ok","epoch":"x","journal":{"seq":-1}}"#).facts, Facts::default());
+    }
+
+    #[test]
+    fn an_announced_end_that_is_not_understood_is_a_stop() {
+        let kind = |text: &str| health(200, text.as_bytes()).facts.announced.map(|announced| announced.kind);
+        assert_eq!(kind(r#"{"status":"healthy","announced":null}"#), None);
+        assert_eq!(kind(r#"{"status":"healthy","announced":{"kind":"stop"}}"#), Some(AnnouncedKind::Stop));
+        assert_eq!(kind(r#"{"status":"healthy","announced":{"kind":"nap","until":7}}"#), Some(AnnouncedKind::Stop));
+        assert_eq!(kind(r#"{"status":"healthy","announced":"soon"}"#), None);
     }
 
     #[test]

@@ -48,4 +48,7 @@ pub enum Outcome {
     /// Whoever was asked refuses, because the world is not what the watchdog thinks: another epoch, an old process that still
     /// lives. Nothing more is done in this try.
     Refused(String),
+    /// Whoever was asked knows, from its host, that it was stopped on purpose: nothing is started until a person does. How, for
+    /// people.
+    StoppedOnPurpose(String),
 }

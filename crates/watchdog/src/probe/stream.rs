@@ -20,7 +20,7 @@ pub enum News {
     /// It is open.
     Opened,
     /// A beat.
-    Beat(Beat),
+    Beat(Box<Beat>),
     /// It ended, or was not to be had.
     Ended {
         /// Whether the target offers one.
@@ -81,7 +81,7 @@ async fn open_and_read(
         let Some(data) = frame.data_ref() else { continue };
         for event in lines.feed(data).map_err(|why| ended(true, why))? {
             let beat = reading::beat(&event).map_err(|fault| ended(true, fault.to_string()))?;
-            if !tell(News::Beat(beat)).await {
+            if !tell(News::Beat(Box::new(beat))).await {
                 return Ok(());
             }
         }

@@ -26,6 +26,9 @@ pub struct Export {
     pub proved: bool,
     /// Records that were agreed on, oldest first: dense near the end, sparse far back.
     pub points: Vec<ExportedPoint>,
+    /// The highest head that was shown since the last of them, where it is not agreed on yet: the journal must have it too.
+    #[serde(default)]
+    pub shown: Option<ExportedPoint>,
     /// What is wrong, if anything.
     pub alarm: Option<ExportedAlarm>,
     /// The last hash of the witness's own store.
@@ -75,6 +78,7 @@ impl Export {
             at: last.map(|point| point.at.text()),
             proved: memory.proved,
             points: memory.points.iter().map(point).collect(),
+            shown: memory.shown.as_ref().map(point),
             alarm: memory.alarm.as_ref().map(alarm),
             store_head: store.head().to_string(),
         }

@@ -51,6 +51,8 @@ async fn follow(memory: &Memory, shown: &Shown, now: Wall, from: u64, engine: &A
     let Some(last) = memory.last() else { return Compared::Nothing };
     let Some(start) = Head::from_hex(last.head.as_bytes()) else { return Compared::Nothing };
     let (mut seq, mut head) = (from - 1, start);
+    // The lines are asked for after all that was shown was seen.
+    let wanted = memory.shown.as_ref().map_or(shown.seq, |top| top.seq.max(shown.seq));
     for _ in 0..PIECES_MAX {
         let text = match engine.journal(seq + 1, PIECE).await {
             Ok(text) => text,
@@ -59,15 +61,14 @@ async fn follow(memory: &Memory, shown: &Shown, now: Wall, from: u64, engine: &A
         match memory.continues((seq, head), &text) {
             Continues::Upto(_, upto) if upto == seq => {
                 let found = format!(
-                    "Its journal went back: it showed record {} as its head, and has none after record {seq}.",
-                    shown.seq
+                    "Its journal went back: it showed record {wanted} as its head, and has none after record {seq}."
                 );
                 return broken(memory, found, seq, now, engine).await;
             }
             Continues::Upto(next, upto) => (seq, head) = (upto, next),
             Continues::Broken { found, agreed } => return broken(memory, found, agreed, now, engine).await,
         }
-        if seq >= shown.seq {
+        if seq >= wanted {
             break;
         }
     }

@@ -31,7 +31,9 @@ pub struct Memory {
     pub proved: bool,
     /// What is wrong, until an operator releases it.
     pub alarm: Option<Alarm>,
-    /// When the last point was seen, on the clock of this life.
+    /// The highest head that was shown since, where it could not be proved yet.
+    pub shown: Option<Point>,
+    /// When the highest of both was seen, on the clock of this life.
     pub(super) seen: Option<Boot>,
 }
 
@@ -92,6 +94,35 @@ impl Memory {
         self.points.last()
     }
 
+    /// The highest head that is known.
+    fn top(&self) -> Option<&Point> {
+        self.shown.as_ref().or(self.last())
+    }
+
+    /// Whether a head is the highest so far: not one that may show a step back.
+    pub fn is_progress(&self, shown: &Shown) -> bool {
+        self.last().is_some_and(|last| shown.seq > last.seq)
+            && self
+                .shown
+                .as_ref()
+                .is_none_or(|top| shown.seq > top.seq || shown.seq == top.seq && shown.head == top.head)
+    }
+
+    /// A head was shown at `at`: where it is the highest so far, whatever is shown later must not be below it. The record then.
+    /// An engine shows only what is durable.
+    pub fn saw(&mut self, shown: &Shown, at: Wall, seen: Option<Boot>) -> Option<Point> {
+        let other = self.jid.as_ref().is_some_and(|pinned| !shown.jid.is_empty() && shown.jid != *pinned);
+        let higher = self.top().is_some_and(|top| shown.seq > top.seq);
+        let head = Head::from_hex(shown.head.as_bytes())?;
+        if self.alarm.is_some() || other || !higher {
+            return None;
+        }
+        let point = Point { seq: shown.seq, head: head.to_string(), at };
+        self.shown = Some(point.clone());
+        self.seen = seen;
+        Some(point)
+    }
+
     /// Judges a head. `can_fetch`: whether the lines can be had.
     pub fn shown(&self, shown: &Shown, now: Wall, can_fetch: bool) -> Next {
         if self.alarm.is_some() {
@@ -125,6 +156,23 @@ impl Memory {
             // A beat does not name the journal: the first contact is a health answer.
             return if shown.jid.is_empty() { Next::Nothing } else { remember(false) };
         };
+        if let Some(top) = self.shown.as_ref().filter(|top| top.seq > last.seq) {
+            if shown.seq == top.seq && shown.head != top.head {
+                return Next::Search(format!(
+                    "Its journal forked: record {} has another hash than the one that it showed at {}.",
+                    top.seq,
+                    top.at.text()
+                ));
+            }
+            if shown.seq < top.seq && asked_after(shown.asked, self.seen) {
+                return Next::Search(format!(
+                    "Its journal went back: it ends at record {}, and had shown record {} at {}.",
+                    shown.seq,
+                    top.seq,
+                    top.at.text()
+                ));
+            }
+        }
         if shown.seq > last.seq {
             return if can_fetch { Next::Fetch(last.seq + 1) } else { remember(false) };
         }
@@ -174,6 +222,19 @@ impl Memory {
                     agreed: seq,
                 };
             }
+            if let Some(top) = &self.shown
+                && top.seq == read.seq
+                && next.as_str() != top.head
+            {
+                return Continues::Broken {
+                    found: format!(
+                        "Its journal was rewritten: record {} is not the one that it showed at {}.",
+                        top.seq,
+                        top.at.text()
+                    ),
+                    agreed: seq,
+                };
+            }
             (seq, head) = (read.seq, next);
         }
         Continues::Upto(head, seq)
@@ -191,6 +252,7 @@ impl Memory {
         self.jid = self.jid.take().or_else(|| finding.jid.clone());
         self.proved = finding.proved;
         self.seen = seen.or(self.seen);
+        self.shown = self.shown.take().filter(|shown| shown.seq > finding.point.seq);
         self.points.push(finding.point.clone());
         if self.points.len() > POINTS_MAX {
             // Every other one of the older half goes, but for the first.

@@ -100,6 +100,87 @@ fn a_rollback_is_proved_only_by_a_question_asked_later() {
     assert!(matches!(loaded.shown(&shown(&journal, 4, Some(0)), Wall(1), true), Next::Search(_)), "of an earlier life");
 }
 
+/// Agreed on record 5, and record 8 was shown at boot time 20.
+fn seen(journal: &[(Head, Vec<u8>)]) -> Memory {
+    let mut memory = agreed(journal, 5);
+    assert!(memory.saw(&shown(journal, 8, Some(19)), Wall(1), Some(Boot(20))).is_some());
+    memory
+}
+
+#[test]
+fn a_head_below_one_that_was_only_shown_is_a_rollback_where_it_was_asked_for_later() {
+    let journal = journal(9, "");
+    let memory = seen(&journal);
+    let Next::Search(found) = memory.shown(&shown(&journal, 7, Some(20)), Wall(2), true) else {
+        panic!("it went back")
+    };
+    assert!(found.contains("ends at record 7, and had shown record 8"), "{found}");
+    let Next::Search(found) = memory.shown(&shown(&journal, 3, Some(20)), Wall(2), true) else {
+        panic!("it went back")
+    };
+    assert!(found.contains("had shown record 8"), "{found}");
+    for (seq, asked) in [(7, Some(19)), (7, None), (8, Some(30)), (9, Some(30)), (9, None)] {
+        let next = memory.shown(&shown(&journal, seq, asked), Wall(2), true);
+        assert_eq!(next, Next::Fetch(6), "{seq} {asked:?}: overtaken, the same, or progress");
+    }
+    assert_eq!(memory.shown(&shown(&journal, 4, None), Wall(2), true), Next::Nothing);
+    let mut loaded = memory.clone();
+    loaded.seen = None;
+    assert!(matches!(loaded.shown(&shown(&journal, 7, Some(0)), Wall(2), true), Next::Search(_)), "of an earlier life");
+}
+
+#[test]
+fn another_hash_than_the_one_that_was_only_shown_is_a_fork() {
+    let (old, new) = (journal(9, ""), journal(9, "other"));
+    let memory = seen(&old);
+    let Next::Search(found) = memory.shown(&shown(&new, 8, None), Wall(2), true) else { panic!("a fork") };
+    assert!(found.contains("forked: record 8"), "{found}");
+    // The lines since the last record that was agreed on continue it, and yet they are others than those that were shown.
+    let mut mixed: Vec<(Head, Vec<u8>)> = old[..5].to_vec();
+    let mut head = old[4].0;
+    for seq in 6..=9u64 {
+        let body = format!(r#"{{"seq":{seq},"d":0,"ep":1,"ts":"2026-11-07T00:05:00.123456789Z","t":"y","b":{{}}"#);
+        head = head.next(body.as_bytes());
+        mixed.push((head, format!("{body},\"h\":\"{head}\"}}\n").into_bytes()));
+    }
+    let Continues::Broken { found, agreed } = memory.continues((5, old[4].0), &text(&mixed, 6)) else {
+        panic!("it was rewritten")
+    };
+    assert!(found.contains("record 8 is not the one that it showed"), "{found}");
+    assert_eq!(agreed, 7);
+    assert_eq!(memory.continues((5, old[4].0), &text(&old, 6)), Continues::Upto(old[8].0, 9));
+}
+
+#[test]
+fn only_a_higher_head_of_the_same_journal_is_noted_and_what_is_proved_takes_it_away() {
+    let journal = journal(12, "");
+    let mut memory = seen(&journal);
+    let mut saw = |seq, jid: &str| {
+        let shown = Shown { jid: jid.to_owned(), ..shown(&journal, seq, None) };
+        memory.saw(&shown, Wall(3), Some(Boot(30))).map(|point| point.seq)
+    };
+    assert_eq!(
+        (saw(8, "j"), saw(7, "j"), saw(9, "k"), saw(9, ""), saw(10, "j")),
+        (None, None, None, Some(9), Some(10))
+    );
+    let finding = |seq: u64| Finding {
+        point: Point { seq, head: journal[seq as usize - 1].0.to_string(), at: Wall(4) },
+        jid: None,
+        proved: true,
+    };
+    memory.remember(&finding(9), Some(Boot(40)));
+    assert_eq!(memory.shown.as_ref().map(|top| top.seq), Some(10));
+    memory.remember(&finding(11), Some(Boot(41)));
+    assert_eq!(memory.shown, None);
+    assert_eq!(
+        Memory::default().saw(&shown(&journal, 9, None), Wall(0), None),
+        None,
+        "the first contact is remembered"
+    );
+    let junk = Shown { head: "x".to_owned(), ..shown(&journal, 12, None) };
+    assert_eq!(memory.saw(&junk, Wall(5), None), None);
+}
+
 #[test]
 fn another_journal_alarms_until_it_is_released() {
     let journal = journal(9, "");

@@ -2,10 +2,12 @@
 //! new head continues the last. An unkeyed chain alone detects neither rollback, nor rewriting, nor truncation of its end; whoever
 //! remembers heads elsewhere does.
 
+mod chained;
 pub mod export;
 pub mod fetch;
 pub mod judge;
 mod line;
+pub mod shown;
 pub mod store;
 
 pub use judge::{Finding, Memory, Next};

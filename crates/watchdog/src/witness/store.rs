@@ -1,18 +1,15 @@
 //! The witness's own store: one file an origin, lines chained as in a journal, each on disk before it is answered. Only ever
 //! appended to; when it grows large, it is begun anew with what is remembered, and its first line names the old end.
 
+pub use super::chained::StoreError;
+
+use super::chained::Chained;
 use super::judge::{Alarm, Finding, Memory, Point};
-use crate::disk::replace;
+use crate::heart::order::Shown;
 use crate::heart::time::{Boot, Wall};
 use failstop_journal::Head;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-
-/// A file larger than this is begun anew, bytes.
-const FILE_MAX: u64 = 1024 * 1024;
+use std::path::Path;
 
 /// What one line says. The words are part of the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,35 +51,9 @@ pub const FORMAT: &str = "failstop-witness/1";
 /// The memory of one origin and its file.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
     origin: String,
-    file: File,
-    bytes: u64,
-    head: Head,
+    file: Chained,
     memory: Memory,
-}
-
-/// Why a store is no use.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be read or written.
-    #[error("the witness's store {path}: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not what this program wrote.
-    #[error(
-        "the witness's store {path} is damaged at line {line}\n  next: find out who wrote to it; move it away to begin anew, and say so to whoever relies on it"
-    )]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// Where, from 1.
-        line: usize,
-    },
 }
 
 impl Store {
@@ -91,34 +62,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(folder: &Path, origin: &str) -> Result<Self, StoreError> {
+        let begin = Entry::Begin { format: FORMAT.to_owned(), origin: origin.to_owned(), continues: None };
+        let mut memory = Memory::default();
         let path = folder.join(format!("{origin}.ndjson"));
-        let io = |source| StoreError::Io { path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(io)?;
-        let mut text = Vec::new();
-        (&mut file).take(FILE_MAX * 4).read_to_end(&mut text).map_err(io)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let (memory, head) =
-            replay(&text[..whole], origin).map_err(|line| StoreError::Damaged { path: path.clone(), line })?;
-        if whole < text.len() {
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(io)?;
-        }
-        let mut store = Self { path, origin: origin.to_owned(), file, bytes: whole as u64, head, memory };
-        if whole == 0 {
-            store.append(&Entry::Begin { format: FORMAT.to_owned(), origin: origin.to_owned(), continues: None })?;
-            if let Some(folder) = store.path.parent() {
-                File::open(folder)
-                    .and_then(|folder| folder.sync_all())
-                    .map_err(|source| StoreError::Io { path: store.path.clone(), source })?;
-            }
-        }
-        Ok(store)
+        let file = Chained::open(&path, &begin, |index, entry| take(&mut memory, origin, index, entry))?;
+        Ok(Self { origin: origin.to_owned(), file, memory })
     }
 
     /// Reads the store of an origin beside a running watchdog: nothing is written, and a line that is being written is not seen.
@@ -126,15 +74,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn read(folder: &Path, origin: &str) -> Result<Self, StoreError> {
+        let mut memory = Memory::default();
         let path = folder.join(format!("{origin}.ndjson"));
-        let io = |source| StoreError::Io { path: path.clone(), source };
-        let mut file = File::open(&path).map_err(io)?;
-        let mut text = Vec::new();
-        (&mut file).take(FILE_MAX * 4).read_to_end(&mut text).map_err(io)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let (memory, head) =
-            replay(&text[..whole], origin).map_err(|line| StoreError::Damaged { path: path.clone(), line })?;
-        Ok(Self { path, origin: origin.to_owned(), file, bytes: whole as u64, head, memory })
+        let file = Chained::read(&path, |index, entry| take(&mut memory, origin, index, entry))?;
+        Ok(Self { origin: origin.to_owned(), file, memory })
     }
 
     /// What is remembered.
@@ -144,7 +87,7 @@ impl Store {
 
     /// The store's own last hash: what anchors it somewhere else.
     pub fn head(&self) -> Head {
-        self.head
+        self.file.head()
     }
 
     /// The system.
@@ -152,14 +95,30 @@ impl Store {
         &self.origin
     }
 
+    /// A head was shown: where it is the highest so far, it is what must not be gone later, proved or not. The record then, for
+    /// [`ShownLog`](super::shown::ShownLog).
+    pub fn saw(&mut self, shown: &Shown, at: Wall, seen: Boot) -> Option<Point> {
+        self.memory.saw(shown, at, Some(seen))
+    }
+
+    /// A head that an earlier life of the watchdog was shown.
+    pub fn recall(&mut self, jid: Option<&str>, point: &Point) {
+        let jid = jid.unwrap_or_default().to_owned();
+        let shown = Shown { jid, seq: point.seq, head: point.head.clone(), asked: None };
+        if self.memory.jid.as_deref().is_none_or(|pinned| shown.jid.is_empty() || shown.jid == pinned) {
+            self.memory.saw(&shown, point.at, None);
+        }
+    }
+
     /// Remembers a record; it is on disk when this returns.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing is remembered.
     pub fn remember(&mut self, finding: &Finding, seen: Option<Boot>) -> Result<(), StoreError> {
-        self.append(&Entry::Agreed { jid: finding.jid.clone(), point: finding.point.clone(), proved: finding.proved })?;
+        let entry = Entry::Agreed { jid: finding.jid.clone(), point: finding.point.clone(), proved: finding.proved };
+        self.file.append(&[entry])?;
         self.memory.remember(finding, seen);
-        if self.bytes > FILE_MAX { self.begin_anew() } else { Ok(()) }
+        if self.file.is_full() { self.begin_anew() } else { Ok(()) }
     }
 
     /// Raises an alarm; it is on disk when this returns.
@@ -167,7 +126,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; the alarm stands in memory all the same.
     pub fn raise(&mut self, alarm: Alarm) -> Result<(), StoreError> {
-        let written = self.append(&Entry::Alarm(alarm.clone()));
+        let written = self.file.append(&[Entry::Alarm(alarm.clone())]);
         self.memory.alarm = Some(alarm);
         written
     }
@@ -177,93 +136,36 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then it is not released.
     pub fn release(&mut self, by: &str, at: Wall) -> Result<(), StoreError> {
-        self.append(&Entry::Released { by: by.to_owned(), at })?;
+        self.file.append(&[Entry::Released { by: by.to_owned(), at }])?;
         self.memory.release();
         Ok(())
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let io = |source| StoreError::Io { path: self.path.clone(), source };
-        let (line, head) = chained(&self.head, entry);
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
-            // What is there of the line must not be taken for one later.
-            let _ = self.file.set_len(self.bytes);
-            return Err(io(source));
-        }
-        self.head = head;
-        self.bytes += line.len() as u64;
-        Ok(())
-    }
-
     fn begin_anew(&mut self) -> Result<(), StoreError> {
-        let zero = zero();
         let begin = Entry::Begin {
             format: FORMAT.to_owned(),
             origin: self.origin.clone(),
-            continues: Some(self.head.to_string()),
+            continues: Some(self.head().to_string()),
         };
-        let (mut text, mut head) = chained(&zero, &begin);
-        for point in &self.memory.points {
-            let entry =
-                Entry::Agreed { jid: self.memory.jid.clone(), point: point.clone(), proved: self.memory.proved };
-            let (line, next) = chained(&head, &entry);
-            text.extend_from_slice(&line);
-            head = next;
-        }
-        let io = |source| StoreError::Io { path: self.path.clone(), source };
-        replace(&self.path, &text, true).map_err(io)?;
-        self.file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
-        self.bytes = text.len() as u64;
-        self.head = head;
-        Ok(())
+        let agreed = self.memory.points.iter().map(|point| Entry::Agreed {
+            jid: self.memory.jid.clone(),
+            point: point.clone(),
+            proved: self.memory.proved,
+        });
+        let entries: Vec<Entry> = std::iter::once(begin).chain(agreed).collect();
+        self.file.begin_anew(&entries)
     }
 }
 
-fn zero() -> Head {
-    #[expect(clippy::expect_used, reason = "64 zeros are 64 digits")]
-    Head::from_hex(&[b'0'; 64]).expect("64 digits")
-}
-
-/// The entry's line and its hash.
-fn chained(previous: &Head, entry: &Entry) -> (Vec<u8>, Head) {
-    let mut line = serde_json::to_vec(entry).unwrap_or_default();
-    // The object stays open for the hash.
-    line.pop();
-    let head = previous.next(&line);
-    line.extend_from_slice(format!(",\"h\":\"{head}\"}}\n").as_bytes());
-    (line, head)
-}
-
-/// What the lines add up to, or the number of the first that is not ours.
-fn replay(text: &[u8], origin: &str) -> Result<(Memory, Head), usize> {
-    let mut memory = Memory::default();
-    let mut head = zero();
-    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let wrong = || index + 1;
-        let (body, tail) = line.split_at_checked(line.len().saturating_sub(73)).ok_or_else(wrong)?;
-        let stated =
-            tail.strip_prefix(b",\"h\":\"").and_then(|rest| rest.strip_suffix(b"\"}\n")).and_then(Head::from_hex);
-        head = head.next(body);
-        if stated != Some(head) {
-            return Err(wrong());
-        }
-        let entry: Entry = serde_json::from_slice(line.trim_ascii_end()).map_err(|_| wrong())?;
-        match entry {
-            Entry::Begin { format, origin: of, .. } => {
-                if index != 0 || format != FORMAT || of != origin {
-                    return Err(wrong());
-                }
-            }
-            Entry::Agreed { jid, point, proved } => memory.remember(&Finding { point, jid, proved }, None),
-            Entry::Alarm(alarm) => memory.alarm = Some(alarm),
-            Entry::Released { .. } => memory.release(),
-        }
-        if index == 0 && !matches!(line.get(..16), Some(b"{\"kind\":\"begin\",")) {
-            return Err(wrong());
-        }
+/// Takes a line in; `false` where it is not ours.
+fn take(memory: &mut Memory, origin: &str, index: usize, entry: Entry) -> bool {
+    match entry {
+        Entry::Begin { format, origin: of, .. } => return index == 0 && format == FORMAT && of == origin,
+        Entry::Agreed { jid, point, proved } => memory.remember(&Finding { point, jid, proved }, None),
+        Entry::Alarm(alarm) => memory.alarm = Some(alarm),
+        Entry::Released { .. } => memory.release(),
     }
-    Ok((memory, head))
+    index > 0
 }
 
 #[cfg(test)]
@@ -320,7 +222,7 @@ mod tests {
         let path = folder.path().join("demo.ndjson");
         let mut store = Store::open(folder.path(), "demo").unwrap();
         store.remember(&finding(1), None).unwrap();
-        store.bytes = FILE_MAX;
+        store.file.grow(super::super::chained::FILE_MAX);
         let old = store.head();
         store.remember(&finding(2), None).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();

@@ -16,6 +16,8 @@ pub struct Behaviour {
     /// Whether it answers at all.
     pub answers: bool,
     pub stream: bool,
+    /// Whether it gives the lines of its journal.
+    pub lines: bool,
     pub epoch: u64,
     /// Each record's hash and line.
     pub journal: Vec<(Head, Vec<u8>)>,
@@ -38,6 +40,7 @@ impl Fake {
             echo_nonce: true,
             answers: true,
             stream: false,
+            lines: true,
             epoch: 3,
             journal: journal(5, ""),
             jid: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -193,6 +196,7 @@ fn serve(
                 }
                 return Ok(());
             }
+            "/api/journal" if !lock().lines => respond(&mut stream, 503, b"{\"error\":\"it ends\"}")?,
             "/api/journal" => {
                 let request = Request { audience: "demo", method: &method, target: &target, body: &body };
                 let verified = verifier.lock().unwrap_or_else(std::sync::PoisonError::into_inner).verify(

@@ -101,6 +101,8 @@ fn a_dead_bot_is_started_once_and_a_frozen_one_replaced() {
     let stage = stage(&folder, "well");
     // Nothing runs yet: down, and started by the ladder.
     stage.watchdog.until_state("demo", "up");
+    let over = |key: &str| told(&folder).into_iter().find(|(kind, of)| kind.contains("resolve") && of == key);
+    until("the first incident's end", || over("demo/target-down/1"));
     let first = copies(folder.path());
     assert_eq!(first.len(), 1, "{first:?}; {}", stage.responder.said());
     for pid in &first {
@@ -112,7 +114,11 @@ fn a_dead_bot_is_started_once_and_a_frozen_one_replaced() {
         assert!(now.len() <= 1, "two copies: {now:?}");
         (now.len() == 1 && now != first && stage.watchdog.target("demo")["state"] == "up").then_some(())
     });
-    until("the incident's end", || told(&folder).into_iter().rfind(|(kind, _)| kind.contains("resolve")));
+    // Down twice within minutes, it flaps: its second incident stands for a while, and its updates are cooling.
+    until("a verified restart", || {
+        stage.watchdog.said().contains("demo/target-down/2: demo was restarted").then_some(())
+    });
+    assert_eq!(over("demo/target-down/2"), None);
     assert!(stage.responder.said().contains("SIGKILL"), "it ignores SIGTERM: {}", stage.responder.said());
 }
 

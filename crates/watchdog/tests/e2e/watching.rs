@@ -126,3 +126,64 @@ fn commands_reach_the_running_watchdog() {
     running.kill();
     assert_eq!(code(&["status"]), Some(3));
 }
+
+#[test]
+fn a_drill_goes_all_the_way_and_a_channel_that_takes_nothing_fails_it() {
+    let (fake, folder) = (Fake::start(), Folder::new());
+    let mut running = Running::watchdog(&folder, free_port(), &target(&fake, ""));
+    running.until_state("demo", "up");
+    let drill = ended(&["drill"], folder.path());
+    let said = String::from_utf8_lossy(&drill.stdout).into_owned();
+    assert_eq!(drill.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&drill.stderr));
+    assert!(said.contains("ok      log_file: took the alert and its end"), "{said}");
+    let lines = alerts(&folder);
+    let kinds: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["incident.trigger", "incident.resolve"], "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["data"]["drill"] == true && line["data"]["severity"] == "critical"),
+        "{lines:?}"
+    );
+    assert_eq!(running.status()["open_incidents"], 0);
+
+    // A channel whose file cannot be written, and a watchdog that dies while its answer is waited for.
+    std::fs::remove_file(folder.path().join("alerts.log")).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::create_dir(folder.path().join("alerts.log")).unwrap_or_else(|error| panic!("{error}"));
+    let mut asking = watchdog(&["drill"], folder.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}"));
+    until("it stands open", || (running.status()["open_incidents"] == 1).then_some(()));
+    running.kill();
+    assert_eq!(asking.wait().ok().and_then(|status| status.code()), Some(3), "the watchdog died in the middle");
+    // The next life ends it, and people are told so once they can be.
+    std::fs::remove_dir(folder.path().join("alerts.log")).unwrap_or_else(|error| panic!("{error}"));
+    let again = Running::start(&folder, &["--config", "watchdog.toml"], running.port, "watchdog.err");
+    until(&format!("its end: {}", again.said()), || (again.status()["open_incidents"] == 0).then_some(()));
+}
+
+#[test]
+fn check_says_what_a_responder_may_do_and_asks_nothing_of_it_that_a_watchdog_has() {
+    let folder = Folder::new();
+    let actuate = |start: &str| {
+        let text = format!(
+            "[actuate]\nname = \"bot-host\"\nkeys = [\"{}\"]\n\
+             [[unit]]\nname = \"demo\"\nengine = \"/run/failstop/demo\"\nstart = [\"{start}\", \"start\"]\n",
+            folder.key().display()
+        );
+        folder.write("actuate.toml", &text);
+        let checked = ended(&["check", "--config", "actuate.toml"], folder.path());
+        (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
+    };
+    let (code, said) = actuate("sh");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("unit     demo: its engine is in /run/failstop/demo") && said.contains("started by `sh start`"),
+        "{said}"
+    );
+    for nonsense in ["[peer]", "references", "reaches a person", "channels"] {
+        assert!(!said.contains(nonsense), "{said}");
+    }
+    let (code, said) = actuate("/no/such/program");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("failed   unit \"demo\": `start`: there is no program /no/such/program"), "{said}");
+}

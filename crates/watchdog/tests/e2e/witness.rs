@@ -62,6 +62,63 @@ fn a_truncation_names_the_last_record_that_is_still_there() {
     assert!(message.contains("ends at record 7") && message.contains("The last agreed record is 5."), "{message}");
 }
 
+/// Watched, and record 9 was shown while its lines could not be had: as by an engine that ends right after.
+fn shown(fake: &Fake, folder: &Folder) -> Running {
+    let running = watched(fake, folder);
+    fake.set(|it| {
+        it.lines = false;
+        it.journal = journal(9, "");
+    });
+    until(&format!("record 9 is remembered as shown: {}", running.said()), || {
+        let kept = std::fs::read_to_string(folder.path().join("state/witness-shown.ndjson")).ok()?;
+        kept.contains("\"seq\":9").then_some(())
+    });
+    running
+}
+
+#[test]
+fn a_head_that_was_only_shown_is_not_forgotten() {
+    for killed in [false, true] {
+        let (fake, folder) = (Fake::start(), Folder::new());
+        let mut running = shown(&fake, &folder);
+        if killed {
+            running.kill();
+        }
+        fake.set(|it| {
+            it.lines = true;
+            it.journal.truncate(7);
+        });
+        if killed {
+            running = Running::start(&folder, &["--config", "watchdog.toml"], running.port, "watchdog.err");
+        }
+        let message = alarm(&running, &folder);
+        assert!(message.contains("ends at record 7, and had shown record 9"), "{killed}: {message}");
+        assert!(message.contains("The last agreed record is 5."), "{killed}: {message}");
+        // Released, what is there now is what counts.
+        assert_eq!(ended(&["release", "demo"], folder.path()).status.code(), Some(0));
+        until_seq(&running, 7);
+        running.kill();
+        let again = Running::start(&folder, &["--config", "watchdog.toml"], running.port, "watchdog.err");
+        fake.set(|it| it.journal = journal(8, ""));
+        until_seq(&again, 8);
+    }
+}
+
+#[test]
+fn what_was_shown_and_is_still_there_alarms_nobody() {
+    let (fake, folder) = (Fake::start(), Folder::new());
+    let mut running = shown(&fake, &folder);
+    running.kill();
+    let again = Running::start(&folder, &["--config", "watchdog.toml"], running.port, "watchdog.err");
+    fake.set(|it| {
+        it.lines = true;
+        it.journal = journal(12, "");
+    });
+    let export = until_seq(&again, 12);
+    assert_eq!((&export["proved"], &export["shown"]), (&true.into(), &serde_json::Value::Null), "{export}");
+    assert!(told(&folder).is_empty());
+}
+
 #[test]
 fn a_fork_and_a_rewrite_with_valid_chains_are_found() {
     for records in [5, 30] {

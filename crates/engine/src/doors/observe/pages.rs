@@ -196,7 +196,9 @@ fn readyz(status: &Status) -> Response {
     let mut body = String::new();
     line(&mut body, trades, format_args!("permission {}", status.permission));
     for component in &status.components {
-        let as_it_should = component.ready || component.state == "stopped";
+        // Stopped on purpose is as it should be; stopped by a halt of its own is not.
+        let halted = status.halts.iter().any(|halt| halt.component.as_ref() == Some(&component.name));
+        let as_it_should = component.ready || component.state == "stopped" && !halted;
         ready &= as_it_should;
         line(&mut body, as_it_should, format_args!("component {} {}", component.name, component.state));
     }

@@ -174,6 +174,11 @@ fn readyz_names_each_condition() {
 fn what_is_stopped_on_purpose_is_no_failure() {
     let mut status = healthy();
     status.components[0].ready = false;
+    status.components[0].state = "stopped".to_owned();
+    let reply = open(status.clone()).get("/readyz");
+    assert!(status.halts.iter().any(|halt| halt.component.as_deref() == Some("bot")));
+    assert_eq!(reply.code, 503, "a halt of its own keeps it stopped: {}", reply.body);
+    status.halts.clear();
     for (state, code) in [("stopped", 200), ("failed", 503), ("backoff", 503), ("starting", 503)] {
         status.components[0].state = state.to_owned();
         let open = open(status.clone());

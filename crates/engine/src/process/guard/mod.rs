@@ -163,8 +163,9 @@ fn become_engine(guard_pid: i32, link: OwnedFd, relays_notify: bool) -> Result<E
     if unsafe { libc::getppid() } != guard_pid {
         return Err(SplitError::GuardGone);
     }
-    // In the background of its terminal, the engine must not be stopped for printing to it.
-    for signal in [libc::SIGTTOU, libc::SIGTTIN] {
+    // In the background of its terminal, the engine must not be stopped for printing to it; and past a limit on file sizes a write
+    // shall fail like on a full disk, with words, and not end the engine.
+    for signal in [libc::SIGTTOU, libc::SIGTTIN, libc::SIGXFSZ] {
         // SAFETY: ignoring is no code of ours.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }

@@ -1,12 +1,13 @@
 //! The live stream, and being away on purpose: maintenance, announced restarts and stops.
 
 use super::{STREAM_AGAIN_MS, STREAM_RETRY_MS, Stream, Target};
+use crate::heart::fault::Stage;
 use crate::heart::hub::Hub;
 use crate::heart::maintenance::{ANNOUNCED_MS, Kind, MAINTENANCE_MAX_MS, Maintenance};
 use crate::heart::notice::{Cause, Opening, Severity};
 use crate::heart::order::Shown;
-use crate::heart::reading::{self, Beat};
-use crate::heart::time::{Now, span};
+use crate::heart::reading::{self, Announced, AnnouncedKind, Beat};
+use crate::heart::time::{Now, Wall, span};
 
 impl Target {
     /// The stream is open.
@@ -35,30 +36,13 @@ impl Target {
             return;
         }
         self.kill_switch(beat.kill_switch, hub);
-        // The journal's id is only in the health answer; the witness fills it in from what it remembers.
-        self.shown(Shown { jid: String::new(), seq: beat.seq, head: beat.head.clone(), asked: None }, hub);
+        let shown = Shown { jid: beat.jid.clone(), seq: beat.seq, head: beat.head.clone(), asked: None };
+        self.shown(shown, hub);
         if earlier.is_some_and(|earlier| beat.epoch > earlier) {
             self.back_with_a_new_epoch(now, hub);
         }
         match &beat.announced {
-            // The ladder's own signal: nobody stopped it on purpose.
-            Some(announced) if self.kept.ladder.is_its_doing(announced, beat.epoch) => {}
-            Some(announced) => {
-                let owner = "the engine".to_owned();
-                let kind = Kind::from(announced.kind);
-                let for_ms = announced
-                    .until
-                    .as_deref()
-                    .and_then(reading::wall)
-                    .map_or(ANNOUNCED_MS, |until| until.since(now.wall).min(MAINTENANCE_MAX_MS));
-                if self.kept.maintenance.as_ref().is_none_or(|maintenance| maintenance.kind != kind) {
-                    let reason = match announced.kind {
-                        reading::AnnouncedKind::Restart => "it announced a restart",
-                        reading::AnnouncedKind::Stop => "it announced that it stops",
-                    };
-                    self.silence(now, kind, owner, reason.to_owned(), for_ms, hub);
-                }
-            }
+            Some(announced) => self.announced(now, announced, Some(beat.epoch), reading::wall(&beat.at), hub),
             None if beat.status == "critical" && self.kept.up == Some(true) && !self.confirming => {
                 self.confirm_now(now, hub, "it says that it is critical");
             }
@@ -66,15 +50,99 @@ impl Target {
         }
     }
 
+    /// It says, in a beat or in an answer that was made at `made` by its own clock, that it ends on purpose.
+    pub(super) fn announced(
+        &mut self,
+        now: Now,
+        announced: &Announced,
+        epoch: Option<u64>,
+        made: Option<Wall>,
+        hub: &mut Hub,
+    ) {
+        // Nobody ended it on purpose: the ladder did.
+        if self.kept.ladder.is_its_doing(announced, epoch) {
+            return;
+        }
+        let kind = Kind::from(announced.kind);
+        match announced.kind {
+            AnnouncedKind::Stop => self.stopped_on_purpose(hub),
+            // A stop wins: what announced one does not come back, whatever else it says.
+            AnnouncedKind::Restart if self.kept.stopped_on_purpose => return,
+            AnnouncedKind::Restart => {}
+        }
+        // By its own clock, which may be minutes off this one.
+        let for_ms = announced
+            .until
+            .as_deref()
+            .and_then(reading::wall)
+            .map_or(ANNOUNCED_MS, |until| until.since(made.unwrap_or(now.wall)).min(MAINTENANCE_MAX_MS));
+        let standing = self.kept.maintenance.as_ref().map(|maintenance| maintenance.kind);
+        // What an operator said about how long people are left in peace stands.
+        if for_ms == 0 || standing == Some(Kind::Silenced) || standing == Some(kind) {
+            return;
+        }
+        let what = match announced.kind {
+            AnnouncedKind::Restart => "it announced a restart",
+            AnnouncedKind::Stop => "it announced that it stops",
+        };
+        let reason = match &announced.by {
+            Some(by) => format!("{what}, asked for by {}", reading::for_people(by.as_bytes())),
+            None => what.to_owned(),
+        };
+        self.silence(now, kind, "the engine".to_owned(), reason, for_ms, hub);
+    }
+
+    /// It ends, or ended, because somebody wanted it to: until it is started again it is not restarted from here.
+    pub(super) fn stopped_on_purpose(&mut self, hub: &mut Hub) {
+        if !self.kept.stopped_on_purpose {
+            self.kept.stopped_on_purpose = true;
+            hub.dirty = true;
+            hub.note(format!("{}: it is stopped on purpose: not restarted from here", self.settings.name));
+        }
+        self.kept.ladder.forbid();
+    }
+
     pub(super) fn back_with_a_new_epoch(&mut self, now: Now, hub: &mut Hub) {
+        self.started_again(hub);
+        // A new life is judged by its own answers.
+        self.kept.register.clear();
         let announced = self.kept.maintenance.as_ref().is_some_and(|maintenance| match maintenance.kind {
             Kind::Restart | Kind::Stop => true,
             Kind::Silenced => false,
         });
         if announced {
-            self.kept.stopped_on_purpose = false;
             self.end_maintenance(now, "it is back", hub);
         }
+    }
+
+    /// Somebody started again what had been stopped on purpose.
+    pub(super) fn started_again(&mut self, hub: &mut Hub) {
+        hub.dirty |= std::mem::take(&mut self.kept.stopped_on_purpose);
+        self.kept.stopped_how = None;
+    }
+
+    /// People are told, once, that what was stopped on purpose is still stopped.
+    pub(super) fn still_stopped(&mut self, now: Now, hub: &mut Hub) {
+        if self.kept.stopped_incident.is_some() || self.kept.incident.is_some() {
+            return;
+        }
+        let name = self.settings.name.clone();
+        let how = self.kept.stopped_how.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
+        let opening = Opening {
+            cause: Cause::TargetStopped,
+            severity: Severity::Warning,
+            system: name.clone(),
+            title: format!("{name} is still stopped"),
+            message: format!(
+                "{name} was stopped on purpose{how} and has not been started again. It is not restarted from here."
+            ),
+            root_cause: None,
+            action: Some(format!("start it, or `failstop-watchdog silence {name} --for DURATION --reason TEXT`")),
+            metadata: self.facts(now),
+            head: self.kept.head.clone(),
+            maintenance: false,
+        };
+        self.kept.stopped_incident = Some(hub.open(now, opening));
     }
 
     /// Begins a maintenance, or replaces the one there is.
@@ -85,9 +153,6 @@ impl Target {
             Some(earlier) => earlier.was_down,
             None => self.kept.up == Some(false),
         };
-        if kind == Kind::Stop {
-            self.kept.stopped_on_purpose = true;
-        }
         self.kept.ladder.forbid();
         let (until, until_wall) = (now.boot.plus(for_ms), now.wall.plus(for_ms));
         self.kept.maintenance = Some(Maintenance { kind, owner, reason, until, until_wall, was_down });
@@ -103,39 +168,19 @@ impl Target {
         if !down || maintenance.was_down && self.kept.incident.is_some() {
             return true;
         }
-        match maintenance.kind {
-            Kind::Stop if self.kept.stopped_on_purpose => {
-                if self.kept.stopped_incident.is_none() {
-                    let name = self.settings.name.clone();
-                    let opening = Opening {
-                        cause: Cause::TargetStopped,
-                        severity: Severity::Warning,
-                        system: name.clone(),
-                        title: format!("{name} is still stopped"),
-                        message: format!(
-                            "{name} was stopped on purpose and has not been started again. It is not restarted from here."
-                        ),
-                        root_cause: None,
-                        action: Some(format!(
-                            "start it, or `failstop-watchdog silence {name} --for DURATION --reason TEXT`"
-                        )),
-                        metadata: self.facts(now),
-                        head: self.kept.head.clone(),
-                        maintenance: false,
-                    };
-                    self.kept.stopped_incident = Some(hub.open(now, opening));
-                }
-            }
-            Kind::Stop | Kind::Restart | Kind::Silenced => {
-                self.kept.up = Some(false);
-                let before = if maintenance.was_down { "down" } else { "up" };
-                let after = format!(" Its maintenance ({}) is over; it was {before} before.", maintenance.reason);
-                if self.kept.incident.is_none() {
-                    self.open_down(now, hub, &after);
-                }
-                self.climb(now, hub);
-            }
+        // The witness's matter apart: what shows another history answers, and is not merely stopped.
+        let answers = self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head);
+        if self.kept.stopped_on_purpose && !answers {
+            self.still_stopped(now, hub);
+            return true;
         }
+        self.kept.up = Some(false);
+        let before = if maintenance.was_down { "down" } else { "up" };
+        let after = format!(" Its maintenance ({}) is over; it was {before} before.", maintenance.reason);
+        if self.kept.incident.is_none() {
+            self.open_down(now, hub, &after);
+        }
+        self.climb(now, hub);
         true
     }
 }

@@ -105,6 +105,18 @@ impl Target {
                     hub.update(now, &key, self.settings.severity, format!("{name} was restarted"), message);
                 }
             }
+            Told::StoppedOnPurpose(how) => {
+                self.stopped_on_purpose(hub);
+                hub.note(format!("{name}: {how}"));
+                self.kept.stopped_how = Some(how.clone());
+                self.kept.settle_at = None;
+                self.kept.down_since = None;
+                self.kept.told_flapping = false;
+                if let Some(key) = self.kept.incident.take() {
+                    hub.resolve(now, &key, format!("{name} did not fail: it was stopped on purpose ({how})."));
+                }
+                self.still_stopped(now, hub);
+            }
             Told::Held(why) => {
                 hub.dirty = true;
                 let opening = Opening {
@@ -135,7 +147,8 @@ impl Target {
     pub fn release(&mut self, now: Now, by: &str, hub: &mut Hub) -> bool {
         let ladder = self.kept.ladder.release();
         let alarm = std::mem::take(&mut self.kept.witness_alarm);
-        let stopped = std::mem::take(&mut self.kept.stopped_on_purpose);
+        let stopped = self.kept.stopped_on_purpose;
+        self.started_again(hub);
         if alarm || self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head) {
             self.kept.progress.forget();
             // What it shows now is a first contact for the witness, even if it does not change any more.

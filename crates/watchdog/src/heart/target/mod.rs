@@ -119,6 +119,9 @@ pub struct Remembered {
     pub head: Option<String>,
     kill_switch: bool,
     stopped_on_purpose: bool,
+    /// How, where that came from its host.
+    #[serde(default)]
+    stopped_how: Option<String>,
     witness_alarm: bool,
 }
 
@@ -162,6 +165,8 @@ pub struct Target {
     unknown_why: Option<String>,
     /// The watchdog was blind when this was judged last.
     blind: bool,
+    /// The last health answer announced an end.
+    announces: bool,
 }
 
 impl Target {
@@ -180,6 +185,7 @@ impl Target {
             stream: Stream::None(first),
             unknown_why: None,
             blind: false,
+            announces: false,
         }
     }
 
@@ -232,7 +238,7 @@ impl Target {
     }
 
     /// Deadlines may have passed.
-    pub fn tick(&mut self, now: Now, hub: &mut Hub) {
+    pub fn tick(&mut self, now: Now, eyes: &mut Eyes, hub: &mut Hub) {
         if self.kept.maintenance.as_ref().is_some_and(|maintenance| maintenance.until <= now.boot) {
             self.end_maintenance(now, "its time is over", hub);
         }
@@ -249,11 +255,15 @@ impl Target {
             self.with_ladder(now, hub, |ladder, now, place, out| ladder.tick(now, place, out));
         }
         if self.in_flight.is_none() && self.parked.is_none() && self.probe_at <= now.boot {
-            self.probe(now, hub);
+            self.probe(now, eyes, hub);
         }
     }
 
-    fn probe(&mut self, now: Now, hub: &mut Hub) {
+    fn probe(&mut self, now: Now, eyes: &mut Eyes, hub: &mut Hub) {
+        if self.confirming {
+            // Beside the probe and not after it: people must not wait for the one and then for the other.
+            eyes.glance(now, &mut hub.out);
+        }
         self.ticket += 1;
         self.in_flight = Some(InFlight { ticket: self.ticket, began: now.boot, spoilt: false });
         let timeout_ms = match self.settings.stream {
@@ -271,6 +281,10 @@ impl Target {
             return;
         }
         hub.note(format!("{}: {why}: probing at once", self.settings.name));
+        if !self.confirming {
+            // A poll that is under way may take its whole time-out to fail; its late answer then says nothing new.
+            self.in_flight = None;
+        }
         self.confirming = true;
         self.probe_at = now.boot;
     }
@@ -330,7 +344,7 @@ impl Target {
             Some(_) | None => None,
         };
         let verifying = match self.kept.ladder.rung() {
-            Rung::Verifying { .. } | Rung::Stepping { .. } | Rung::Waiting { .. } => {
+            Rung::Verifying { .. } | Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } => {
                 Some(now.boot.plus(VERIFY_EVERY_MS))
             }
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => None,
@@ -355,18 +369,24 @@ impl Target {
                 let Reading { facts, verdict, shown } = reading::health(status, body);
                 self.kept.last_answer = shown;
                 let earlier_epoch = self.kept.progress.epoch();
-                let fresh = self.kept.progress.answer(now, &facts, nonce, &self.settings.progress);
-                self.kill_switch(facts.kill_switch, hub);
+                let of_now = self.kept.progress.answer(now, &facts, nonce, &self.settings.progress);
                 // An epoch that went back is when the witness is needed most.
-                let went_back = fresh.as_ref().is_err_and(|fault| fault.stage == Stage::Head);
-                if let Some(shown) = facts.shown.filter(|_| fresh.is_ok() || went_back) {
+                let went_back = of_now.as_ref().is_err_and(|fault| fault.stage == Stage::Head);
+                if let Some(shown) = facts.shown.filter(|_| of_now.is_ok() || went_back) {
                     self.shown(Shown { asked: Some(asked), ..shown }, hub);
                 }
-                if fresh.is_ok()
-                    && facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier))
-                {
-                    self.back_with_a_new_epoch(now, hub);
+                self.kill_switch(facts.kill_switch.filter(|engaged| *engaged || of_now.is_ok()), hub);
+                self.announces = false;
+                if of_now.is_ok() {
+                    if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
+                        self.back_with_a_new_epoch(now, hub);
+                    }
+                    if let Some(announced) = &facts.announced {
+                        self.announces = true;
+                        self.announced(now, announced, facts.epoch, facts.made, hub);
+                    }
                 }
+                let fresh = of_now.and_then(|()| self.kept.progress.moves(now, &self.settings.progress));
                 match (fresh, verdict) {
                     // A journal or an epoch that went back outweighs whatever else is said; a verdict outweighs its own lack of
                     // freshness: an engine that cannot tell more still tells that it is not well.
@@ -382,7 +402,8 @@ impl Target {
         }
     }
 
-    /// What was said of the kill switch, where anything was.
+    /// What was said of the kill switch, where anything was. That it is engaged is believed of any answer, that it is not only
+    /// of one of now.
     fn kill_switch(&mut self, engaged: Option<bool>, hub: &mut Hub) {
         if let Some(engaged) = engaged
             && self.kept.kill_switch != engaged
@@ -400,8 +421,8 @@ impl Target {
     }
 
     fn good(&mut self, now: Now, degraded: Option<String>, hub: &mut Hub) {
-        // The signal that ends a frozen engine also wakes it. Its last words are no sign of health.
-        if self.kept.ladder.is_ending() {
+        // The signal that ends a frozen engine also wakes it, and one that was asked answers until it ends.
+        if self.kept.ladder.are_last_words(self.kept.progress.epoch()) {
             return;
         }
         self.kept.register.push(false);
@@ -411,11 +432,13 @@ impl Target {
         self.unknown_why = None;
         self.blind = false;
         self.confirming = false;
-        if self.kept.stopped_on_purpose {
-            self.kept.stopped_on_purpose = false;
-            hub.dirty = true;
+        // What says its epoch says by a higher one that it was started again; an engine that stops answers until it has.
+        if self.kept.stopped_on_purpose && self.kept.progress.epoch().is_none() && !self.announces {
+            self.started_again(hub);
         }
-        if let Some(key) = self.kept.stopped_incident.take() {
+        if !self.kept.stopped_on_purpose
+            && let Some(key) = self.kept.stopped_incident.take()
+        {
             hub.resolve(now, &key, format!("{} runs again.", self.settings.name));
         }
         if self.kept.up != Some(true) {
@@ -423,15 +446,16 @@ impl Target {
             hub.dirty = true;
             hub.note(format!("{} is up", self.settings.name));
         }
-        if self.kept.incident.is_some() && self.kept.settle_at.is_none() {
+        if let Some(settings) = &self.settings.ladder {
+            let told = self.kept.ladder.good(now, self.kept.progress.epoch(), settings);
+            self.tell_ladder(now, told, hub);
+        }
+        // A restart that is not verified yet is not over.
+        if self.kept.incident.is_some() && self.kept.settle_at.is_none() && !self.kept.ladder.is_busy() {
             let flapping = self.kept.flap.is_flapping(now.boot, self.settings.flap);
             let still = if flapping { self.settings.flap.stable_ms } else { self.settings.settle_ms };
             self.kept.settle_at = Some(now.boot.plus(still));
             hub.dirty = true;
-        }
-        if let Some(settings) = &self.settings.ladder {
-            let told = self.kept.ladder.good(now, self.kept.progress.epoch(), settings);
-            self.tell_ladder(now, told, hub);
         }
         self.degraded(now, degraded, hub);
         if self.settings.stream.is_some()
@@ -468,7 +492,11 @@ impl Target {
         }
         // What shows another history is not merely stopped: it answers.
         let answers = self.kept.last_fault.as_ref().is_some_and(|fault| fault.stage == Stage::Head);
-        if self.kept.maintenance.is_some() || self.kept.stopped_on_purpose && !answers {
+        if self.kept.maintenance.is_some() {
+            return;
+        }
+        if self.kept.stopped_on_purpose && !answers {
+            self.still_stopped(now, hub);
             return;
         }
         if self.kept.incident.is_none() {

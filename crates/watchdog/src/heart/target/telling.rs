@@ -41,8 +41,12 @@ impl Target {
 
     pub(super) fn settle(&mut self, now: Now, hub: &mut Hub) {
         self.kept.settle_at = None;
-        self.kept.told_flapping = false;
         hub.dirty = true;
+        // A restart that is not verified yet is not over; the answer that verifies it begins the wait anew.
+        if self.kept.ladder.is_busy() {
+            return;
+        }
+        self.kept.told_flapping = false;
         let Some(key) = self.kept.incident.take() else { return };
         let name = &self.settings.name;
         let since =

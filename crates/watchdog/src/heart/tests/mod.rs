@@ -1,5 +1,6 @@
 //! The heart in a small world: targets that answer as they are told, reference addresses, clocks that jump. Time is a number.
 
+mod asking;
 mod checkins;
 mod clocks;
 mod crash;
@@ -7,17 +8,21 @@ mod judging;
 mod peers;
 mod restarts;
 mod sight;
+mod stopping;
 mod stream;
 
+use super::checkin::Signal;
 use super::fault::{Fault, Stage};
 use super::notice::{Change, Notice, Severity};
 use super::order::Order;
 use super::progress::ProgressSettings;
+use super::reading::Beat;
 use super::settings::{CheckInSettings, Judging, Settings, StreamSettings, TargetSettings};
 use super::stored::{Clock, Stored};
 use super::target::Probed;
-use super::time::{Boot, Now, Wall};
+use super::time::Jump;
 use super::*;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where wall time stands when the worlds begin.
 const WALL: i64 = 1_794_274_387_000;
@@ -47,7 +52,11 @@ struct World {
     answers: Vec<Answers>,
     epochs: Vec<u64>,
     kill_switch: bool,
+    /// What health answers say under `announced`, as JSON.
+    announced: String,
     references_up: usize,
+    /// How long a look around takes, milliseconds.
+    look_ms: u64,
     told: Vec<Notice>,
     acts: Vec<(TargetIndex, steps::Step, Option<u64>, u64)>,
     notes: Vec<String>,
@@ -112,7 +121,9 @@ impl World {
             answers: vec![Answers::Well; count],
             epochs: vec![3; count],
             kill_switch: false,
+            announced: "null".to_owned(),
             references_up: references,
+            look_ms: 20,
             told: Vec::new(),
             acts: Vec::new(),
             notes: Vec::new(),
@@ -153,9 +164,9 @@ impl World {
                     self.push(after, Input::Probed { target, ticket, probed });
                 }
                 Order::OpenStream { .. } => self.streams_asked += 1,
-                Order::LookAround { ticket, timeout_ms } => {
+                Order::LookAround { ticket, timeout_ms, .. } => {
                     let reached = self.references_up;
-                    let after = if reached == 0 { timeout_ms } else { 20 };
+                    let after = if reached == 0 { timeout_ms } else { self.look_ms };
                     self.push(after, Input::Looked { ticket, reached });
                 }
                 Order::AskPeer { ticket } => self.peers_asked.push(ticket),
@@ -180,9 +191,10 @@ impl World {
         let body = |status: &str| {
             format!(
                 r#"{{"status":"{status}","reasons":["because"],"timestamp":"{at}","epoch":{},"kill_switch":{},
-                "journal":{{"jid":"j","seq":{},"head":"h{}"}}}}"#,
+                "announced":{},"journal":{{"jid":"j","seq":{},"head":"h{}"}}}}"#,
                 self.epochs[target],
                 self.kill_switch,
+                self.announced,
                 self.now.boot.0 / 1000,
                 self.now.boot.0 / 1000
             )
@@ -232,6 +244,12 @@ impl World {
 
     fn state(&self, target: usize) -> String {
         self.heart.view(self.now).targets[target].state.clone()
+    }
+
+    /// From now on health answers announce this end, which takes so long.
+    fn announces(&mut self, kind: &str, for_ms: u64, by: &str) {
+        let until = self.now.wall.plus(for_ms).text();
+        self.announced = format!(r#"{{"kind":"{kind}","until":"{until}","by":"{by}","reason":"r"}}"#);
     }
 
     fn since_start(&self, at: Boot) -> u64 {

@@ -89,7 +89,7 @@ fn the_standby_takes_over_with_the_same_key_and_steps_back() {
 #[test]
 fn a_standby_restarts_nothing() {
     let mut both = settings(vec![target("demo")]);
-    both.targets[0].ladder = Some(restarts::LADDER);
+    both.targets[0].ladder = Some(rung::LADDER);
     both.peer = Some(PeerSettings { place: "p".to_owned(), primary: false, interval_ms: 5000, failures: 3 });
     let mut standby = World::new(both);
     standby.answers[0] = Answers::Refuses;

@@ -1,27 +1,10 @@
 //! When a target is restarted, and when never.
 
 use super::*;
-use crate::heart::ladder::LadderSettings;
+use crate::heart::rung::LADDER;
 use crate::heart::steps::{Outcome, Step};
 
-pub(super) const LADDER: LadderSettings = LadderSettings {
-    can_ask: true,
-    can_signal: true,
-    can_fence: false,
-    can_start: true,
-    same_host: true,
-    lease_ms: 2000,
-    step_ms: 30_000,
-    verify_ms: 60_000,
-    tries: 3,
-    within_ms: 3_600_000,
-    tries_a_day: 5,
-    backoff_ms: 10_000,
-    backoff_max_ms: 300_000,
-    reset_after_ms: 600_000,
-};
-
-fn restartable() -> World {
+pub(super) fn restartable() -> World {
     let mut one = target("demo");
     one.ladder = Some(LADDER);
     let mut world = World::new(settings(vec![one]));
@@ -29,7 +12,7 @@ fn restartable() -> World {
     world
 }
 
-fn down(world: &mut World) {
+pub(super) fn down(world: &mut World) {
     world.answers[0] = Answers::Refuses;
     world.run(181_000);
 }
@@ -59,6 +42,55 @@ fn a_restart_that_works_is_told_and_its_incident_ends() {
     world.run(130_000);
     assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
     assert!(world.acts.is_empty());
+}
+
+#[test]
+fn an_incident_is_not_over_before_its_restart_is_verified() {
+    let mut world = restartable();
+    down(&mut world);
+    end_step(&mut world, Outcome::Failed("no answer".into()));
+    end_step(&mut world, Outcome::Proved("gone".into()));
+    // The new one answers long before the starter has said so: longer than it takes an incident to settle.
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(29_000);
+    assert!(world.changes().iter().all(|(_, change)| *change == Change::Trigger), "{:?}", world.told);
+    end_step(&mut world, Outcome::Proved("started".into()));
+    // An old copy's answers, and those without an epoch, verify nothing.
+    let at = |world: &World| world.now.wall.text();
+    for body in [
+        format!(
+            r#"{{"status":"healthy","timestamp":"{}","epoch":3,"journal":{{"jid":"j","seq":9,"head":"h"}}}}"#,
+            at(&world)
+        ),
+        format!(r#"{{"status":"healthy","timestamp":"{}"}}"#, at(&world)),
+    ] {
+        world.answers[0] = Answers::Body(200, body);
+        world.run(1000);
+    }
+    assert!(world.told.iter().all(|notice| notice.change == Change::Trigger), "{:?}", world.told);
+    world.answers[0] = Answers::Well;
+    world.run(3000);
+    let verified = world.now.boot;
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Update)), "{:?}", world.notes);
+    world.run(180_000);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+    let over = world.told.last().map(|notice| notice.at.since(Wall(WALL))).unwrap_or_default();
+    assert!(over >= world.since_start(verified) + 57_000, "it holds still after it was verified, not before");
+}
+
+#[test]
+fn old_answers_while_a_restart_is_verified_end_no_incident() {
+    let mut world = restartable();
+    down(&mut world);
+    end_step(&mut world, Outcome::Failed("no answer".into()));
+    end_step(&mut world, Outcome::Proved("gone".into()));
+    end_step(&mut world, Outcome::Proved("started".into()));
+    // The old epoch: whatever answers here is not what was started.
+    world.answers[0] = Answers::Well;
+    world.run(59_000);
+    assert_eq!(world.state(0), "down", "{:?}", world.notes);
+    assert_eq!(world.told.len(), 1, "{:?}", world.told);
 }
 
 #[test]

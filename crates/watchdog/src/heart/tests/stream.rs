@@ -1,6 +1,7 @@
 //! The live stream: a host that dies leads to an alert within 5 s; announced restarts lead to none.
 
 use super::*;
+use crate::heart::rung::LADDER;
 use crate::heart::steps::{Outcome, Step};
 
 fn with_stream() -> Settings {
@@ -18,6 +19,7 @@ fn beat(world: &World, seq: u64) -> Beat {
         epoch: world.epochs[0],
         seq,
         head: format!("head{seq}"),
+        jid: "j".to_owned(),
         permission: "active".to_owned(),
         status: "healthy".to_owned(),
         mode: "dry".to_owned(),
@@ -62,6 +64,38 @@ fn an_engine_that_is_killed_alerts_within_a_second() {
     world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
     world.run(900);
     assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+}
+
+#[test]
+fn a_poll_that_hangs_does_not_hold_up_the_alert() {
+    let mut world = beating();
+    // Two polls an hour: one of them is under way, and will be for its whole time-out, when the process dies.
+    world.answers[0] = Answers::Silent;
+    let probes = world.probes.len();
+    for _ in 0..60 {
+        if world.probes.len() == probes {
+            beat_for(&mut world, 1);
+        }
+    }
+    assert!(world.probes.len() > probes);
+    world.answers[0] = Answers::Refuses;
+    world.hand(Input::StreamEnded { target: 0, offered: true, why: "reset".to_owned() });
+    world.run(900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+    world.answers[0] = Answers::Well;
+    world.run(600_000);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)), "{:?}", world.notes);
+}
+
+#[test]
+fn slow_references_do_not_hold_up_the_alert_about_a_frozen_host() {
+    let mut world = beating();
+    world.look_ms = 700;
+    let last = world.now.boot.0 - 1000;
+    world.answers[0] = Answers::Silent;
+    world.run(3900);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "{:?}", world.notes);
+    assert!(world.now.boot.0 - last <= 5000);
 }
 
 #[test]
@@ -131,7 +165,7 @@ fn an_announced_restart_that_does_not_come_back_alerts_at_its_end() {
 #[test]
 fn a_stop_on_purpose_is_a_warning_at_its_end_and_never_a_restart() {
     let mut one = with_stream();
-    one.targets[0].ladder = Some(restarts::LADDER);
+    one.targets[0].ladder = Some(LADDER);
     let mut world = World::new(one);
     world.run(100);
     world.hand(Input::StreamOpened { target: 0 });
@@ -170,13 +204,13 @@ fn every_new_head_is_compared_once() {
 /// A world with a ladder and a stream whose engine froze; the ladder is about to send its signal.
 fn signalling() -> World {
     let mut one = with_stream();
-    one.targets[0].ladder = Some(restarts::LADDER);
+    one.targets[0].ladder = Some(LADDER);
     let mut world = World::new(one);
     world.run(100);
     world.hand(Input::StreamOpened { target: 0 });
     beat_for(&mut world, 3);
     world.answers[0] = Answers::Silent;
-    world.run(6000);
+    world.run(4000);
     assert_eq!(restarts::end_step(&mut world, Outcome::Failed("no answer".to_owned())), Step::Ask);
     world
 }

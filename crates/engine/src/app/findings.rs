@@ -1,0 +1,63 @@
+//! What checks and the start brought to light: told to the core, and said to the person at the terminal.
+
+use super::diagnosis::{Findings, Purpose};
+use super::engine::Engine;
+use crate::checks::Outcome;
+use crate::clock;
+use failstop_core::{CheckClass, Input};
+
+impl Engine {
+    pub(super) fn checked(&mut self, findings: Findings) {
+        // Integrity last: it is what opens the start gate.
+        for class in [CheckClass::Environment, CheckClass::Integrity] {
+            if findings.purpose == Purpose::Retry && class == CheckClass::Integrity {
+                continue;
+            }
+            self.feed(Input::Checked { class, outcome: findings.report.of_class(class) });
+        }
+        if findings.purpose == Purpose::Start {
+            self.say_findings(&findings);
+        }
+        self.diagnosis.ended(&findings, clock::now());
+        if findings.purpose == Purpose::Resume {
+            for (order, by, reason, request) in std::mem::take(&mut self.resumes) {
+                self.feed(Input::Operator { request, by, reason, order });
+            }
+        }
+    }
+
+    fn say_findings(&mut self, findings: &Findings) {
+        let report = &findings.report;
+        let (passed, warned, failed) =
+            (report.count(Outcome::Passed), report.count(Outcome::Warning), report.count(Outcome::Failed));
+        let warnings = if warned == 1 { "warning" } else { "warnings" };
+        self.say("checks", &format!("{passed} passed, {warned} {warnings}, {failed} failed"));
+        let lines: Vec<String> = report
+            .results
+            .iter()
+            .filter(|result| matches!(result.outcome, Outcome::Warning | Outcome::Failed))
+            .map(|result| format!("{} {}: {}; {}", result.outcome.word(), result.name, result.reason, result.remedy))
+            .collect();
+        for line in lines {
+            self.say("checks", &line);
+        }
+    }
+
+    pub(super) fn note_findings_of_start(
+        &mut self,
+        verdict: &failstop_journal::Verdict,
+        leftovers: &[crate::process::leftovers::Proc],
+    ) {
+        for process in leftovers {
+            self.say("engine", &format!("killed what an earlier run left behind: {process}"));
+            let what = serde_json::json!({
+                "pid": process.id.pid, "program": process.comm, "component": process.component,
+            });
+            self.note("x.failstop.leftover_killed", &what);
+        }
+        if let failstop_journal::Verdict::TornTail(torn) = verdict {
+            let text = format!("the last write was torn by a crash; {} bytes were cut and kept in torn/", torn.bytes);
+            self.say("journal", &text);
+        }
+    }
+}
