@@ -247,9 +247,7 @@ impl Ladder {
             (Step::Signal | Step::Fence, Outcome::Proved(_)) => self.start(now, at, out),
             (Step::Ask, Outcome::Failed(_)) => self.after_ask(now, at, out),
             (Step::Signal, Outcome::Failed(_)) => self.wait(now, at),
-            (Step::Start, Outcome::Refused(_)) if self.back_by.is_some_and(|by| now.boot < by) => {
-                self.await_return(now, at)
-            }
+            (Step::Start, Outcome::Refused(_)) if self.back_by.is_some() => self.await_return(now, at),
             (Step::Fence | Step::Start, Outcome::Failed(_)) => self.failed(now, at.settings),
             (Step::Ask | Step::Signal | Step::Fence | Step::Start, Outcome::Refused(_)) => {
                 self.failed(now, at.settings)

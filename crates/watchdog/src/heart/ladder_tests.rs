@@ -81,6 +81,22 @@ fn where_nobody_can_start_it_the_return_is_waited_for_as_long_as_a_start_would_b
 }
 
 #[test]
+fn what_said_yes_and_never_ends_is_signalled_and_a_start_that_is_refused_after_that_ends_the_try() {
+    let mut climb = Climb::new(SETTINGS);
+    climb.down();
+    climb.ends(Step::Ask, proved());
+    climb.later(5_000);
+    climb.tick();
+    // The refusal comes after the time in which it had to be back.
+    climb.later(55_000);
+    climb.ends(Step::Start, Outcome::Refused("it lives".to_owned()));
+    assert_eq!(climb.tick(), Told::Went("rung 2: signal".to_owned()));
+    climb.ends(Step::Signal, proved());
+    climb.ends(Step::Start, Outcome::Refused("it lives".to_owned()));
+    assert!(matches!(climb.ladder.rung(), Rung::Pausing { .. }), "{:?}", climb.ladder.rung());
+}
+
+#[test]
 fn a_start_elsewhere_is_never_made_on_the_word_of_an_engine() {
     let mut climb = Climb::new(LadderSettings { can_fence: true, same_host: false, ..SETTINGS });
     climb.down();

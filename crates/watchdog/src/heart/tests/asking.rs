@@ -78,12 +78,31 @@ fn one_that_says_yes_and_never_ends_is_signalled() {
 
 #[test]
 fn a_stop_by_a_person_after_the_yes_ends_the_try() {
-    let mut world = asked();
-    world.announces("stop", 15_000, "ana (1000)");
+    // A signal that this ladder did not send is a person's.
+    for by in ["ana (1000)", reading::BY_SIGNAL] {
+        let mut world = asked();
+        world.announces("stop", 15_000, by);
+        world.run(2500);
+        world.answers[0] = Answers::Refuses;
+        world.run(3_600_000);
+        assert!(world.acts.is_empty(), "{by}: {:?}", world.acts);
+    }
+}
+
+#[test]
+fn a_restart_that_a_ladder_cannot_have_asked_for_is_somebody_else_s() {
+    let mut one = target("demo");
+    one.ladder = Some(crate::heart::ladder::LadderSettings { can_ask: false, ..crate::heart::rung::LADDER });
+    let mut world = World::new(settings(vec![one]));
+    world.run(61_000);
+    down(&mut world);
+    assert_eq!(world.acts[0].1, Step::Signal);
+    world.announces("restart", 300_000, "ana (1000)");
+    world.answers[0] = Answers::Well;
     world.run(2500);
-    world.answers[0] = Answers::Refuses;
-    world.run(3_600_000);
-    assert!(world.acts.is_empty(), "{:?}", world.acts);
+    assert_eq!(world.state(0), "maintenance", "{:?}", world.notes);
+    end_step(&mut world, Outcome::Proved("gone".to_owned()));
+    assert!(world.acts.is_empty(), "whoever asked for it sees to it: {:?}", world.acts);
 }
 
 #[test]

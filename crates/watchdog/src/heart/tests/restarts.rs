@@ -71,12 +71,27 @@ fn an_incident_is_not_over_before_its_restart_is_verified() {
     assert!(world.told.iter().all(|notice| notice.change == Change::Trigger), "{:?}", world.told);
     world.answers[0] = Answers::Well;
     world.run(3000);
-    let verified = world.now.boot;
     assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Update)), "{:?}", world.notes);
     world.run(180_000);
     assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
-    let over = world.told.last().map(|notice| notice.at.since(Wall(WALL))).unwrap_or_default();
-    assert!(over >= world.since_start(verified) + 57_000, "it holds still after it was verified, not before");
+}
+
+#[test]
+fn an_incident_ends_once_its_target_has_held_still_since_its_restart_was_verified() {
+    let mut world = restartable();
+    down(&mut world);
+    end_step(&mut world, Outcome::Failed("no answer".into()));
+    end_step(&mut world, Outcome::Proved("gone".into()));
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(29_000);
+    end_step(&mut world, Outcome::Proved("started".into()));
+    world.run(3000);
+    let verified = world.now.wall;
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Update)), "{:?}", world.notes);
+    world.run(180_000);
+    let over = world.told.last().filter(|notice| notice.change == Change::Resolve).map(|notice| notice.at);
+    assert!(over.is_some_and(|at| at.since(verified) >= 57_000), "{over:?}, {verified:?}");
 }
 
 #[test]

@@ -33,9 +33,48 @@ fn good_answers_of_an_engine_that_stops_do_not_undo_the_stop() {
     // Its components take their time: it answers well long after the stop was announced, and after the time that it named.
     world.announces("stop", 90_000, "ana (1000)");
     world.run(600_000);
+    assert_eq!(world.notes.iter().filter(|note| note.contains("maintenance for")).count(), 1, "{:?}", world.notes);
     refuses(&mut world, 3_600_000);
     assert!(world.acts.is_empty(), "{:?}", world.acts);
     assert_eq!(world.triggers(), ["demo/target-stopped/1"], "{:?}", world.told);
+}
+
+#[test]
+fn one_without_epochs_is_stopped_for_as_long_as_it_says_so() {
+    let mut world = restartable();
+    world.heart = Heart::new(
+        settings(vec![{
+            let mut one = target("demo");
+            one.ladder = Some(crate::heart::rung::LADDER);
+            one
+        }]),
+        Stored::default(),
+        None,
+        world.now,
+    );
+    world.due.clear();
+    world.answers[0] = Answers::Body(200, r#"{"status":"healthy","announced":{"kind":"stop"}}"#.to_owned());
+    world.run(200_000);
+    refuses(&mut world, 600_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+    // Back, it announces nothing; and what fails then is restarted.
+    world.answers[0] = Answers::Body(200, r#"{"status":"healthy"}"#.to_owned());
+    world.run(120_000);
+    refuses(&mut world, 240_000);
+    assert_eq!(world.acts.first().map(|act| act.1), Some(Step::Ask), "{:?}", world.notes);
+}
+
+#[test]
+fn a_stopped_system_whose_old_copy_answers_is_not_restarted_either() {
+    let mut world = restartable();
+    world.announces("stop", 90_000, "ana (1000)");
+    world.run(600_000);
+    world.announced = "null".to_owned();
+    world.epochs[0] = 2;
+    world.run(600_000);
+    assert!(world.acts.is_empty());
+    let told = world.told.iter().find(|notice| notice.key == "demo/target-down/1");
+    assert!(told.is_some_and(|notice| notice.message.contains("it was stopped on purpose")), "{:?}", world.told);
 }
 
 #[test]
@@ -75,6 +114,8 @@ fn a_stop_wins_over_a_restart_whichever_is_announced_first() {
             world.announces(kind, 200_000, "ana (1000)");
             world.run(60_000);
         }
+        let maintenance = world.heart.view(world.now).targets[0].maintenance.clone();
+        assert!(maintenance.is_some_and(|one| one.reason.starts_with("it announced that it stops")), "{kinds:?}");
         refuses(&mut world, 3_600_000);
         assert!(world.acts.is_empty(), "{kinds:?}: {:?}", world.acts);
         assert_eq!(world.triggers(), ["demo/target-stopped/1"], "{kinds:?}");
@@ -86,7 +127,7 @@ fn an_announcement_shortens_no_silence_and_counts_after_it() {
     let mut world = restartable();
     world.heart.silence(world.now, "demo", "ana", "new disk", 3_600_000);
     world.carry_out();
-    world.announces("stop", 20_000, "ana (1000)");
+    world.announces("stop", 90_000, "ana (1000)");
     world.run(60_000);
     refuses(&mut world, 3_400_000);
     assert!(world.told.is_empty(), "she asked for an hour: {:?}", world.told);

@@ -257,6 +257,19 @@ fn a_stop_by_a_person_counts_even_while_the_ladder_sends_its_signal() {
     world.answers[0] = Answers::Refuses;
     world.run(3_600_000);
     assert!(world.acts.is_empty(), "{:?}", world.acts);
+    assert_eq!(world.triggers(), ["demo/target-down/1"], "one incident is enough");
+}
+
+#[test]
+fn one_that_somebody_started_while_the_ladder_sends_its_signal_is_not_started_again() {
+    let mut world = signalling();
+    world.epochs[0] = 4;
+    world.answers[0] = Answers::Well;
+    world.run(2500);
+    assert_eq!(world.state(0), "up", "{:?}", world.notes);
+    restarts::end_step(&mut world, Outcome::Proved("gone".to_owned()));
+    world.run(60_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
 }
 
 #[test]
