@@ -78,10 +78,11 @@ impl Heart {
         if !peer.takes(now, ticket) {
             return;
         }
+        let mut theirs = None;
         let change = match answer {
             Ok(state) => {
                 let change = peer.answered(now, &state, &mut self.hub);
-                self.adopt(&state);
+                theirs = Some(state);
                 change
             }
             // A watchdog that cannot see must not take over.
@@ -102,13 +103,19 @@ impl Heart {
                 self.hub.acting = false;
                 self.hub.dirty = true;
                 self.hub.note("the other watchdog acts again: this one stands by");
+                self.targets.iter_mut().for_each(|target| target.kept.ladder.forbid());
             }
+        }
+        // After the change: what this one told of until now is the other's from here on.
+        if let Some(state) = theirs {
+            self.adopt(now, &state);
         }
         self.plan(now, Who::Peer);
     }
 
-    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same.
-    fn adopt(&mut self, state: &PeerState) {
+    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same, and has the own notifier let
+    /// go of them. What the peer does not know stays here until its end.
+    fn adopt(&mut self, now: Now, state: &PeerState) {
         if self.hub.acting || !state.acting {
             return;
         }
@@ -123,12 +130,17 @@ impl Heart {
             })
             .collect();
         for (own, theirs) in own {
-            if self.hub.incidents.rename(&own, &theirs) {
+            if let Some(over) = self.hub.incidents.rename(now, &own, &theirs) {
                 self.hub.dirty = true;
+                self.hub.out.extend(over.map(Order::Tell));
                 self.targets.iter_mut().for_each(|target| target.rename(&own, &theirs));
                 self.checkins.iter_mut().for_each(|checkin| checkin.rename(&own, &theirs));
             }
         }
+        // At every answer anew until the notifier has let go.
+        let told = self.hub.incidents.told_here().into_iter();
+        let theirs = told.filter(|key| state.standing.values().any(|theirs| theirs == key));
+        self.hub.out.extend(theirs.map(|key| Order::HandOver { key }));
     }
 
     pub(super) fn jumped(&mut self, now: Now, jump: Jump, before: Now) {

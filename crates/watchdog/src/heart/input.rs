@@ -96,6 +96,11 @@ pub enum Input {
         /// Both clocks as they were read before.
         before: Now,
     },
+    /// The notifier has let go of an incident.
+    HandedOver {
+        /// Of which.
+        key: String,
+    },
     /// The notifier has a change on disk.
     Recorded {
         /// Of which incident.

@@ -86,6 +86,89 @@ fn the_standby_takes_over_with_the_same_key_and_steps_back() {
     assert_eq!(two.told.len(), told + 1, "standing by again");
 }
 
+/// The primary tells of an incident, dies, and the standby takes over; then the primary is back.
+fn taken_over_and_back() -> (World, World) {
+    let (mut one, mut two) = (pair(true), pair(false));
+    run_both(&mut one, &mut two, 10_000, (true, true));
+    one.answers[0] = Answers::Refuses;
+    two.answers[0] = Answers::Refuses;
+    run_both(&mut one, &mut two, 240_000, (true, true));
+    run_both(&mut one, &mut two, 30_000, (false, true));
+    assert!(two.reminds.contains("demo/target-down/1"), "{:?}", two.told);
+    run_both(&mut one, &mut two, 20_000, (true, true));
+    assert!(!two.heart.is_acting());
+    (one, two)
+}
+
+#[test]
+fn a_standby_that_stepped_back_goes_on_about_nothing_that_the_primary_tells_of() {
+    let (mut one, mut two) = taken_over_and_back();
+    assert!(two.reminds.is_empty(), "{:?}", two.reminds);
+    // The primary dies again: told again, by the same key.
+    run_both(&mut one, &mut two, 30_000, (false, true));
+    assert!(two.reminds.contains("demo/target-down/1"), "{:?}", two.told);
+    run_both(&mut one, &mut two, 10_000, (true, true));
+    let told = two.told.len();
+    one.answers[0] = Answers::Well;
+    two.answers[0] = Answers::Well;
+    run_both(&mut one, &mut two, 300_000, (true, true));
+    assert_eq!((two.told.len(), two.reminds.len()), (told, 0), "{:?}", two.told);
+    assert_eq!(one.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+}
+
+#[test]
+fn a_standby_tells_the_end_of_what_the_primary_never_knew() {
+    let (mut one, mut two) = (pair(true), pair(false));
+    run_both(&mut one, &mut two, 10_000, (true, true));
+    two.answers[0] = Answers::Refuses;
+    run_both(&mut one, &mut two, 300_000, (false, true));
+    run_both(&mut one, &mut two, 20_000, (true, true));
+    assert!(!two.heart.is_acting());
+    assert_eq!(two.reminds.iter().collect::<Vec<_>>(), ["demo/target-down/1"], "nobody else would");
+    two.answers[0] = Answers::Well;
+    run_both(&mut one, &mut two, 300_000, (true, true));
+    assert_eq!(two.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+    assert!(two.reminds.is_empty() && two.heart.incidents().standing().count() == 0);
+}
+
+#[test]
+fn what_goes_on_by_the_primary_s_key_ends_by_the_standby_s() {
+    let (mut one, mut two) = (pair(true), pair(false));
+    run_both(&mut one, &mut two, 10_000, (true, true));
+    one.answers[0] = Answers::Refuses;
+    two.answers[0] = Answers::Refuses;
+    run_both(&mut one, &mut two, 300_000, (false, true));
+    // The primary knows that the number is given, and gives the next.
+    run_both(&mut one, &mut two, 300_000, (true, true));
+    assert_eq!(one.reminds.iter().collect::<Vec<_>>(), ["demo/target-down/2"]);
+    assert!(two.reminds.is_empty(), "{:?}", two.reminds);
+    let over = two.told.last().map(|notice| (notice.key.as_str(), notice.change, notice.message.as_str()));
+    let goes_on = "It goes on as demo/target-down/2: the other watchdog tells of it.";
+    assert_eq!(over, Some(("demo/target-down/1", Change::Resolve, goes_on)));
+    let told = two.told.len();
+    one.answers[0] = Answers::Well;
+    two.answers[0] = Answers::Well;
+    run_both(&mut one, &mut two, 300_000, (true, true));
+    assert_eq!(two.told.len(), told);
+}
+
+#[test]
+fn a_standby_that_dies_while_it_steps_back_lets_go_after_its_next_start() {
+    let (one, two) = taken_over_and_back();
+    let key = "demo/target-down/1".to_owned();
+    // As it was on disk before its notifier had let go.
+    let mut stored = two.heart.stored(two.clock());
+    stored.incidents.recorded(&key, Change::Trigger);
+    let mut both = settings(vec![target("demo")]);
+    both.peer = Some(PeerSettings { place: "p".to_owned(), primary: false, interval_ms: 5000, failures: 3 });
+    let mut again = World::resumed(both, stored, None, two.now);
+    again.reminds.insert(key);
+    again.run(1);
+    let Some(ticket) = again.peers_asked.pop() else { panic!("the peer is asked at once") };
+    again.hand(Input::PeerAnswered { ticket, answer: Ok(one.heart.for_peer(true)) });
+    assert!(again.reminds.is_empty() && again.told.is_empty(), "{:?}", again.told);
+}
+
 #[test]
 fn a_standby_restarts_nothing() {
     let mut both = settings(vec![target("demo")]);
