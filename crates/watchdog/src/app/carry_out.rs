@@ -162,7 +162,7 @@ impl App {
                     .map_err(|error| Fault::new(Stage::Body, error.to_string())),
                 status => Err(Fault::new(Stage::Status, format!("HTTP {status}"))),
             });
-            send(&events, Event::Fact(Input::PeerAnswered { ticket, answer })).await;
+            send(&events, Event::PeerAnswered { ticket, answer }).await;
         });
     }
 

@@ -73,15 +73,16 @@ impl Heart {
         }
     }
 
-    pub(super) fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>) {
+    pub(super) fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>, able: bool) {
         let Some(peer) = &mut self.peer else { return };
         if !peer.takes(now, ticket) {
             return;
         }
+        let able = able && self.eyes.blind_since().is_none();
         let mut theirs = None;
         let change = match answer {
             Ok(state) => {
-                let change = peer.answered(now, &state, &mut self.hub);
+                let change = peer.answered(now, &state, able, &mut self.hub);
                 theirs = Some(state);
                 change
             }
@@ -94,7 +95,7 @@ impl Heart {
             peer::Change::TakesOver => {
                 self.hub.acting = true;
                 self.hub.dirty = true;
-                self.hub.note("the other watchdog is dead: this one acts and tells");
+                self.hub.note("the other watchdog does not act: this one acts and tells");
                 self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
                 self.hub.incidents.forget_recorded();
                 self.tell_unrecorded();
@@ -102,7 +103,7 @@ impl Heart {
             peer::Change::StepsBack => {
                 self.hub.acting = false;
                 self.hub.dirty = true;
-                self.hub.note("the other watchdog acts again: this one stands by");
+                self.hub.note("the other watchdog is the one to act: this one stands by");
                 self.targets.iter_mut().for_each(|target| target.kept.ladder.forbid());
             }
         }

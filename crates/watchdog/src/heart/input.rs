@@ -59,6 +59,8 @@ pub enum Input {
         ticket: u64,
         /// What it said.
         answer: Result<PeerState, Fault>,
+        /// Whether this watchdog is in a condition to act and to tell, its sight apart.
+        able: bool,
     },
     /// A step of a restart ladder is over.
     Stepped {

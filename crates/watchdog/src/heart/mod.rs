@@ -176,7 +176,7 @@ impl Heart {
             }
             Input::Beat { target, beat } => self.of_target(now, target, |of, now, hub| of.beat(now, &beat, hub)),
             Input::Looked { ticket, reached } => self.looked(now, ticket, reached),
-            Input::PeerAnswered { ticket, answer } => self.peer_answered(now, ticket, answer),
+            Input::PeerAnswered { ticket, answer, able } => self.peer_answered(now, ticket, answer, able),
             Input::Stepped { target, ticket, outcome } => {
                 self.of_target(now, target, |of, now, hub| of.stepped(now, ticket, outcome, hub));
             }
