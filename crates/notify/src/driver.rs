@@ -420,6 +420,10 @@ impl Driver {
                 let acknowledged = self.heart.acknowledge(now, &key, &by);
                 self.reply(reply, acknowledged);
             }
+            Command::HandOver { key, reply } => {
+                let was_open = self.heart.hand_over(now, &key);
+                self.reply(reply, was_open);
+            }
             Command::MaintenanceOver { system, reply } => {
                 let count = self.heart.maintenance_over(now, &system);
                 self.reply(reply, count);

@@ -53,6 +53,7 @@ impl<T> Reply<T> {
 pub(crate) enum Command {
     Report(Box<Notice>, oneshot::Sender<Reported>),
     Acknowledge { key: Key, by: String, reply: oneshot::Sender<Acknowledged> },
+    HandOver { key: Key, reply: oneshot::Sender<bool> },
     MaintenanceOver { system: String, reply: oneshot::Sender<usize> },
     Test { channel: Option<String>, reply: oneshot::Sender<Vec<Tested>> },
     Reconfigure { config: Box<Config>, reply: oneshot::Sender<Result<(), OpenError>> },
@@ -102,6 +103,17 @@ impl Handle {
     pub fn acknowledge(&self, key: Key, by: impl Into<String>) -> Result<Reply<Acknowledged>, Refused> {
         let by = by.into();
         self.send(|reply| Command::Acknowledge { key, by, reply })
+    }
+
+    /// Another notifier tells of this incident from now on: this one forgets it, with its reminders, its escalation and whatever
+    /// of it was not sent yet, and sends nothing. Reported again later, it is a new one. The answer, given once that is on disk:
+    /// whether it was open.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; the incident is still this notifier's, so hand it over again.
+    pub fn hand_over(&self, key: Key) -> Result<Reply<bool>, Refused> {
+        self.send(|reply| Command::HandOver { key, reply })
     }
 
     /// The maintenance window of `system` is over: incidents that it held back and that are still open are sent now. The

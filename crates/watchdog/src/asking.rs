@@ -44,7 +44,8 @@ struct Conflict {
 }
 
 impl Asking {
-    /// Asks once. `signed_answer`: whether an answer without a good signature is no answer.
+    /// Asks once; a POST only where the connection stands at once, so that no order waits for a cable. `signed_answer`: whether an
+    /// answer without a good signature is no answer.
     pub async fn ask(
         &self,
         method: &'static str,
@@ -65,9 +66,13 @@ impl Asking {
             headers: vec![("authorization", header), ("content-type", "application/json".to_owned())],
             body,
         };
-        let answer = client::once(&self.endpoint.at(target), &self.tls, &ask, most, timeout)
-            .await
-            .map_err(|fault| format!("{}: {fault}", self.endpoint.shown()))?;
+        let endpoint = self.endpoint.at(target);
+        let answered = if method == "POST" {
+            client::order(&endpoint, &self.tls, &ask, most, timeout).await
+        } else {
+            client::once(&endpoint, &self.tls, &ask, most, timeout).await
+        };
+        let answer = answered.map_err(|fault| format!("{}: {fault}", self.endpoint.shown()))?;
         if signed_answer {
             let signature = answer.headers.get(ANSWER_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
             if !self.key.is_answer(nonce, answer.status, &answer.body, signature) {

@@ -50,6 +50,8 @@ pub(crate) enum Fact {
     Moved { lane: LaneId, from: String, to: String },
     /// A lane took something at that time: a test, or what compaction knows of its last delivery.
     Worked { lane: LaneId, at: Timestamp },
+    /// Somebody else tells of it from now on.
+    HandedOver { key: Key },
     /// The whole state of one incident; compaction writes it.
     Incident(Box<Incident>),
     /// Keys of incidents that are over, the oldest first; compaction writes it.
@@ -67,6 +69,7 @@ impl Fact {
             | Self::Delivered { .. }
             | Self::GivenUp { .. }
             | Self::Moved { .. }
+            | Self::HandedOver { .. }
             | Self::Incident(_)
             | Self::Over { .. } => true,
             Self::Noted { .. } | Self::Tried { .. } | Self::Worked { .. } => false,

@@ -91,6 +91,13 @@ impl Heart {
             }
             Fact::Moved { lane, from, to } => drop(self.moved.insert((lane.clone(), from.clone()), to.clone())),
             Fact::Worked { lane, at } => self.has_worked(lane, *at),
+            Fact::HandedOver { key } => {
+                self.lanes.values_mut().for_each(|lane| {
+                    lane.pending.remove(key);
+                });
+                // Not among those that are over: its key may be reported again.
+                self.incidents.remove(key);
+            }
             Fact::Incident(incident) => {
                 let key = incident.key.clone();
                 for (lane, line) in &incident.lines {

@@ -196,6 +196,16 @@ impl Heart {
         Acknowledged::Done
     }
 
+    /// Somebody else tells of an incident from now on. Gives whether it was open.
+    pub(crate) fn hand_over(&mut self, now: Now, key: &Key) -> bool {
+        // What is over is told to its end by whoever told of it.
+        let open = self.incidents.get(key).is_some_and(|incident| incident.resolved.is_none());
+        if open {
+            self.record(now, Fact::HandedOver { key: key.clone() });
+        }
+        open
+    }
+
     /// The maintenance window of `system` is over: what it held back and still stands is told. Gives the number.
     pub(crate) fn maintenance_over(&mut self, now: Now, system: &str) -> usize {
         let waiting: Vec<Arc<Notice>> = self

@@ -12,7 +12,7 @@ use crate::heart::peer::PeerState;
 use crate::heart::time::Now;
 use crate::probe::{self, stream};
 use crate::tell;
-use failstop_notify::Reported;
+use failstop_notify::{Key, Reported};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -76,6 +76,7 @@ impl App {
         match order {
             Order::Note(text) => self.log.info(now.wall, &text),
             Order::Tell(notice) => self.tell(now, &notice),
+            Order::HandOver { key } => self.hand_over(now, key),
             Order::Probe { target, ticket, timeout_ms } => self.probe(target, ticket, timeout_ms),
             Order::OpenStream { target } => self.open_stream(target),
             Order::LookAround { ticket, need, timeout_ms } => self.look_around(ticket, need, timeout_ms),
@@ -161,7 +162,7 @@ impl App {
                     .map_err(|error| Fault::new(Stage::Body, error.to_string())),
                 status => Err(Fault::new(Stage::Status, format!("HTTP {status}"))),
             });
-            send(&events, Event::Fact(Input::PeerAnswered { ticket, answer })).await;
+            send(&events, Event::PeerAnswered { ticket, answer }).await;
         });
     }
 
@@ -208,6 +209,27 @@ impl App {
                 send(&events, Event::Told { key, change, result }).await;
             })),
             Err(refused) => self.refused(now, &key, &refused.to_string()),
+        }
+    }
+
+    /// Has the notifier let go of an incident that the other watchdog tells of.
+    pub(super) fn hand_over(&mut self, now: Now, key: String) {
+        let parsed = match Key::parse(&key) {
+            Ok(parsed) => parsed,
+            Err(fault) => {
+                self.log.warn(now.wall, &format!("{key}: {fault}"));
+                return;
+            }
+        };
+        let events = self.events.clone();
+        match self.alerts.hand_over(parsed) {
+            Ok(reply) => drop(spawn_local(async move {
+                // Without an answer the notifier has ended. The heart asks again at the peer's next answer.
+                if reply.answer().await.is_ok() {
+                    send(&events, Event::Fact(Input::HandedOver { key })).await;
+                }
+            })),
+            Err(refused) => self.log.warn(now.wall, &format!("{key} was not handed over ({refused}): again soon")),
         }
     }
 

@@ -19,7 +19,9 @@ use crate::asking::Asking;
 use crate::client::{Connection, Endpoint, Tls};
 use crate::disk::StateDir;
 use crate::doors::{Asked, Reply};
+use crate::heart::fault::Fault;
 use crate::heart::order::{Shown, TargetIndex};
+use crate::heart::peer::PeerState;
 use crate::heart::{Heart, Input};
 use crate::log::Log;
 use crate::probe::Method;
@@ -41,6 +43,8 @@ enum Event {
     Fact(Input),
     /// A probe is over, and gives its connection back.
     Probed { target: TargetIndex, connection: Option<Connection>, input: Input },
+    /// The other watchdog answered or did not.
+    PeerAnswered { ticket: u64, answer: Result<PeerState, Fault> },
     /// A comparison of heads is over.
     Compared { target: TargetIndex, compared: Compared },
     /// A request on the watchdog's address.

@@ -188,6 +188,10 @@ impl App {
         let input = match event {
             None => Some(Input::Tick),
             Some(Event::Fact(input)) => Some(input),
+            Some(Event::PeerAnswered { ticket, answer }) => {
+                let able = self.health_reasons(now).is_empty();
+                Some(Input::PeerAnswered { ticket, answer, able })
+            }
             Some(Event::Probed { target, connection, input }) => {
                 if let Some(watched) = self.watched.get_mut(target) {
                     watched.connection = connection;

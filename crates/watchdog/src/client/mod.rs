@@ -21,6 +21,10 @@ use tokio::net::TcpStream;
 /// The largest body of a health answer, bytes.
 pub const HEALTH_MAX: usize = 256 * 1024;
 
+/// An order is given up where there is no connection within this. Below the second after which TCP tries again: an order that
+/// waits for a cable would arrive when the cable is back, and what it was for may be over.
+const ORDER_CONNECT: Duration = Duration::from_millis(900);
+
 /// The most addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
 
@@ -106,7 +110,11 @@ pub struct Connection {
 /// # Errors
 /// A fault with its stage.
 pub async fn connect(endpoint: &Endpoint, tls: &Tls) -> Result<Connection, Fault> {
-    let stream = reach(&endpoint.host, endpoint.port).await?;
+    through(endpoint, tls, reach(&endpoint.host, endpoint.port).await?).await
+}
+
+/// A connection over a TCP stream that is open.
+async fn through(endpoint: &Endpoint, tls: &Tls, stream: TcpStream) -> Result<Connection, Fault> {
     if endpoint.tls {
         let stream = tls.wrap(&endpoint.host, stream).await?;
         return over(stream).await;
@@ -119,23 +127,33 @@ pub async fn connect(endpoint: &Endpoint, tls: &Tls) -> Result<Connection, Fault
 /// # Errors
 /// A fault of the stage `dns` or `connect`.
 pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
+    reach_within(host, port, Duration::MAX).await
+}
+
+/// As [`reach`], with at most `within` for the name, and for each address.
+async fn reach_within(host: &str, port: u16, within: Duration) -> Result<TcpStream, Fault> {
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => tokio::net::lookup_host((host, port))
+        Err(_) => tokio::time::timeout(within, tokio::net::lookup_host((host, port)))
             .await
+            .map_err(|_| Fault::new(Stage::Dns, format!("{host}: no answer of the resolver in time")))?
             .map_err(|error| Fault::new(Stage::Dns, format!("{host}: {error}")))?
             .take(ADDRESSES_MAX)
             .collect(),
     };
     let mut last = Fault::new(Stage::Dns, format!("{host} has no address"));
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+        match tokio::time::timeout(within, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 // A request is one small write; waiting for more would only delay it.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => last = Fault::new(Stage::Connect, format!("{address}: {error}")),
+            Ok(Err(error)) => last = Fault::new(Stage::Connect, format!("{address}: {error}")),
+            Err(_) => {
+                let within = crate::heart::time::span(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+                last = Fault::new(Stage::Connect, format!("{address}: no connection within {within}"));
+            }
         }
     }
     Err(last)
@@ -243,17 +261,56 @@ pub async fn exchange(
     match tokio::time::timeout(timeout, whole).await {
         Ok(Ok((answer, connection))) => (Ok(answer), Some(connection).filter(|kept| endpoint.tls && kept.is_usable())),
         Ok(Err(fault)) => (Err(fault), None),
-        Err(_) => {
-            let text = format!(
-                "no answer within {}",
-                crate::heart::time::span(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
-            );
-            (Err(Fault::new(Stage::TimeOut, text)), None)
-        }
+        Err(_) => (Err(no_answer(timeout)), None),
     }
+}
+
+fn no_answer(within: Duration) -> Fault {
+    let within = crate::heart::time::span(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    Fault::new(Stage::TimeOut, format!("no answer within {within}"))
 }
 
 /// Asks once on a connection of its own: for what must not be sent twice.
 pub async fn once(endpoint: &Endpoint, tls: &Tls, ask: &Ask, most: usize, timeout: Duration) -> Result<Answer, Fault> {
     exchange(None, endpoint, tls, ask, most, timeout).await.0
+}
+
+/// Asks once, on a connection of its own that stands within 900 ms, for something to be done: now, or not at all.
+///
+/// # Errors
+/// A fault of the stage `connect` where nothing was sent for want of a connection; else as [`once`].
+pub async fn order(endpoint: &Endpoint, tls: &Tls, ask: &Ask, most: usize, timeout: Duration) -> Result<Answer, Fault> {
+    let whole = async {
+        let stream = reach_within(&endpoint.host, endpoint.port, ORDER_CONNECT).await?;
+        let response = through(endpoint, tls, stream).await?.send(endpoint, ask).await?;
+        body(response, most).await
+    };
+    tokio::time::timeout(timeout, whole).await.unwrap_or_else(|_| Err(no_answer(timeout)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    #[test]
+    fn an_order_waits_for_no_cable() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            // Whose queue is full answers no SYN: like a cable that is out.
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+            let listener = socket.listen(0).unwrap();
+            let address = listener.local_addr().unwrap();
+            let _queued = TcpStream::connect(address).await.unwrap();
+            let endpoint =
+                Endpoint { tls: false, host: address.ip().to_string(), port: address.port(), path: "/".to_owned() };
+            let ask = Ask { method: "POST", headers: Vec::new(), body: Vec::new() };
+            let given_up =
+                order(&endpoint, &Tls::new(None).unwrap(), &ask, HEALTH_MAX, Duration::from_secs(600)).await.err();
+            let text = given_up.map(|fault| (fault.stage, fault.detail));
+            let wanted = format!("{address}: no connection within 900 ms");
+            assert_eq!(text, Some((Stage::Connect, wanted)));
+        });
+    }
 }

@@ -73,15 +73,17 @@ impl Heart {
         }
     }
 
-    pub(super) fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>) {
+    pub(super) fn peer_answered(&mut self, now: Now, ticket: u64, answer: Result<PeerState, Fault>, able: bool) {
         let Some(peer) = &mut self.peer else { return };
         if !peer.takes(now, ticket) {
             return;
         }
+        let able = able && self.eyes.blind_since().is_none();
+        let mut theirs = None;
         let change = match answer {
             Ok(state) => {
-                let change = peer.answered(now, &state, &mut self.hub);
-                self.adopt(&state);
+                let change = peer.answered(now, &state, able, &mut self.hub);
+                theirs = Some(state);
                 change
             }
             // A watchdog that cannot see must not take over.
@@ -93,7 +95,7 @@ impl Heart {
             peer::Change::TakesOver => {
                 self.hub.acting = true;
                 self.hub.dirty = true;
-                self.hub.note("the other watchdog is dead: this one acts and tells");
+                self.hub.note("the other watchdog does not act: this one acts and tells");
                 self.hub.out.retain(|order| !matches!(order, Order::Tell(_)));
                 self.hub.incidents.forget_recorded();
                 self.tell_unrecorded();
@@ -101,14 +103,20 @@ impl Heart {
             peer::Change::StepsBack => {
                 self.hub.acting = false;
                 self.hub.dirty = true;
-                self.hub.note("the other watchdog acts again: this one stands by");
+                self.hub.note("the other watchdog is the one to act: this one stands by");
+                self.targets.iter_mut().for_each(|target| target.kept.ladder.forbid());
             }
+        }
+        // After the change: what this one told of until now is the other's from here on.
+        if let Some(state) = theirs {
+            self.adopt(now, &state);
         }
         self.plan(now, Who::Peer);
     }
 
-    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same.
-    fn adopt(&mut self, state: &PeerState) {
+    /// Takes over the keys of the incidents that the acting peer tells of, so that both say the same, and has the own notifier let
+    /// go of them. What the peer does not know stays here until its end.
+    fn adopt(&mut self, now: Now, state: &PeerState) {
         if self.hub.acting || !state.acting {
             return;
         }
@@ -123,12 +131,17 @@ impl Heart {
             })
             .collect();
         for (own, theirs) in own {
-            if self.hub.incidents.rename(&own, &theirs) {
+            if let Some(over) = self.hub.incidents.rename(now, &own, &theirs) {
                 self.hub.dirty = true;
+                self.hub.out.extend(over.map(Order::Tell));
                 self.targets.iter_mut().for_each(|target| target.rename(&own, &theirs));
                 self.checkins.iter_mut().for_each(|checkin| checkin.rename(&own, &theirs));
             }
         }
+        // At every answer anew until the notifier has let go.
+        let told = self.hub.incidents.told_here().into_iter();
+        let theirs = told.filter(|key| state.standing.values().any(|theirs| theirs == key));
+        self.hub.out.extend(theirs.map(|key| Order::HandOver { key }));
     }
 
     pub(super) fn jumped(&mut self, now: Now, jump: Jump, before: Now) {

@@ -48,8 +48,13 @@ impl Hub {
         if self.acting {
             self.out.push_back(Order::Tell(notice));
         } else if notice.change == Change::Resolve {
-            // The peer tells of it; here there is nobody to confirm it.
-            self.incidents.recorded(&notice.key, Change::Resolve);
+            if self.incidents.is_told_here(&notice.key) {
+                // People heard of it from here, and the peer does not know it by this key: nobody else will say that it is over.
+                self.out.push_back(Order::Tell(notice));
+            } else {
+                // The peer tells of it; here there is nobody to confirm it.
+                self.incidents.recorded(&notice.key, Change::Resolve);
+            }
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Input {
         ticket: u64,
         /// What it said.
         answer: Result<PeerState, Fault>,
+        /// Whether this watchdog is in a condition to act and to tell, its sight apart.
+        able: bool,
     },
     /// A step of a restart ladder is over.
     Stepped {
@@ -95,6 +97,11 @@ pub enum Input {
         jump: Jump,
         /// Both clocks as they were read before.
         before: Now,
+    },
+    /// The notifier has let go of an incident.
+    HandedOver {
+        /// Of which.
+        key: String,
     },
     /// The notifier has a change on disk.
     Recorded {

@@ -6,14 +6,20 @@
 //! Resting --may act--> 1 Ask --yes--> Returning --not back soon--> 5 Start --accepted--> 6 Verifying --new epoch--> Resting
 //!                        | no           |   <----the old one lives---+
 //!                        v              | never back
+//!                  look: still down    |
+//!                        v              |
 //!                      2 Signal <-------+
 //!                        |   \--proof: gone--------------------> 5 Start
 //!                        v no
-//!                      3 Waiting (2 x lease) --same host--------> 5 Start (the starter refuses a second copy)
+//!                      3 Waiting (2 x lease)
+//!                  look: still down --same host-----------------> 5 Start (the starter refuses a second copy)
 //!                        | another host
 //!                        v
 //!                      4 Fence --proof: read back---------------> 5 Start
 //! ```
+//!
+//! Where nothing is proved (an ask that failed, a wait), a look that began afterwards must find the target still down before the
+//! next rung touches it: what cut it off may be over. A proof (it is gone, it said yes) needs no look.
 //!
 //! A try that fails is followed by a pause, or by Held where the budget is spent.
 
@@ -68,18 +74,25 @@ impl Ladder {
     pub fn is_busy(&self) -> bool {
         match self.rung {
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => false,
-            Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => true,
+            Rung::Stepping { .. }
+            | Rung::Returning { .. }
+            | Rung::Looking { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. } => true,
         }
     }
 
     /// Whether an answer with this epoch is one of the last words of the process that this try ends: no sign of health.
-    pub fn are_last_words(&self, epoch: Option<u64>) -> bool {
+    /// `announces`: it says that it ends.
+    pub fn are_last_words(&self, epoch: Option<u64>, announces: bool) -> bool {
         let is_old = || matches!((self.ends, epoch), (Some(ends), Some(epoch)) if epoch <= ends);
         let is_new = || matches!((self.ends, epoch), (Some(ends), Some(epoch)) if epoch > ends);
         match self.rung {
             Rung::Stepping { step: Step::Signal, .. } => !is_new(),
             // The signal may have taken although nobody could prove it.
             Rung::Waiting { .. } => self.signalled && !is_new(),
+            // After so long a wait, what does not say that it ends never got the signal.
+            Rung::Looking { .. } => self.signalled && announces && !is_new(),
             Rung::Stepping { step: Step::Start, .. } | Rung::Returning { .. } | Rung::Verifying { .. } => is_old(),
             Rung::Stepping { step: Step::Ask | Step::Fence, .. }
             | Rung::Resting
@@ -111,6 +124,21 @@ impl Ladder {
             Rung::Resting
             | Rung::Pausing { .. }
             | Rung::Returning { .. }
+            | Rung::Looking { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. }
+            | Rung::Held { .. } => None,
+        }
+    }
+
+    /// Since when a look must have begun that counts, where one is wanted.
+    pub fn looks_since(&self) -> Option<Boot> {
+        match self.rung {
+            Rung::Looking { since, .. } => Some(since),
+            Rung::Resting
+            | Rung::Pausing { .. }
+            | Rung::Stepping { .. }
+            | Rung::Returning { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Held { .. } => None,
@@ -130,6 +158,7 @@ impl Ladder {
             Rung::Pausing { until }
             | Rung::Stepping { until, .. }
             | Rung::Returning { until }
+            | Rung::Looking { until, .. }
             | Rung::Waiting { until }
             | Rung::Verifying { until, .. } => Some(until),
         }
@@ -144,6 +173,7 @@ impl Ladder {
             Rung::Pausing { .. }
             | Rung::Stepping { .. }
             | Rung::Returning { .. }
+            | Rung::Looking { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Held { .. } => return Told::Nothing,
@@ -186,6 +216,31 @@ impl Ladder {
             return self.step(now, Step::Signal, at, out);
         }
         self.wait(now, at)
+    }
+
+    /// Before a step that nothing proved to be due.
+    fn look(&mut self, now: Now, before: Step, at: &Place<'_>) -> Told {
+        let until = now.boot.plus(at.settings.step_ms.saturating_add(at.look_ms));
+        self.rung = Rung::Looking { before, since: now.boot, until };
+        Told::Went(format!("looks whether it is still down before it goes on to rung {}", before.rung()))
+    }
+
+    /// A look that began at `began` found the target down.
+    pub fn still_down(&mut self, now: Now, began: Boot, at: &Place<'_>, out: &mut VecDeque<Order>) -> Told {
+        match self.rung {
+            Rung::Looking { before, since, .. } if began >= since => {
+                self.signalled |= before == Step::Signal;
+                self.step(now, before, at, out)
+            }
+            Rung::Looking { .. }
+            | Rung::Resting
+            | Rung::Pausing { .. }
+            | Rung::Stepping { .. }
+            | Rung::Returning { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. }
+            | Rung::Held { .. } => Told::Nothing,
+        }
     }
 
     fn wait(&mut self, now: Now, at: &Place<'_>) -> Told {
@@ -245,7 +300,8 @@ impl Ladder {
             }
             (Step::Start, Outcome::Proved(_)) => self.verify(now, at),
             (Step::Signal | Step::Fence, Outcome::Proved(_)) => self.start(now, at, out),
-            (Step::Ask, Outcome::Failed(_)) => self.after_ask(now, at, out),
+            (Step::Ask, Outcome::Failed(_)) if at.settings.can_signal => self.look(now, Step::Signal, at),
+            (Step::Ask, Outcome::Failed(_)) => self.wait(now, at),
             (Step::Signal, Outcome::Failed(_)) => self.wait(now, at),
             (Step::Start, Outcome::Refused(_)) if self.back_by.is_some() => self.await_return(now, at),
             (Step::Fence | Step::Start, Outcome::Failed(_)) => self.failed(now, at.settings),
@@ -296,6 +352,10 @@ impl Ladder {
             };
             return self.hold(now, format!("{spent}; the last: {trail}"));
         }
+        self.pause(now, settings, &trail)
+    }
+
+    fn pause(&mut self, now: Now, settings: &LadderSettings, trail: &str) -> Told {
         let doubled = settings.backoff_ms.saturating_mul(1 << (self.in_a_row - 1).min(20));
         let pause = doubled.min(settings.backoff_max_ms);
         self.rung = Rung::Pausing { until: now.boot.plus(pause) };
@@ -328,13 +388,20 @@ impl Ladder {
                 self.trail.push(format!("not back within {}", span(at.settings.verify_ms)));
                 self.after_ask(now, at, out)
             }
+            // Held is for what a restart does not mend. Here nobody knows whether anything is broken.
+            Rung::Looking { until, .. } if until <= now.boot => {
+                self.trail.push("nobody knows whether it is still down".to_owned());
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                let trail = self.trail.join("; ");
+                self.pause(now, at.settings, &trail)
+            }
             Rung::Waiting { until } if until <= now.boot => {
                 self.trail.push(format!("waited {}", span(at.settings.lease_ms * 2)));
                 if at.settings.can_fence {
-                    return self.step(now, Step::Fence, at, out);
+                    return self.look(now, Step::Fence, at);
                 }
                 if at.settings.can_start && at.settings.same_host {
-                    return self.step(now, Step::Start, at, out);
+                    return self.look(now, Step::Start, at);
                 }
                 self.trail.push("nobody there can start it without a fence".to_owned());
                 self.failed(now, at.settings)
@@ -343,9 +410,11 @@ impl Ladder {
                 self.trail.push(format!("not up with a new epoch within {}", span(at.settings.verify_ms)));
                 self.failed(now, at.settings)
             }
-            Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } | Rung::Verifying { .. } => {
-                Told::Nothing
-            }
+            Rung::Stepping { .. }
+            | Rung::Returning { .. }
+            | Rung::Looking { .. }
+            | Rung::Waiting { .. }
+            | Rung::Verifying { .. } => Told::Nothing,
         }
     }
 
@@ -361,7 +430,7 @@ impl Ladder {
             // It may be up before whoever started it has said so: that word is waited for, then it is verified.
             Rung::Stepping { step: Step::Start, .. } => Told::Nothing,
             // It came back by itself while a step was under way: a start that follows would be a second copy.
-            Rung::Stepping { .. } | Rung::Waiting { .. } | Rung::Pausing { .. } => {
+            Rung::Stepping { .. } | Rung::Looking { .. } | Rung::Waiting { .. } | Rung::Pausing { .. } => {
                 self.rest();
                 Told::Went("it answers again: the ladder rests".to_owned())
             }
@@ -393,6 +462,7 @@ impl Ladder {
         match self.rung {
             Rung::Stepping { .. }
             | Rung::Returning { .. }
+            | Rung::Looking { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Pausing { .. } => self.rest(),
@@ -422,6 +492,7 @@ impl Ladder {
             Rung::Resting
             | Rung::Pausing { .. }
             | Rung::Returning { .. }
+            | Rung::Looking { .. }
             | Rung::Waiting { .. }
             | Rung::Verifying { .. }
             | Rung::Held { .. } => Told::Nothing,
@@ -436,6 +507,10 @@ impl Ladder {
         self.back_by.iter_mut().for_each(move_it);
         match &mut self.rung {
             Rung::Resting | Rung::Held { .. } => {}
+            Rung::Looking { since, until, .. } => {
+                move_it(since);
+                move_it(until);
+            }
             Rung::Pausing { until }
             | Rung::Stepping { until, .. }
             | Rung::Returning { until }

@@ -20,7 +20,7 @@ impl Climb {
     }
 
     fn call(&mut self, what: impl FnOnce(&mut Ladder, Now, &Place<'_>, &mut VecDeque<Order>) -> Told) -> Told {
-        let place = Place { target: 0, settings: &self.settings, epoch: self.epoch, reason: "test" };
+        let place = Place { target: 0, settings: &self.settings, epoch: self.epoch, reason: "test", look_ms: 10_000 };
         what(&mut self.ladder, self.now, &place, &mut self.out)
     }
 
@@ -44,6 +44,12 @@ impl Climb {
         assert_eq!((step, expected_epoch), (expected, self.epoch));
         assert!(self.out.is_empty(), "one step at a time");
         self.call(|ladder, now, place, out| ladder.stepped(now, ticket, outcome, place, out))
+    }
+
+    /// A look that begins now finds it down.
+    fn still_down(&mut self) -> Told {
+        let began = self.now.boot;
+        self.call(|ladder, now, place, out| ladder.still_down(now, began, place, out))
     }
 
     fn good(&mut self, epoch: u64) -> Told {
@@ -115,6 +121,7 @@ fn an_engine_is_asked_for_a_short_while_and_no_longer_than_a_step() {
         climb.out.clear();
         climb.later(within);
         climb.tick();
+        climb.still_down();
         assert_eq!(climb.ladder.next(), Some(climb.now.boot.plus(30_000)), "a signal has the whole step");
     }
 }
@@ -124,12 +131,14 @@ fn each_rung_follows_the_failure_of_the_one_before() {
     let mut climb = Climb::new(LadderSettings { can_fence: true, same_host: false, ..SETTINGS });
     climb.down();
     climb.ends(Step::Ask, failed());
+    climb.still_down();
     climb.ends(Step::Signal, failed());
     assert_eq!(climb.ladder.next(), Some(climb.now.boot.plus(4000)), "twice the lease");
     climb.later(3999);
     assert_eq!(climb.tick(), Told::Nothing);
     climb.later(1);
     climb.tick();
+    climb.still_down();
     climb.ends(Step::Fence, proved());
     climb.ends(Step::Start, proved());
     assert!(matches!(climb.good(4), Told::Restarted(_)));
@@ -151,6 +160,7 @@ fn a_fence_without_proof_starts_nothing() {
     climb.down();
     climb.later(4000);
     climb.tick();
+    climb.still_down();
     climb.ends(Step::Fence, failed());
     assert!(climb.out.is_empty());
     assert!(matches!(climb.ladder.rung(), Rung::Pausing { .. }));
@@ -163,6 +173,7 @@ fn a_refusal_ends_the_try_on_every_rung() {
         climb.down();
         if step != Step::Ask {
             climb.ends(Step::Ask, failed());
+            climb.still_down();
         }
         if step == Step::Start {
             climb.ends(Step::Signal, proved());
@@ -234,6 +245,7 @@ fn a_target_that_comes_back_in_the_middle_is_not_started_again() {
     let mut climb = Climb::new(SETTINGS);
     climb.down();
     climb.ends(Step::Ask, failed());
+    climb.still_down();
     let Some(Order::Act { ticket, .. }) = climb.out.pop_front() else { panic!("a signal is under way") };
     assert!(matches!(climb.good(3), Told::Went(_)));
     climb.call(|ladder, now, place, out| ladder.stepped(now, ticket, proved(), place, out));
@@ -271,13 +283,48 @@ fn a_step_without_proof_in_time_failed() {
     climb.down();
     climb.out.clear();
     climb.later(2_000);
-    assert_eq!(climb.tick(), Told::Went("rung 2: signal".to_owned()));
+    climb.tick();
+    assert_eq!(climb.still_down(), Told::Went("rung 2: signal".to_owned()));
     climb.out.clear();
     climb.later(30_000);
     assert!(matches!(climb.tick(), Told::Went(text) if text.starts_with("rung 3")));
     climb.later(4000);
-    assert_eq!(climb.tick(), Told::Went("rung 5: start".to_owned()), "the starter refuses while the old process lives");
+    climb.tick();
+    assert_eq!(
+        climb.still_down(),
+        Told::Went("rung 5: start".to_owned()),
+        "the starter refuses while the old process lives"
+    );
     climb.ends(Step::Start, proved());
     climb.later(60_000);
     assert!(matches!(climb.tick(), Told::Went(text) if text.starts_with("the try failed")));
+}
+
+#[test]
+fn where_nothing_is_proved_a_look_that_began_since_must_find_it_down() {
+    for (fails, waits, step) in [(Step::Ask, 0, Step::Signal), (Step::Signal, 4000, Step::Fence)] {
+        let mut climb = Climb::new(LadderSettings { can_ask: fails == Step::Ask, can_fence: true, ..SETTINGS });
+        climb.down();
+        let early = climb.now.boot;
+        climb.later(1);
+        climb.ends(fails, failed());
+        climb.later(waits);
+        climb.tick();
+        climb.call(|ladder, now, place, out| ladder.still_down(now, early, place, out));
+        assert!(climb.out.is_empty(), "{step:?}: a look that began before says nothing");
+        assert!(matches!(climb.still_down(), Told::Went(text) if text.ends_with(step.word())));
+        climb.ends(step, failed());
+    }
+}
+
+#[test]
+fn a_look_that_brings_nothing_pauses_and_never_holds() {
+    let mut climb = Climb::new(LadderSettings { tries: 1, ..SETTINGS });
+    climb.down();
+    climb.ends(Step::Ask, failed());
+    climb.later(39_999);
+    assert_eq!(climb.tick(), Told::Nothing);
+    climb.later(1);
+    assert!(matches!(climb.tick(), Told::Went(text) if text.contains("nobody knows whether it is still down")));
+    assert!(climb.out.is_empty() && matches!(climb.ladder.rung(), Rung::Pausing { .. }));
 }

@@ -154,10 +154,7 @@ impl Heart {
     }
 
     fn tell_unrecorded(&mut self) {
-        if !self.hub.acting {
-            return;
-        }
-        for notice in self.hub.incidents.unrecorded() {
+        for notice in self.unrecorded() {
             self.hub.out.push_back(Order::Tell(notice));
         }
     }
@@ -179,7 +176,7 @@ impl Heart {
             }
             Input::Beat { target, beat } => self.of_target(now, target, |of, now, hub| of.beat(now, &beat, hub)),
             Input::Looked { ticket, reached } => self.looked(now, ticket, reached),
-            Input::PeerAnswered { ticket, answer } => self.peer_answered(now, ticket, answer),
+            Input::PeerAnswered { ticket, answer, able } => self.peer_answered(now, ticket, answer, able),
             Input::Stepped { target, ticket, outcome } => {
                 self.of_target(now, target, |of, now, hub| of.stepped(now, ticket, outcome, hub));
             }
@@ -194,6 +191,10 @@ impl Heart {
                 self.of_target(now, target, |of, now, hub| of.witness_alarm(now, &found, last_agreed, hub));
             }
             Input::Jumped { jump, before } => self.jumped(now, jump, before),
+            Input::HandedOver { key } => {
+                self.hub.incidents.handed_over(&key);
+                self.hub.dirty = true;
+            }
             Input::Recorded { key, change } => {
                 self.hub.incidents.recorded(&key, change);
                 self.hub.dirty = true;
@@ -305,9 +306,15 @@ impl Heart {
         }
     }
 
-    /// Notices of incidents that stand and that the notifier never confirmed: to be told again after it refused some.
+    /// Notices that the notifier never confirmed: to be told again after it refused some. While the peer tells: the ends of what
+    /// people heard of from here.
     pub fn unrecorded(&self) -> Vec<Notice> {
-        if self.hub.acting { self.hub.incidents.unrecorded() } else { Vec::new() }
+        let mut notices = self.hub.incidents.unrecorded();
+        if !self.hub.acting {
+            let told = |key: &str| self.hub.incidents.is_told_here(key);
+            notices.retain(|notice| notice.change == notice::Change::Resolve && told(&notice.key));
+        }
+        notices
     }
 
     /// Everything that must outlive this process.

@@ -290,6 +290,23 @@ impl Incidents {
         notices
     }
 
+    /// The notifier has let go of it.
+    pub fn handed_over(&mut self, key: &str) {
+        if let Some(incident) = self.standing.get_mut(key) {
+            incident.trigger_recorded = false;
+        }
+    }
+
+    /// Whether the notifier has it.
+    pub fn is_told_here(&self, key: &str) -> bool {
+        self.standing.get(key).is_some_and(|incident| incident.trigger_recorded)
+    }
+
+    /// Standing incidents that the notifier has: those that it must let go of once another one tells.
+    pub fn told_here(&self) -> Vec<String> {
+        self.standing().filter(|incident| incident.trigger_recorded).map(|incident| incident.key.clone()).collect()
+    }
+
     /// Makes the next [`Incidents::unrecorded`] name every standing incident: another notifier tells from now on.
     pub fn forget_recorded(&mut self) {
         self.standing.values_mut().for_each(|incident| incident.trigger_recorded = false);
@@ -323,15 +340,24 @@ impl Incidents {
         changed
     }
 
-    /// Gives an incident that stands here the key that the other watchdog gave it. `false` where there is nothing to rename.
-    pub fn rename(&mut self, own: &str, theirs: &str) -> bool {
+    /// Gives an incident that stands here the key that the other watchdog gave it. `None` where there is nothing to rename; else
+    /// the end by its own key that people must be told of, where they heard of it from here.
+    pub fn rename(&mut self, now: Now, own: &str, theirs: &str) -> Option<Option<Notice>> {
         if own == theirs || self.standing.contains_key(theirs) {
-            return false;
+            return None;
         }
-        let Some(mut incident) = self.standing.remove(own) else { return false };
+        let mut incident = self.standing.remove(own)?;
+        let mut over = None;
+        if incident.trigger_recorded {
+            let message = format!("It goes on as {theirs}: the other watchdog tells of it.");
+            let ended = Some(Ended { at: now.wall, message: message.clone() });
+            over = Some(repeated(&incident, Change::Resolve, now.wall, message));
+            self.standing.insert(own.to_owned(), Incident { ended, ..incident.clone() });
+        }
         incident.key = theirs.to_owned();
+        incident.trigger_recorded = false;
         self.standing.insert(theirs.to_owned(), incident);
-        true
+        Some(over)
     }
 }
 

@@ -68,6 +68,11 @@ pub enum Order {
     },
     /// Tell people.
     Tell(Notice),
+    /// The other watchdog tells of this incident from now on: this one's notifier lets go of it without a word.
+    HandOver {
+        /// Its key.
+        key: String,
+    },
     /// Write a line to the log.
     Note(String),
 }

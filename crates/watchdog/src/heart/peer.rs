@@ -1,5 +1,6 @@
 //! Two watchdogs without duplicates: the primary acts and tells; the standby judges everything too, and takes over while the
-//! primary is dead. Both number incidents alike, so that a service sees one incident whoever tells of it.
+//! primary is dead, or has stepped back because it is not able to act and the standby is. While they hear one another, neither begins
+//! to act before the other says that it does not, so there may be none for the time of a question, and never two. Both number incidents alike, so that a service sees one incident whoever tells of it.
 
 use super::fault::Fault;
 use super::hub::Hub;
@@ -32,7 +33,12 @@ pub struct Peer {
     ticket: u64,
     waiting: bool,
     ask_at: Boot,
+    /// Times in a row that it did not answer.
+    silences: u32,
+    /// Times in a row that it did not answer, or said that it is not able.
     failures: u32,
+    /// Times in a row that it was able while this one was not.
+    outdone: u32,
     /// `None` until it was judged once.
     alive: Option<bool>,
     last_seen: Option<Wall>,
@@ -60,7 +66,9 @@ impl Peer {
             ticket: 0,
             waiting: false,
             ask_at: now.boot,
+            silences: 0,
             failures: 0,
+            outdone: 0,
             alive: None,
             last_seen: None,
             last_fault: None,
@@ -108,7 +116,7 @@ impl Peer {
         self.ticket += 1;
         self.waiting = false;
         self.ask_at = now.boot;
-        self.failures = 0;
+        (self.silences, self.failures, self.outdone) = (0, 0, 0);
     }
 
     /// Whether this answer is the one that is waited for.
@@ -121,63 +129,87 @@ impl Peer {
         true
     }
 
-    /// It answered.
-    pub fn answered(&mut self, now: Now, state: &PeerState, hub: &mut Hub) -> Change {
+    /// It answered. `able`: whether this one is in a condition to act and to tell.
+    pub fn answered(&mut self, now: Now, state: &PeerState, able: bool, hub: &mut Hub) -> Change {
         self.last_seen = Some(now.wall);
+        self.silences = 0;
         state.name.clone_into(&mut self.name);
-        if !state.able {
-            return self.not_well(now, "it says that it is not able to act".to_owned(), hub);
-        }
-        self.failures = 0;
-        self.last_fault = None;
-        self.alive = Some(true);
         if hub.incidents.adopt_numbers(&state.numbers) {
             hub.dirty = true;
         }
-        if let Some(key) = self.incident.take() {
-            hub.resolve(now, &key, format!("The watchdog {} answers again.", self.settings.place));
+        if state.able {
+            self.failures = 0;
+            self.last_fault = None;
+            self.alive = Some(true);
+            if let Some(key) = self.incident.take() {
+                hub.resolve(now, &key, format!("The watchdog {} answers again.", self.settings.place));
+            }
+        } else {
+            self.not_well("it says that it is not able to act".to_owned());
+            if self.alive == Some(false) {
+                self.tell(now, "is not able to act", "see why: its `/health` and its log", hub);
+            }
         }
-        if self.settings.primary || !hub.acting { Change::Same } else { Change::StepsBack }
+        self.outdone = if state.able && !able { self.outdone.saturating_add(1) } else { 0 };
+        let acts = match (self.settings.primary, hub.acting) {
+            (true, true) => self.outdone < self.settings.failures,
+            // Of two that are not able the primary acts.
+            (true, false) => !state.acting && (able || !state.able),
+            (false, _) => !state.acting && !state.able && able,
+        };
+        match (hub.acting, acts) {
+            (false, true) => Change::TakesOver,
+            (true, false) => Change::StepsBack,
+            (true, true) | (false, false) => Change::Same,
+        }
     }
 
     /// It did not answer, and the watchdog's own eyes are good.
     pub fn failed(&mut self, now: Now, fault: &Fault, hub: &mut Hub) -> Change {
-        self.not_well(now, fault.to_string(), hub)
-    }
-
-    fn not_well(&mut self, now: Now, why: String, hub: &mut Hub) -> Change {
-        self.failures = self.failures.saturating_add(1);
-        self.last_fault = Some(why);
-        if self.failures < self.settings.failures || self.alive == Some(false) {
+        self.outdone = 0;
+        self.silences = self.silences.saturating_add(1);
+        self.not_well(fault.to_string());
+        if self.silences < self.settings.failures {
             return Change::Same;
         }
-        self.alive = Some(false);
-        let change = if hub.acting { Change::Same } else { Change::TakesOver };
-        // Whoever acts tells of it; a standby that takes over does so with everything else.
-        hub.acting = true;
-        if self.incident.is_none() {
-            let why = self.last_fault.clone().unwrap_or_default();
-            let acts = if self.settings.primary {
-                "This one acts and tells as before"
-            } else {
-                "This one acts and tells instead"
-            };
-            self.incident = Some(hub.open(
-                now,
-                Opening {
-                    cause: Cause::PeerDown,
-                    severity: Severity::Warning,
-                    system: hub.name.clone(),
-                    title: format!("the other watchdog ({}) does not answer", self.settings.place),
-                    message: format!("{why}. {acts}; nobody watches this one meanwhile."),
-                    root_cause: None,
-                    action: Some("start the other watchdog again".to_owned()),
-                    metadata: self.last_seen.map(|at| ("last seen".to_owned(), at.text())).into_iter().collect(),
-                    head: None,
-                    maintenance: false,
-                },
-            ));
+        self.tell(now, "does not answer", "start the other watchdog again", hub);
+        // Able or not: there is no other.
+        if hub.acting { Change::Same } else { Change::TakesOver }
+    }
+
+    fn not_well(&mut self, why: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_fault = Some(why);
+        if self.failures >= self.settings.failures {
+            self.alive = Some(false);
         }
-        change
+    }
+
+    /// Whoever acts tells of it; a standby that takes over does so with everything else.
+    fn tell(&mut self, now: Now, what: &str, action: &str, hub: &mut Hub) {
+        let why = self.last_fault.clone().unwrap_or_default();
+        let title = format!("the other watchdog ({}) {what}", self.settings.place);
+        if let Some(key) = &self.incident {
+            let key = key.clone();
+            if hub.incidents.get(&key).is_some_and(|incident| incident.title != title) {
+                hub.update(now, &key, Severity::Warning, title, format!("{why}."));
+            }
+            return;
+        }
+        self.incident = Some(hub.open(
+            now,
+            Opening {
+                cause: Cause::PeerDown,
+                severity: Severity::Warning,
+                system: hub.name.clone(),
+                title,
+                message: format!("{why}. Whichever of the two is able acts and tells; nobody watches it meanwhile."),
+                root_cause: None,
+                action: Some(action.to_owned()),
+                metadata: self.last_seen.map(|at| ("last seen".to_owned(), at.text())).into_iter().collect(),
+                head: None,
+                maintenance: false,
+            },
+        ));
     }
 }

@@ -64,6 +64,16 @@ pub enum Rung {
         /// It failed when it is not proved by then.
         until: Boot,
     },
+    /// What failed or was waited for proved nothing: one more look, begun since then, must find the target still down before it is
+    /// touched. It may have answered all the while, behind a cable that is back now.
+    Looking {
+        /// The step that hangs on it.
+        before: Step,
+        /// A look that began earlier says nothing.
+        since: Boot,
+        /// Nobody knows by then: the try ends.
+        until: Boot,
+    },
     /// The host fences itself: the permit's lease runs out.
     Waiting {
         /// When it has.
@@ -151,6 +161,8 @@ pub struct Place<'a> {
     pub epoch: Option<u64>,
     /// Why, for the engine's journal.
     pub reason: &'a str,
+    /// One look at it may take so long, milliseconds.
+    pub look_ms: u64,
 }
 
 /// What the tests climb with: the defaults, on the bot's own host, without a fence.

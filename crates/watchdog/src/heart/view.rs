@@ -71,7 +71,7 @@ pub struct TargetView {
 /// A restart ladder.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 pub struct LadderView {
-    /// `resting`, `pausing`, the step's word, `returning`, `waiting`, `verifying` or `held`.
+    /// `resting`, `pausing`, the step's word, `returning`, `looking`, `waiting`, `verifying` or `held`.
     pub state: String,
     /// Why it is held.
     pub why: Option<String>,
@@ -142,6 +142,7 @@ impl Heart {
                         Rung::Pausing { until } => (format!("pausing for {}", span(until.since(now.boot))), None),
                         Rung::Stepping { step, .. } => (step.word().to_owned(), None),
                         Rung::Returning { .. } => ("returning".to_owned(), None),
+                        Rung::Looking { .. } => ("looking".to_owned(), None),
                         Rung::Waiting { .. } => ("waiting".to_owned(), None),
                         Rung::Verifying { .. } => ("verifying".to_owned(), None),
                         Rung::Held { why, .. } => ("held".to_owned(), Some(why.clone())),

@@ -134,6 +134,35 @@ fn an_acknowledgement_ends_reminders_and_escalation() {
 }
 
 #[test]
+fn what_is_handed_over_is_told_no_more_until_it_is_reported_again() {
+    for dies in [false, true] {
+        let mut world = two_lanes();
+        let now = world.now();
+        world.heart.report(now, notice("k/1", Change::Trigger, Severity::Critical));
+        // One lane has it, the other's message is not out yet.
+        let first = world.orders();
+        world.answer(&first[0], Answer::ok());
+        world.answer(&first[1], Answer::retry("busy"));
+        assert!(world.heart.hand_over(now, &key("k/1")));
+        assert!(!world.heart.hand_over(now, &key("k/1")), "once");
+        world.save();
+        if dies {
+            world.compact();
+            world.crash();
+        }
+        world.later(24 * 60 * MINUTE);
+        assert_eq!(world.orders(), [], "no end, no reminder, no escalation, no late message");
+        let now = world.now();
+        assert_eq!(world.heart.report(now, notice("k/1", Change::Resolve, Severity::Critical)), Reported::Unknown);
+        assert_eq!(world.heart.report(now, notice("k/1", Change::Trigger, Severity::Critical)), Reported::Opened);
+        assert_eq!(world.deliver().len(), 2);
+        world.heart.report(now, notice("k/1", Change::Resolve, Severity::Critical));
+        assert!(!world.heart.hand_over(now, &key("k/1")), "what is over is told to its end");
+        assert_eq!(world.deliver().len(), 2);
+    }
+}
+
+#[test]
 fn maintenance_holds_back_what_can_wait_and_tells_it_afterwards() {
     let mut world = two_lanes();
     let report = |world: &mut World, name: &str, nature, severity| {

@@ -180,7 +180,8 @@ impl Target {
         if self.kept.incident.is_none() {
             self.open_down(now, hub, &after);
         }
-        self.climb(now, hub);
+        // Nothing is under way in a maintenance that a look could be for.
+        self.climb(now, now.boot, hub);
         true
     }
 }

@@ -7,7 +7,7 @@ use crate::heart::ladder::{Forbidden, Ladder, Place, Told};
 use crate::heart::notice::{Cause, Opening, Severity};
 use crate::heart::order::Order;
 use crate::heart::steps::Outcome;
-use crate::heart::time::Now;
+use crate::heart::time::{Boot, Now};
 use std::collections::VecDeque;
 
 impl Target {
@@ -27,7 +27,9 @@ impl Target {
         .find_map(|(holds, why)| holds.then_some(why))
     }
 
-    pub(super) fn climb(&mut self, now: Now, hub: &mut Hub) {
+    /// It was found down by a look that began at `began`.
+    pub(super) fn climb(&mut self, now: Now, began: Boot, hub: &mut Hub) {
+        self.still_down(now, began, hub);
         if self.settings.ladder.is_none() || self.kept.ladder.is_busy() {
             return;
         }
@@ -71,9 +73,23 @@ impl Target {
         }
         let reason = format!("{}: {}", hub.name, self.fault_text());
         let epoch = self.kept.progress.epoch();
-        let place = Place { target: self.index, settings, epoch, reason: &reason };
+        let look_ms = self.settings.timeout_ms;
+        let place = Place { target: self.index, settings, epoch, reason: &reason, look_ms };
         let told = call(&mut self.kept.ladder, now, &place, &mut hub.out);
         self.tell_ladder(now, told, hub);
+        if self.kept.ladder.looks_since() == Some(now.boot) {
+            // What is under way began too early to count, and may take its whole time-out.
+            self.in_flight = None;
+            self.parked = None;
+            self.probe_at = now.boot;
+        }
+    }
+
+    /// A look that began at `began` found it down, by a fault that a restart may mend: a ladder that waits for such a look goes on.
+    fn still_down(&mut self, now: Now, began: Boot, hub: &mut Hub) {
+        if self.kept.ladder.looks_since().is_some() && self.forbidden(hub).is_none() {
+            self.with_ladder(now, hub, |ladder, now, place, out| ladder.still_down(now, began, place, out));
+        }
     }
 
     pub(super) fn tell_ladder(&mut self, now: Now, told: Told, hub: &mut Hub) {

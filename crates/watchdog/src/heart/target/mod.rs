@@ -260,14 +260,15 @@ impl Target {
     }
 
     fn probe(&mut self, now: Now, eyes: &mut Eyes, hub: &mut Hub) {
-        if self.confirming {
+        let looks = self.kept.ladder.looks_since().is_some();
+        if self.confirming || looks {
             // Beside the probe and not after it: people must not wait for the one and then for the other.
             eyes.glance(now, &mut hub.out);
         }
         self.ticket += 1;
         self.in_flight = Some(InFlight { ticket: self.ticket, began: now.boot, spoilt: false });
         let timeout_ms = match self.settings.stream {
-            Some(stream) if self.confirming => stream.confirm_timeout_ms.min(self.settings.timeout_ms),
+            Some(stream) if self.confirming || looks => stream.confirm_timeout_ms.min(self.settings.timeout_ms),
             Some(_) | None => self.settings.timeout_ms,
         };
         // Counted from the plan and not from now, so that lateness does not add up.
@@ -306,7 +307,7 @@ impl Target {
                 self.parked = Some((fault, flight.began));
                 self.unpark(now, eyes, hub);
             }
-            Probed::Failed(fault) => self.bad(now, fault, hub),
+            Probed::Failed(fault) => self.bad(now, flight.began, fault, hub),
         }
         self.hurry(now);
     }
@@ -317,7 +318,7 @@ impl Target {
         match eyes.sight(now, began, &mut hub.out) {
             Sight::Good => {
                 self.blind = false;
-                self.bad(now, fault, hub);
+                self.bad(now, began, fault, hub);
                 self.hurry(now);
             }
             Sight::Blind => {
@@ -344,9 +345,11 @@ impl Target {
             Some(_) | None => None,
         };
         let verifying = match self.kept.ladder.rung() {
-            Rung::Verifying { .. } | Rung::Stepping { .. } | Rung::Returning { .. } | Rung::Waiting { .. } => {
-                Some(now.boot.plus(VERIFY_EVERY_MS))
-            }
+            Rung::Verifying { .. }
+            | Rung::Stepping { .. }
+            | Rung::Returning { .. }
+            | Rung::Looking { .. }
+            | Rung::Waiting { .. } => Some(now.boot.plus(VERIFY_EVERY_MS)),
             Rung::Resting | Rung::Pausing { .. } | Rung::Held { .. } => None,
         };
         for at in [soonest, verifying].into_iter().flatten() {
@@ -361,7 +364,7 @@ impl Target {
                 Ok(()) => self.good(now, None, hub),
                 Err(fault) => {
                     self.kept.last_answer = reading::for_people(body);
-                    self.bad(now, fault, hub);
+                    self.bad(now, asked, fault, hub);
                 }
             },
             Judging::Reached => self.good(now, None, hub),
@@ -390,11 +393,11 @@ impl Target {
                 match (fresh, verdict) {
                     // A journal or an epoch that went back outweighs whatever else is said; a verdict outweighs its own lack of
                     // freshness: an engine that cannot tell more still tells that it is not well.
-                    (Err(fault), _) if fault.stage == Stage::Head => self.bad(now, fault, hub),
-                    (_, Err(fault)) | (Err(fault), Ok(_)) => self.bad(now, fault, hub),
+                    (Err(fault), _) if fault.stage == Stage::Head => self.bad(now, asked, fault, hub),
+                    (_, Err(fault)) | (Err(fault), Ok(_)) => self.bad(now, asked, fault, hub),
                     (Ok(()), Ok(Verdict::Good)) => self.good(now, None, hub),
                     (Ok(()), Ok(Verdict::Degraded(why))) if self.settings.degraded_is_failure => {
-                        self.bad(now, Fault::new(Stage::Verdict, why), hub);
+                        self.bad(now, asked, Fault::new(Stage::Verdict, why), hub);
                     }
                     (Ok(()), Ok(Verdict::Degraded(why))) => self.good(now, Some(why), hub),
                 }
@@ -422,7 +425,7 @@ impl Target {
 
     fn good(&mut self, now: Now, degraded: Option<String>, hub: &mut Hub) {
         // The signal that ends a frozen engine also wakes it, and one that was asked answers until it ends.
-        if self.kept.ladder.are_last_words(self.kept.progress.epoch()) {
+        if self.kept.ladder.are_last_words(self.kept.progress.epoch(), self.announces) {
             return;
         }
         self.kept.register.push(false);
@@ -467,7 +470,7 @@ impl Target {
         }
     }
 
-    fn bad(&mut self, now: Now, fault: Fault, hub: &mut Hub) {
+    fn bad(&mut self, now: Now, began: Boot, fault: Fault, hub: &mut Hub) {
         if let Some(until) = self.frozen_until {
             if now.boot < until {
                 self.unknown("the clocks jumped: not counted for one interval", hub);
@@ -514,7 +517,7 @@ impl Target {
             );
             hub.update(now, &key, self.settings.severity, format!("{name} flaps"), message);
         }
-        self.climb(now, hub);
+        self.climb(now, began, hub);
     }
 
     /// The clocks jumped: what is under way says nothing, nothing bad counts for one interval, and the target is probed again.

@@ -136,7 +136,7 @@ fn a_crash_of_the_watchdog_while_it_waits_for_the_return_loses_nothing() {
 fn a_frozen_engine_is_not_asked_for_long() {
     let mut world = restartable();
     world.answers[0] = Answers::Silent;
-    world.run(200_000);
+    world.run(215_000);
     assert_eq!(world.triggers(), ["demo/target-down/1"], "people are told before anybody is asked");
     assert_eq!(world.acts.iter().map(|act| act.1).collect::<Vec<_>>(), [Step::Ask, Step::Signal], "{:?}", world.notes);
 }

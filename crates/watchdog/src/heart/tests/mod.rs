@@ -58,6 +58,8 @@ struct World {
     /// How long a look around takes, milliseconds.
     look_ms: u64,
     told: Vec<Notice>,
+    /// What its notifier goes on about.
+    reminds: BTreeSet<String>,
     acts: Vec<(TargetIndex, steps::Step, Option<u64>, u64)>,
     notes: Vec<String>,
     probes: Vec<(TargetIndex, Boot)>,
@@ -125,6 +127,7 @@ impl World {
             references_up: references,
             look_ms: 20,
             told: Vec::new(),
+            reminds: BTreeSet::new(),
             acts: Vec::new(),
             notes: Vec::new(),
             probes: Vec::new(),
@@ -177,8 +180,16 @@ impl World {
                 Order::Compare { shown, .. } => self.compared.push(shown),
                 Order::Tell(notice) => {
                     let recorded = Input::Recorded { key: notice.key.clone(), change: notice.change };
+                    match notice.change {
+                        Change::Trigger | Change::Update => self.reminds.insert(notice.key.clone()),
+                        Change::Resolve => self.reminds.remove(&notice.key),
+                    };
                     self.told.push(notice);
                     self.push(0, recorded);
+                }
+                Order::HandOver { key } => {
+                    self.reminds.remove(&key);
+                    self.push(0, Input::HandedOver { key });
                 }
                 Order::Note(text) => self.notes.push(text),
             }

@@ -20,6 +20,8 @@ pub(super) fn down(world: &mut World) {
 pub(super) fn end_step(world: &mut World, outcome: Outcome) -> Step {
     let Some((target, step, _, ticket)) = world.acts.pop() else { panic!("no step: {:?}", world.notes) };
     world.hand(Input::Stepped { target, ticket, outcome });
+    // The look that may follow.
+    world.run(10);
     step
 }
 
@@ -42,6 +44,69 @@ fn a_restart_that_works_is_told_and_its_incident_ends() {
     world.run(130_000);
     assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
     assert!(world.acts.is_empty());
+}
+
+#[test]
+fn a_cable_that_is_back_after_an_ask_that_failed_gets_nobody_signalled() {
+    let mut one = target("demo");
+    one.ladder = Some(crate::heart::rung::LadderSettings { ask_ms: 5_000, ..LADDER });
+    let mut world = World::new(settings(vec![one]));
+    world.run(61_000);
+    world.answers[0] = Answers::Silent;
+    for _ in 0..3_000 {
+        if world.acts.is_empty() {
+            world.run(100);
+        }
+    }
+    // A probe that began while the cable was out is still under way, and fails after it is back.
+    world.run(3_000);
+    let under_way = |world: &World| world.probes.last().map(|(_, at)| *at);
+    let before = under_way(&world);
+    world.answers[0] = Answers::Well;
+    assert_eq!(end_step(&mut world, Outcome::Failed("no connection".into())), Step::Ask);
+    assert!(under_way(&world) > before, "it looks at once: {:?}", world.notes);
+    world.run(300_000);
+    assert!(world.acts.is_empty(), "{:?}", world.acts);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+}
+
+#[test]
+fn a_cable_that_is_back_after_the_wait_gets_nothing_started() {
+    let mut world = restartable();
+    down(&mut world);
+    end_step(&mut world, Outcome::Failed("no connection".into()));
+    assert_eq!(end_step(&mut world, Outcome::Failed("no connection".into())), Step::Signal);
+    // The last look before the end of the wait finds it down; then the cable is back.
+    let waits = world.heart.view(world.now).targets[0].ladder.clone();
+    assert_eq!(waits.map(|ladder| ladder.state), Some("waiting".to_owned()));
+    world.run(3985);
+    world.answers[0] = Answers::Well;
+    world.run(300_000);
+    assert!(world.acts.is_empty(), "{:?} {:?}", world.acts, world.notes);
+    assert_eq!(world.changes().last(), Some(&("demo/target-down/1".to_owned(), Change::Resolve)));
+}
+
+#[test]
+fn a_look_by_which_nobody_learns_anything_ends_the_try_without_holding() {
+    let mut one = target("demo");
+    one.ladder = Some(LADDER);
+    let eyes = eyes::EyesSettings { references: 1, need: 1, timeout_ms: 1000, again_ms: 5000 };
+    let mut world = World::new(Settings { eyes, ..settings(vec![one]) });
+    world.run(61_000);
+    for _ in 0..3 {
+        world.references_up = 1;
+        world.answers[0] = Answers::Refuses;
+        for _ in 0..300 {
+            if world.acts.is_empty() {
+                world.run(1000);
+            }
+        }
+        world.references_up = 0;
+        assert_eq!(end_step(&mut world, Outcome::Failed("no connection".into())), Step::Ask);
+        world.run(60_000);
+        assert!(world.acts.is_empty(), "{:?}", world.acts);
+    }
+    assert!(world.triggers().iter().all(|key| !key.starts_with("demo/held")), "{:?}", world.notes);
 }
 
 #[test]

@@ -212,6 +212,7 @@ fn signalling() -> World {
     world.answers[0] = Answers::Silent;
     world.run(4000);
     assert_eq!(restarts::end_step(&mut world, Outcome::Failed("no answer".to_owned())), Step::Ask);
+    world.run(900);
     world
 }
 
