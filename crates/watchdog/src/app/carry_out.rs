@@ -2,7 +2,7 @@
 
 use super::{App, Event};
 use crate::acting::{Act, act};
-use crate::client::{self, Ask, Endpoint};
+use crate::client::{self, Ask};
 use crate::clock;
 use crate::heart::Input;
 use crate::heart::fault::{Fault, Stage};
@@ -20,9 +20,6 @@ use tokio::task::{AbortHandle, spawn_local};
 
 /// Time for an answer of the peer.
 const PEER: Duration = Duration::from_secs(3);
-
-/// Time for a ping of the outside dead man's switch.
-const OUTSIDE: Duration = Duration::from_secs(10);
 
 /// A notice that the notifier refused is told again after so long, milliseconds.
 const TELL_AGAIN_MS: u64 = 5_000;
@@ -166,29 +163,6 @@ impl App {
         });
     }
 
-    /// The outside switch hears of this watchdog only while it is well: silence is its alarm.
-    fn ping_outside(&mut self, now: Now) {
-        let Some(url) = self.outside.clone() else { return };
-        let reasons = self.health_reasons(now);
-        if let Some(reason) = reasons.first() {
-            self.log.warn(now.wall, &format!("the outside dead man's switch is not pinged: {reason}"));
-            return;
-        }
-        let (tls, events) = (Rc::clone(&self.tls), self.events.clone());
-        spawn_local(async move {
-            let Some(endpoint) = endpoint_of(&url) else {
-                send(&events, Event::OutsideFailed("its URL is not one".to_owned())).await;
-                return;
-            };
-            let failed = match client::once(&endpoint, &tls, &Ask::get(), client::HEALTH_MAX, OUTSIDE).await {
-                Ok(answer) if (200..=299).contains(&answer.status) => return,
-                Ok(answer) => format!("HTTP {}", answer.status),
-                Err(fault) => fault.stage.word().to_owned(),
-            };
-            send(&events, Event::OutsideFailed(failed)).await;
-        });
-    }
-
     /// Hands a notice to the notifier. Its word that it is on disk comes back as an event.
     pub(super) fn tell(&mut self, now: Now, notice: &Notice) {
         let change = notice.change;
@@ -267,21 +241,6 @@ impl App {
             }
         }
     }
-}
-
-/// Where a URL leads; for one that is kept as a secret.
-fn endpoint_of(url: &str) -> Option<Endpoint> {
-    let (tls, rest) = match url.strip_prefix("https://") {
-        Some(rest) => (true, rest),
-        None => (false, url.strip_prefix("http://")?),
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        Some(_) | None => (authority, if tls { 443 } else { 80 }),
-    };
-    let path = if path.is_empty() { "/" } else { path };
-    Some(Endpoint { tls, host: host.trim_matches(['[', ']']).to_owned(), port, path: path.to_owned() })
 }
 
 /// Hands an event to the loop; `false` where the loop has ended.

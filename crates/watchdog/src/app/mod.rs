@@ -5,6 +5,7 @@ mod build;
 mod carry_out;
 mod drilling;
 mod health;
+mod outside;
 mod run;
 mod serve;
 mod witnessing;
@@ -53,8 +54,8 @@ enum Event {
     Commanded { asked: Asked, reply: oneshot::Sender<Reply> },
     /// What came of a notice: recorded, or why not.
     Told { key: String, change: crate::heart::notice::Change, result: Result<failstop_notify::Reported, String> },
-    /// A ping of the outside dead man's switch failed.
-    OutsideFailed(String),
+    /// The outside dead man's switch was pinged, or why it did not take its ping.
+    OutsidePinged(Result<(), String>),
 }
 
 /// What the shell knows of a target beyond the heart.
@@ -98,7 +99,7 @@ struct App {
     references: Rc<Vec<(String, u16)>>,
     peer: Option<Endpoint>,
     outside: Option<String>,
-    outside_trouble: bool,
+    outside_trouble: outside::Trouble,
     alerts: failstop_notify::Handle,
     limits: Limits,
     systemd: Systemd,

@@ -109,7 +109,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         references: built.references,
         peer: built.peer,
         outside: built.outside,
-        outside_trouble: false,
+        outside_trouble: super::outside::Trouble::default(),
         alerts,
         limits: Limits {
             outbox_max_age: config.watchdog.outbox_max_age,
@@ -200,11 +200,8 @@ impl App {
             }
             Some(Event::Compared { target, compared }) => self.compared(now, target, compared),
             Some(Event::Told { key, change, result }) => self.told(now, key, change, result),
-            Some(Event::OutsideFailed(why)) => {
-                if !self.outside_trouble {
-                    self.log.warn(now.wall, &format!("the outside dead man's switch does not take its ping: {why}"));
-                }
-                self.outside_trouble = true;
+            Some(Event::OutsidePinged(result)) => {
+                self.outside_pinged(now, result);
                 None
             }
             Some(Event::Asked { asked, reply }) => {

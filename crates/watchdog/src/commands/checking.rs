@@ -10,6 +10,7 @@ use failstop_client::signed::Key;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// Checks.
 pub fn check(place: &Place) -> u8 {
@@ -113,6 +114,23 @@ fn can_be_run(program: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| executable(&folder.join(program)))
 }
 
+/// Where waiting for answers takes longer than the interval promises: probes of a target are made one at a time.
+fn slow(target: &Target) -> Option<String> {
+    let text = |time: Duration| span(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let (interval, timeout) = (target.interval, target.timeout);
+    let late = interval.saturating_add(timeout.saturating_mul(target.failures));
+    (timeout > interval).then(|| {
+        format!(
+            "target \"{}\": `timeout` ({}) is longer than `interval` ({}), and probes are made one at a time: where it is polled, one that is silent is found down up to {} after its last answer\n  next: write a `timeout` of at most {}",
+            target.name,
+            text(timeout),
+            text(interval),
+            text(late),
+            text(interval)
+        )
+    })
+}
+
 /// What is not covered.
 fn coverage(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
@@ -129,6 +147,7 @@ fn coverage(config: &Config) -> Vec<String> {
     if !watches(config) {
         return notes;
     }
+    notes.extend(config.targets.iter().filter_map(slow));
     if config.network.references.is_empty() {
         notes.push(
             "no `references` in [network]: when this host's network dies, every target will look dead".to_owned(),
@@ -141,4 +160,26 @@ fn coverage(config: &Config) -> Vec<String> {
         notes.push("no channel in [alerts] reaches a person".to_owned());
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failstop_settings::Source;
+
+    #[test]
+    fn a_time_out_beyond_the_interval_is_pointed_out() {
+        for (interval, timeout, late) in [("1s", "2s", Some("up to 7 s after")), ("1s", "1s", None), ("2s", "1s", None)]
+        {
+            let text = format!(
+                "[[target]]\nname = \"demo\"\nurl = \"http://h:8080/health\"\ninterval = \"{interval}\"\ntimeout = \"{timeout}\"\n"
+            );
+            let source = Source { file: "watchdog.toml".into(), text, world_readable: false };
+            let config = Config::of(&source).unwrap_or_else(|errors| panic!("{errors}"));
+            let notes = coverage(&config);
+            let note = notes.iter().find(|note| note.contains("one at a time"));
+            assert_eq!(note.is_some(), late.is_some(), "{interval} {timeout}: {notes:?}");
+            assert!(note.is_none_or(|note| late.is_some_and(|late| note.contains(late))), "{notes:?}");
+        }
+    }
 }

@@ -35,7 +35,7 @@ impl Heart {
         let unknown: Vec<&str> = self
             .targets
             .iter()
-            .filter(|target| target.unknown_why().is_some() || target.is_parked())
+            .filter(|target| target.was_missed())
             .map(|target| target.settings().name.as_str())
             .collect();
         let names = match unknown.as_slice() {

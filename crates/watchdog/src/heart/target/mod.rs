@@ -165,6 +165,8 @@ pub struct Target {
     unknown_why: Option<String>,
     /// The watchdog was blind when this was judged last.
     blind: bool,
+    /// It was not judged for a while, since the watchdog was blind.
+    missed: bool,
     /// The last health answer announced an end.
     announces: bool,
 }
@@ -185,6 +187,7 @@ impl Target {
             stream: Stream::None(first),
             unknown_why: None,
             blind: false,
+            missed: false,
             announces: false,
         }
     }
@@ -209,6 +212,11 @@ impl Target {
     /// Why nobody knows, where nobody does.
     pub fn unknown_why(&self) -> Option<&str> {
         self.unknown_why.as_deref()
+    }
+
+    /// Whether it was not judged at any time while the watchdog was blind, until it [sees again](Target::sees_again).
+    pub fn was_missed(&self) -> bool {
+        self.missed || self.unknown_why.is_some() || self.is_parked()
     }
 
     /// Whether a failure waits for the eyes' word.
@@ -322,7 +330,7 @@ impl Target {
                 self.hurry(now);
             }
             Sight::Blind => {
-                self.blind = true;
+                (self.blind, self.missed) = (true, true);
                 self.unknown("this watchdog's own network is down", hub);
             }
             Sight::Wait => self.parked = Some((fault, began)),
@@ -541,7 +549,7 @@ impl Target {
 
     /// The watchdog sees again: probe at `first`.
     pub fn sees_again(&mut self, first: Boot) {
-        self.blind = false;
+        (self.blind, self.missed) = (false, false);
         self.parked = None;
         self.unknown_why = None;
         self.probe_at = self.probe_at.min(first);

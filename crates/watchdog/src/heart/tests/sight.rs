@@ -69,3 +69,36 @@ fn an_answer_with_the_wrong_content_needs_no_look_around() {
     world.run(130_000);
     assert_eq!(world.triggers(), ["demo/target-down/1"], "an answer arrived: the network is good");
 }
+
+#[test]
+fn who_was_unknown_while_blind_is_named_even_where_it_answered_before_the_sight_was_back() {
+    let mut one = target("a");
+    one.interval_ms = 1000;
+    one.timeout_ms = 500;
+    let mut world = World::new(with_references(vec![one, target("b")]));
+    world.run(70_000);
+    world.answers[0] = Answers::Silent;
+    world.references_up = 0;
+    world.run(8_000);
+    assert_eq!(world.state(0), "unknown");
+    // The cable is back, and the target's answer is here before the next look around.
+    world.answers[0] = Answers::Well;
+    for _ in 0..40 {
+        if world.state(0) != "up" {
+            world.run(50);
+        }
+    }
+    assert!(world.heart.view(world.now).blind_since.is_some(), "{:?}", world.notes);
+    world.references_up = 3;
+    world.run(10_000);
+    let message = &world.told[0].message;
+    assert!(message.ends_with("not judged meanwhile: a."), "{message}");
+    // Of the next blindness another is told.
+    world.references_up = 0;
+    world.answers[1] = Answers::Silent;
+    world.run(120_000);
+    world.references_up = 3;
+    world.run(60_000);
+    let message = &world.told[2].message;
+    assert!(message.ends_with("not judged meanwhile: b."), "{message}");
+}
