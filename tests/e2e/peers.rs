@@ -2,6 +2,7 @@
 //! nobody could know that it had been told, and then under the same key.
 
 use crate::stage::{SECOND, Setup, WATCHDOG, Watched, is};
+use std::time::{Duration, Instant};
 
 const STANDBY: &str = "standby.log";
 
@@ -10,6 +11,7 @@ fn paired(watched: &Watched, name: &str, port: u16, peer: u16, role: &str) -> St
     let more = format!("[peer]\nurl = \"http://127.0.0.1:{peer}\"\nrole = \"{role}\"\ninterval = \"200ms\"\n");
     let text = watched.watchdog_text(name, port, &more, SECOND, "");
     let (before, after) = (text.split("[target.restart]").next().unwrap(), text.split("[alerts]").nth(1).unwrap());
+    let after = after.replacen('\n', "\nreminder = { critical = \"1s\", warning = \"1s\", info = \"1s\" }\n", 1);
     format!("{before}[alerts]{after}")
 }
 
@@ -74,4 +76,13 @@ fn a_standby_takes_over_from_a_dead_watchdog_and_steps_back() {
     });
     let resolves = watched.receiver.taken("target-down").into_iter().filter(|posted| posted.change() == "resolve");
     assert_eq!((resolves.count(), triggers(&watched).len()), (1, 2), "{:#?}", watched.receiver.posted());
+
+    // Nobody reminds of what is over, and nobody says it again: three times as long as a reminder takes.
+    let told =
+        || watched.receiver.taken("target-down").into_iter().filter(|posted| posted.at > over.at).collect::<Vec<_>>();
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        assert!(told().is_empty(), "told after its end: {:#?}", told());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

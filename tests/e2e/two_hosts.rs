@@ -197,3 +197,27 @@ fn restarts_that_do_not_help_are_held_after_three_and_go_on_once_released() {
     assert_eq!((tries(), watched.epoch(), watched.starts()), (4, Some(2), 2), "{}", watched.said(RESPONDER));
     assert_eq!(watched.system.survivors().len(), 1);
 }
+
+#[test]
+fn a_step_that_waits_for_a_cable_does_nothing_once_the_cable_is_back() {
+    let Some(watched) = hosts(BOT, SECOND) else { return };
+    for rung in ["rung 1: ask", "rung 2: signal"] {
+        let steps = || watched.said(WATCHDOG).matches(rung).count();
+        let before = steps();
+        net(&watched).plug_bot(false);
+        watched.until(rung, || steps() > before);
+        net(&watched).plug_bot(true);
+        watched.until_state("up");
+    }
+    let ends = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < ends {
+        assert_eq!(
+            (watched.epoch(), watched.starts(), watched.processes().len()),
+            (Some(1), 1, 2),
+            "{}",
+            watched.said(WATCHDOG)
+        );
+        assert_eq!(watched.said(RESPONDER).lines().count(), 1, "{}", watched.said(RESPONDER));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
