@@ -207,6 +207,37 @@ fn three_failed_tries_hold_until_released() {
 }
 
 #[test]
+fn three_tries_within_an_hour_hold_even_when_each_of_them_worked() {
+    let mut climb = Climb::new(SETTINGS);
+    for number in 1..=3u64 {
+        assert!(matches!(climb.down(), Told::Went(_)), "{number}");
+        climb.ends(Step::Ask, proved());
+        assert!(matches!(climb.good(3 + number), Told::Restarted(_)));
+        climb.epoch = Some(3 + number);
+        climb.later(60_000);
+    }
+    assert!(matches!(climb.down(), Told::Held(why) if why == "3 tries within 1 h are spent"));
+    assert!(climb.out.is_empty());
+}
+
+#[test]
+fn only_the_signal_of_the_try_that_is_under_way_makes_a_stop_the_ladder_s_own() {
+    let stop = Announced { kind: AnnouncedKind::Stop, until: None, by: Some(BY_SIGNAL.to_owned()) };
+    let mut climb = Climb::new(SETTINGS);
+    climb.down();
+    assert!(!climb.ladder.is_its_doing(&stop, Some(3)), "it only asks");
+    climb.ends(Step::Ask, failed());
+    assert!(climb.ladder.is_its_doing(&stop, Some(3)));
+    assert!(!climb.ladder.is_its_doing(&stop, Some(4)), "that is a later life");
+    climb.ends(Step::Signal, Outcome::Refused("no".to_owned()));
+    assert!(!climb.ladder.is_its_doing(&stop, Some(3)), "the try is over");
+    climb.later(10_000);
+    climb.tick();
+    climb.down();
+    assert!(!climb.ladder.is_its_doing(&stop, Some(3)), "the next only asks again");
+}
+
+#[test]
 fn five_tries_a_day_hold_even_when_an_hour_has_room() {
     let mut climb = Climb::new(SETTINGS);
     for number in 1..=5u64 {
