@@ -227,6 +227,8 @@ fn only_the_signal_of_the_try_that_is_under_way_makes_a_stop_the_ladder_s_own() 
     climb.down();
     assert!(!climb.ladder.is_its_doing(&stop, Some(3)), "it only asks");
     climb.ends(Step::Ask, failed());
+    assert!(!climb.ladder.is_its_doing(&stop, Some(3)), "it only looks");
+    climb.still_down();
     assert!(climb.ladder.is_its_doing(&stop, Some(3)));
     assert!(!climb.ladder.is_its_doing(&stop, Some(4)), "that is a later life");
     climb.ends(Step::Signal, Outcome::Refused("no".to_owned()));
