@@ -2,10 +2,8 @@
 //! could turn away an engine that is just starting.
 
 use super::{Finding, Subject};
-use crate::process::lock;
-use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
+use crate::process::{holder, lock};
+use std::io;
 use std::path::Path;
 
 /// Who holds a state directory.
@@ -21,24 +19,11 @@ pub enum Holder {
 
 /// Who holds the instance lock of a state directory.
 pub fn holder_of(state_dir: &Path) -> Holder {
-    let file = match File::open(state_dir.join(lock::LOCK_FILE)) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Holder::Nobody,
-        Err(error) => return Holder::Unknown(error),
-    };
-    // SAFETY: plain data; all zeros covers the whole file from its start, and `l_pid` must be 0 for this call.
-    let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    // A read lock would conflict with the engine's write lock and can be asked about on a file open for reading.
-    range.l_type = libc::F_RDLCK as libc::c_short;
-    range.l_whence = libc::SEEK_SET as libc::c_short;
-    // SAFETY: an open descriptor and a valid, writable description of a range.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut range) } != 0 {
-        return Holder::Unknown(io::Error::last_os_error());
+    match holder::open_held(state_dir) {
+        Ok(Some((file, _))) => Holder::Engine(lock::Holder::read(&file).map(|holder| holder.engine)),
+        Ok(None) => Holder::Nobody,
+        Err(error) => Holder::Unknown(error),
     }
-    if i32::from(range.l_type) == libc::F_UNLCK {
-        return Holder::Nobody;
-    }
-    Holder::Engine(lock::Holder::read(&file).map(|holder| holder.engine))
 }
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {

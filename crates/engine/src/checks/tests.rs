@@ -125,6 +125,10 @@ fn the_lock_is_asked_about_and_never_taken() {
     let text = format!("{HEAD}{BOT}");
     assert_eq!(world.line("instance", &text).1, "no engine runs this system: ");
     fs::create_dir(world.path("state")).unwrap();
+    let pipe = world.path("state/LOCK");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(matches!(holder_of(&world.path("state")), Holder::Unknown(_)), "and nobody is kept waiting for its writer");
+    fs::remove_file(&pipe).unwrap();
     let lock = fs::File::create_new(world.path("state/LOCK")).unwrap();
     (&lock).write_all(b"4711 4710\n").unwrap();
     assert!(matches!(holder_of(&world.path("state")), Holder::Nobody));

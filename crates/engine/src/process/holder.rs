@@ -80,28 +80,34 @@ impl fmt::Display for Closed {
 
 /// Asks who holds the lock of this state directory. Never waits, takes nothing, follows no link in its last part.
 pub fn ask(state_dir: &Path) -> Held {
-    let path = state_dir.join(LOCK_FILE);
-    let opened =
-        File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(&path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Held::Free;
-        }
+    match open_held(state_dir) {
+        Ok(Some((file, metadata))) => holder(&file, &metadata),
+        Ok(None) => Held::Free,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            return Held::Closed(Closed::on_the_way_to(&path));
+            Held::Closed(Closed::on_the_way_to(&state_dir.join(LOCK_FILE)))
         }
-        Err(error) => return Held::Unknown(error),
-    };
-    match file.metadata() {
-        Ok(metadata) if metadata.is_file() => match is_locked(&file) {
-            Ok(true) => holder(&file, &metadata),
-            Ok(false) => Held::Free,
-            Err(error) => Held::Unknown(error),
-        },
-        Ok(_) => Held::Unknown(io::Error::other("it is no file")),
         Err(error) => Held::Unknown(error),
     }
+}
+
+/// The lock's file, where somebody holds the lock; `None` where nobody does, or there is no such file.
+///
+/// # Errors
+/// The file cannot be opened, is no file, or cannot be asked about.
+pub fn open_held(state_dir: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = match File::options().read(true).custom_flags(flags).open(state_dir.join(LOCK_FILE)) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    Ok(is_locked(&file)?.then_some((file, metadata)))
 }
 
 fn is_locked(file: &File) -> io::Result<bool> {
