@@ -60,4 +60,5 @@ pub use policy::{
 };
 pub use record::{AfterExit, ClearedBy, HealthStatus, Record};
 pub use time::Monotonic;
+pub use turn::breaks_a_line;
 pub use view::{ComponentState, ComponentView, FeedView, Health, PartView, QueueView};

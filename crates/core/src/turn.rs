@@ -38,10 +38,13 @@ pub(crate) fn clip(mut text: String, max: usize) -> String {
 /// Words that somebody else chose, on one line: nothing a bot or an operator says may look like a line of ours, or drive a
 /// terminal.
 pub(crate) fn one_line(text: &str) -> String {
-    let breaks = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if breaks(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if breaks_a_line(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a character ends or turns a line, hides one, or drives a terminal: controls, separators of lines, and the marks that
+/// override the direction of text.
+pub fn breaks_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A span as people say it, for evidence: `5 min`, `1 min 30 s`, `2 s`, `500 ms`.

@@ -1,15 +1,13 @@
 //! Words that somebody else chose (a bot's status, a halt's evidence, an operator's reason), made fit to print.
 
+use failstop_core::breaks_a_line;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// `text` with every control character written out, so that nothing a bot says can move a cursor, hide a line or
 /// split one.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(harmful) {
+    if !text.contains(breaks_a_line) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 8);
@@ -17,7 +15,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         match c {
             '\n' => clean.push_str("\\n"),
             '\t' => clean.push(' '),
-            c if harmful(c) => {
+            c if breaks_a_line(c) => {
                 let _ = write!(clean, "\\u{{{:x}}}", u32::from(c));
             }
             c => clean.push(c),
