@@ -57,7 +57,7 @@ impl Engine {
             }
             let socket = runtime_dir::control_socket_path(&dir);
             if let Some(pid) = frozen(&socket) {
-                // It is the one; whatever answers at a later place is not.
+                // It would take the connection and answer nothing. And it is the one: whatever answers at a later place is not.
                 return Err(is_stopped(&socket, pid));
             }
             match Self::connect(&socket, place.config.as_deref()) {
@@ -83,13 +83,14 @@ impl Engine {
 
     /// The engine behind a control socket.
     pub fn at_socket(socket: &Path) -> Result<Self, Failure> {
-        Self::connect(socket, None)
+        match frozen(socket) {
+            Some(pid) => Err(is_stopped(socket, pid)),
+            None => Self::connect(socket, None),
+        }
     }
 
     fn connect(socket: &Path, config: Option<&Path>) -> Result<Self, Failure> {
         match ControlClient::connect(socket) {
-            // One that is stopped would take the connection and answer nothing: no need to wait for that.
-            Ok(_) if let Some(pid) = frozen(socket) => Err(is_stopped(socket, pid)),
             Ok(client) => Ok(Self::Control { client, socket: socket.to_owned() }),
             Err(error) => Err(failure(error, socket, config)),
         }

@@ -11,7 +11,6 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::fd::AsFd as _;
@@ -21,7 +20,7 @@ use std::path::Path;
 pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
     let place = Place::of(args.config.as_deref(), args.state.as_deref())?;
     let state = place.state_dir()?;
-    let filter = Filter::new(args)?;
+    let mut filter = Filter::new(args)?;
     let unreadable = |folder: &Path| {
         let path = folder.to_owned();
         move |source| Failure::Unreadable {
@@ -39,7 +38,7 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
     }
     let mut stream = Stream::new();
     loop {
-        if print_all(&mut tail, &filter, args.format, &mut stream)? == Reader::Gone {
+        if print_all(&mut tail, &mut filter, args.format, &mut stream)? == Reader::Gone {
             return Ok(Exit::Good);
         }
         match &growth {
@@ -57,7 +56,12 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
 }
 
 /// Prints what is there now.
-fn print_all(tail: &mut JournalTail, filter: &Filter, format: Format, stream: &mut Stream) -> Result<Reader, Failure> {
+fn print_all(
+    tail: &mut JournalTail,
+    filter: &mut Filter,
+    format: Format,
+    stream: &mut Stream,
+) -> Result<Reader, Failure> {
     loop {
         let next = tail.next().map_err(|source| Failure::Unreadable {
             path: tail.folder().to_owned(),
@@ -97,20 +101,21 @@ struct Filter {
     types: Vec<String>,
     since: Option<Timestamp>,
     /// Records that were looked at, and those of a wanted type among them.
-    seen: Cell<(u64, u64)>,
+    seen: (u64, u64),
 }
 
 impl Filter {
     fn new(args: &EventsArgs) -> Result<Self, Failure> {
         let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
         let types = args.types.iter().map(|t| t.trim_end_matches('*').trim_end_matches('.').to_owned()).collect();
-        Ok(Self { types, since, seen: Cell::new((0, 0)) })
+        Ok(Self { types, since, seen: (0, 0) })
     }
 
-    fn wants(&self, envelope: &Envelope) -> bool {
+    /// Whether a record is wanted; counts it.
+    fn wants(&mut self, envelope: &Envelope) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(&envelope.t, wanted));
-        let (all, wanted) = self.seen.get();
-        self.seen.set((all + 1, wanted + u64::from(of_type)));
+        self.seen.0 += 1;
+        self.seen.1 += u64::from(of_type);
         let in_time = match self.since {
             // A time that cannot be read is no reason to hide a record.
             Some(since) => envelope.ts.parse::<Timestamp>().map_or(true, |ts| ts >= since),
@@ -121,7 +126,7 @@ impl Filter {
 
     /// A typing mistake in a runbook must not look like "nothing happened".
     fn say_if_nothing_was_of_its_types(&self) {
-        if let (all @ 1.., 0) = self.seen.get() {
+        if let (all @ 1.., 0) = self.seen {
             out::complain(&format!("note: of {all} records none is of type {}", self.types.join(", ")));
         }
     }

@@ -11,7 +11,10 @@ use crate::place::Place;
 use crate::render::style::Tone;
 use failstop_engine::kill_switch::{self, Caller, Latch, Verdict};
 use failstop_engine::printable::printable;
+use failstop_engine::process::epoch::EPOCH_FILE;
+use failstop_engine::process::lock::LOCK_FILE;
 use failstop_engine::runtime_dir::{self, Lookup};
+use failstop_journal::JOURNAL_DIR;
 use serde_json::json;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -67,7 +70,7 @@ fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
 
 /// Whether a directory looks like a state directory in which an engine was started.
 fn has_run(state: &Path) -> bool {
-    ["LOCK", "epoch", "journal"].iter().any(|name| state.join(name).exists())
+    [LOCK_FILE, EPOCH_FILE, JOURNAL_DIR].iter().any(|name| state.join(name).exists())
 }
 
 /// Before a system's first start there is no state directory that could hold the latch. One that the configuration names
