@@ -445,9 +445,8 @@ fn describe(component: &Component) -> &'static str {
     match component.phase {
         Phase::Ready => "ready",
         Phase::Starting { .. } => "not ready yet",
-        Phase::Stopping { .. } => "stopping",
+        Phase::Stopping { .. } | Phase::Leaving { .. } => "stopping",
         Phase::Killing { .. } => "being killed",
-        Phase::Leaving { .. } => "stopping",
         Phase::Waiting { .. } => "waiting for its next start",
         Phase::Down => "down",
     }

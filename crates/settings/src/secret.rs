@@ -150,6 +150,14 @@ impl Secret {
         }
     }
 
+    /// The environment variable that it is in, if it is in one.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable(name) => Some(name),
+            Self::File(_) | Self::Credential(_) | Self::Inline(_) => None,
+        }
+    }
+
     /// The secret itself.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
 
 use super::RunError;
-use crate::config::{Component, Config, Liveness, Secret, env_file};
+use crate::config::{Component, Config, Liveness, env_file};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
@@ -137,7 +137,7 @@ pub fn blueprints(
 ) -> Result<Vec<Blueprint>, RunError> {
     // The alert channels' secrets are failstop's own.
     let secrets: BTreeSet<OsString> =
-        config.alerts.secrets().iter().filter_map(|(_, secret)| variable(secret)).collect();
+        config.alerts.secrets().iter().filter_map(|(_, secret)| secret.variable()).map(OsString::from).collect();
     let mut inherited = inherited();
     inherited.retain(|(name, _)| !secrets.contains(name));
     let mut blueprints = Vec::new();
@@ -216,14 +216,6 @@ impl Blueprint {
         command.no_new_privileges = self.no_new_privileges;
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)
-    }
-}
-
-/// The environment variable that a secret is in, if it is in one.
-fn variable(secret: &Secret) -> Option<OsString> {
-    match secret {
-        Secret::Variable(name) => Some(name.into()),
-        Secret::File(_) | Secret::Credential(_) | Secret::Inline(_) => None,
     }
 }
 
