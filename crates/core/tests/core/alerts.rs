@@ -248,14 +248,7 @@ fn a_failed_journal_is_told_although_nothing_can_be_recorded() {
 #[test]
 fn an_engine_that_died_is_told_by_the_next_one_and_over_when_its_checks_passed() {
     let mut host = Host::started(policy(asks()));
-    host.crash_and_start(|epoch| Start {
-        epoch,
-        kill_switch: None,
-        latches: Vec::new(),
-        new_journal: false,
-        unclean: Some(Unclean::default()),
-        damage: None,
-    });
+    host.crash_and_start(|epoch| Start { unclean: Some(Unclean::default()), ..plain(epoch) });
     let told = alerts(&host.log);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].id.to_string(), "engine-died/2");
@@ -286,14 +279,7 @@ fn what_ended_with_its_engine_is_not_told_again_when_the_journal_fails_before_th
 fn an_engine_that_died_twice_before_its_checks_passed_is_over_only_when_they_pass() {
     let mut host = Host::new(policy(asks()));
     host.plain_start();
-    let unclean = |epoch| Start {
-        epoch,
-        kill_switch: None,
-        latches: Vec::new(),
-        new_journal: false,
-        unclean: Some(Unclean::default()),
-        damage: None,
-    };
+    let unclean = |epoch| Start { unclean: Some(Unclean::default()), ..plain(epoch) };
     host.crash_and_start(unclean);
     assert_eq!(host.core.alerts().len(), 1, "the end of the old `starting` is not the end of the new one");
     host.pass_checks();

@@ -71,6 +71,11 @@ pub fn asks() -> Vec<ComponentPolicy> {
     vec![component("bot", Orders::Asks)]
 }
 
+/// A start at which nothing was found that is worth telling.
+pub fn plain(epoch: Epoch) -> Start {
+    Start { epoch, kill_switch: None, latches: Vec::new(), new_journal: false, unclean: None, damage: None }
+}
+
 /// The fake host.
 pub struct Host {
     pub core: Core,
@@ -116,14 +121,7 @@ impl Host {
     /// Started, checks passed; in dry mode, since no ceremony was held.
     pub fn started(policy: Policy) -> Self {
         let mut host = Self::new(policy);
-        host.start(Start {
-            epoch: Epoch(1),
-            kill_switch: None,
-            latches: Vec::new(),
-            new_journal: false,
-            unclean: None,
-            damage: None,
-        });
+        host.start(plain(Epoch(1)));
         host.pass_checks();
         host
     }
@@ -142,14 +140,7 @@ impl Host {
 
     pub fn plain_start(&mut self) -> Vec<Effect> {
         let epoch = Epoch(self.epoch + 1);
-        self.start(Start {
-            epoch,
-            kill_switch: None,
-            latches: Vec::new(),
-            new_journal: false,
-            unclean: None,
-            damage: None,
-        })
+        self.start(plain(epoch))
     }
 
     pub fn pass_checks(&mut self) {
@@ -176,14 +167,7 @@ impl Host {
     }
 
     pub fn crash_and_plain_start(&mut self) {
-        self.crash_and_start(|epoch| Start {
-            epoch,
-            kill_switch: None,
-            latches: Vec::new(),
-            new_journal: false,
-            unclean: None,
-            damage: None,
-        });
+        self.crash_and_start(plain);
     }
 
     /// One input and what an obliging world answers to its effects. Returns all effects.

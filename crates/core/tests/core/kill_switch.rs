@@ -140,12 +140,8 @@ fn it_survives_a_crash_by_its_latch_or_by_its_record() {
         }
         host.prompt = true;
         host.crash_and_start(|epoch| Start {
-            epoch,
             kill_switch: by_latch.then(|| ("ops".to_owned(), "fire".to_owned())),
-            latches: Vec::new(),
-            new_journal: false,
-            unclean: None,
-            damage: None,
+            ..plain(epoch)
         });
         host.pass_checks();
         assert!(host.core.kill_switch() && all_revoked(&host));
@@ -161,14 +157,7 @@ fn a_crash_between_release_and_removal_of_the_latch_leaves_it_engaged() {
     host.order_effects(Order::KillSwitchRelease, "checked");
     assert!(host.core.kill_switch());
     host.obliging = true;
-    host.crash_and_start(|epoch| Start {
-        epoch,
-        kill_switch: Some(("ops".to_owned(), "fire".to_owned())),
-        latches: Vec::new(),
-        new_journal: false,
-        unclean: None,
-        damage: None,
-    });
+    host.crash_and_start(|epoch| Start { kill_switch: Some(("ops".to_owned(), "fire".to_owned())), ..plain(epoch) });
     host.pass_checks();
     assert!(host.core.kill_switch());
 }

@@ -165,12 +165,8 @@ fn a_failed_journal_closes_the_gate_for_good_and_ends_the_engine() {
     host.prompt = true;
     host.obliging = true;
     host.crash_and_start(|epoch| Start {
-        epoch,
-        kill_switch: None,
         latches: vec![(Cause::Integrity, "line 3".to_owned()), (Cause::Storage, "EIO".to_owned())],
-        new_journal: false,
-        unclean: None,
-        damage: None,
+        ..plain(epoch)
     });
     assert!(host.log.contains(&Effect::RemoveLatches), "they are in the journal now");
     assert_eq!(host.core.permission(), Permission::Shutdown);
@@ -219,14 +215,7 @@ fn a_full_disk_still_takes_the_halt_and_what_became_of_the_components_and_nothin
     host.prompt = true;
     host.obliging = true;
     let latches = vec![(Cause::Storage, "no space left".to_owned())];
-    host.crash_and_start(|epoch| Start {
-        epoch,
-        kill_switch: None,
-        latches,
-        new_journal: false,
-        unclean: None,
-        damage: None,
-    });
+    host.crash_and_start(|epoch| Start { latches, ..plain(epoch) });
     assert_eq!(host.standing().iter().filter(|cause| **cause == Cause::Storage).count(), 1);
     assert_eq!(host.core.permission(), Permission::Shutdown);
     assert!(host.log.contains(&Effect::RemoveLatches));
@@ -279,14 +268,7 @@ fn a_latch_whose_last_word_was_written_is_the_same_halt() {
     host.obliging = true;
     host.exit = None;
     let latches = vec![(Cause::Hung, hung.evidence), (Cause::Hung, "another".to_owned())];
-    host.crash_and_start(|epoch| Start {
-        epoch,
-        kill_switch: None,
-        latches,
-        new_journal: false,
-        unclean: None,
-        damage: None,
-    });
+    host.crash_and_start(|epoch| Start { latches, ..plain(epoch) });
     let halts = host.core.halts().map(|(halt, _)| halt).filter(|halt| halt.cause == Cause::Hung);
     let found: Vec<_> = halts.map(|halt| (halt.component.is_some(), halt.evidence.as_str())).collect();
     assert_eq!(found, [(true, "it said itself that it hangs"), (false, "another")]);

@@ -229,12 +229,10 @@ impl World {
                 }
                 assert_eq!(replayed.recorded(), &fold);
                 self.host.crash_and_start(|epoch| Start {
-                    epoch,
                     kill_switch,
                     latches,
-                    new_journal: false,
                     unclean: Some(Unclean::default()),
-                    damage: None,
+                    ..plain(epoch)
                 });
                 self.host.log[before..].to_vec()
             }

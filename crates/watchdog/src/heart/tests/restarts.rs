@@ -17,6 +17,13 @@ pub(super) fn down(world: &mut World) {
     world.run(181_000);
 }
 
+/// Down, asked in vain, and ended by a signal: its start is what is ordered next.
+pub(super) fn down_and_gone(world: &mut World) {
+    down(world);
+    end_step(world, Outcome::Failed("no answer".into()));
+    end_step(world, Outcome::Proved("gone".into()));
+}
+
 pub(super) fn end_step(world: &mut World, outcome: Outcome) -> Step {
     let Some((target, step, _, ticket)) = world.acts.pop() else { panic!("no step: {:?}", world.notes) };
     world.hand(Input::Stepped { target, ticket, outcome });
@@ -112,9 +119,7 @@ fn a_look_by_which_nobody_learns_anything_ends_the_try_without_holding() {
 #[test]
 fn an_incident_is_not_over_before_its_restart_is_verified() {
     let mut world = restartable();
-    down(&mut world);
-    end_step(&mut world, Outcome::Failed("no answer".into()));
-    end_step(&mut world, Outcome::Proved("gone".into()));
+    down_and_gone(&mut world);
     // The new one answers long before the starter has said so: longer than it takes an incident to settle.
     world.epochs[0] = 4;
     world.answers[0] = Answers::Well;
@@ -144,9 +149,7 @@ fn an_incident_is_not_over_before_its_restart_is_verified() {
 #[test]
 fn an_incident_ends_once_its_target_has_held_still_since_its_restart_was_verified() {
     let mut world = restartable();
-    down(&mut world);
-    end_step(&mut world, Outcome::Failed("no answer".into()));
-    end_step(&mut world, Outcome::Proved("gone".into()));
+    down_and_gone(&mut world);
     world.epochs[0] = 4;
     world.answers[0] = Answers::Well;
     world.run(29_000);
@@ -162,9 +165,7 @@ fn an_incident_ends_once_its_target_has_held_still_since_its_restart_was_verifie
 #[test]
 fn old_answers_while_a_restart_is_verified_end_no_incident() {
     let mut world = restartable();
-    down(&mut world);
-    end_step(&mut world, Outcome::Failed("no answer".into()));
-    end_step(&mut world, Outcome::Proved("gone".into()));
+    down_and_gone(&mut world);
     end_step(&mut world, Outcome::Proved("started".into()));
     // The old epoch: whatever answers here is not what was started.
     world.answers[0] = Answers::Well;
@@ -268,9 +269,7 @@ fn never_while_blind() {
 #[test]
 fn a_crash_of_the_watchdog_in_the_middle_of_a_try_makes_no_second_start() {
     let mut world = restartable();
-    down(&mut world);
-    end_step(&mut world, Outcome::Failed("no answer".into()));
-    end_step(&mut world, Outcome::Proved("gone".into()));
+    down_and_gone(&mut world);
     assert_eq!(world.acts[0].1, Step::Start);
     let (saved, clock) = (world.saved.clone(), world.clock());
     let now = Now { boot: world.now.boot.plus(1000), wall: world.now.wall.plus(1000) };

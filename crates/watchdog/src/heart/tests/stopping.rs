@@ -1,6 +1,6 @@
 //! A stop on purpose is never undone, whoever tells of it: a health answer, its host, or nobody but a person later.
 
-use super::restarts::{down, end_step, restartable};
+use super::restarts::{down, down_and_gone, end_step, restartable};
 use super::*;
 use crate::heart::steps::{Outcome, Step};
 
@@ -237,9 +237,7 @@ fn a_signal_of_somebody_else_is_a_stop_on_purpose() {
 #[test]
 fn a_new_engine_that_is_stopped_right_after_its_start_stays_stopped() {
     let mut world = restartable();
-    down(&mut world);
-    end_step(&mut world, Outcome::Failed("no answer".to_owned()));
-    end_step(&mut world, Outcome::Proved("gone".to_owned()));
+    down_and_gone(&mut world);
     // Started, and somebody stops it before the starter's word is here.
     world.epochs[0] = 4;
     world.announces("stop", 15_000, reading::BY_SIGNAL);
