@@ -4,8 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the measurement")]
 
 use failstop_core::{
-    CheckClass, ComponentName, ComponentPolicy, Core, Effect, Epoch, FailsafePolicy, HealthPolicy, Input, Instance,
-    Liveness, Mode, Monotonic, Orders, Permission, Policy, RestartPolicy, Sign, Slot, Start,
+    CheckClass, ComponentLimits, ComponentName, ComponentPolicy, Core, Effect, Epoch, FailsafePolicy, HealthPolicy,
+    Input, Instance, Liveness, Mode, Monotonic, Orders, Permission, Policy, RestartPolicy, Sign, Slot, Start,
+    SystemLimits,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ fn policy() -> Policy {
         start_period: minute,
         liveness: Some(Liveness::Heartbeat(2 * minute)),
         progress_within: None,
+        limits: ComponentLimits::default(),
         needs: Vec::new(),
         depends_on: Vec::new(),
     };
@@ -38,6 +40,7 @@ fn policy() -> Policy {
         renew: Duration::from_millis(500),
         components: (0..10).map(component).collect(),
         dependencies: Vec::new(),
+        limits: SystemLimits::default(),
         health: HealthPolicy {
             market_data_max_age: 5 * minute,
             feeds: Vec::new(),

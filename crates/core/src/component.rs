@@ -13,7 +13,7 @@
 use crate::effect::Effect;
 use crate::halt::Cause;
 use crate::id::{Instance, Slot};
-use crate::input::QueueState;
+use crate::input::{OutOfMemory, QueueState};
 use crate::machine::Core;
 use crate::permission::{Mode, Permission};
 use crate::policy::{ComponentPolicy, Orders};
@@ -113,6 +113,12 @@ pub(crate) struct Component {
     /// Whether it is being killed because it hangs: its successor is started at once, since the deadline that it missed
     /// keeps restarts apart already, and the start limit bounds them.
     pub hangs: bool,
+    /// Whether it is being stopped for what it uses: its end is a failure whatever its status, and it is started again.
+    pub over_limit: bool,
+    /// When it was last stopped for what it used.
+    pub limit_restart: Option<Monotonic>,
+    /// What is known of a kill for want of memory in this instance's tree.
+    pub out_of_memory: Option<OutOfMemory>,
     /// Restarts that nobody asked for, in this epoch.
     pub restarts: u32,
     /// Its restart policy says no more starts.
@@ -163,6 +169,9 @@ impl Component {
             in_a_row: 0,
             after_failure: false,
             hangs: false,
+            over_limit: false,
+            limit_restart: None,
+            out_of_memory: None,
             restarts: 0,
             spent: false,
             restarting: false,
@@ -179,6 +188,7 @@ impl Component {
         self.in_a_row = 0;
         self.spent = false;
         self.after_failure = false;
+        self.limit_restart = None;
         if let Phase::Waiting { .. } = self.phase {
             self.phase = Phase::Down;
         }
@@ -221,6 +231,8 @@ impl Component {
         self.progress = None;
         self.progress_by = None;
         self.queue = None;
+        self.over_limit = false;
+        self.out_of_memory = None;
     }
 }
 
@@ -413,6 +425,7 @@ impl Core {
         component.starts.push_back(turn.now);
         self.dirty = true;
         turn.push(Effect::Spawn { slot, instance: component.instance });
+        self.limits.begins(index);
     }
 
     /// The stop of `index` as it begins now. It may be put off until its grace has passed a second time, but not at all

@@ -32,8 +32,13 @@ impl Core {
                 self.integrity_holds()
             }
             Cause::NewJournal => None,
-            Cause::Witness | Cause::OrdersInDoubt | Cause::Environment | Cause::Reclaiming => {
+            Cause::Witness | Cause::OrdersInDoubt | Cause::Environment => {
                 self.environment_holds(halt).or_else(|| self.judged_to_hold(halt.cause, slot))
+            }
+            Cause::Reclaiming => {
+                let too_much = index.and_then(|index| self.reclaims_from(index));
+                let too_much = too_much.map(|what| format!("{} has not come below its limit", what.name()).into());
+                too_much.or_else(|| self.judged_to_hold(Cause::Reclaiming, slot))
             }
             Cause::HeartbeatLost | Cause::NoProgress | Cause::Hung => self.component_holds(index),
             // An operator's word, or a bot's own, is enough.

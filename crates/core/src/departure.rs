@@ -54,7 +54,9 @@ impl Core {
             Exit::Signal(_) => false,
         };
         // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
-        let failure = !requested && (was_killing || !was_ready || !clean);
+        let over_limit = !requested && component.over_limit;
+        let out_of_memory = component.out_of_memory.filter(|_| !requested);
+        let failure = !requested && (was_killing || !was_ready || !clean || over_limit);
         let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
         let (next, after) = self.decide_after_exit(turn, index, requested, failure);
         let Some(name) = self.name_of(slot).cloned() else { return };
@@ -84,11 +86,21 @@ impl Core {
             requested,
             killed: was_killing,
             failure,
+            out_of_memory,
             up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
             next: after,
         };
         self.record(turn, record);
-        let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
+        let mut why = match (was_killing, over_limit) {
+            (_, true) => "failstop stopped it for what it used",
+            (true, false) => "failstop was killing it",
+            (false, false) => "nobody asked it to",
+        }
+        .to_owned();
+        if let Some(certainty) = out_of_memory {
+            why.push_str("; killed for want of memory: ");
+            why.push_str(certainty.word());
+        }
         let evidence = match exit {
             Exit::Status(status) => format!("it exited with status {status} ({why})"),
             Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),

@@ -3,6 +3,7 @@
 use crate::alert::Alert;
 use crate::halt::Halt;
 use crate::id::{Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
+use crate::limits::Ask;
 use crate::permission::Rights;
 use crate::record::Record;
 use crate::time::Monotonic;
@@ -65,6 +66,16 @@ pub enum Effect {
         slot: Slot,
         /// Which start.
         instance: Instance,
+    },
+    /// Ask the component, over the bot socket, to give back what it uses too much of. One that does not listen misses it, and is
+    /// stopped all the same.
+    Ask {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// What.
+        ask: Ask,
     },
     /// Answer an operator's request. Where it loosened something, its record is durable by now.
     Answer {

@@ -2,8 +2,10 @@
 
 use crate::halt::{Cause, Trigger};
 use crate::id::{Epoch, HaltId, Instance, RequestId, Slot, Ticket};
+use crate::limits::Usage;
 use crate::permission::{Mode, Permission};
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +52,17 @@ pub enum Input {
         /// What the kernel said.
         error: String,
     },
+    /// Something of the tree was killed for want of memory, or may have been. Before the `Exited` that it explains.
+    OutOfMemory {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// How far that is certain.
+        certainty: OutOfMemory,
+    },
+    /// What the trees use: one sample of everything that runs. What is not in it does not run.
+    Usage(Vec<Usage>),
     /// The main process is gone.
     Exited {
         /// Which component.
@@ -201,6 +214,29 @@ pub enum Exit {
     Status(i32),
     /// Killed by this signal.
     Signal(i32),
+}
+
+/// How far it is certain that the kernel killed for want of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutOfMemory {
+    /// Its own cgroup counted the kill (`memory.events`).
+    Proven,
+    /// It died of a SIGKILL that nobody here sent, and the host counted such kills meanwhile (`/proc/vmstat`).
+    Probable,
+    /// It died of a SIGKILL that nobody here sent, and neither can be read.
+    Unknown,
+}
+
+impl OutOfMemory {
+    /// `proven`, `probable`, `unknown`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Probable => "probable",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What a component said.

@@ -352,6 +352,8 @@ fn is_last_word(record: &Record) -> bool {
         | Record::ComponentStarted { .. }
         | Record::ComponentStartFailed { .. }
         | Record::ComponentReady { .. }
+        | Record::LimitWarned { .. }
+        | Record::LimitPassed { .. }
         | Record::HealthChanged { .. }
         | Record::Heartbeat { .. }
         | Record::PermitLapsed { .. }

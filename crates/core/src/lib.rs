@@ -22,6 +22,7 @@ mod id;
 mod input;
 mod ledger;
 mod left_out;
+mod limits;
 mod liveness;
 mod machine;
 mod memory;
@@ -48,7 +49,11 @@ pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
-pub use input::{CheckClass, Exit, Input, Order, QueueState, Sign, Start, Unclean};
+pub use input::{CheckClass, Exit, Input, Order, OutOfMemory, QueueState, Sign, Start, Unclean};
+pub use limits::{
+    AGAIN_WITHIN, Ask, ComponentLimits, Crossing, LOOK_AGAIN_AFTER, Level, LimitAction, Resource, SystemLimits, Usage,
+    WARN_AT_PERCENT,
+};
 pub use machine::Core;
 pub use memory::Recorded;
 pub use next_step::{next_step, trigger_condition};

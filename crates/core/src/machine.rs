@@ -8,6 +8,7 @@ use crate::health::Watch;
 use crate::id::Slot;
 use crate::input::{CheckClass, Input};
 use crate::ledger::{Grievance, Standings, Writing};
+use crate::limits::Limits;
 use crate::memory::Recorded;
 use crate::operator::Orders;
 use crate::permission::{Mode, Permission};
@@ -33,6 +34,7 @@ pub struct Core {
     /// By index of the policy: whether it answers, once known.
     pub(crate) dependencies: Vec<Option<bool>>,
     pub(crate) watch: Watch,
+    pub(crate) limits: Limits,
     pub(crate) permit: Permit,
     pub(crate) operator: Orders,
     /// Causes that the host judges and that hold now, with what was seen.
@@ -71,6 +73,7 @@ impl Core {
             components,
             dependencies,
             watch,
+            limits: Limits::default(),
             permit: Permit::default(),
             operator: Orders::default(),
             judged: BTreeMap::new(),
@@ -126,6 +129,12 @@ impl Core {
             }
             Input::Spawned { slot, instance, pid } => self.spawned(turn, slot, instance, pid),
             Input::SpawnFailed { slot, instance, error } => self.spawn_failed(turn, slot, instance, error),
+            Input::OutOfMemory { slot, instance, certainty } => {
+                if let Some(component) = self.present(slot, instance).and_then(|index| self.components.get_mut(index)) {
+                    component.out_of_memory = Some(certainty);
+                }
+            }
+            Input::Usage(sample) => self.usage(turn, &sample),
             Input::Exited { slot, instance, exit } => self.exited(turn, slot, instance, exit),
             Input::TreeGone { slot, instance } => self.tree_gone(turn, slot, instance),
             Input::Sign { slot, instance, sign } => self.sign(turn, slot, instance, sign),
@@ -241,6 +250,7 @@ impl Core {
     fn clock_jumped(&mut self, turn: &mut Turn<'_>, by: Duration, evidence: &str) {
         self.watch.clock_jumped = Some(turn.now);
         self.watch.all_ages_anew(turn.now);
+        self.forget_spans_of_use();
         for component in &mut self.components {
             if let Some(queue) = &mut component.queue {
                 queue.progress = turn.now;

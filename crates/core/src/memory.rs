@@ -149,6 +149,8 @@ impl<'a> Change<'a> {
             | Record::ComponentStopping { .. }
             | Record::ComponentKilled { .. }
             | Record::ComponentExited { .. }
+            | Record::LimitWarned { .. }
+            | Record::LimitPassed { .. }
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::PermitLapsed { .. }

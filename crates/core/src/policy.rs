@@ -2,6 +2,7 @@
 
 use crate::halt::Cause;
 use crate::id::ComponentName;
+use crate::limits::{ComponentLimits, SystemLimits};
 use crate::permission::Mode;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub struct Policy {
     pub components: Vec<ComponentPolicy>,
     /// Dependencies by name.
     pub dependencies: Vec<DependencyPolicy>,
+    /// What all components together may use.
+    pub limits: SystemLimits,
     /// When the verdict is unhealthy.
     pub health: HealthPolicy,
     /// When an age or a state ends in fail-safe shutdown.
@@ -86,6 +89,8 @@ pub struct ComponentPolicy {
     pub liveness: Option<Liveness>,
     /// Opt-in: `progress` of heartbeats must move within this span.
     pub progress_within: Option<Duration>,
+    /// What its tree may use.
+    pub limits: ComponentLimits,
     /// Names of the dependencies without which a missed beat is `environment` and not `hung`.
     pub needs: Vec<String>,
     /// Indices into [`Policy::components`] of those that must be ready before this one starts.

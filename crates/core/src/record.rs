@@ -2,6 +2,8 @@
 
 use crate::halt::{Cause, Halt};
 use crate::id::{ComponentName, Epoch, HaltId, Instance};
+use crate::input::OutOfMemory;
+use crate::limits::{Level, Resource};
 use crate::permission::{Mode, Permission};
 use serde::{Deserialize, Serialize};
 
@@ -126,10 +128,42 @@ pub enum Record {
         killed: bool,
         /// Whether it counts as a failure.
         failure: bool,
+        /// What is known of a kill for want of memory in its tree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        out_of_memory: Option<OutOfMemory>,
         /// Milliseconds since its start.
         up_ms: u64,
         /// What happens next.
         next: AfterExit,
+    },
+    /// A component, or all together, came near a resource limit or above it, and people are told. What is done about one is in
+    /// `halt.raised` and `component.stopping`.
+    #[serde(rename = "limit.warned")]
+    LimitWarned {
+        /// Whose limit; absent: that of all together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<ComponentName>,
+        /// Of what.
+        resource: Resource,
+        /// How far.
+        level: Level,
+        /// What was measured: bytes, numbers, or hundredths of a per cent of the processors.
+        used: u64,
+        /// What it was held against, in the same unit.
+        limit: u64,
+    },
+    /// It has been below again for a while.
+    #[serde(rename = "limit.passed")]
+    LimitPassed {
+        /// Whose limit; absent: that of all together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<ComponentName>,
+        /// Of what.
+        resource: Resource,
+        /// How far it had been.
+        level: Level,
+        /// What is measured now.
+        used: u64,
     },
     /// The verdict changed.
     #[serde(rename = "health.changed")]

@@ -115,6 +115,7 @@ fn policy() -> Policy {
         start_period: hour,
         liveness: None,
         progress_within: None,
+        limits: ComponentLimits::default(),
         needs: Vec::new(),
         depends_on: Vec::new(),
     };
@@ -125,6 +126,7 @@ fn policy() -> Policy {
         renew: Duration::from_millis(950),
         components: vec![component("asks", Orders::Asks), component("direct", Orders::Direct)],
         dependencies: Vec::new(),
+        limits: SystemLimits::default(),
         health: HealthPolicy {
             market_data_max_age: hour,
             feeds: Vec::new(),
@@ -286,7 +288,7 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Answer { .. } | Effect::Alert(_) => {}
+                Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

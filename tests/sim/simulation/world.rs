@@ -28,6 +28,7 @@ fn policy() -> Policy {
         start_period: 30 * second,
         liveness,
         progress_within: None,
+        limits: ComponentLimits::default(),
         needs: Vec::new(),
         depends_on: Vec::new(),
     };
@@ -40,6 +41,7 @@ fn policy() -> Policy {
             component("direct", Orders::Direct, None),
         ],
         dependencies: vec![DependencyPolicy { name: "venue".to_owned() }],
+        limits: SystemLimits::default(),
         health: HealthPolicy {
             market_data_max_age: 60 * second,
             feeds: Vec::new(),

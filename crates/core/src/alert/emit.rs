@@ -66,6 +66,7 @@ impl Core {
                 Told::Recovered | Told::Past => {}
             }
         }
+        self.tell_limits(turn);
         for (id, told, change) in changes {
             if let Some(standing) = self.standing.get_mut(&id) {
                 standing.told = told;
@@ -174,12 +175,19 @@ impl Core {
     }
 
     fn engine_died(&self, change: AlertChange, unclean: Unclean) -> Option<Alert> {
-        let id = AlertId { subject: Subject::EngineDied, component: None, epoch: self.life.epoch?, halt: None };
+        let id = AlertId {
+            subject: Subject::EngineDied,
+            component: None,
+            epoch: self.life.epoch?,
+            halt: None,
+            number: None,
+        };
         Some(Alert {
             severity: id.subject.row().severity,
             id,
             change,
             halt: None,
+            crossing: None,
             left_alive: unclean.left_alive,
             stood: Duration::ZERO,
             permission: self.recorded.permission(),
@@ -194,6 +202,7 @@ impl Core {
             component: halt.component.clone(),
             epoch: self.recorded.raised_in.get(&halt.id).copied().unwrap_or_default(),
             halt: Some(halt.id),
+            number: None,
         }
     }
 
@@ -223,6 +232,7 @@ impl Core {
             maintenance: self.recorded.maintenance_ms.is_some(),
             id,
             halt: Some(halt),
+            crossing: None,
             left_alive: 0,
         }
     }
@@ -235,6 +245,7 @@ impl Core {
         if let Some(unclean) = self.life.died {
             alerts.extend(self.engine_died(AlertChange::Trigger, unclean));
         }
+        alerts.extend(self.limit_alerts(now));
         for halt in self.recorded.halts.values() {
             let told = self.standing.get(&halt.id).is_some_and(|standing| match standing.told {
                 Told::Nothing | Told::Past => false,

@@ -4,6 +4,7 @@
 //! Its key is the same over restarts, so whoever delivers it can tell a new incident from one that is known.
 
 mod emit;
+mod limit_words;
 mod words;
 
 pub(crate) use emit::Told;
@@ -11,6 +12,7 @@ pub use words::{Place, Words, gone, start_failed};
 
 use crate::halt::{Cause, Halt, Scope};
 use crate::id::{ComponentName, Epoch, HaltId};
+use crate::limits::Crossing;
 use crate::permission::Permission;
 use crate::record::ClearedBy;
 use core::fmt;
@@ -79,11 +81,13 @@ pub enum Subject {
     EngineDied,
     /// `failstop run` gave up before its loop began.
     StartFailed,
+    /// A resource limit is near or was crossed.
+    Limit,
 }
 
 impl Subject {
     /// The subjects that are no halts.
-    pub const OTHERS: [Self; 2] = [Self::EngineDied, Self::StartFailed];
+    pub const OTHERS: [Self; 3] = [Self::EngineDied, Self::StartFailed, Self::Limit];
 
     /// Its name: the cause's, where it is a halt. Also the name of its runbook.
     pub const fn name(self) -> &'static str {
@@ -91,6 +95,7 @@ impl Subject {
             Self::Halt(cause) => cause.name(),
             Self::EngineDied => "engine-died",
             Self::StartFailed => "start-failed",
+            Self::Limit => "limit",
         }
     }
 
@@ -98,7 +103,7 @@ impl Subject {
     pub const fn row(self) -> AlertRow {
         match self {
             Self::Halt(cause) => row(cause),
-            Self::EngineDied => AlertRow { when: When::AtOnce, severity: Severity::Warning },
+            Self::EngineDied | Self::Limit => AlertRow { when: When::AtOnce, severity: Severity::Warning },
             Self::StartFailed => AlertRow { when: When::AtOnce, severity: Severity::Critical },
         }
     }
@@ -160,9 +165,11 @@ pub struct AlertId {
     pub epoch: Epoch,
     /// The halt, where it is one.
     pub halt: Option<HaltId>,
+    /// Which of its kind in that epoch, where there may be several.
+    pub number: Option<u32>,
 }
 
-/// `hung/bot/7-31`, `storage/7-31`, `engine-died/8`. The host puts the system's name before it.
+/// `hung/bot/7-31`, `storage/7-31`, `engine-died/8`, `limit/bot/8-n2`. The host puts the system's name before it.
 impl fmt::Display for AlertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.subject.name())?;
@@ -171,7 +178,11 @@ impl fmt::Display for AlertId {
         }
         write!(f, "/{}", self.epoch.0)?;
         match self.halt {
-            Some(halt) => write!(f, "-{}", halt.0),
+            Some(halt) => write!(f, "-{}", halt.0)?,
+            None => {}
+        }
+        match self.number {
+            Some(number) => write!(f, "-n{number}"),
             None => Ok(()),
         }
     }
@@ -199,6 +210,8 @@ pub struct Alert {
     pub severity: Severity,
     /// The halt, where it is one.
     pub halt: Option<Halt>,
+    /// The limit, where it is about one.
+    pub crossing: Option<Crossing>,
     /// Where the last engine died: so many processes of components had outlived it until this start killed them.
     pub left_alive: usize,
     /// How long it has stood.

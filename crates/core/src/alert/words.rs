@@ -35,6 +35,9 @@ pub struct Words {
 impl Alert {
     /// The words.
     pub fn words(&self, place: &Place<'_>) -> Words {
+        if let Some(crossing) = &self.crossing {
+            return self.limit_words(place, crossing);
+        }
         let runbook = runbook(self.id.subject);
         match (&self.change, &self.halt) {
             (AlertChange::Trigger, Some(halt)) => self.triggered(place, halt, runbook),
@@ -91,7 +94,7 @@ impl Alert {
         }
     }
 
-    fn now_allowed(&self) -> String {
+    pub(super) fn now_allowed(&self) -> String {
         let permission = match self.permission {
             Permission::Active => "active: the system may trade",
             Permission::ReduceOnly => "reduce-only: positions may only shrink",
@@ -106,7 +109,7 @@ impl Alert {
     }
 }
 
-fn runbook(subject: Subject) -> String {
+pub(super) fn runbook(subject: Subject) -> String {
     format!("docs/runbooks/{}.md", subject.name())
 }
 

@@ -32,6 +32,7 @@ pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
         start_period: MINUTE,
         liveness: None,
         progress_within: None,
+        limits: ComponentLimits::default(),
         needs: Vec::new(),
         depends_on: Vec::new(),
     }
@@ -60,6 +61,7 @@ pub fn policy(components: Vec<ComponentPolicy>) -> Policy {
             snapshot_max_age: 25 * 60 * MINUTE,
             unhealthy_for: 5 * MINUTE,
         },
+        limits: SystemLimits::default(),
         halts: BTreeMap::new(),
         heartbeat_every: 30 * SECOND,
         environment_latched: false,
@@ -224,6 +226,7 @@ impl Host {
             | Effect::Latch(_)
             | Effect::WriteKillSwitchLatch { .. }
             | Effect::RemoveLatches
+            | Effect::Ask { .. }
             | Effect::Answer { .. }
             | Effect::Alert(_) => {}
         }

@@ -6,6 +6,7 @@ mod causes;
 mod health;
 mod host;
 mod kill_switch;
+mod limits;
 mod liveness;
 mod operator;
 mod permit;

@@ -24,6 +24,9 @@ enum Event {
     LatchGone,
     Dependency(bool),
     Trigger(bool),
+    /// Memory in MB of each of the two components, and CPU of both.
+    Usage(u64, u64, u64),
+    OutOfMemory(usize),
     Day,
     Jump,
     Crash,
@@ -72,7 +75,9 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (index.clone(), sign).prop_map(|(index, sign)| Event::Sign(index, sign)),
         2 => (index.clone(), any::<bool>()).prop_map(|(index, clean)| Event::Exit(index, clean)),
         4 => index.clone().prop_map(Event::Gone),
-        4 => index.prop_map(Event::Spawned),
+        4 => index.clone().prop_map(Event::Spawned),
+        4 => (0..1_200_u64, 0..1_200_u64, 0..10_000_u64).prop_map(|(one, other, cpu)| Event::Usage(one, other, cpu)),
+        1 => index.prop_map(Event::OutOfMemory),
         2 => cause.clone().prop_map(Event::Raise),
         2 => cause.prop_map(Event::Passed),
         5 => order.prop_map(Event::Order),
@@ -102,6 +107,10 @@ fn two() -> Policy {
     policy.health.market_data_max_age = 10 * SECOND;
     policy.failsafe.market_data_max_age = 30 * SECOND;
     policy.health.clear_after = SECOND;
+    policy.components[0].limits.memory_max = Some(600_000_000);
+    policy.components[0].limits.cpu_max_percent = Some(50);
+    policy.components[0].limits.cpu_for = 5 * SECOND;
+    policy.limits.memory_max = Some(1_500_000_000);
     policy
 }
 
@@ -203,6 +212,22 @@ impl World {
             Event::Dependency(up) => self.host.send(Input::Dependency { index: 0, up, evidence: String::new() }),
             Event::Trigger(on) if on => {
                 self.host.send(Input::Trigger { trigger: Trigger::Capital, evidence: "off".to_owned() })
+            }
+            Event::Usage(one, other, cpu) => {
+                let usage = |index: usize, mb: u64| Usage {
+                    slot: slot(index),
+                    instance: instance(index),
+                    memory_bytes: mb * 1_000_000,
+                    cpu_hundredths: Some(cpu),
+                    processes: 1,
+                    files: Some(10),
+                };
+                let sample = vec![usage(0, one), usage(1, other)];
+                self.host.send(Input::Usage(sample))
+            }
+            Event::OutOfMemory(index) => {
+                let (slot, instance) = (slot(index), instance(index));
+                self.host.send(Input::OutOfMemory { slot, instance, certainty: OutOfMemory::Probable })
             }
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),

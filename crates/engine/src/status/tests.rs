@@ -216,6 +216,7 @@ fn a_core_that_has_seen_nothing_has_a_status() {
         renew: Duration::from_millis(500),
         components: Vec::new(),
         dependencies: Vec::new(),
+        limits: failstop_core::SystemLimits::default(),
         health: failstop_core::HealthPolicy {
             market_data_max_age: Duration::from_secs(300),
             feeds: Vec::new(),
