@@ -15,6 +15,8 @@
 //!          beat MS              heartbeat on the bot socket every MS milliseconds
 //!          tick MS FEED         market data of FEED every MS milliseconds; SIGUSR1 stops and resumes it
 //!          watchdog MS          WATCHDOG=1 every MS milliseconds
+//!          hold MB              use this much memory
+//!          give-back            let go of it when asked to on the bot socket, at the next promise
 //!          send JSON            one line on the bot socket
 //!          wait MS              live MS milliseconds, keeping promises
 //!          exit STATUS          end with this status
@@ -44,6 +46,9 @@ enum Promise {
 struct Bot {
     socket: Option<UnixStream>,
     promises: Vec<(Duration, Instant, Promise)>,
+    /// Memory that was asked for.
+    held: Vec<u8>,
+    gives_back: bool,
 }
 
 impl Bot {
@@ -58,7 +63,12 @@ impl Bot {
         }
         if let Some(socket) = &mut self.socket {
             let mut answers = [0; 4096];
-            while socket.read(&mut answers).is_ok_and(|read| read > 0) {}
+            while let Ok(read @ 1..) = socket.read(&mut answers) {
+                let asked = String::from_utf8_lossy(&answers[..read]).contains(r#""event":"reclaim""#);
+                if asked && self.gives_back {
+                    self.held = Vec::new();
+                }
+            }
             if socket.write_all(format!("{line}\n").as_bytes()).is_err() {
                 self.socket = None;
             }
@@ -149,7 +159,7 @@ fn append(path: &str, text: &str) {
 fn main() {
     // SAFETY: the handler only flips an atomic.
     unsafe { libc::signal(libc::SIGUSR1, toggle_starved as *const () as libc::sighandler_t) };
-    let mut bot = Bot { socket: None, promises: Vec::new() };
+    let mut bot = Bot { socket: None, promises: Vec::new(), held: Vec::new(), gives_back: false };
     let mut verbs = std::env::args().skip(1);
     let mut held = Vec::new();
     while let Some(verb) = verbs.next() {
@@ -206,6 +216,9 @@ fn main() {
                 bot.promise(&every, Promise::Tick(feed));
             }
             "watchdog" => bot.promise(&argument(), Promise::Watchdog),
+            // Not zeros: those would be pages that nobody has touched.
+            "hold" => bot.held = vec![1; argument().parse::<usize>().unwrap() * 1_000_000],
+            "give-back" => bot.gives_back = true,
             "send" => bot.say(&argument()),
             "wait" => bot.live(Some(Duration::from_millis(argument().parse().unwrap()))),
             "exit" => std::process::exit(argument().parse().unwrap()),

@@ -18,6 +18,7 @@ mod hosts;
 mod instance;
 mod kill_switch;
 mod lease;
+mod limits;
 mod listener;
 mod outside;
 mod peers;

@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("jq", "jq"),
     ("sha256sum", "coreutils"),
     ("ip", "iproute2"),
+    ("stress-ng", "stress-ng"),
 ];
 
 /// Python packages that tests use.

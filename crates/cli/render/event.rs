@@ -105,6 +105,7 @@ mod tests {
                 requested: false,
                 killed: false,
                 failure: true,
+                out_of_memory: None,
                 up_ms: 148_000,
                 next: AfterExit::RestartNow,
             },

@@ -145,7 +145,7 @@ fn component_row(status: &Status, component: &ComponentSummary) -> [Cell; 8] {
         format!("restarts {}", component.restarts).into(),
         component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
         memory(component).into(),
-        Cell::from(component.cpu_percent.map(|percent| format!("{percent:.0} % CPU")).unwrap_or_default()).right(),
+        Cell::from(cpu(component)).right(),
         component.status_text.as_deref().or_else(|| kept_from(status, component)).unwrap_or_default().into(),
     ]
 }
@@ -169,6 +169,22 @@ fn memory(component: &ComponentSummary) -> String {
         (Some(used), None) => size(used),
         (None, _) => String::new(),
     }
+}
+
+/// `3 % CPU`, `93 of 90 % CPU`: as far as it is known.
+fn cpu(component: &ComponentSummary) -> String {
+    match (component.cpu_percent, component.cpu_max_percent) {
+        (Some(used), Some(most)) => format!("{used:.0} of {most} % CPU"),
+        (Some(used), None) => format!("{used:.0} % CPU"),
+        (None, _) => String::new(),
+    }
+}
+
+/// What else has a limit: used, most, what.
+fn counts(component: &ComponentSummary) -> impl Iterator<Item = (u64, u64, &'static str)> {
+    let figures =
+        [(component.processes, component.processes_max, "processes"), (component.files, component.files_max, "files")];
+    figures.into_iter().filter_map(|(used, most, what)| Some((used?, most?, what)))
 }
 
 /// Three lines a component, since each is long: enforced, monitored, not covered.
@@ -293,8 +309,11 @@ fn component_line(status: &Status, component: &ComponentSummary) -> String {
     if component.memory_bytes.is_some() {
         let _ = write!(line, ", {}", memory(component));
     }
-    if let Some(percent) = component.cpu_percent {
-        let _ = write!(line, ", {percent:.0} % CPU");
+    if component.cpu_percent.is_some() {
+        let _ = write!(line, ", {}", cpu(component));
+    }
+    for (used, most, what) in counts(component) {
+        let _ = write!(line, ", {used} of {most} {what}");
     }
     if let Some(text) = &component.status_text {
         let _ = write!(line, ", says: {text}");

@@ -306,6 +306,21 @@ pub struct ComponentSummary {
     /// The most memory its tree may use, bytes, where a limit is configured.
     #[serde(default)]
     pub memory_max_bytes: Option<u64>,
+    /// The most processor time, per cent of the processors that may be used, where a limit is configured.
+    #[serde(default)]
+    pub cpu_max_percent: Option<u32>,
+    /// Processes of its tree, threads included, as last sampled.
+    #[serde(default)]
+    pub processes: Option<u64>,
+    /// The most processes, threads included, where a limit is configured.
+    #[serde(default)]
+    pub processes_max: Option<u64>,
+    /// Open descriptors of that process of its tree that has most; counted where a limit is configured.
+    #[serde(default)]
+    pub files: Option<u64>,
+    /// The most descriptors of one process, where a limit is configured.
+    #[serde(default)]
+    pub files_max: Option<u64>,
 }
 
 /// A part inside a bot.

@@ -113,6 +113,16 @@ pub struct ComponentFacts {
     pub memory_bytes: Option<u64>,
     /// The most memory its tree may use, bytes.
     pub memory_max_bytes: Option<u64>,
+    /// Processes of its tree, threads included, as last sampled.
+    pub processes: Option<u64>,
+    /// The most processes, threads included.
+    pub processes_max: Option<u64>,
+    /// Open descriptors of the process that has most, where a limit asks for them.
+    pub files: Option<u64>,
+    /// The most descriptors of one process.
+    pub files_max: Option<u64>,
+    /// The most processor time, per cent of the processors that may be used.
+    pub cpu_max_percent: Option<u32>,
     /// Processor time of its trees in this epoch.
     pub cpu: Option<Duration>,
     /// Processor time between the last two samples, in percent of the processors that may be used.
@@ -226,6 +236,11 @@ fn component_summary(component: &ComponentView, now: Monotonic, facts: &HostFact
         cpu_seconds: known.and_then(|facts| facts.cpu).map(|cpu| cpu.as_secs_f64()),
         cpu_percent: while_running.and_then(|facts| facts.cpu_percent).filter(|percent| percent.is_finite()),
         memory_max_bytes: known.and_then(|facts| facts.memory_max_bytes),
+        cpu_max_percent: known.and_then(|facts| facts.cpu_max_percent),
+        processes: while_running.and_then(|facts| facts.processes),
+        processes_max: known.and_then(|facts| facts.processes_max),
+        files: while_running.and_then(|facts| facts.files),
+        files_max: known.and_then(|facts| facts.files_max),
     }
 }
 

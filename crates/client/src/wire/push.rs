@@ -23,15 +23,30 @@ pub enum Push {
         /// After this long it is killed, in milliseconds.
         grace_ms: u64,
     },
-    /// Give memory back, or be halted and restarted.
+    /// Give back, or be halted and restarted: memory, open descriptors or processes.
     Reclaim {
-        /// What was measured against which limit.
+        /// What was measured against which limit, in words.
         reason: String,
+        /// `memory`, `files` or `processes`.
+        #[serde(default)]
+        resource: String,
+        /// What was measured: bytes of memory, or a number.
+        #[serde(default)]
+        used: u64,
+        /// The limit, in the same unit.
+        #[serde(default)]
+        limit: u64,
     },
     /// Use less processor time, or be halted and restarted.
     ReduceLoad {
-        /// What was measured against which limit.
+        /// What was measured against which limit, in words.
         reason: String,
+        /// What was measured, per cent of the processors that it may use.
+        #[serde(default)]
+        used_percent: u64,
+        /// The limit, per cent of the same.
+        #[serde(default)]
+        limit_percent: u64,
     },
     /// Something that a later version says. Ignore it.
     #[serde(other)]

@@ -177,9 +177,8 @@ impl fmt::Display for AlertId {
             write!(f, "/{}", component.0)?;
         }
         write!(f, "/{}", self.epoch.0)?;
-        match self.halt {
-            Some(halt) => write!(f, "-{}", halt.0)?,
-            None => {}
+        if let Some(halt) = self.halt {
+            write!(f, "-{}", halt.0)?;
         }
         match self.number {
             Some(number) => write!(f, "-n{number}"),

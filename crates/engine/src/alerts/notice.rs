@@ -61,7 +61,10 @@ pub(super) fn clock_time(at: jiff::Timestamp) -> String {
 fn trace_id(alert: &Alert) -> String {
     match alert.id.halt {
         Some(halt) => format!("{}-{}", alert.id.epoch.0, halt.0),
-        None => alert.id.epoch.0.to_string(),
+        None => match alert.id.number {
+            Some(number) => format!("{}-n{number}", alert.id.epoch.0),
+            None => alert.id.epoch.0.to_string(),
+        },
     }
 }
 
@@ -71,6 +74,11 @@ fn metadata(alert: &Alert) -> Vec<(String, String)> {
         pairs.push(("halt".to_owned(), format!("h-{}", halt.id.0)));
         pairs.push(("cap".to_owned(), crate::words::permission(halt.cap).to_owned()));
         pairs.push(("latched".to_owned(), if halt.latched { "yes" } else { "no" }.to_owned()));
+    }
+    if let Some(crossing) = &alert.crossing {
+        pairs.push(("resource".to_owned(), crossing.resource.name().to_owned()));
+        pairs.push(("used".to_owned(), crossing.used.to_string()));
+        pairs.push(("limit".to_owned(), crossing.limit.to_string()));
     }
     pairs.push(("permission".to_owned(), crate::words::permission(alert.permission).to_owned()));
     pairs
@@ -108,7 +116,7 @@ const fn nature(subject: Subject) -> Nature {
             | Cause::Overload
             | Cause::BotRequest => Nature::Halt,
         },
-        Subject::EngineDied | Subject::StartFailed => Nature::Other,
+        Subject::EngineDied | Subject::StartFailed | Subject::Limit => Nature::Other,
     }
 }
 
@@ -140,9 +148,11 @@ pub(super) mod tests {
                 component: halt.component.clone(),
                 epoch: Epoch(7),
                 halt: Some(halt.id),
+                number: None,
             },
             change: AlertChange::Trigger,
             severity: alert_severity(&halt),
+            crossing: None,
             left_alive: 0,
             halt: Some(halt),
             stood: Duration::ZERO,

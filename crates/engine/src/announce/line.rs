@@ -3,7 +3,7 @@
 use crate::status::next_step;
 use crate::words;
 use core::time::Duration;
-use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
+use failstop_core::{AfterExit, ClearedBy, ComponentName, HealthStatus, Level, Record};
 
 /// A line: what it is about, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,9 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 text: format!("being killed with its whole tree: {reason}"),
             });
         }
-        Record::ComponentExited { component, status, signal, requested, killed, up_ms, next, .. } => {
+        Record::ComponentExited {
+            component, status, signal, requested, killed, out_of_memory, up_ms, next, ..
+        } => {
             let how = match (status, signal) {
                 (_, Some(signal)) => format!("exited by signal {}", words::signal(*signal)),
                 (Some(status), None) => format!("exited with status {status}"),
@@ -75,6 +77,10 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 (true, _) => "as requested",
                 (false, true) => "killed by failstop",
                 (false, false) => "not requested",
+            };
+            let asked = match out_of_memory {
+                Some(certainty) => format!("{asked}; killed for want of memory: {}", certainty.word()),
+                None => asked.to_owned(),
             };
             let up = words::duration(Duration::from_millis(*up_ms));
             let next = match next {
@@ -87,6 +93,25 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
             };
             return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}; {next}") });
+        }
+        Record::LimitWarned { component, resource, level, used, limit } => {
+            let (used, limit) = (resource.amount(*used), resource.value(*limit));
+            let text = match level {
+                Level::Near => format!("near its limit: {used}, warning above {limit}"),
+                Level::Over => format!("over its limit: {used} of {limit}; nothing is done about it"),
+                Level::Restarted => format!("over its limit: {used} of {limit}; it did not give back"),
+            };
+            return Some(Line { topic: whose(component.as_ref()), text });
+        }
+        Record::LimitPassed { component, resource, level, used } => {
+            let what = match level {
+                Level::Near => "no longer near its limit",
+                Level::Over | Level::Restarted => "below its limit again",
+            };
+            return Some(Line {
+                topic: whose(component.as_ref()),
+                text: format!("{what}: {}", resource.amount(*used)),
+            });
         }
         Record::HealthChanged { status, overall, reasons } => {
             let word = match status {
@@ -124,10 +149,15 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
     Some(Line { topic: topic.to_owned(), text })
 }
 
+/// Whose limit: a component's, or that of all together.
+fn whose(component: Option<&ComponentName>) -> String {
+    component.map_or_else(|| "limits".to_owned(), |name| name.0.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use failstop_core::{Cause, ComponentName, Halt, HaltId, Instance, Mode, Permission, Scope};
+    use failstop_core::{Cause, Halt, HaltId, Instance, Mode, Permission, Scope};
 
     #[test]
     fn an_exit_says_how_whether_asked_and_what_follows() {
@@ -139,6 +169,7 @@ mod tests {
             requested: false,
             killed: false,
             failure: true,
+            out_of_memory: None,
             up_ms: 148_000,
             next: AfterExit::RestartNow,
         };
@@ -148,6 +179,10 @@ mod tests {
         let Record::ComponentExited { killed, .. } = &mut record else { return };
         *killed = true;
         let text = "exited by signal 9 (SIGKILL) (killed by failstop), up 2 min 28 s; restarting now";
+        assert_eq!(say(&record), Some(("bot".to_owned(), text.to_owned())));
+        let Record::ComponentExited { killed, out_of_memory, .. } = &mut record else { return };
+        (*killed, *out_of_memory) = (false, Some(failstop_core::OutOfMemory::Proven));
+        let text = "exited by signal 9 (SIGKILL) (not requested; killed for want of memory: proven), up 2 min 28 s; restarting now";
         assert_eq!(say(&record), Some(("bot".to_owned(), text.to_owned())));
     }
 

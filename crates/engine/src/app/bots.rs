@@ -10,7 +10,7 @@ use crate::process::tree::TreeId;
 use crate::status::words;
 use core::time::Duration;
 use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
-use failstop_core::{Input, Monotonic, Scope, Sign, Slot};
+use failstop_core::{Ask, Input, Monotonic, Resource, Scope, Sign, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A client of the bot socket.
@@ -237,6 +237,26 @@ impl Engine {
         let grace_ms = grace.map_or(0, |grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         let push = Push::Stop { reason: reason.to_owned(), grace_ms };
         for client in self.bots.clients.values().filter(|client| client.tree.is_some_and(|tree| tree.slot == slot)) {
+            client.connection.push(&push);
+        }
+    }
+
+    /// Asks a component's clients to give back what it uses too much of. One that does not listen misses it.
+    pub(super) fn push_ask(&self, tree: TreeId, ask: &Ask) {
+        let push = match ask.resource {
+            Resource::Cpu => Push::ReduceLoad {
+                reason: ask.reason.clone(),
+                used_percent: ask.used.div_ceil(100),
+                limit_percent: ask.limit.div_ceil(100),
+            },
+            Resource::Memory | Resource::Processes | Resource::Files => Push::Reclaim {
+                reason: ask.reason.clone(),
+                resource: ask.resource.name().to_owned(),
+                used: ask.used,
+                limit: ask.limit,
+            },
+        };
+        for client in self.bots.clients.values().filter(|client| client.tree == Some(tree)) {
             client.connection.push(&push);
         }
     }

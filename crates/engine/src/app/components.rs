@@ -2,6 +2,7 @@
 
 use super::RunError;
 use crate::config::{Component, Config, Liveness, env_file};
+use crate::limits::rlimits::{self, Rlimit};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
@@ -53,8 +54,8 @@ pub struct Blueprint {
     /// Where the program is looked for.
     path: Option<OsString>,
     no_new_privileges: bool,
-    /// How many files it may open, soft and hard, where that is known.
-    open_files: Option<(u64, u64)>,
+    /// What the kernel holds each of its processes to.
+    limits: Vec<Rlimit>,
     /// What asks it to stop.
     pub stop_signal: i32,
 }
@@ -140,6 +141,8 @@ pub fn blueprints(
         config.alerts.secrets().iter().filter_map(|(_, secret)| secret.variable()).map(OsString::from).collect();
     let mut inherited = inherited();
     inherited.retain(|(name, _)| !secrets.contains(name));
+    let root = nix::unistd::geteuid().is_root();
+    let users: Vec<Option<u32>> = accounts.iter().map(|account| account.uid).collect();
     let mut blueprints = Vec::new();
     for ((index, component), account) in config.components.iter().enumerate().zip(accounts) {
         // The configuration has refused more components than there are slots.
@@ -184,6 +187,7 @@ pub fn blueprints(
         blueprints.push(Blueprint {
             slot,
             name: component.name.as_str().to_owned(),
+            limits: rlimits::of(&component.limits, open_files, has_own_user(&users, index), root),
             account,
             program: component.command.program().to_owned(),
             arguments: component.command.as_slice().to_vec(),
@@ -191,11 +195,17 @@ pub fn blueprints(
             environment,
             path,
             no_new_privileges: component.no_new_privileges,
-            open_files,
             stop_signal: component.stop_signal.number(),
         });
     }
     Ok(blueprints)
+}
+
+/// Whether a component runs as a user that neither failstop nor another component runs as: `users` are those of all components,
+/// `None` for failstop's own.
+pub fn has_own_user(users: &[Option<u32>], index: usize) -> bool {
+    let Some(user) = users.get(index).copied().flatten() else { return false };
+    user != 0 && users.iter().filter(|other| **other == Some(user)).count() == 1
 }
 
 impl Blueprint {
@@ -214,7 +224,7 @@ impl Blueprint {
         command.gid = self.account.gid;
         command.groups = self.account.groups.clone();
         command.no_new_privileges = self.no_new_privileges;
-        command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
+        command.limits.extend(&self.limits);
         Ok(command)
     }
 }

@@ -40,6 +40,7 @@ impl Engine {
             Effect::Spawn { slot, instance } => self.spawn(slot, instance),
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
+            Effect::Ask { slot, instance, ask } => self.push_ask(TreeId { slot, instance }, &ask),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
             Effect::Exit(reason) => self.exit = Some(reason),
@@ -106,6 +107,8 @@ impl Engine {
             | Record::ComponentReady { .. }
             | Record::ComponentStopping { .. }
             | Record::ComponentHeld { .. }
+            | Record::LimitWarned { .. }
+            | Record::LimitPassed { .. }
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }

@@ -51,6 +51,9 @@ use tokio::sync::oneshot;
 /// say who and why.
 const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
 
+/// Two samples are at least so far apart, however soon the core wants to look again.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+
 /// How long the last output may take to be written when the engine ends.
 pub(super) const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -456,16 +459,21 @@ impl Engine {
     }
 
     fn sample(&mut self, now: Monotonic) {
-        self.sample_at = now.plus(self.config.limits.sample_every);
         self.look_at_guard();
         self.trees.sample();
         self.trees.sweep_strays();
+        let mut usage = Vec::new();
         for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {
             let members = self.trees.members(tree);
+            let counts_files = self.counts_files(tree.slot);
             if let Some(name) = self.name_of(tree.slot).map(str::to_owned) {
-                self.facts.sample_tree(&name, &members, now);
+                usage.push(self.facts.sample_tree((tree, &name), &members, counts_files, now));
             }
         }
+        self.feed(Input::Usage(usage));
+        let next = now.plus(self.config.limits.sample_every);
+        let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
+        self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
         if self.alerts.is_behind() {
             self.reconcile_alerts();
@@ -480,6 +488,13 @@ impl Engine {
             let text = format!("pid {} ({}) does not die of SIGKILL", stuck.process.id.pid, stuck.process.comm);
             self.say(&stuck.component, &text);
         }
+    }
+
+    /// Whether a component's descriptors are counted: a limit asks for them.
+    fn counts_files(&self, slot: Slot) -> bool {
+        slot.index()
+            .and_then(|index| self.config.components.get(index))
+            .is_some_and(|component| component.limits.files_max.is_some())
     }
 
     /// A note in the journal that only informs. It is not worth a halt when it cannot be written: the next record says so.

@@ -2,12 +2,13 @@
 //! report. For status, health and metrics.
 
 use crate::checks;
-use crate::config::Config;
+use crate::config::{Bytes, Config};
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
+use crate::process::tree::TreeId;
 use crate::status::{ComponentFacts, HostFacts};
 use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
-use failstop_core::{Epoch, HaltId, Monotonic};
+use failstop_core::{Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -59,7 +60,14 @@ impl Facts {
             .components
             .iter()
             .map(|component| {
-                let facts = ComponentFacts { orders: Some(component.orders), ..ComponentFacts::default() };
+                let facts = ComponentFacts {
+                    orders: Some(component.orders),
+                    memory_max_bytes: component.limits.memory_max.map(Bytes::get),
+                    cpu_max_percent: component.limits.cpu_max_percent,
+                    processes_max: component.limits.processes_max.map(u64::from),
+                    files_max: component.limits.files_max.map(u64::from),
+                    ..ComponentFacts::default()
+                };
                 (component.name.as_str().to_owned(), facts)
             })
             .collect();
@@ -84,14 +92,30 @@ impl Facts {
         }
     }
 
-    /// Measures a component's tree.
-    pub fn sample_tree(&mut self, component: &str, members: &[ProcessId], now: Monotonic) {
+    /// Measures a component's tree, its descriptors only where a limit asks for them.
+    pub fn sample_tree(
+        &mut self,
+        (tree, component): (TreeId, &str),
+        members: &[ProcessId],
+        count_files: bool,
+        now: Monotonic,
+    ) -> Usage {
         let pids: Vec<u32> = members.iter().filter_map(|id| u32::try_from(id.pid).ok()).collect();
-        let sample = self.trees.sample(component, &pids, now);
+        let sample = self.trees.sample(component, &pids, count_files, now);
         if let Some(facts) = self.components.get_mut(component) {
             facts.memory_bytes = (!pids.is_empty()).then_some(sample.memory_bytes);
             facts.cpu = Some(sample.cpu);
             facts.cpu_percent = sample.cpu_percent;
+            facts.processes = (!pids.is_empty()).then_some(sample.tasks);
+            facts.files = sample.files;
+        }
+        Usage {
+            slot: tree.slot,
+            instance: tree.instance,
+            memory_bytes: sample.memory_bytes,
+            cpu_hundredths: sample.cpu_percent.map(hundredths),
+            processes: sample.tasks,
+            files: sample.files,
         }
     }
 
@@ -161,4 +185,11 @@ impl Facts {
             announced: None,
         }
     }
+}
+
+/// Per cent as the core counts them. A figure that is none (the clock stood still) counts as nothing.
+fn hundredths(percent: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, and NaN becomes 0")]
+    let hundredths = (percent * 100.0).round() as u64;
+    hundredths
 }

@@ -1,6 +1,7 @@
 //! `[[component]]`: one supervised process tree.
 
 use super::dependency::{Liveness, Readiness};
+use super::limits::ComponentLimits;
 use super::variables::{ComponentVariables, Variables};
 use failstop_core::{Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
@@ -44,6 +45,8 @@ section! {
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
         start_limit: StartLimit, default {};
+        /// What its tree may use.
+        limits: ComponentLimits, default {};
         /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
         /// From the stop signal to SIGKILL of the whole tree. One that asks for more time (EXTEND_TIMEOUT_USEC) gets as much

@@ -37,9 +37,9 @@ section! {
         snapshot_max_age: Duration, default "25h", within("1m", "8760h");
         /// Unhealthy for this long without a break.
         unhealthy_for: Duration, default "5m", within("0s", "168h");
-        /// Whether thresholds (memory, API errors, daily loss) may end in shutdown. Integrity, storage, heartbeat and the
-        /// kill switch always do.
-        emergency_shutdown: bool, default true => "no threshold triggers exist in this version";
+        /// Whether thresholds may end in shutdown: memory above twice its warning threshold where no limit governs it.
+        /// Integrity, storage, heartbeat and the kill switch always do.
+        emergency_shutdown: bool, default true;
     }
 }
 

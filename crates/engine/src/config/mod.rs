@@ -11,6 +11,7 @@ mod dependency;
 mod env_file;
 mod halts;
 mod health;
+mod limits;
 mod observe;
 mod overrides;
 mod policy;
@@ -32,10 +33,11 @@ pub use failstop_settings::{
     Problem, Secret, SecretFault, Url,
 };
 pub use health::{Failsafe, Health};
+pub use limits::{Ceiling, ComponentLimits, Limits};
 pub use observe::{Listen, Observe};
 pub use overrides::Overrides;
 pub use profile::Profile;
-pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
+pub use runtime::{Destination, Environment, Format, Journal, Level, Log, Output, Permit, Startup};
 pub use system::System;
 pub use template::init_template;
 pub use variables::{NameFault, Variables};

@@ -26,6 +26,7 @@ impl Config {
                 .iter()
                 .map(|dependency| DependencyPolicy { name: dependency.name.as_str().to_owned() })
                 .collect(),
+            limits: self.limits.policy(self.failsafe.emergency_shutdown),
             health: HealthPolicy {
                 market_data_max_age: self.health.market_data_max_age,
                 feeds: self.health.feeds.iter().map(|feed| feed.as_str().to_owned()).collect(),
@@ -74,6 +75,7 @@ impl Config {
                 Some(Liveness::Probe { .. }) | None => None,
             },
             progress_within: component.progress_within,
+            limits: component.limits.policy(),
             needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),
             depends_on: component.depends_on.iter().filter_map(index_of).collect(),
         }

@@ -1,23 +1,7 @@
-//! The engine's own sections: `[limits]`, `[startup]`, `[journal]`, `[permit]`, `[output]`, `[log]`.
+//! The engine's own sections: `[startup]`, `[journal]`, `[permit]`, `[output]`, `[log]`.
 
 use failstop_settings::{Bytes, Choice, Consistent, Kind, Places, Reading, section, within, write_duration};
 use std::time::Duration;
-
-section! {
-    /// What all components together may use. Measured and shown; this version enforces nothing.
-    pub struct Limits {
-        /// Memory of the whole process trees (proportional set size).
-        memory_max: Bytes, default "1800MiB", within("1MiB", "16384GiB") => "measured and shown, not enforced by this version";
-        /// Memory above this is worth a warning.
-        memory_warn: Bytes, default "500MB", within("1MiB", "16384GiB") => "measured and shown, no warning is sent by this version";
-        /// Processor time, per cent of the processors that they may use.
-        cpu_max_percent: u32, default 90, within("1", "100") => "measured and shown, not enforced by this version";
-        /// Time between two measurements.
-        sample_every: Duration, default "30s", within("1s", "10m");
-    }
-}
-
-impl Consistent for Limits {}
 
 section! {
     /// What happens at start.

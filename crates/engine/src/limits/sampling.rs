@@ -17,10 +17,14 @@ use std::time::Duration;
 pub struct TreeSample {
     /// Processes of the tree that were alive (zombies use nothing and do not count).
     pub processes: usize,
+    /// Their threads, themselves included: what the kernel counts against a limit of processes.
+    pub tasks: u64,
+    /// Open descriptors of the process that has most; `None` where nobody asked or they could not be counted.
+    pub files: Option<u64>,
     /// Sum of proportional set sizes, bytes.
     pub memory_bytes: u64,
-    /// At least one process did not let its proportional set size be read; its resident size was taken, which is not
-    /// less.
+    /// At least one process did not let its proportional set size be read, or there are more than [`MEASURED_MAX`]; its
+    /// resident size was taken, which is not less.
     pub approximate: bool,
     /// Processor time of all trees of this component since sampling began. Never falls.
     pub cpu: Duration,
@@ -28,6 +32,10 @@ pub struct TreeSample {
     /// clock's grain. `None` for the first sample.
     pub cpu_percent: Option<f64>,
 }
+
+/// Of so many processes of one tree the proportional set size is read. It costs the loop some 0.25 ms each, which a tree that
+/// multiplies must not turn into a lapse of the permit.
+pub const MEASURED_MAX: usize = 256;
 
 /// Samples the trees of all components, one by one, and remembers each one's last sample for the difference.
 #[derive(Debug)]
@@ -70,8 +78,11 @@ impl TreeSampler {
 
     /// Samples the tree of `component`, whose living processes are `pids` now. A process that is gone meanwhile counts
     /// nothing. Blocks for as long as the kernel takes to fill two small files a process.
-    pub fn sample(&mut self, component: &str, pids: &[u32], now: Monotonic) -> TreeSample {
+    /// `count_files`: whether descriptors are counted, too.
+    pub fn sample(&mut self, component: &str, pids: &[u32], count_files: bool, now: Monotonic) -> TreeSample {
         let mut processes = 0;
+        let mut tasks = 0u64;
+        let mut files = None;
         let mut memory_bytes = 0u64;
         let mut approximate = false;
         let mut living = Duration::ZERO;
@@ -83,7 +94,12 @@ impl TreeSampler {
                 continue;
             }
             processes += 1;
-            let pss = self.read(&directory.join("smaps_rollup")).ok().and_then(pss_bytes);
+            tasks = tasks.saturating_add(stat.threads);
+            if count_files {
+                files = files.max(open_files(&directory));
+            }
+            let measured = processes <= MEASURED_MAX;
+            let pss = measured.then(|| self.read(&directory.join("smaps_rollup")).ok().and_then(pss_bytes)).flatten();
             approximate |= pss.is_none();
             let bytes = pss.unwrap_or_else(|| stat.resident_pages.saturating_mul(self.page_bytes));
             memory_bytes = memory_bytes.saturating_add(bytes);
@@ -100,7 +116,7 @@ impl TreeSampler {
             (wall > 0.0).then(|| 100.0 * cpu.saturating_sub(before).as_secs_f64() / wall / processors)
         });
         tree.last = Some((now, cpu));
-        TreeSample { processes, memory_bytes, approximate, cpu, cpu_percent }
+        TreeSample { processes, tasks, files, memory_bytes, approximate, cpu, cpu_percent }
     }
 
     fn read(&mut self, path: &Path) -> io::Result<&[u8]> {
@@ -214,6 +230,15 @@ impl ProcessSample {
 pub fn process_pss_bytes(pid: u32) -> io::Result<u64> {
     let text = std::fs::read(format!("/proc/{pid}/smaps_rollup"))?;
     pss_bytes(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no Pss line in smaps_rollup"))
+}
+
+/// How many descriptors a process has open. Since Linux 6.2 the directory's size says so; before, its entries are counted.
+pub(crate) fn open_files(process: &Path) -> Option<u64> {
+    let directory = process.join("fd");
+    match std::fs::metadata(&directory).ok()?.len() {
+        0 => u64::try_from(std::fs::read_dir(&directory).ok()?.count()).ok(),
+        counted => Some(counted),
+    }
 }
 
 /// The fields of `/proc/PID/stat` that are used here (see proc_pid_stat(5)).
@@ -356,22 +381,24 @@ mod tests {
         let at = |seconds: u64| Monotonic::from_nanos(seconds * 1_000_000_000);
         let (one, other) = (Burner::start(), Burner::start());
         let pids = [one.0.id(), other.0.id()];
-        let first = sampler.sample("bot", &pids, at(1));
+        let first = sampler.sample("bot", &pids, false, at(1));
         assert_eq!(first.processes, 2);
         assert!(!first.approximate);
         assert!(first.memory_bytes > 50_000, "{first:?}");
         assert_eq!(first.cpu_percent, None);
         assert!(first.cpu > Duration::ZERO, "{first:?}");
-        let alone = sampler.sample("alone", &pids[..1], at(1));
+        let alone = sampler.sample("alone", &pids[..1], true, at(1));
         assert!(alone.memory_bytes < first.memory_bytes);
+        assert_eq!((first.tasks, alone.tasks, first.files), (2, 1, None));
+        assert_eq!(alone.files, Some(3), "standard input, output and error");
 
         drop(one);
-        let second = sampler.sample("bot", &pids, at(31));
+        let second = sampler.sample("bot", &pids, false, at(31));
         assert_eq!(second.processes, 1);
         assert!(second.cpu >= first.cpu, "{first:?} {second:?}");
         assert!(second.cpu_percent.unwrap() >= 0.0);
         drop(other);
-        let third = sampler.sample("bot", &pids, at(61));
+        let third = sampler.sample("bot", &pids, false, at(61));
         assert_eq!((third.processes, third.memory_bytes), (0, 0));
         assert_eq!(third.cpu, second.cpu);
     }
@@ -383,7 +410,7 @@ mod tests {
         let id = nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(child.id().cast_signed()));
         nix::sys::wait::waitid(id, nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT)
             .unwrap();
-        let sample = TreeSampler::new().sample("bot", &[child.id()], Monotonic::from_nanos(1));
+        let sample = TreeSampler::new().sample("bot", &[child.id()], false, Monotonic::from_nanos(1));
         child.wait().unwrap();
         assert_eq!((sample.processes, sample.memory_bytes, sample.approximate), (0, 0, false));
     }

@@ -109,6 +109,11 @@ pub(crate) fn facts() -> HostFacts {
         memory_max_bytes: Some(1_800 << 20),
         cpu: Some(Duration::from_millis(1500)),
         cpu_percent: Some(2.5),
+        cpu_max_percent: Some(50),
+        processes: Some(3),
+        processes_max: Some(64),
+        files: Some(17),
+        files_max: None,
         coverage: None,
     };
     HostFacts {

@@ -94,6 +94,11 @@ fn the_shipped_numbers() {
     assert_eq!((bot.backoff_initial, bot.backoff_max, bot.backoff_reset_after), (seconds(1), seconds(60), seconds(60)));
     assert_eq!((bot.stop_grace, bot.start_period), (seconds(10), seconds(60)));
     assert_eq!((bot.orders, bot.essential, bot.readiness, bot.liveness), (Orders::Asks, true, false, None));
+    let limits = &policy.limits;
+    assert_eq!((limits.memory_max, limits.memory_warn), (Some(1_800 << 20), 500_000_000));
+    assert_eq!((limits.cpu_max_percent, limits.cpu_for), (90, seconds(300)));
+    assert_eq!((limits.action, limits.emergency_shutdown), (failstop_core::LimitAction::Restart, true));
+    assert_eq!(bot.limits, failstop_core::ComponentLimits::default());
     let health = &policy.health;
     assert_eq!((health.market_data_max_age, health.journal_max_age), (seconds(300), seconds(600)));
     assert_eq!((health.errors_per_minute, health.queue_stalled_after), (10, seconds(60)));
