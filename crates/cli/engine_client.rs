@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use crate::place::Place;
 use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
@@ -150,6 +151,12 @@ impl Engine {
     pub fn alerts(&self) -> Result<AlertList, Failure> {
         let (client, socket) = self.control()?;
         client.alerts().map_err(|error| failure(error, socket, None))
+    }
+
+    /// Every process of the system with what it uses.
+    pub fn processes(&self) -> Result<ProcessList, Failure> {
+        let (client, socket) = self.control()?;
+        client.processes().map_err(|error| failure(error, socket, None))
     }
 
     /// Takes an incident on.

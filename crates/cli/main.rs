@@ -56,6 +56,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Resume(args) => commands::resume::resume(args),
         Command::Mode(args) => commands::mode::mode(args.mode),
         Command::Alerts(args) => commands::alerts::alerts(args.action),
+        Command::Ps(args) => commands::ps::ps(&args),
         Command::Events(args) => commands::events::events(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),

@@ -84,11 +84,12 @@ fn one_that_multiplies_is_stopped_by_the_kernel_under_a_user_of_its_own_and_clim
         println!("skipped: only root can start a component as another user");
         return;
     }
-    let mut system = System::new(
+    let hog = "import os, time\\nfor _ in range(20):\\n try:\\n  if os.fork() == 0: break\\n except OSError: pass\\ntime.sleep(60)";
+    let mut system = System::new(&format!(
         "[limits]\nsample_every = \"1s\"\n[[component]]\nname = \"bot\"\norders = \"asks\"\nuser = \"games\"\n\
-         working_dir = \"/\"\ncommand = [\"sh\", \"-c\", \"for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 60 & done; wait\"]\n\
-         stop_grace = \"1s\"\nlimits = { processes_max = 8 }\n",
-    );
+         working_dir = \"/\"\ncommand = [\"python3\", \"-c\", \"{hog}\"]\n\
+         stop_grace = \"1s\"\nlimits = {{ processes_max = 8 }}\n",
+    ));
     system.start();
     let held = system.wait_record(1, "halt.raised", about("reclaiming"));
     assert_eq!(held["b"]["evidence"], "it uses 9 processes and threads, its limit is 8; it was asked to give back");

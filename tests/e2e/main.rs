@@ -22,6 +22,7 @@ mod limits;
 mod listener;
 mod outside;
 mod peers;
+mod ps;
 mod receiver;
 mod remote;
 mod sd_notify;

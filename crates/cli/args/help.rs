@@ -158,6 +158,20 @@ Examples:
   failstop alerts ack h-31
   failstop alerts test --channel telegram";
 
+/// Below the options of `ps`.
+pub const PS_HELP: &str = "\
+Memory is the proportional set size: what is shared is split among those who share it, so that the
+figures of a tree add up. Processor time is the process's own, since its start.
+
+Exit status:
+  0  shown
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop ps
+  failstop ps --format json | jq '.components[].processes | max_by(.memory_bytes)'";
+
 /// Below the options of `events`.
 pub const EVENTS_HELP: &str = "\
 It reads the journal's files, so it needs no running engine.

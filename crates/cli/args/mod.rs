@@ -59,6 +59,9 @@ pub enum Command {
     /// Show what people were told, take an incident on, or try the channels
     #[command(after_help = help::ALERTS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Alerts(AlertsArgs),
+    /// Show every process under its component, with what it uses
+    #[command(after_help = help::PS_HELP)]
+    Ps(PsArgs),
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
@@ -391,6 +394,17 @@ pub enum AlertsAction {
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: Format,
     },
+}
+
+/// `failstop ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Which system.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `failstop events`.

@@ -7,6 +7,7 @@ pub mod events;
 pub mod init;
 pub mod kill_switch;
 pub mod mode;
+pub mod ps;
 pub mod resume;
 pub mod run;
 pub mod send;

@@ -5,6 +5,7 @@ pub mod duration;
 pub mod event;
 pub mod nagios;
 pub mod number;
+pub mod processes;
 pub mod status;
 pub mod style;
 pub mod table;

@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod permit;
+pub mod processes;
 pub mod session;
 #[cfg(feature = "signed")]
 pub mod signed;

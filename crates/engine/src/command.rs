@@ -1,5 +1,6 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
+use crate::limits::processes::Membership;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
@@ -67,6 +68,8 @@ pub enum Command {
         /// OpenMetrics instead of the plain text format.
         openmetrics: bool,
     },
+    /// Which processes there are; changes nothing.
+    Processes,
     /// Open incidents and the last ones that are over; changes nothing.
     Alerts,
     /// Somebody takes an incident on: reminders and escalation end.
@@ -112,6 +115,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Command::Metrics`].
     Metrics(String),
+    /// To [`Command::Processes`].
+    Processes(Box<Membership>),
     /// To [`Command::Alerts`].
     Alerts(Box<AlertList>),
     /// To [`Command::TestAlerts`].

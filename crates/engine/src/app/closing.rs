@@ -69,6 +69,7 @@ impl Engine {
                 // What cannot be removed is found and removed by the next start.
                 let _ = cgroup.remove();
             }
+            self.controllers.put_back();
         }
         if as_ordered {
             // Otherwise whoever starts the next engine waits for this one's lock: that one tells what this one could not.

@@ -169,8 +169,10 @@ impl Engine {
         let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
         self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
+        let component_cgroup = self.trees.component_cgroup(slot).map(|cgroup| cgroup.path().to_owned());
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
         let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        self.kill_counts.begin(slot, component_cgroup.as_deref());
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();

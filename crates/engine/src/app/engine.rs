@@ -22,18 +22,20 @@ use crate::clock::{self, JumpDetector, Reading};
 use crate::command::{self};
 use crate::config::Config;
 use crate::kill_switch::{LatchProbe, read_latch};
+use crate::limits::out_of_memory::KillCounts;
 use crate::metrics::Meters;
 use crate::notify_socket::NotifyStarts;
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
-use crate::process::cgroup::SystemCgroup;
+use crate::process::cgroup::{ComponentCgroup, SystemCgroup};
+use crate::process::controllers::Controllers;
 use crate::process::guard::{EngineSide, GuardState};
 use crate::process::mark::SystemMark;
 use crate::process::reaper::{self, Next};
 use crate::process::register::Register;
 use crate::process::signals::Signal;
 use crate::process::spawn::Spawner;
-use crate::process::tree::Trees;
+use crate::process::tree::{TreeId, Trees};
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
@@ -108,6 +110,8 @@ pub struct Engine {
     pub(super) side: EngineSide,
     pub(super) guard_watch: GuardWatch,
     pub(super) cgroup: Option<SystemCgroup>,
+    pub(super) controllers: Controllers,
+    pub(super) kill_counts: KillCounts,
     pub(super) info: EngineInfo,
     pub(super) runtime: RuntimeDir,
     pub(super) state_dir: std::path::PathBuf,
@@ -373,6 +377,7 @@ impl Engine {
                     self.register.reaped(reaped.pid);
                     if let Some(tree) = self.trees.reaped(reaped.pid) {
                         may_have_left_orphans = true;
+                        self.look_for_kills(tree, reaped.exit);
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
                     } else if self.programs.ended(reaped) {
                         may_have_left_orphans = true;
@@ -392,6 +397,15 @@ impl Engine {
         for stray in self.trees.take_strays() {
             let what = serde_json::json!({ "pid": stray.id.pid, "program": stray.comm, "component": stray.component });
             self.note("x.failstop.stray_killed", &what);
+        }
+    }
+
+    /// Tells the core whether the kernel killed this tree for want of memory, before it hears of the end.
+    fn look_for_kills(&mut self, tree: TreeId, exit: failstop_core::Exit) {
+        let cgroup = self.trees.component_cgroup(tree.slot).map(ComponentCgroup::path);
+        let by_us = self.trees.is_being_killed(tree);
+        if let Some(certainty) = self.kill_counts.judge(tree.slot, cgroup, exit, by_us) {
+            self.feed(Input::OutOfMemory { slot: tree.slot, instance: tree.instance, certainty });
         }
     }
 

@@ -25,6 +25,8 @@ use crate::doors::observe::ObserveListener;
 use crate::doors::remote::RemoteListener;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::kill_switch::LatchProbe;
+use crate::limits::kernel;
+use crate::limits::out_of_memory::KillCounts;
 use crate::metrics::Meters;
 use crate::notify_socket::NotifySockets;
 use crate::output::{self, Output, Rotation};
@@ -142,6 +144,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?;
     let mut notes = prepared.notes;
+    if let Some(system) = &prepared.cgroup {
+        let slots = blueprints.iter().map(|blueprint| blueprint.slot);
+        let cgroups = slots.filter_map(|slot| Some((slot.index()?, trees.component_cgroup(slot)?.path())));
+        notes.extend(kernel::hold(&config, system.path(), cgroups, &prepared.controllers.usable));
+    }
     let observe = match config.observe.listen {
         Listen::Off => None,
         Listen::At(address) => match ObserveListener::bind(address) {
@@ -265,6 +272,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         guard_watch: GuardWatch::new(info.guard),
         side,
         cgroup: prepared.cgroup,
+        controllers: prepared.controllers,
+        kill_counts: KillCounts::default(),
         info,
         runtime,
         state_dir,

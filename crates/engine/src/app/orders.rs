@@ -4,6 +4,7 @@ use super::diagnosis::Purpose;
 use super::engine::Engine;
 use crate::clock::{self};
 use crate::command::{self, Command, Request, user_name};
+use crate::limits::processes::Membership;
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
 use crate::status::build;
 use failstop_core::{Cause, Input, Order, RequestId};
@@ -22,6 +23,9 @@ impl Engine {
                 let status = self.status();
                 let text = render(format, &status, &self.meters, self.facts.own());
                 let _ = reply.send(command::Answer::Metrics(text));
+            }
+            Command::Processes => {
+                let _ = reply.send(command::Answer::Processes(Box::new(self.membership())));
             }
             Command::Alerts => {
                 let _ = reply.send(command::Answer::Alerts(Box::new(self.alert_list())));
@@ -77,6 +81,17 @@ impl Engine {
             };
             let _ = reply.send(answer);
         }
+    }
+
+    /// Which processes there are. What each uses is read beside the loop.
+    fn membership(&self) -> Membership {
+        let components = self.blueprints.iter().filter_map(|blueprint| {
+            let tree = self.trees.of_slot(blueprint.slot)?;
+            let main = self.trees.main_processes().find(|(id, _)| *id == tree).map(|(_, main)| main.pid);
+            Some((blueprint.name.clone(), main, self.trees.members(tree)))
+        });
+        let engine = i32::try_from(std::process::id()).unwrap_or_default();
+        Membership { components: components.collect(), failstop: vec![self.side.guard_pid, engine] }
     }
 
     fn host_facts(&self) -> crate::status::HostFacts {

@@ -7,7 +7,8 @@ use super::{RunError, RunOptions, journal, latch, logging};
 use crate::config::Config;
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
-use crate::process::cgroup::SystemCgroup;
+use crate::process::cgroup::{self, SystemCgroup};
+use crate::process::controllers::Controllers;
 use crate::process::epoch;
 use crate::process::guard::EngineSide;
 use crate::process::leftovers::{self, CLEAR_WITHIN, Proc};
@@ -60,6 +61,8 @@ pub struct Prepared {
     pub programs: Programs,
     /// Where components are born, if a cgroup can be had.
     pub cgroup: Option<SystemCgroup>,
+    /// What the kernel can hold of limits.
+    pub controllers: Controllers,
     /// Which processes were started, for the next engine.
     pub register: Register,
     /// What was left of an earlier run, and killed.
@@ -140,6 +143,14 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     } else {
         None
     };
+    let controllers = match &cgroup {
+        Some(cgroup) => {
+            // SAFETY: takes nothing and cannot fail.
+            let ours = [side.guard_pid, unsafe { libc::getpid() }];
+            Controllers::switch_on(cgroup.path(), &cgroup::leaf_name(&mark), &ours)
+        }
+        None => Controllers::default(),
+    };
     let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
     let programs = Programs::new(&mark, open_files);
     let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
@@ -167,6 +178,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         blueprints,
         programs,
         cgroup,
+        controllers,
         register,
         leftovers,
         raised: replayed.raised,

@@ -2,8 +2,11 @@
 
 use super::host::{Cgroup, HostFacts};
 use crate::config::{Component, Config, Liveness, Readiness};
+use crate::limits::kernel::KernelLimits;
+use crate::limits::kernel_count;
+use crate::process::controllers::Controller;
 use failstop_client::status::Coverage;
-use failstop_core::{Orders, RestartPolicy};
+use failstop_core::{LimitAction, Orders, Resource, RestartPolicy};
 use std::time::Duration;
 
 /// A line a component.
@@ -47,7 +50,7 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
         monitored.push(format!("readiness within {}", spoken(component.start_period)));
     }
     monitored.push("exits".to_owned());
-    not_covered.push("memory and CPU (measured only)".to_owned());
+    limits(component, config, host, &mut enforced, &mut monitored);
     if component.orders != Orders::None {
         not_covered.push("open orders at the venue".to_owned());
     }
@@ -58,6 +61,53 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
         not_covered.push("set-user-ID programs that it starts".to_owned());
     }
     Coverage { component: component.name.as_str().to_owned(), enforced, monitored, not_covered }
+}
+
+/// What it may use: what the kernel holds is enforced, everything else that has a limit is measured and acted upon.
+fn limits(
+    component: &Component,
+    config: &Config,
+    host: &HostFacts,
+    enforced: &mut Vec<String>,
+    monitored: &mut Vec<String>,
+) {
+    let own = &component.limits;
+    let kernel = KernelLimits::of_component(own);
+    let acts = own.action == LimitAction::Restart;
+    let has = |controller| host.kernel.usable.contains(&controller);
+    let mut measured = Vec::new();
+    let mut put = |held: bool, limit: String, at: Option<String>| match (held, at) {
+        (true, Some(at)) => enforced.push(format!("{limit} (kernel, at {at})")),
+        (true, None) | (false, _) => measured.push(limit),
+    };
+    if let Some(max) = own.memory_max {
+        let at = kernel.memory.map(|(_, most)| Resource::Memory.value(most));
+        put(has(Controller::Memory), format!("memory {}", Resource::Memory.value(max.get())), at);
+    }
+    if let Some(max) = own.cpu_max_percent {
+        let at = kernel.cpu_percent.map(|percent| format!("{percent} %"));
+        put(has(Controller::Cpu), format!("CPU {max} % over {}", spoken(own.cpu_for)), at);
+    }
+    if let Some(max) = own.processes_max {
+        let users: Vec<Option<&str>> = config.components.iter().map(|one| one.user.as_deref()).collect();
+        let own_user = host.root
+            && component.user.is_some()
+            && users.iter().filter(|user| **user == component.user.as_deref()).count() == 1;
+        let at = kernel.pids.map(|most| most.to_string());
+        put(has(Controller::Pids) || own_user, format!("processes {max}"), at);
+    }
+    if let Some(max) = own.files_max {
+        let at = acts.then(|| kernel_count(u64::from(max)).to_string());
+        put(true, format!("open files {max}"), at);
+    }
+    let all = &config.limits;
+    let mut together = Vec::new();
+    if let Some(max) = all.memory_max.bytes() {
+        together.push(format!("memory {}", Resource::Memory.value(max)));
+    }
+    together.push(format!("CPU {} %", all.cpu_max_percent));
+    measured.push(format!("{} of all together", together.join(" and ")));
+    monitored.push(if acts { measured.join(", ") } else { format!("{} (warning only)", measured.join(", ")) });
 }
 
 /// Facts about this host that weaken what is promised.

@@ -1,7 +1,9 @@
 //! Facts about this host that decide what failstop can promise on it.
 
+use super::place::Kind;
 use crate::config::Config;
-use crate::process::cgroup::locate;
+use crate::process::cgroup::home;
+use crate::process::controllers::{self, Outlook};
 use std::path::{Path, PathBuf};
 
 /// What can be had of cgroups.
@@ -27,6 +29,10 @@ pub struct HostFacts {
     pub clock_source: Option<String>,
     /// Whether reading the clock stays in user space.
     pub clock_is_cheap: bool,
+    /// Which limits the kernel can hold for a component, started from here.
+    pub kernel: Outlook,
+    /// What kind of place this is.
+    pub place: Kind,
     /// Whether this is root.
     pub root: bool,
     /// Whether something above failstop ends whatever outlives both engine and guard: systemd, whose service this process
@@ -44,12 +50,16 @@ impl HostFacts {
     pub fn gather() -> Self {
         let clock_source = std::fs::read_to_string(CLOCK_SOURCE).ok().map(|text| text.trim().to_owned());
         let clock_is_cheap = clock_source.as_deref().is_none_or(|source| CHEAP.contains(&source));
+        let cgroup = cgroup();
+        let (service, first) = (is_service(), is_init());
         Self {
-            cgroup: cgroup(),
+            kernel: kernel(&cgroup),
+            place: Kind::find(service, first),
+            cgroup,
             clock_source,
             clock_is_cheap,
             root: nix::unistd::geteuid().is_root(),
-            caught_from_above: is_service() || is_init(),
+            caught_from_above: service || first,
         }
     }
 
@@ -57,6 +67,7 @@ impl HostFacts {
     pub(crate) fn with(mut self, config: &Config) -> Self {
         if !config.system.cgroup {
             self.cgroup = Cgroup::None("`cgroup = false` in [system]".to_owned());
+            self.kernel = Outlook { why_not: Some("`cgroup = false` in [system]".to_owned()), ..Outlook::default() };
         }
         self
     }
@@ -77,11 +88,7 @@ fn is_init() -> bool {
 }
 
 fn cgroup() -> Cgroup {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(own) = own.lines().find_map(|line| line.strip_prefix("0::")) else {
-        return Cgroup::None("this process is in no cgroup v2".to_owned());
-    };
-    let path = match locate(own) {
+    let path = match home() {
         Ok(path) => path,
         Err(unavailable) => return Cgroup::None(unavailable.to_string()),
     };
@@ -92,6 +99,20 @@ fn cgroup() -> Cgroup {
     }
     let controllers = std::fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
     Cgroup::Writable { path, controllers: controllers.split_whitespace().map(str::to_owned).collect() }
+}
+
+/// What the kernel could hold. Engine and guard are this process and its parent; of a check run from a shell the parent is the
+/// shell, which is somebody else's.
+fn kernel(cgroup: &Cgroup) -> Outlook {
+    let path = match cgroup {
+        Cgroup::None(reason) => return Outlook { why_not: Some(reason.clone()), ..Outlook::default() },
+        Cgroup::Writable { path, .. } => path,
+    };
+    let (me, parent) = (nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw());
+    let executable = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let guarded = executable(me).is_some() && executable(me) == executable(parent);
+    let ours = if guarded { vec![me, parent] } else { vec![me] };
+    controllers::outlook(path, &ours)
 }
 
 /// The magic number of the file system at `path`.

@@ -17,6 +17,7 @@ mod journal;
 mod latches;
 mod limits;
 mod mode;
+mod place;
 mod ports;
 mod probe;
 mod program;
@@ -29,6 +30,7 @@ mod snapshots;
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
 pub use instance::{Holder, holder_of};
+pub use place::Kind as PlaceKind;
 pub use render::{Format, Paint, github, json, junit, plain, text};
 pub use report::{CheckResult, Class, Finding, Outcome, Report, Verdict};
 

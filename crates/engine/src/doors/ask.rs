@@ -4,7 +4,9 @@
 //! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
 
 use crate::command::{Answer, Command, CommandSender, Request};
+use crate::limits::processes;
 use failstop_client::alerts::AlertList;
+use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ pub struct Asker {
     text: Shared<Arc<str>>,
     openmetrics: Shared<Arc<str>>,
     alerts: Shared<Arc<AlertList>>,
+    processes: Shared<Arc<ProcessList>>,
 }
 
 /// The last answer, and when the question was put.
@@ -75,6 +78,7 @@ impl Asker {
             text: Shared::new(),
             openmetrics: Shared::new(),
             alerts: Shared::new(),
+            processes: Shared::new(),
         }
     }
 
@@ -111,6 +115,23 @@ impl Asker {
                     Answer::Alerts(list) => Ok(Arc::from(list)),
                     _ => Err(Unanswered::Mismatch),
                 }
+            })
+            .await
+    }
+
+    /// Every process with what it uses, not older than this call. The loop says which there are; what they use is read on a
+    /// thread beside this one, for one question at a time.
+    pub async fn processes(&self) -> Result<Arc<ProcessList>, Unanswered> {
+        self.processes
+            .get(async {
+                let Answer::Processes(membership) = self.put(Command::Processes, self.wait).await? else {
+                    return Err(Unanswered::Mismatch);
+                };
+                let timestamp = crate::status::rfc3339(crate::clock::wall());
+                let reading = tokio::task::spawn_blocking(move || processes::read(&membership, timestamp));
+                let list = timeout(self.wait, reading).await.map_err(|_| Unanswered::Late(self.wait))?;
+                // The runtime ends with the engine, and its threads with it.
+                list.map(Arc::new).map_err(|_| Unanswered::Stopping)
             })
             .await
     }

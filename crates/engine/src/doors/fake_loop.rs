@@ -4,6 +4,7 @@
 
 use super::{Link, Pulse};
 use crate::command::{Answer, COMMAND_QUEUE, Command, CommandSender, Request};
+use crate::limits::processes::Membership;
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
 use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
@@ -70,6 +71,10 @@ impl FakeLoop {
                         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
                         Answer::Metrics(render(format, &current, &Meters::new(), None))
                     }
+                    Command::Processes => Answer::Processes(Box::new(Membership {
+                        components: vec![("bot".to_owned(), None, Vec::new())],
+                        failstop: vec![i32::try_from(std::process::id()).unwrap_or_default()],
+                    })),
                     Command::Alerts => Answer::Alerts(Box::new(alert_list())),
                     Command::AcknowledgeAlert { id, peer } => {
                         let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));

@@ -36,8 +36,14 @@ struct Checker {
 
 impl Checker {
     fn new() -> Self {
-        let names =
-            ["status.schema.json", "health.schema.json", "alerts.schema.json", "beat.schema.json", "openapi.json"];
+        let names = [
+            "status.schema.json",
+            "health.schema.json",
+            "alerts.schema.json",
+            "beat.schema.json",
+            "processes.schema.json",
+            "openapi.json",
+        ];
         Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
     }
 
@@ -187,7 +193,9 @@ fn every_route_is_described_and_every_description_has_its_route() {
     };
     let (beat, journal) = (("get", super::beat::PATH), ("get", super::range::PATH));
     assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat]));
-    assert_eq!(described("control"), with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal]));
+    let processes = observe::pages::ON_CONTROL_ONLY[0].path;
+    let on_control = with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal, ("get", processes)]);
+    assert_eq!(described("control"), on_control);
     let ends = super::remote::ENDS.map(|(path, _)| ("post", path));
     let remote = with(served(observe::pages::ON_CONTROL, &[]), &[beat, journal]);
     assert_eq!(described("remote"), with(remote, &ends));
@@ -195,6 +203,7 @@ fn every_route_is_described_and_every_description_has_its_route() {
     for (_, path) in described("observe").union(&described("control")) {
         assert!(
             page.contains(&format!("| `{path}` |"))
+                || (*path == *processes && page.contains(&format!("`{path}`")))
                 || observe::pages::ON_CONTROL.iter().any(|route| route.path == path),
             "{path} is not in http.md"
         );
@@ -354,6 +363,28 @@ fn a_beat_fits_its_description() {
     }
     let fields: BTreeSet<&String> = schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(fields.len(), schema["required"].as_array().unwrap().len());
+}
+
+#[test]
+fn a_list_of_processes_fits_its_description() {
+    let checker = Checker::new();
+    let fake = FakeLoop::start(Does::Answers(Box::new(status())));
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let settings = control::ControlSettings {
+        system: "demo".to_owned(),
+        components: vec!["bot".to_owned()],
+        component_processes: Arc::new(|_| false),
+        limits: Limits::CONTROL,
+    };
+    let listener = control::ControlListener::bind(&socket, settings).unwrap();
+    let _doors = HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
+    let path = observe::pages::ON_CONTROL_ONLY[0].path;
+    let reply = exchange(UnixStream::connect(&socket).unwrap(), &get(path));
+    let responses = &checker.documents["openapi.json"]["paths"][path]["get"]["responses"];
+    let schema = &responses[reply.code.to_string()]["content"]["application/json"]["schema"];
+    checker.must_fit("openapi.json", schema, &reply.json());
+    assert_eq!(reply.json()["failstop"][0]["pid"], std::process::id(), "{}", reply.json());
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! The kernel's limits stand a little above those that the core judges, so that as a rule a component is asked first and stopped
 //! in good order; the kernel holds what grows faster than anybody looks.
 
+pub mod kernel;
+pub mod out_of_memory;
+pub mod processes;
 pub mod rlimits;
 pub mod sampling;
 

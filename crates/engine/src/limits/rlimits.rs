@@ -5,6 +5,7 @@
 
 use super::kernel_count;
 use crate::config::ComponentLimits;
+use failstop_core::LimitAction;
 
 /// A limit as `setrlimit(2)` takes it: the resource, soft, hard.
 pub type Rlimit = (u32, u64, u64);
@@ -14,7 +15,9 @@ pub type Rlimit = (u32, u64, u64);
 pub fn of(limits: &ComponentLimits, inherited_files: Option<(u64, u64)>, own_user: bool, root: bool) -> Vec<Rlimit> {
     let mut all = Vec::new();
     let hard = inherited_files.map_or(u64::MAX, |(_, hard)| hard);
-    match (limits.files_max, inherited_files) {
+    // Limits that only warn are nothing that the kernel holds.
+    let held = limits.action == LimitAction::Restart;
+    match (limits.files_max.filter(|_| held), inherited_files) {
         (Some(max), _) => {
             let wanted = kernel_count(u64::from(max));
             let wanted = if root { wanted } else { wanted.min(hard) };
@@ -23,18 +26,13 @@ pub fn of(limits: &ComponentLimits, inherited_files: Option<(u64, u64)>, own_use
         (None, Some((soft, hard))) => all.push((libc::RLIMIT_NOFILE, soft, hard)),
         (None, None) => {}
     }
-    if own_user && let Some(max) = limits.processes_max {
+    if own_user && let Some(max) = limits.processes_max.filter(|_| held) {
         let wanted = kernel_count(u64::from(max));
         all.push((libc::RLIMIT_NPROC, wanted, wanted));
     }
     let core = limits.core_max.get();
     all.push((libc::RLIMIT_CORE, core, core));
     all
-}
-
-/// The most that a process started here may leave as a core file, and open as files: to say what cannot be had.
-pub fn hard_limit(resource: nix::sys::resource::Resource) -> u64 {
-    nix::sys::resource::getrlimit(resource).map_or(u64::MAX, |(_, hard)| hard)
 }
 
 #[cfg(test)]
@@ -50,7 +48,7 @@ mod tests {
             cpu_for: core::time::Duration::ZERO,
             files_max: None,
             processes_max: None,
-            action: failstop_core::LimitAction::Restart,
+            action: LimitAction::Restart,
             core_max: Bytes(0),
         }
     }
@@ -72,5 +70,8 @@ mod tests {
         assert_eq!(files(of(&limited, Some((512, 850)), true, true)), Some((libc::RLIMIT_NOFILE, 900, 900)));
         assert_eq!(processes(of(&limited, None, true, true)), Some((libc::RLIMIT_NPROC, 11, 11)));
         assert_eq!(processes(of(&limited, None, false, true)), None, "others' processes would count");
+        let warned = ComponentLimits { action: LimitAction::Warn, ..limited };
+        let untouched = vec![(libc::RLIMIT_NOFILE, 512, 850), (libc::RLIMIT_CORE, 0, 0)];
+        assert_eq!(of(&warned, Some((512, 850)), true, true), untouched);
     }
 }

@@ -222,7 +222,31 @@ impl ProcessSample {
     }
 }
 
-/// Proportional set size of one process, bytes; for the engine and its guard.
+/// Figures of any one process, without its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProcessFigures {
+    /// Processor time, user and system, without children.
+    pub cpu: Duration,
+    /// Since its start.
+    pub age: Duration,
+    /// Threads, itself included.
+    pub threads: u64,
+}
+
+impl ProcessFigures {
+    /// Reads them; `None` when it is gone.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        let stat = Stat::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+        let tick = clock_tick();
+        Some(Self {
+            cpu: ticks(stat.cpu_ticks, tick),
+            age: boot_time().ok()?.saturating_sub(ticks(stat.start_ticks, tick)),
+            threads: stat.threads,
+        })
+    }
+}
+
+/// Proportional set size of one process, bytes.
 ///
 /// # Errors
 ///

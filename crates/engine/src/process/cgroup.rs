@@ -113,7 +113,7 @@ impl SystemCgroup {
     /// # Errors
     /// Why there will be none; the system then works without.
     pub fn make(mark: &SystemMark, epoch: u64) -> Result<Self, Unavailable> {
-        let parent = own_cgroup()?;
+        let parent = home()?;
         let path = parent.join(format!("{}{epoch}", Self::name_prefix(mark)));
         // One of the same epoch is left of a start that ended before its epoch was durable.
         if let Err(source) = remove_tree(&path).and_then(|()| std::fs::create_dir(&path)) {
@@ -302,7 +302,7 @@ fn is_epoch_of(prefix: &str, part: &str) -> bool {
 /// Cgroups of earlier epochs of this system below this process's own cgroup.
 pub fn earlier(mark: &SystemMark) -> Vec<PathBuf> {
     let prefix = SystemCgroup::name_prefix(mark);
-    let Ok(own) = own_cgroup() else { return Vec::new() };
+    let Ok(own) = home() else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(own) else { return Vec::new() };
     entries
         .filter_map(Result::ok)
@@ -397,11 +397,32 @@ fn birth_works(system: &Path) -> bool {
     works
 }
 
-fn own_cgroup() -> Result<PathBuf, Unavailable> {
+/// Failstop's own cgroup, in which the system's is made; that above the engine's leaf, where this process is in one.
+///
+/// # Errors
+/// See [`Unavailable`].
+pub fn home() -> Result<PathBuf, Unavailable> {
     // SAFETY: takes nothing and cannot fail.
     let me = unsafe { libc::getpid() };
     let path = procfs::cgroup_path(me).map_err(Unavailable::Unknown)?.ok_or(Unavailable::NotMounted)?;
-    locate(&path)
+    locate(out_of_leaf(&path))
+}
+
+/// What the engine's own leaf is called, see [`crate::process::controllers`].
+pub fn leaf_name(mark: &SystemMark) -> String {
+    format!("{}{LEAF_SUFFIX}", SystemCgroup::name_prefix(mark))
+}
+
+/// No epoch, so that a leaf is never taken for a system's cgroup.
+const LEAF_SUFFIX: &str = "engine";
+
+fn out_of_leaf(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((above, last)) if last.starts_with("failstop-") && last.ends_with(&format!("-{LEAF_SUFFIX}")) => {
+            if above.is_empty() { "/" } else { above }
+        }
+        _ => path,
+    }
 }
 
 /// Of all mounts of the hierarchy the first that shows the path.
@@ -508,6 +529,20 @@ mod tests {
         assert_eq!(locate_in(bind, "/user.slice/mine").unwrap(), Path::new("/sys/fs/cgroup"));
         assert!(matches!(locate_in(bind, "/user.slice/mine2/x"), Err(Unavailable::Outside { .. })));
         assert!(matches!(locate_in(HYBRID, "/../other"), Err(Unavailable::Outside { .. })));
+    }
+
+    #[test]
+    fn the_engines_leaf_is_no_systems_cgroup_and_home_is_above_it() {
+        let mark = SystemMark { name: "demo".into(), jid: "00ff".into() };
+        let leaf = leaf_name(&mark);
+        assert_eq!(leaf, "failstop-demo-00ff-engine");
+        assert_eq!(inside(&SystemCgroup::name_prefix(&mark), &format!("/x/{leaf}")), None);
+        assert!(!is_of(&mark, Path::new("/x").join(&leaf).as_path()));
+        assert_eq!(out_of_leaf(&format!("/a/b/{leaf}")), "/a/b");
+        assert_eq!(out_of_leaf(&format!("/{leaf}")), "/");
+        for other in ["/a/failstop-demo-00ff-7", "/a/demo-engine", "/", "/a"] {
+            assert_eq!(out_of_leaf(other), other);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! spawned ends, not when the process does.
 
 pub mod cgroup;
+pub mod controllers;
 pub mod epoch;
 pub mod extinguish;
 pub mod guard;

@@ -195,6 +195,11 @@ impl Trees {
         self.cgroups.get(&slot)
     }
 
+    /// Whether this start is being killed.
+    pub fn is_being_killed(&self, id: TreeId) -> bool {
+        self.tree(id).is_some_and(|tree| tree.killing.is_some())
+    }
+
     /// Whether the component may be spawned: nothing is left of its last start.
     pub fn is_free(&self, slot: Slot) -> bool {
         !self.trees.contains_key(&slot)
@@ -398,6 +403,11 @@ impl Trees {
             current = parent;
         }
         None
+    }
+
+    /// The tree of a component, while anything of it may be alive.
+    pub fn of_slot(&self, slot: Slot) -> Option<TreeId> {
+        self.trees.get(&slot).map(|tree| tree.id)
     }
 
     /// The main process of each tree that has one.

@@ -5,6 +5,7 @@ use super::SOCKET_PATH_MAX;
 use super::wire::{ControlOrder, TestAlerts};
 use crate::doors::http::Problem;
 use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -149,6 +150,17 @@ impl ControlClient {
     /// See [`ClientError`].
     pub fn alerts(&self) -> Result<AlertList, ClientError> {
         let (code, body) = self.exchange(Method::GET, "/api/alerts", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// Every process of the system with what it uses.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn processes(&self) -> Result<ProcessList, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/api/processes", Vec::new(), QUESTION)?;
         self.good(code, &body)?;
         self.read(&body)
     }

@@ -115,6 +115,7 @@ pub(super) fn router(
     peer: Peer,
 ) -> Router {
     let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker);
+    let pages = observe::pages::with_pages(pages, observe::pages::ON_CONTROL_ONLY, asker);
     let pages = with_journal(with_beat(pages, streams), ranges, asker);
     let router = ROUTES.iter().fold(pages, |router, route| {
         let action = route.action;
@@ -171,10 +172,12 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
             json(StatusCode::CONFLICT, &Problem { error, refusals, epoch: None })
         }
         Ok(Answer::Tested(tests)) => json(StatusCode::OK, &tests),
-        Ok(Answer::Status(_) | Answer::Metrics(_) | Answer::Alerts(_) | Answer::Beat(_)) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the engine's loop answered another question; please report this. `failstop status` shows what stands",
-        ),
+        Ok(Answer::Status(_) | Answer::Metrics(_) | Answer::Alerts(_) | Answer::Processes(_) | Answer::Beat(_)) => {
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the engine's loop answered another question; please report this. `failstop status` shows what stands",
+            )
+        }
         Err(unanswered) => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{unanswered}; whether the order was carried out is not known: see `failstop status`"),

@@ -36,6 +36,7 @@ enum Page {
     Metrics,
     MetricsJson,
     Alerts,
+    Processes,
 }
 
 /// Every path of the observe address.
@@ -61,6 +62,9 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/alerts", page: Page::Alerts },
 ];
+
+/// What the control socket alone serves: process numbers are for this host.
+pub(crate) const ON_CONTROL_ONLY: &[Route] = &[Route { path: "/api/processes", page: Page::Processes }];
 
 /// Everything that the observe address answers.
 pub(super) fn router(asker: &Arc<Asker>, streams: &Streams) -> Router {
@@ -125,6 +129,10 @@ async fn respond(page: Page, asker: &Asker, uri: &Uri, headers: &HeaderMap) -> R
         },
         Page::Alerts => match asker.alerts().await {
             Ok(alerts) => json(StatusCode::OK, &*alerts),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
+        Page::Processes => match asker.processes().await {
+            Ok(list) => json(StatusCode::OK, &*list),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
         Page::MetricsJson => match asker.status().await {

@@ -1,0 +1,22 @@
+//! `failstop ps`: every process of the system under its component, with what it uses.
+
+use crate::args::{Format, PsArgs};
+use crate::engine_client::Engine;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out;
+use crate::place::Place;
+use crate::render::processes;
+
+/// Shows it.
+pub fn ps(args: &PsArgs) -> Result<Exit, Failure> {
+    let list = Engine::of(&Place::find(&args.place)?)?.processes()?;
+    out::print_last(&match args.format {
+        Format::Text => processes::text(&list),
+        Format::Json => match serde_json::to_string(&list) {
+            Ok(json) => format!("{json}\n"),
+            Err(error) => return Err(Failure::Output(error.into())),
+        },
+    })?;
+    Ok(Exit::Good)
+}
