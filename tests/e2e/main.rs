@@ -10,6 +10,7 @@ mod certificates;
 mod crash;
 mod dependency;
 mod direct;
+mod environment;
 mod forged;
 mod guard;
 mod hang;
