@@ -91,7 +91,7 @@ fn above_its_limit_it_is_asked_and_held_in_the_same_step_and_let_go_when_it_gave
     let ask = asked(&effects).expect("asked");
     assert_eq!((ask.resource, ask.used, ask.limit), (Resource::Memory, 401 * MB, 400 * MB));
     assert_eq!(ask.reason, "it uses 401 MB of memory, its limit is 400 MB");
-    assert_eq!(page(&effects).unwrap().rights[1].open, false, "before anything is durable");
+    assert!(!page(&effects).unwrap().rights[1].open, "before anything is durable");
     assert_eq!(host.halt(Cause::Reclaiming).unwrap().scope, Scope::Component);
     assert_eq!(host.core.next_look(), Some(host.now.plus(LOOK_AGAIN_AFTER)));
     host.sync();
