@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "",
     "init",
     "run",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 21] = [
     "alerts list",
     "alerts ack",
     "alerts test",
+    "ps",
     "events",
     "send",
     "completions",

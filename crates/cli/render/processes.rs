@@ -1,14 +1,25 @@
 //! The processes of a system as text: a block a component, children below their parents.
 
 use super::duration::{age, span};
-use super::number::{counted, size};
+use super::number::{counted, grouped, size};
 use super::table::{Cell, Table};
 use failstop_client::processes::{ProcessEntry, ProcessList};
 
 /// The list.
 pub fn text(list: &ProcessList) -> String {
     let mut table = Table::default();
-    table.row(["component", "pid", "program", "memory", "cpu", "age", "threads", "files", "state"].map(Cell::from));
+    let number = |word: &str| Cell::from(word).right();
+    table.row([
+        "component".into(),
+        number("pid"),
+        "program".into(),
+        number("memory"),
+        number("cpu"),
+        number("age"),
+        number("threads"),
+        number("files"),
+        "state".into(),
+    ]);
     for tree in &list.components {
         rows(&mut table, &tree.name, &tree.processes);
     }
@@ -19,7 +30,8 @@ pub fn text(list: &ProcessList) -> String {
         (count + 1, memory.saturating_add(process.memory_bytes.unwrap_or_default()))
     });
     let components = counted(u64::try_from(list.components.len()).unwrap_or(u64::MAX), "component");
-    out.push_str(&format!("{} of {components}, {}\n", counted(count, "process"), size(memory)));
+    let noun = if count == 1 { "process" } else { "processes" };
+    out.push_str(&format!("{} {noun} of {components}, {}\n", grouped(count), size(memory)));
     out
 }
 
@@ -77,10 +89,10 @@ mod tests {
         };
         assert_eq!(
             text(&list),
-            "component     pid   program        memory          cpu        age   threads   files   state\n\
-             bot           718   python3        412 MB   1 min 1 s   2 h 2 min         4      17   sleeping\n\
-             \x20           20720     node�[31m        ?   1 min 1 s   2 h 2 min         4       ?   sleeping\n\
-             failstop      700   failstop       3.0 MB   1 min 1 s   2 h 2 min         4      17   sleeping\n\
+            "component     pid   program            memory         cpu         age   threads   files   state\n\
+             bot           718   python3            412 MB   1 min 1 s   2 h 2 min         4      17   sleeping\n\
+             \x20           20720     node\\u{1b}[31m        ?   1 min 1 s   2 h 2 min         4       ?   sleeping\n\
+             failstop      700   failstop           3.0 MB   1 min 1 s   2 h 2 min         4      17   sleeping\n\
              2 processes of 1 component, 412 MB\n"
         );
     }

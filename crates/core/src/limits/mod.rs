@@ -256,7 +256,7 @@ impl Core {
         limit: u64,
         index: usize,
     ) {
-        let reason = format!("{} and did not give back", self.too_much(key, standing.used, limit));
+        let reason = format!("{}, and it did not give back", self.too_much(key, standing.used, limit));
         let (Some(component), Some(slot)) = (self.components.get_mut(index), Slot::component(index)) else { return };
         let again = component.limit_restart.is_some_and(|at| standing.since.since(at) < AGAIN_WITHIN);
         component.limit_restart = Some(turn.now);

@@ -108,13 +108,16 @@ fn limits(
         put(true, format!("open files {max}"), at);
     }
     let all = &config.limits;
-    let mut together = Vec::new();
+    let held = KernelLimits::of_system(all);
     if let Some(max) = all.memory_max.bytes() {
-        together.push(format!("memory {}", Resource::Memory.value(max)));
+        let at = held.memory.map(|(_, most)| Resource::Memory.value(most));
+        put(has(Controller::Memory), format!("memory of all together {}", Resource::Memory.value(max)), at);
     }
-    together.push(format!("CPU {} %", all.cpu_max_percent));
-    measured.push(format!("{} of all together", together.join(" and ")));
-    monitored.push(if acts { measured.join(", ") } else { format!("{} (warning only)", measured.join(", ")) });
+    let at = held.cpu_percent.map(|percent| format!("{percent} %"));
+    put(has(Controller::Cpu), format!("CPU of all together {} %", all.cpu_max_percent), at);
+    if !measured.is_empty() {
+        monitored.push(if acts { measured.join(", ") } else { format!("{} (warning only)", measured.join(", ")) });
+    }
 }
 
 /// Facts about this host that weaken what is promised.

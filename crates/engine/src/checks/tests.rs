@@ -408,16 +408,21 @@ fn coverage_never_says_more_than_is_true() {
     let bare = HostFacts { kernel: Outlook::default(), ..host.clone() };
     let line = &coverage(&config, &bare)[0];
     assert!(line.enforced.contains(&"open files 80 (kernel, at 90)".to_owned()), "{line:?}");
-    let measured = "memory 400 MB, processes 16, memory 1.8 GB and CPU 90 % of all together";
+    let measured = "memory 400 MB, processes 16, memory of all together 1.8 GB, CPU of all together 90 %";
     assert!(line.monitored.contains(&measured.to_owned()), "{line:?}");
     let held = HostFacts { kernel: Outlook { usable: Controller::ALL.into(), ..Outlook::default() }, ..host.clone() };
     let line = &coverage(&config, &held)[0];
-    for item in ["memory 400 MB (kernel, at 450 MB)", "processes 16 (kernel, at 18)"] {
+    for item in [
+        "memory 400 MB (kernel, at 450 MB)",
+        "processes 16 (kernel, at 18)",
+        "CPU of all together 90 % (kernel, at 95 %)",
+    ] {
         assert!(line.enforced.contains(&item.to_owned()), "{line:?}");
     }
     let warned = limited.replace("files_max", "action = \"warn\", files_max");
     let line = &coverage(&world.load(&warned).unwrap(), &held)[0];
-    assert!(!line.enforced.iter().any(|item| item.contains("kernel")), "a limit that only warns: {line:?}");
+    let held = |item: &String| item.contains("kernel") && !item.contains("all together");
+    assert!(!line.enforced.iter().any(held), "a limit that only warns: {line:?}");
     let text = format!("{HEAD}{BOT}liveness = {{ http = \"http://127.0.0.1:1/\" }}\n").replace("asks", "none");
     let line = &coverage(&world.load(&text).unwrap(), &host)[0];
     assert!(line.not_covered.iter().any(|item| item.starts_with("a hang")), "{line:?}");

@@ -414,7 +414,7 @@ mod tests {
         let alone = sampler.sample("alone", &pids[..1], true, at(1));
         assert!(alone.memory_bytes < first.memory_bytes);
         assert_eq!((first.tasks, alone.tasks, first.files), (2, 1, None));
-        assert_eq!(alone.files, Some(3), "standard input, output and error");
+        assert!(alone.files >= Some(3), "standard input, output and error: {alone:?}");
 
         drop(one);
         let second = sampler.sample("bot", &pids, false, at(31));
