@@ -21,6 +21,7 @@ mod instance;
 mod kill_switch;
 mod lease;
 mod listener;
+mod output;
 mod outside;
 mod peers;
 mod receiver;

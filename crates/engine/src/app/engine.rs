@@ -472,7 +472,7 @@ impl Engine {
         }
         let lost = self.output.lost();
         if lost != self.lost_output {
-            let text = format!("{} bytes did not reach the log files: disk slow or full", lost.from_files);
+            let text = lost.since(self.lost_output);
             self.lost_output = lost;
             self.say("output", &text);
         }

@@ -17,6 +17,7 @@ mod journal;
 mod latches;
 mod limits;
 mod mode;
+mod output;
 mod ports;
 mod probe;
 mod program;
@@ -208,6 +209,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: runtime::check,
+    },
+    Check {
+        name: "output",
+        about: "what components print can go where it is to go",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: output::check,
     },
     Check {
         name: "limits",
