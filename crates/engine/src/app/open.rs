@@ -251,6 +251,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         spawner,
         programs: prepared.programs,
         register: prepared.register,
+        credentials: prepared.credentials,
         blueprints,
         output,
         lost_output: output::Lost::default(),

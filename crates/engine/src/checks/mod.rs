@@ -24,6 +24,7 @@ mod program;
 mod render;
 mod report;
 mod runtime;
+mod sandbox;
 mod secrets;
 mod snapshots;
 
@@ -209,6 +210,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: runtime::check,
+    },
+    Check {
+        name: "sandbox",
+        about: "this host can keep components from what their sandbox says",
+        class: Class::Environment,
+        network: false,
+        at_start: true,
+        run: sandbox::check,
     },
     Check {
         name: "output",
