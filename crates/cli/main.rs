@@ -7,6 +7,7 @@ mod engine_client;
 mod exit;
 mod failure;
 mod journal_tail;
+mod log_tail;
 mod out;
 mod place;
 mod priority;
@@ -58,6 +59,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Alerts(args) => commands::alerts::alerts(args.action),
         Command::Ps(args) => commands::ps::ps(&args),
         Command::Events(args) => commands::events::events(&args),
+        Command::Logs(args) => commands::logs::logs(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "",
     "init",
     "run",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 22] = [
     "alerts test",
     "ps",
     "events",
+    "logs",
     "send",
     "completions",
 ];

@@ -10,6 +10,7 @@ use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
 use crate::process::cgroup::{self, SystemCgroup};
 use crate::process::controllers::Controllers;
+use crate::process::credentials::CredentialFolders;
 use crate::process::epoch;
 use crate::process::guard::EngineSide;
 use crate::process::leftovers::{self, CLEAR_WITHIN, Proc};
@@ -58,6 +59,8 @@ pub struct Prepared {
     pub latch: Latch,
     /// The components.
     pub blueprints: Vec<Blueprint>,
+    /// Where their credentials are put.
+    pub credentials: CredentialFolders,
     /// What runs beside the components.
     pub programs: Programs,
     /// Where components are born, if a cgroup can be had.
@@ -152,7 +155,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         }
         None => Controllers::default(),
     };
-    let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
+    let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let credentials = CredentialFolders::new(runtime.path(), own_pid, runtime.memory_backed());
+    let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files, &credentials)?;
     let programs = Programs::new(&mark, open_files);
     let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
     let start = Start {
@@ -177,6 +182,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         start,
         latch,
         blueprints,
+        credentials,
         programs,
         cgroup,
         controllers,

@@ -4,6 +4,7 @@ use super::place::Kind;
 use crate::config::Config;
 use crate::process::cgroup::home;
 use crate::process::controllers::{self, Outlook};
+use crate::process::sandbox::{filters_available, landlock_version};
 use std::path::{Path, PathBuf};
 
 /// What can be had of cgroups.
@@ -38,6 +39,10 @@ pub struct HostFacts {
     /// Whether something above failstop ends whatever outlives both engine and guard: systemd, whose service this process
     /// or its guard is, or the process namespace whose first process failstop is.
     pub caught_from_above: bool,
+    /// The version of Landlock, which keeps a component to its own folder; 0 for none.
+    pub landlock: u32,
+    /// Whether the kernel takes filters of system calls.
+    pub filters: bool,
 }
 
 /// Clock sources that the vDSO can read.
@@ -60,6 +65,8 @@ impl HostFacts {
             clock_is_cheap,
             root: nix::unistd::geteuid().is_root(),
             caught_from_above: service || first,
+            landlock: landlock_version(),
+            filters: filters_available(),
         }
     }
 

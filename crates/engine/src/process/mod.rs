@@ -13,6 +13,7 @@
 
 pub mod cgroup;
 pub mod controllers;
+pub mod credentials;
 pub mod epoch;
 pub mod extinguish;
 pub mod guard;
@@ -26,6 +27,7 @@ pub mod procfs;
 pub mod program;
 pub mod reaper;
 pub mod register;
+pub mod sandbox;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
