@@ -26,6 +26,7 @@ mod listener;
 mod output;
 mod outside;
 mod peers;
+mod places;
 mod ps;
 mod receiver;
 mod remote;
