@@ -1,6 +1,6 @@
 //! A sandboxed component does its work, and cannot do what it must not, whatever its user may.
 
-use crate::system::{PATIENCE, System, fake_bot};
+use crate::system::{PATIENCE, System, failstop, fake_bot, signal};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -252,4 +252,54 @@ fn a_sandbox_that_cannot_be_made_is_no_start() {
     let record = system.wait_record(0, "component.start_failed", |_| true);
     assert!(record["b"]["error"].as_str().unwrap().contains("correct `writable`"), "{record}");
     assert!(!system.path("own/started").exists());
+}
+
+/// Runs a program on a kernel without Landlock and seccomp, as far as the program can tell: x86-64's numbers.
+#[cfg(target_arch = "x86_64")]
+const WITHOUT: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+steps = [(0x20, 0, 0, 0)]  # the number of the call
+for call, answer in [(444, 38), (317, 22)]:
+    steps += [(0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | answer)]
+steps += [(0x06, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
+filter = Program(len(steps), ctypes.addressof(program))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_host_that_cannot_do_it_says_so_and_starts_nothing() {
+    for (sandbox, by_check, at_the_start) in [
+        ("filesystem = \"own-folder\"", "this kernel cannot keep it to its own folder", "Landlock is missing"),
+        (
+            "system_calls = \"ordinary\"",
+            "this kernel takes no filter of system calls",
+            "putting its sandbox in force failed",
+        ),
+    ] {
+        let system = sandboxed(&python(), sandbox);
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new("python3");
+            command.args(["-c", WITHOUT, failstop()]).args(arguments).args(["--config", "failstop.toml"]);
+            command.current_dir(system.path("")).stdin(std::process::Stdio::null());
+            command
+        };
+        let check = run(&["check", "--offline", "--only", "sandbox"]).output().unwrap();
+        let text = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(check.status.code() == Some(1) && text.contains(by_check), "{text}");
+
+        let log = std::fs::File::create(system.path("run.log")).unwrap();
+        let mut engine = run(&["run"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let record = system.wait_record(0, "component.start_failed", |_| true);
+        assert!(record["b"]["error"].as_str().unwrap().contains(at_the_start), "{record}");
+        assert!(!system.path("own/outcome").exists());
+        signal(i32::try_from(engine.id()).unwrap(), libc::SIGTERM);
+        engine.wait().unwrap();
+    }
 }
