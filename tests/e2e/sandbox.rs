@@ -206,6 +206,47 @@ fn under_an_ordinary_user_who_may_read_all_of_it() {
     does_its_work_and_nothing_else(system);
 }
 
+/// What a bot on Node.js needs: its threads, its workers, children, names, files, sockets, the bot socket.
+const NODE: &str = r#"
+const fs = require('fs'), http = require('http'), net = require('net'), dns = require('dns'), cp = require('child_process');
+const { Worker } = require('worker_threads');
+const did = [];
+(async () => {
+  await new Promise(done => {
+    const server = http.createServer((_, answer) => answer.end('ok')).listen(0, '127.0.0.1', () =>
+      http.get({ host: '127.0.0.1', port: server.address().port }, answer => {
+        answer.on('data', data => did.push('http ' + data));
+        answer.on('end', () => { server.close(); done(); });
+      }));
+  });
+  await new Promise(done => new Worker('', { eval: true }).on('exit', status => { did.push('worker ' + status); done(); }));
+  did.push('child ' + cp.execSync('echo hi').toString().trim());
+  await new Promise(done => dns.lookup('localhost', error => { did.push('names ' + (error ? error.code : 'ok')); done(); }));
+  try { fs.readFileSync('../failstop.toml'); } catch (error) { did.push('beside ' + error.code); }
+  await new Promise(done => {
+    const bot = net.connect(process.env.FAILSTOP_SOCKET, () => bot.write('{"type":"heartbeat","id":1}\n'));
+    bot.once('data', data => { did.push('bot socket ' + JSON.parse(String(data).split('\n')[0]).ok); done(); });
+  });
+  fs.writeFileSync('outcome.new', JSON.stringify(did));
+  fs.renameSync('outcome.new', 'outcome');
+  setInterval(() => {}, 1000);
+})();
+"#;
+
+#[test]
+fn a_bot_on_node_does_its_work() {
+    let mut system = System::new(
+        "[[component]]\nname = \"bot\"\norders = \"asks\"\nworking_dir = \"own\"\ncommand = [\"node\", \"bot.js\"]\n\
+         sandbox = { filesystem = \"own-folder\", system_calls = \"ordinary\" }\n",
+    );
+    std::fs::create_dir(system.path("own")).unwrap();
+    std::fs::write(system.path("own/bot.js"), NODE).unwrap();
+    system.start();
+    let did = ["http ok", "worker 0", "child hi", "names ok", "beside EACCES", "bot socket true"];
+    assert_eq!(outcome(&system), serde_json::json!(did));
+    assert_eq!(system.stop(), 0);
+}
+
 /// The same bot without a sandbox does what it must not: what the tests above see is the sandbox's doing.
 #[test]
 fn without_a_sandbox_it_could() {
