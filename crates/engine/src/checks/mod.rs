@@ -18,8 +18,6 @@ mod latches;
 mod limits;
 mod mode;
 mod ports;
-mod probe;
-mod program;
 mod render;
 mod report;
 mod runtime;

@@ -14,16 +14,18 @@ mod health;
 mod observe;
 mod overrides;
 mod policy;
+mod probe;
 mod profile;
 mod runtime;
 mod system;
 mod template;
 mod variables;
 mod vocabulary;
+mod watching;
 
 pub use component::{Backoff, Component, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
-pub use dependency::{Dependency, Liveness, Probe, Readiness};
+pub use dependency::Dependency;
 pub use env_file::{EnvFileError, env_file};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
@@ -34,12 +36,14 @@ pub use failstop_settings::{
 pub use health::{Failsafe, Health};
 pub use observe::{Listen, Observe};
 pub use overrides::Overrides;
+pub use probe::{Pace, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
 pub use system::System;
 pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
+pub use watching::{HealthUrl, Liveness, Readiness};
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};
