@@ -21,6 +21,7 @@ mod lease;
 mod listener;
 mod outside;
 mod peers;
+mod probes;
 mod receiver;
 mod remote;
 mod sd_notify;
@@ -31,6 +32,7 @@ mod strangers;
 mod survivors;
 mod system;
 mod two_hosts;
+mod venue;
 mod watched;
 mod wire;
 

@@ -20,6 +20,7 @@ mod latch_watch;
 mod logging;
 mod open;
 mod orders;
+mod probes;
 mod programs;
 mod start;
 mod summary;

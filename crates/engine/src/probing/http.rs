@@ -5,7 +5,6 @@ use super::fault::{Answer, Page, ProbeFault};
 use super::resolve::LOCAL;
 use crate::config::Probe;
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -123,36 +122,54 @@ impl Client {
     }
 }
 
+/// How often an error may be wrapped in another one.
+const WRAPS_MAX: u32 = 8;
+
+/// What an error is at its bottom.
+enum Cause<'a> {
+    Tls(&'a rustls::Error),
+    NotHttp,
+    Io(&'a io::Error),
+    Other,
+}
+
+/// An I/O error's `source` passes by what it wraps, so that is looked at as well.
+fn bottom<'a>(error: &'a (dyn std::error::Error + 'static), wraps: u32) -> Cause<'a> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Cause::Tls(tls);
+    }
+    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+        return Cause::NotHttp;
+    }
+    let io = error.downcast_ref::<io::Error>();
+    let inner = match io.and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    };
+    let deeper = match inner {
+        Some(inner) if wraps > 0 => bottom(inner, wraps - 1),
+        Some(_) | None => Cause::Other,
+    };
+    match (deeper, io) {
+        (Cause::Other, Some(io)) => Cause::Io(io),
+        (deeper, _) => deeper,
+    }
+}
+
 /// What went wrong, in words that hold no URL: a library's own may.
 fn fault(target: &str, error: &reqwest::Error) -> ProbeFault {
     let target = target.to_owned();
-    let mut source = error.source();
-    let mut found = None;
-    // An I/O error's `source` passes by what it wraps, so that is looked at as well.
-    while let Some(inner) = source {
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return ProbeFault::Unfit { target, how: failstop_notify::tls::words(tls).to_owned() };
+    match bottom(error, WRAPS_MAX) {
+        Cause::Tls(tls) => ProbeFault::Unfit { target, how: failstop_notify::tls::words(tls).to_owned() },
+        Cause::NotHttp => ProbeFault::Unfit { target, how: "answers with something that is not HTTP".to_owned() },
+        Cause::Io(found) => {
+            // The system's own words: a refusal, a reset, a name that the resolver does not know.
+            ProbeFault::Io { target, error: io::Error::new(found.kind(), found.to_string()) }
         }
-        if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            return ProbeFault::Unfit { target, how: "answers with something that is not HTTP".to_owned() };
-        }
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()) {
-                return ProbeFault::Unfit { target, how: failstop_notify::tls::words(tls).to_owned() };
-            }
-            found = Some(match io.raw_os_error() {
-                Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::from(io.kind()),
-            });
-        }
-        source = inner.source();
-    }
-    match found {
-        Some(error) => ProbeFault::Io { target, error },
-        None if error.is_connect() => {
+        Cause::Other if error.is_connect() => {
             ProbeFault::Io { target, error: io::Error::other("no connection: check name, network and proxy") }
         }
-        None => {
+        Cause::Other => {
             let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended before an answer");
             ProbeFault::Io { target, error }
         }

@@ -20,7 +20,10 @@ mod telegram;
 pub use attempt::{Asker, Purpose, attempt, once};
 pub use fault::{Answer, Page, ProbeFault};
 pub use json_rpc::Blocks;
-pub use prober::{Ask, Outcome, Prober, Tried};
+pub use prober::{Ask, Outcome, Prober, StartFailed, Tried};
 pub use program::{Runner, judge};
 pub use reading::{BotHealth, read_health};
 pub use rhythm::{Ended, Rhythm, Terms};
+
+#[cfg(test)]
+mod tests;
