@@ -9,6 +9,7 @@ mod component;
 mod control;
 mod dependency;
 mod env_file;
+mod environment;
 mod halts;
 mod health;
 mod observe;
@@ -27,6 +28,7 @@ pub use component::{Backoff, Component, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use dependency::Dependency;
 pub use env_file::{EnvFileError, env_file};
+pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
