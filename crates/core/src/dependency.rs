@@ -12,9 +12,10 @@ use crate::component::{Next, Phase};
 use crate::conditions::Hold;
 use crate::effect::Effect;
 use crate::halt::Cause;
-use crate::id::{Instance, Slot};
+use crate::id::{HaltId, Instance, Slot};
 use crate::ledger::Grievance;
 use crate::machine::Core;
+use crate::record::ClearedBy;
 use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
 use core::time::Duration;
@@ -60,6 +61,8 @@ pub(crate) struct Silence {
     /// What it is where nobody else is to blame.
     pub cause: Cause,
     evidence: String,
+    /// The halt that closed the gate meanwhile, where it was raised for this.
+    halt: Option<HaltId>,
 }
 
 /// Ends before readiness, or soon after it, whose counting waits for an answer.
@@ -152,6 +155,10 @@ impl Core {
             }
             let silence = self.components.get_mut(component).and_then(|component| component.silence.take());
             if let Some(silence) = silence {
+                if let Some(halt) = silence.halt {
+                    // What is known now is said by the halt that takes its place in this very step.
+                    self.clear(turn, halt, ClearedBy::Itself);
+                }
                 self.excuse(turn, component, silence.evidence);
             }
             self.excuse_ends(turn.now, component);
@@ -209,9 +216,9 @@ impl Core {
         // The permission falls now, whatever the answer will be.
         let name = self.policy.components.get(index).map_or("", |policy| policy.name.0.as_str());
         let doubt = format!("{name}: {evidence}; whether its dependencies answer is being asked");
-        self.raise(turn, Grievance::of(Cause::Environment, doubt));
+        let halt = self.raise(turn, Grievance::of(Cause::Environment, doubt));
         if let Some(component) = self.components.get_mut(index) {
-            component.silence = Some(Silence { question, instance, cause, evidence });
+            component.silence = Some(Silence { question, instance, cause, evidence, halt });
         }
     }
 

@@ -52,7 +52,10 @@ fn the_permission_falls_at_the_missed_beat_and_only_the_verdict_waits_for_the_de
 fn one_failed_try_beside_a_missed_beat_is_the_environment_and_judged_afresh_once_it_is_back() {
     let mut host = silent_venue(needy(Orders::Asks));
     host.pass(BEAT);
-    assert_eq!(kills(&tried(&mut host, false)), 0);
+    let effects = tried(&mut host, false);
+    assert_eq!((kills(&effects), host.core.permission()), (0, Permission::ObserveOnly));
+    let evidence = host.halt(Cause::Environment).unwrap().evidence.clone();
+    assert!(evidence.contains("no beat") && evidence.contains("venue does not answer"), "{evidence}");
     host.pass(10 * MINUTE);
     assert_eq!((host.standing(), host.instance(0)), (vec![Cause::Environment], Instance(1)));
     tried(&mut host, true);

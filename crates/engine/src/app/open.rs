@@ -190,7 +190,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     info.publish().map_err(host("write engine.json"))?;
 
-    let (probes, tries) = Probes::open(&config, started_at)?;
+    let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {

@@ -3,6 +3,7 @@
 //!
 //! One try at a time for each probe. What belongs to an old start of a component never counts for a new one.
 
+use super::diagnosis::ENDPOINTS;
 use super::engine::Engine;
 use crate::clock;
 use crate::config::{Config, Liveness, Probe, Readiness};
@@ -35,6 +36,8 @@ struct Target {
     serial: u64,
     /// The program that the try under way runs.
     program: Option<i32>,
+    /// Why its last try failed, where it did.
+    fault: Option<String>,
     /// Why its tries cannot be made, as last said.
     said: Option<String>,
 }
@@ -59,12 +62,12 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// What this configuration asks, beginning at `now`; outcomes come out of the receiver.
+    /// What this configuration asks; outcomes come out of the receiver.
     ///
     /// # Errors
     /// The prober's thread cannot be started.
-    pub fn open(config: &Config, now: Monotonic) -> Result<(Self, mpsc::Receiver<Tried>), StartFailed> {
-        let targets = targets(config, now);
+    pub fn open(config: &Config) -> Result<(Self, mpsc::Receiver<Tried>), StartFailed> {
+        let targets = targets(config);
         // Each has one try under way, and may have one that was given up and had ended already.
         let room = targets.len().max(1) * 2;
         let (outcomes, receiver) = mpsc::channel(room);
@@ -111,6 +114,16 @@ impl Probes {
                 rhythm.hurry(now);
             }
         }
+    }
+
+    /// What the environment check of dependencies would say: whether each answered its last try.
+    pub fn dependencies_answer(&self) -> Result<(), String> {
+        let mut faults = self
+            .targets
+            .iter()
+            .filter(|target| target.what.slot().is_none())
+            .filter_map(|target| target.fault.as_ref().map(|fault| format!("check {ENDPOINTS}: {fault}")));
+        faults.next().map_or(Ok(()), Err)
     }
 
     fn asks_components(&self) -> bool {
@@ -161,7 +174,7 @@ impl What {
     }
 }
 
-fn targets(config: &Config, now: Monotonic) -> Vec<Target> {
+fn targets(config: &Config) -> Vec<Target> {
     let target = |what, probe: &Probe, timeout, terms| Target {
         what,
         probe: Arc::new(probe.clone()),
@@ -170,6 +183,7 @@ fn targets(config: &Config, now: Monotonic) -> Vec<Target> {
         rhythm: None,
         serial: 0,
         program: None,
+        fault: None,
         said: None,
     };
     let mut targets = Vec::new();
@@ -186,8 +200,8 @@ fn targets(config: &Config, now: Monotonic) -> Vec<Target> {
             | Probe::Exec(_) => Duration::ZERO,
         };
         let what = What::Dependency { index, blocks: Blocks::default(), stuck_after };
-        let rhythm = Some(Rhythm::new(terms, now));
-        targets.push(Target { rhythm, ..target(what, &dependency.probe, pace.timeout, terms) });
+        // Its rhythm begins with what the check at the start saw.
+        targets.push(target(what, &dependency.probe, pace.timeout, terms));
     }
     for (index, component) in config.components.iter().enumerate() {
         // The configuration has refused more components than there are slots.
@@ -234,6 +248,22 @@ impl Engine {
         }
         for pid in given_up {
             self.programs.give_up(pid);
+        }
+    }
+
+    /// The checks at the start have asked each dependency once: its rhythm goes on from there.
+    pub(super) fn dependencies_asked(&mut self, answers: Vec<Result<(), String>>, now: Monotonic) {
+        for (index, answer) in answers.into_iter().enumerate() {
+            let Some(target) = self.probes.targets.get_mut(index) else { return };
+            if target.what.slot().is_some() || target.rhythm.is_some() {
+                return;
+            }
+            let mut rhythm = Rhythm::new(target.terms, now);
+            rhythm.begin(now);
+            let ended = rhythm.ended(now, answer.is_ok(), false);
+            target.rhythm = Some(rhythm);
+            target.fault = answer.as_ref().err().cloned();
+            self.follow(index, ended, answer.map(|()| None));
         }
     }
 
@@ -321,6 +351,7 @@ impl Engine {
             (_, Err(fault)) => Err(fault.to_string()),
         };
         target.said = None;
+        target.fault = outcome.as_ref().err().cloned();
         let ended = rhythm.ended(now, outcome.is_ok(), tried.stood_still);
         tracing::debug!(target = tried.target, ?outcome, ?ended, "a probe was tried");
         self.follow(tried.target, ended, outcome);
@@ -385,6 +416,9 @@ impl Engine {
 
     fn dependency_tried(&mut self, index: usize, answered: bool, news: bool, evidence: String) {
         self.feed(Input::DependencyTried { index, answered });
+        if answered {
+            self.diagnosis.hurry(clock::now());
+        }
         if news {
             let name = self.config.dependencies.get(index).map(|one| one.name.as_str().to_owned()).unwrap_or_default();
             let known = self.facts.dependency(&name, answered);

@@ -41,8 +41,8 @@ section! {
         api_base: Url, default "https://api.telegram.org";
         /// For https: a file of further authorities, in PEM form.
         ca_file: Option<PathBuf>, absent "ca.pem";
-        /// Time between two probes. After a failed try they come faster, until it is back: so that `tries` of them fall into
-        /// a minute, but every 30 seconds at least.
+        /// Time between two probes. After a failed try they come faster until it is back: after 2 s, 4 s and so on, every 30 s at
+        /// least, and so that `tries` of them fall into a minute.
         interval: Duration, default "300s", within("1s", "24h");
         /// After this long without an answer a try has failed.
         timeout: Duration, default "10s", within("100ms", "5m");

@@ -8,8 +8,10 @@ use failstop_core::Monotonic;
 pub struct Terms {
     /// Between the beginnings of two tries.
     pub interval: Duration,
-    /// The same once a try has failed, until one is good again.
-    pub interval_failing: Duration,
+    /// The same after the first failed try in a row; it doubles with each further one ...
+    pub failing_first: Duration,
+    /// ... up to this.
+    pub failing_max: Duration,
     /// So many failed tries in a row ...
     pub tries: u32,
     /// ... over at least this span, from the beginning of the first to the end of the last, mean that it does not answer.
@@ -22,21 +24,24 @@ const DOWN_AFTER: Duration = Duration::from_secs(60);
 /// The longest time between two tries of a dependency that has failed.
 const FAILING_MAX: Duration = Duration::from_secs(30);
 
-/// The shortest.
+/// The shortest of these longest times, where many tries are wanted.
 const FAILING_MIN: Duration = Duration::from_secs(1);
+
+/// The time between the first failed try and the next one.
+const FAILING_FIRST: Duration = Duration::from_secs(2);
 
 impl Terms {
     /// A dependency's: so many failed tries over at least a minute, and so much faster once one has failed that this is found
     /// in about a minute.
     pub fn of_dependency(interval: Duration, tries: u32) -> Self {
-        let failing = DOWN_AFTER / tries.saturating_sub(1).max(1);
-        let failing = failing.clamp(FAILING_MIN, FAILING_MAX).min(interval);
-        Self { interval, interval_failing: failing, tries, over: DOWN_AFTER }
+        let failing_max = DOWN_AFTER / tries.saturating_sub(1).max(1);
+        let failing_max = failing_max.clamp(FAILING_MIN, FAILING_MAX).min(interval);
+        Self { interval, failing_first: FAILING_FIRST.min(failing_max), failing_max, tries, over: DOWN_AFTER }
     }
 
     /// So many failed tries in a row.
     pub const fn plain(interval: Duration, tries: u32) -> Self {
-        Self { interval, interval_failing: interval, tries, over: Duration::ZERO }
+        Self { interval, failing_first: interval, failing_max: interval, tries, over: Duration::ZERO }
     }
 }
 
@@ -142,7 +147,7 @@ impl Rhythm {
             return Ended::Nothing;
         }
         self.excused = false;
-        self.state = State::Idle { due: begun.plus(self.terms.interval_failing).max(now) };
+        let pause = self.terms.failing_first.saturating_mul(1 << self.failed.min(16)).min(self.terms.failing_max);
         self.failed = self.failed.saturating_add(1);
         let since = *self.failing_since.get_or_insert(begun);
         let enough = self.failed >= self.terms.tries && now.since(since) >= self.terms.over;
@@ -150,6 +155,11 @@ impl Rhythm {
         if news {
             self.told = Some(false);
         }
+        // One try comes when it may be the last that is wanted.
+        let decisive = since.plus(self.terms.over);
+        let due = begun.plus(pause).max(now);
+        let due = if self.told != Some(false) && now < decisive { due.min(decisive) } else { due };
+        self.state = State::Idle { due };
         Ended::Failed { news }
     }
 }
@@ -179,13 +189,31 @@ mod tests {
         assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: true });
         assert_eq!(rhythm.due(), Some(at(300)));
         assert_eq!(one(&mut rhythm, false, 10).1, Ended::Failed { news: false });
-        assert_eq!(rhythm.due(), Some(at(330)), "faster once one has failed");
-        assert_eq!(one(&mut rhythm, false, 10).1, Ended::Failed { news: false });
-        assert_eq!(one(&mut rhythm, false, 10), (at(370), Ended::Failed { news: true }));
+        assert_eq!(rhythm.due(), Some(at(310)), "faster once one has failed: at once, where it took so long");
+        let down = loop {
+            match one(&mut rhythm, false, 10) {
+                (end, Ended::Failed { news: true }) => break end,
+                (end, ended) => assert!(ended == Ended::Failed { news: false } && end < at(370), "{ended:?}"),
+            }
+        };
+        assert_eq!(down, at(370), "a minute from the first one's beginning, and one time-out");
         assert_eq!(one(&mut rhythm, false, 10).1, Ended::Failed { news: false }, "told once");
-        assert_eq!(rhythm.due(), Some(at(420)), "and fast until it is back");
+        let end = rhythm.due().unwrap();
+        assert_eq!(one(&mut rhythm, false, 0), (end, Ended::Failed { news: false }));
+        assert_eq!(rhythm.due(), Some(end.plus(30 * SECOND)), "and fast until it is back");
         assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: true });
-        assert_eq!(rhythm.due(), Some(at(720)));
+        assert_eq!(rhythm.due(), Some(end.plus(330 * SECOND)));
+    }
+
+    #[test]
+    fn pauses_grow_from_two_seconds_to_half_a_minute() {
+        let mut rhythm = Rhythm::new(Terms::of_dependency(300 * SECOND, 3), at(0));
+        let mut begins = Vec::new();
+        for _ in 0..8 {
+            begins.push(rhythm.due().unwrap().since(at(0)).as_secs());
+            one(&mut rhythm, false, 0);
+        }
+        assert_eq!(begins, [0, 2, 6, 14, 30, 60, 90, 120]);
     }
 
     #[test]
@@ -205,9 +233,10 @@ mod tests {
     fn however_many_tries_are_wanted_they_fall_into_a_minute() {
         for (tries, seconds) in [(1, 30), (2, 30), (3, 30), (5, 15), (61, 1), (100, 1)] {
             let terms = Terms::of_dependency(300 * SECOND, tries);
-            assert_eq!(terms.interval_failing, SECOND * seconds, "{tries}");
+            assert_eq!(terms.failing_max, SECOND * seconds, "{tries}");
         }
-        assert_eq!(Terms::of_dependency(5 * SECOND, 3).interval_failing, 5 * SECOND, "never slower than usual");
+        assert_eq!(Terms::of_dependency(5 * SECOND, 3).failing_max, 5 * SECOND, "never slower than usual");
+        assert_eq!(Terms::of_dependency(SECOND, 3).failing_first, SECOND);
     }
 
     #[test]

@@ -102,7 +102,10 @@ fn no_fault_shows_a_query_or_what_a_peer_wrote() {
     let (at, _) = http(with_body("503 No", "s3cret"));
     let said = words(&format!("http = \"http://{at}/a?key=s3cret\""));
     assert_eq!(said, format!("fault: http://{at}/a answers with status 503"));
-    let at = server(|mut stream| drop(stream.write_all(b"SSH-2.0-s3cret\r\n")));
+    let at = server(|mut stream| {
+        request(&mut stream);
+        drop(stream.write_all(b"SSH-2.0-s3cret\r\n"));
+    });
     let said = words(&format!("http = \"http://{at}/?key=s3cret\""));
     assert_eq!(said, format!("fault: http://{at}/ answers with something that is not HTTP"));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
