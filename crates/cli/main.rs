@@ -7,6 +7,7 @@ mod engine_client;
 mod exit;
 mod failure;
 mod journal_tail;
+mod log_tail;
 mod out;
 mod place;
 mod priority;
@@ -57,6 +58,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Mode(args) => commands::mode::mode(args.mode),
         Command::Alerts(args) => commands::alerts::alerts(args.action),
         Command::Events(args) => commands::events::events(&args),
+        Command::Logs(args) => commands::logs::logs(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "",
     "init",
     "run",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 21] = [
     "alerts ack",
     "alerts test",
     "events",
+    "logs",
     "send",
     "completions",
 ];

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod events;
 pub mod init;
 pub mod kill_switch;
+pub mod logs;
 pub mod mode;
 pub mod resume;
 pub mod run;
