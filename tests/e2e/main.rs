@@ -25,6 +25,7 @@ mod listener;
 mod output;
 mod outside;
 mod peers;
+mod probes;
 mod receiver;
 mod remote;
 mod sandbox;
@@ -37,6 +38,7 @@ mod strangers;
 mod survivors;
 mod system;
 mod two_hosts;
+mod venue;
 mod watched;
 mod wire;
 

@@ -44,6 +44,7 @@ impl Engine {
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
+            Effect::TryDependency { index } => self.probes.hurry_dependency(index, crate::clock::now()),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
