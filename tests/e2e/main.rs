@@ -27,6 +27,7 @@ mod output;
 mod outside;
 mod peers;
 mod places;
+mod probes;
 mod ps;
 mod receiver;
 mod remote;
@@ -40,6 +41,7 @@ mod strangers;
 mod survivors;
 mod system;
 mod two_hosts;
+mod venue;
 mod watched;
 mod wire;
 

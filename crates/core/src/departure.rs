@@ -8,6 +8,7 @@ use crate::input::Exit;
 use crate::ledger::Grievance;
 use crate::machine::Core;
 use crate::record::{AfterExit, Record};
+use crate::restart::{End, limit_spent};
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
 use core::time::Duration;
 
@@ -19,7 +20,8 @@ impl Core {
         let evidence = format!("it could not be started: {error}");
         self.record(turn, Record::ComponentStartFailed { component: name, instance, error });
         let requested = self.end_was_requested(index);
-        let (next, after) = self.decide_after_exit(turn, index, requested, true);
+        let end = End { requested, failure: true, ran: false, evidence: &evidence };
+        let (next, after) = self.decide_after_exit(turn, index, &end);
         if let Some(component) = self.components.get_mut(index) {
             component.phase = Phase::Killing { requested, exited: Some(next) };
         }
@@ -58,7 +60,22 @@ impl Core {
         let out_of_memory = component.out_of_memory.filter(|_| !requested);
         let failure = !requested && (was_killing || !was_ready || !clean || over_limit);
         let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
-        let (next, after) = self.decide_after_exit(turn, index, requested, failure);
+        let mut why = match (was_killing, over_limit) {
+            (_, true) => "failstop stopped it for what it used",
+            (true, false) => "failstop was killing it",
+            (false, false) => "nobody asked it to",
+        }
+        .to_owned();
+        if let Some(certainty) = out_of_memory {
+            why.push_str("; killed for want of memory: ");
+            why.push_str(certainty.word());
+        }
+        let evidence = match exit {
+            Exit::Status(status) => format!("it exited with status {status} ({why})"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
+        };
+        let end = End { requested, failure, ran: true, evidence: &evidence };
+        let (next, after) = self.decide_after_exit(turn, index, &end);
         let Some(name) = self.name_of(slot).cloned() else { return };
         if let Some(component) = self.components.get_mut(index) {
             component.phase = match grace {
@@ -91,20 +108,6 @@ impl Core {
             next: after,
         };
         self.record(turn, record);
-        let mut why = match (was_killing, over_limit) {
-            (_, true) => "failstop stopped it for what it used",
-            (true, false) => "failstop was killing it",
-            (false, false) => "nobody asked it to",
-        }
-        .to_owned();
-        if let Some(certainty) = out_of_memory {
-            why.push_str("; killed for want of memory: ");
-            why.push_str(certainty.word());
-        }
-        let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} ({why})"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
-        };
         self.note_outage(turn, slot, requested, after, &evidence);
     }
 
@@ -114,12 +117,11 @@ impl Core {
             return;
         }
         self.raise(turn, Grievance::about(Cause::ComponentDown, slot, evidence));
-        if after == AfterExit::StartLimit {
-            let limit = slot
-                .index()
-                .and_then(|index| self.policy.components.get(index))
-                .map_or((0, Duration::ZERO), |p| (p.start_limit, p.start_limit_within));
-            let evidence = format!("{} starts within {}, then {evidence}", limit.0, crate::turn::span(limit.1));
+        let policy = slot.index().and_then(|index| self.policy.components.get(index));
+        if after == AfterExit::StartLimit
+            && let Some(policy) = policy
+        {
+            let evidence = limit_spent(policy, evidence);
             self.raise(turn, Grievance::about(Cause::ComponentFailed, slot, evidence));
         }
     }

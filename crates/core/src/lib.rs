@@ -14,6 +14,7 @@ mod causes;
 mod component;
 mod conditions;
 mod departure;
+mod dependency;
 mod effect;
 mod failsafe;
 mod halt;

@@ -91,7 +91,7 @@ pub struct ComponentPolicy {
     pub progress_within: Option<Duration>,
     /// What its tree may use.
     pub limits: ComponentLimits,
-    /// Names of the dependencies without which a missed beat is `environment` and not `hung`.
+    /// Names of the dependencies while one of which does not answer a missed beat is `environment` and not `hung`.
     pub needs: Vec<String>,
     /// Indices into [`Policy::components`] of those that must be ready before this one starts.
     pub depends_on: Vec<usize>,
@@ -113,6 +113,8 @@ pub enum Liveness {
 pub struct DependencyPolicy {
     /// Its name.
     pub name: String,
+    /// How long a try may take.
+    pub timeout: Duration,
 }
 
 /// The rules that make the verdict unhealthy.

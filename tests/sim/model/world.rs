@@ -288,7 +288,7 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) => {}
+                Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) | Effect::TryDependency { .. } => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

@@ -99,7 +99,10 @@ impl Life<'_> {
             }
             _ => {
                 let up = self.world.random.one_in(2);
-                self.step(Input::Dependency { index: 0, up, evidence: "asked".to_owned() });
+                self.step(Input::DependencyTried { index: 0, answered: up });
+                if self.world.random.one_in(2) {
+                    self.step(Input::Dependency { index: 0, up, evidence: "asked".to_owned() });
+                }
             }
         }
     }
@@ -205,7 +208,7 @@ impl Life<'_> {
                 });
             }
             Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-            Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) => {}
+            Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) | Effect::TryDependency { .. } => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }
     }

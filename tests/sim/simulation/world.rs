@@ -40,7 +40,7 @@ fn policy() -> Policy {
             component("asks", Orders::Asks, Some(Liveness::Watchdog(60 * second))),
             component("direct", Orders::Direct, None),
         ],
-        dependencies: vec![DependencyPolicy { name: "venue".to_owned() }],
+        dependencies: vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * second }],
         limits: SystemLimits::default(),
         health: HealthPolicy {
             market_data_max_age: 60 * second,

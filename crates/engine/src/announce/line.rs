@@ -91,6 +91,9 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 AfterExit::Stay => "stays down".to_owned(),
                 AfterExit::StartLimit => "stays down: too many starts".to_owned(),
                 AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
+                AfterExit::Asking => {
+                    "too many starts, unless a dependency that it needs does not answer: asking".to_owned()
+                }
             };
             return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}; {next}") });
         }

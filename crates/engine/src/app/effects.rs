@@ -45,6 +45,7 @@ impl Engine {
             Effect::Ask { slot, instance, ask } => self.push_ask(TreeId { slot, instance }, &ask),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
+            Effect::TryDependency { index } => self.probes.hurry_dependency(index, crate::clock::now()),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }

@@ -22,6 +22,7 @@ mod latch_watch;
 mod logging;
 mod open;
 mod orders;
+mod probes;
 mod programs;
 mod sandbox;
 mod start;

@@ -20,8 +20,6 @@ mod mode;
 mod output;
 mod place;
 mod ports;
-mod probe;
-mod program;
 mod render;
 mod report;
 mod runtime;

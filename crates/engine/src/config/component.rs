@@ -1,11 +1,11 @@
 //! `[[component]]`: one supervised process tree.
 
 use super::credentials::{ComponentCredentials, Credentials};
-use super::dependency::{Liveness, Readiness};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
 use super::limits::ComponentLimits;
 use super::sandbox::Sandbox;
 use super::variables::{ComponentVariables, Variables};
+use super::watching::{HealthUrl, Liveness, Readiness};
 use failstop_core::{Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
 use std::path::PathBuf;
@@ -58,8 +58,9 @@ section! {
         capabilities: Option<Capabilities>, absent ["CAP_NET_BIND_SERVICE"];
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
-        /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
-        needs: Vec<Name>, default [] => "dependencies are looked at at the start only in this version: a missed beat is held against the component even while one is down";
+        /// Dependencies without which it cannot work: while one is down, neither a missed beat nor an exit before it was ready
+        /// is held against it.
+        needs: Vec<Name>, default [];
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
         restart: RestartPolicy as RestartWord, default "always";
         /// Delays between restarts in a row. The first restart is immediate.
@@ -79,6 +80,8 @@ section! {
         readiness: Option<Readiness>, absent { notify = true };
         /// Which sign of life is required. Absent: none, and a hang is not noticed.
         liveness: Option<Liveness>, absent { heartbeat = "2m" };
+        /// Its own page of health. Absent: none.
+        health: Option<HealthUrl>, absent { url = "http://127.0.0.1:9000/health" };
         /// The progress counter of its heartbeats must move within this span. Absent: not judged.
         progress_within: Option<Duration>, absent "10m", within("1s", "168h");
         /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
