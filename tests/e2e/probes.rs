@@ -159,6 +159,27 @@ fn a_frozen_engine_holds_no_try_against_a_bot() {
     assert_eq!(system.stop(), 0);
 }
 
+/// How many threads of the engine have this name.
+fn threads(system: &System, name: &str) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{}/task", system.engine_pid())).unwrap();
+    let names = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.trim() == name).count()
+}
+
+#[test]
+fn a_thread_that_probes_is_there_only_where_something_is_asked_over_the_network() {
+    let page = Venue::well();
+    let dependency = "[[dependency]]\nname = \"program\"\nexec = [\"true\"]\n";
+    let liveness = format!("liveness = {{ http = \"{}\" }}", page.url());
+    for (text, wanted) in [(bot(""), 0), (format!("{}{dependency}", bot("")), 0), (bot(&liveness), 1)] {
+        let mut system = System::new(&text);
+        system.start();
+        system.wait_active();
+        assert_eq!(threads(&system, "probes"), wanted, "{text}");
+        assert_eq!(system.stop(), 0);
+    }
+}
+
 const NEEDY: &str = "needs = [\"venue\"]\n[[dependency]]\nname = \"venue\"\ninterval = \"1s\"\ntimeout = \"500ms\"\n";
 
 #[test]
