@@ -1,6 +1,7 @@
 //! What the engine counts of itself since it started. Owned by the loop; nothing here decides anything.
 
 use super::histogram::{DISK, Histogram, MICROSECONDS};
+use crate::output::Lost;
 use failstop_core::{Cause, HealthStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct Meters {
     pub(super) halts_raised: [u64; Cause::ALL.len()],
     pub(super) bot_requests: u64,
     pub(super) bot_refused: u64,
+    /// Output of components that got lost, as last looked at.
+    pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
     refused_signatures: Option<Arc<AtomicU64>>,
 }
@@ -56,6 +59,7 @@ impl Meters {
             halts_raised: [0; Cause::ALL.len()],
             bot_requests: 0,
             bot_refused: 0,
+            output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
         }
     }
