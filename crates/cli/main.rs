@@ -15,6 +15,7 @@ mod render;
 use args::{Cli, Command};
 use clap::Parser as _;
 use exit::Exit;
+use failstop_engine::doors::control::wire::ComponentVerb;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -56,6 +57,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Resume(args) => commands::resume::resume(args),
         Command::Mode(args) => commands::mode::mode(args.mode),
         Command::Alerts(args) => commands::alerts::alerts(args.action),
+        Command::Stop(args) => commands::component::component(ComponentVerb::Stop, args),
+        Command::Start(args) => commands::component::component(ComponentVerb::Start, args),
+        Command::Restart(args) => commands::component::component(ComponentVerb::Restart, args),
+        Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "run",
@@ -22,6 +22,10 @@ const COMMANDS: [&str; 21] = [
     "alerts list",
     "alerts ack",
     "alerts test",
+    "stop",
+    "start",
+    "restart",
+    "reload",
     "events",
     "send",
     "completions",

@@ -7,6 +7,7 @@
 mod alerts;
 mod bot_socket;
 mod certificates;
+mod commands;
 mod crash;
 mod dependency;
 mod direct;

@@ -12,12 +12,14 @@
 
 use crate::effect::Effect;
 use crate::halt::Cause;
-use crate::id::{Instance, Slot};
+use crate::id::{ComponentName, Instance, Slot};
 use crate::input::QueueState;
+use crate::liveness::BEATS_MAX;
 use crate::machine::Core;
 use crate::permission::{Mode, Permission};
-use crate::policy::{ComponentPolicy, Orders};
+use crate::policy::{ComponentPolicy, DependencyExit, Liveness, Orders};
 use crate::record::Record;
+use crate::reload::Reloading;
 use crate::time::Monotonic;
 use crate::turn::Turn;
 use core::time::Duration;
@@ -67,9 +69,22 @@ pub(crate) enum Hindrance {
     Failed,
     /// The permission or the mode does not let it.
     NotAllowed,
+    /// A component that it depends on is not ready, and it is not to run without.
+    DependencyDown,
 }
 
 impl Hindrance {
+    /// What the component is by it, for refusals.
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::EngineStarting | Self::DependencyDown => "not started yet",
+            Self::EngineStopping => "stopping with the engine",
+            Self::Held => "stopped by an operator",
+            Self::Failed => "down for good",
+            Self::NotAllowed => "not let run by permission and mode",
+        }
+    }
+
     pub fn reason(self) -> &'static str {
         match self {
             Self::EngineStarting => "the engine is still starting",
@@ -77,6 +92,7 @@ impl Hindrance {
             Self::Held => "an operator stopped it",
             Self::Failed => "it failed too often",
             Self::NotAllowed => "permission and mode do not let it run",
+            Self::DependencyDown => "a component that it depends on is not ready",
         }
     }
 }
@@ -115,6 +131,12 @@ pub(crate) struct Component {
     pub hangs: bool,
     /// Restarts that nobody asked for, in this epoch.
     pub restarts: u32,
+    /// The latest that an extension may put `beat_by` off to.
+    pub beat_latest: Option<Monotonic>,
+    /// A reload that it was asked for, or began by itself.
+    pub reload: Option<Reloading>,
+    /// What it said of its failure, for the record of its end.
+    pub failing: Option<String>,
     /// Its restart policy says no more starts.
     pub spent: bool,
     /// Whether an operator asked for a restart and waits for the stop.
@@ -164,6 +186,9 @@ impl Component {
             after_failure: false,
             hangs: false,
             restarts: 0,
+            beat_latest: None,
+            reload: None,
+            failing: None,
             spent: false,
             restarting: false,
             kept_stopped: true,
@@ -213,11 +238,24 @@ impl Component {
         self.is_ready() && (self.fresh || !self.ever_signed)
     }
 
+    /// The next required beat counts from `now`.
+    pub(crate) fn arm_beat(&mut self, now: Monotonic, liveness: Option<Liveness>) {
+        let span = match liveness {
+            Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => Some(self.beat_span.unwrap_or(span)),
+            Some(Liveness::Probe) | None => None,
+        };
+        self.beat_by = span.map(|span| now.plus(span));
+        self.beat_latest = span.map(|span| now.plus(span.saturating_mul(BEATS_MAX)));
+    }
+
     pub(crate) fn forget_instance(&mut self) {
         self.pid = None;
         self.fresh = false;
         self.beat_by = None;
+        self.beat_latest = None;
         self.beat_span = None;
+        self.reload = None;
+        self.failing = None;
         self.progress = None;
         self.progress_by = None;
         self.queue = None;
@@ -245,13 +283,20 @@ impl Core {
         if !self.life.started_durable {
             return Some(Hindrance::EngineStarting);
         }
-        if self.recorded.held.contains(&policy.name) {
+        if self.recorded.held.contains_key(&policy.name) {
             return Some(Hindrance::Held);
         }
         if self.has_failed(policy) {
             return Some(Hindrance::Failed);
         }
-        if self.may_run(policy) { None } else { Some(Hindrance::NotAllowed) }
+        if !self.may_run(policy) {
+            return Some(Hindrance::NotAllowed);
+        }
+        let without = match policy.on_dependency_exit {
+            DependencyExit::Keep => false,
+            DependencyExit::Stop => !self.dependencies_ready(policy),
+        };
+        without.then_some(Hindrance::DependencyDown)
     }
 
     /// Whether a `component-failed` halt stands for it.
@@ -280,6 +325,28 @@ impl Core {
     /// Whether every component that this one depends on is ready.
     fn dependencies_ready(&self, policy: &ComponentPolicy) -> bool {
         policy.depends_on.iter().all(|&other| self.components.get(other).is_some_and(Component::is_ready))
+    }
+
+    /// Which components keep this one from being started, where nothing else does.
+    pub(crate) fn waits_for(&self, index: usize) -> Vec<ComponentName> {
+        let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
+            return Vec::new();
+        };
+        match self.hindrance(index) {
+            None | Some(Hindrance::DependencyDown) if !component.is_running() && !component.spent => {}
+            None
+            | Some(
+                Hindrance::EngineStarting
+                | Hindrance::EngineStopping
+                | Hindrance::Held
+                | Hindrance::Failed
+                | Hindrance::NotAllowed
+                | Hindrance::DependencyDown,
+            ) => return Vec::new(),
+        }
+        let missing = |other: &&usize| !self.components.get(**other).is_some_and(Component::is_ready);
+        let missing = policy.depends_on.iter().filter(missing);
+        missing.filter_map(|other| Some(self.policy.components.get(*other)?.name.clone())).collect()
     }
 
     /// Whether a component that depends on this one may still be alive.

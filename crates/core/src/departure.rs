@@ -51,13 +51,14 @@ impl Core {
         };
         let clean = match exit {
             Exit::Status(status) => status == 0,
-            Exit::Signal(_) => false,
+            Exit::Signal(_) | Exit::Unknown => false,
         };
         // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
         let failure = !requested && (was_killing || !was_ready || !clean);
         let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
         let (next, after) = self.decide_after_exit(turn, index, requested, failure);
         let Some(name) = self.name_of(slot).cloned() else { return };
+        let said = self.components.get_mut(index).and_then(|component| component.failing.take());
         if let Some(component) = self.components.get_mut(index) {
             component.phase = match grace {
                 Some(kill_at) => Phase::Leaving { kill_at, requested, exited: next },
@@ -75,6 +76,7 @@ impl Core {
         let (status, signal) = match exit {
             Exit::Status(status) => (Some(status), None),
             Exit::Signal(signal) => (None, Some(signal)),
+            Exit::Unknown => (None, None),
         };
         let record = Record::ComponentExited {
             component: name,
@@ -84,15 +86,19 @@ impl Core {
             requested,
             killed: was_killing,
             failure,
+            said: said.clone(),
             up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
             next: after,
         };
         self.record(turn, record);
         let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
+        let said = said.map(|said| format!("; it had said: {said}")).unwrap_or_default();
         let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} ({why})"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
+            Exit::Status(status) => format!("it exited with status {status} ({why}){said}"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why}){said}"),
+            Exit::Unknown => format!("it ended, and the kernel does not say how ({why}){said}"),
         };
+        let evidence = clip(evidence, TEXT_MAX_BYTES);
         self.note_outage(turn, slot, requested, after, &evidence);
     }
 
@@ -118,9 +124,9 @@ impl Core {
         let next = match component.phase {
             Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. } => next,
             // The host must tell of the exit first. Proof that nothing is left is worth more than its order: the
-            // instance counts as ended now, by an unknown signal.
+            // instance counts as ended now, nobody knows how.
             Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {
-                self.exited(turn, slot, instance, Exit::Signal(0));
+                self.exited(turn, slot, instance, Exit::Unknown);
                 match self.components.get(index).map(|component| component.phase) {
                     Some(Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. }) => next,
                     Some(

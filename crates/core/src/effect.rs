@@ -59,6 +59,13 @@ pub enum Effect {
         /// Which start.
         instance: Instance,
     },
+    /// Send the component's main process its reload signal.
+    Reload {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
     /// SIGKILL the component's whole tree, again until nothing is left, then report `TreeGone`.
     KillTree {
         /// Which component.

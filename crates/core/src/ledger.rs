@@ -352,6 +352,9 @@ fn is_last_word(record: &Record) -> bool {
         | Record::ComponentStarted { .. }
         | Record::ComponentStartFailed { .. }
         | Record::ComponentReady { .. }
+        | Record::ComponentReloading { .. }
+        | Record::ComponentReloaded { .. }
+        | Record::ComponentMainChanged { .. }
         | Record::HealthChanged { .. }
         | Record::Heartbeat { .. }
         | Record::PermitLapsed { .. }

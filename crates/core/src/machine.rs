@@ -138,6 +138,7 @@ impl Core {
                 self.life.stopping = true;
                 self.dirty = true;
             }
+            Input::ReloadRequested => self.reload_all(turn),
             Input::Raise { cause, slot, evidence } => self.raised_by_host(turn, cause, slot, evidence),
             Input::Passed { cause, slot } => {
                 self.judged.remove(&(cause, slot));

@@ -90,6 +90,28 @@ pub struct ComponentPolicy {
     pub needs: Vec<String>,
     /// Indices into [`Policy::components`] of those that must be ready before this one starts.
     pub depends_on: Vec<usize>,
+    /// What becomes of it while it runs and one of those is not ready any more.
+    pub on_dependency_exit: DependencyExit,
+    /// Whether it can be asked to read its configuration again, and how its answer is known.
+    pub reload: Option<Reload>,
+}
+
+/// What becomes of a running component while one that it depends on is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DependencyExit {
+    /// It goes on.
+    Keep,
+    /// It is stopped, and started again once they are ready.
+    Stop,
+}
+
+/// What is known of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// The signal is sent; whether anything came of it is not known, unless it says `RELOADING=1` by itself.
+    Signal,
+    /// It answers the signal with `RELOADING=1` and is ready again (`READY=1`) within its start period, or it hangs.
+    Announced,
 }
 
 /// The required sign of life and its deadline.

@@ -86,6 +86,37 @@ pub enum Record {
         /// Milliseconds from its start.
         after_ms: u64,
     },
+    /// A component said that it reads its configuration again.
+    #[serde(rename = "component.reloading")]
+    ComponentReloading {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+    },
+    /// It has done so, and is ready again.
+    #[serde(rename = "component.reloaded")]
+    ComponentReloaded {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Milliseconds since it was asked, or since it said that it began.
+        after_ms: u64,
+    },
+    /// Another process of a component's tree is its main process from now on: its end is the component's.
+    #[serde(rename = "component.main_changed")]
+    ComponentMainChanged {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// The main process before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u32>,
+        /// The main process now.
+        pid: u32,
+    },
     /// A component is being stopped on purpose.
     #[serde(rename = "component.stopping")]
     ComponentStopping {
@@ -126,6 +157,9 @@ pub enum Record {
         killed: bool,
         /// Whether it counts as a failure.
         failure: bool,
+        /// What it said of its failure before, over sd_notify.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
         /// Milliseconds since its start.
         up_ms: u64,
         /// What happens next.
@@ -241,6 +275,8 @@ pub enum AfterExit {
     StartLimit,
     /// It stays down until the permission and the mode let it run.
     NotAllowed,
+    /// It stays down until the components that it depends on are ready.
+    Dependency,
 }
 
 /// The verdict.

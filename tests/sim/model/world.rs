@@ -117,6 +117,8 @@ fn policy() -> Policy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
     };
     Policy {
         mode_ceiling: Mode::Live,
@@ -286,7 +288,7 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Answer { .. } | Effect::Alert(_) => {}
+                Effect::Reload { .. } | Effect::Answer { .. } | Effect::Alert(_) => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

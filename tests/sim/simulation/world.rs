@@ -30,6 +30,8 @@ fn policy() -> Policy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
     };
     Policy {
         mode_ceiling: Mode::Live,

@@ -34,6 +34,8 @@ pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
     }
 }
 
@@ -218,6 +220,7 @@ impl Host {
             Effect::Exit(reason) => self.exit = Some(*reason),
             Effect::Spawn { .. }
             | Effect::Stop { .. }
+            | Effect::Reload { .. }
             | Effect::KillTree { .. }
             | Effect::RemoveKillSwitchLatch
             | Effect::Publish(_)

@@ -25,6 +25,7 @@ enum Event {
     Dependency(bool),
     Trigger(bool),
     Day,
+    Reload,
     Jump,
     Crash,
     /// The journal fails; whether it still takes last words.
@@ -53,6 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Order::StopComponent(slot(0))),
         1 => Just(Order::StartComponent(slot(0))),
         1 => Just(Order::RestartComponent(slot(1))),
+        1 => Just(Order::ReloadComponent(slot(0))),
     ];
     let sign = prop_oneof![
         Just(Sign::Ready),
@@ -60,6 +62,9 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Sign::Heartbeat(Some(1))),
         Just(Sign::WatchdogTrigger),
         Just(Sign::Stopping),
+        Just(Sign::Reloading(None)),
+        Just(Sign::Failing("errno 5".to_owned())),
+        Just(Sign::MainProcess(8)),
         Just(Sign::Tick { feed: "venue".to_owned(), fresh: true }),
         Just(Sign::Error { severity: 5, fatal: false, message: String::new() }),
         Just(Sign::Queue { state: QueueState::Stalled, depth: 1 }),
@@ -82,6 +87,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Dependency),
         1 => any::<bool>().prop_map(Event::Trigger),
         1 => Just(Event::Day),
+        1 => Just(Event::Reload),
         1 => Just(Event::Jump),
         1 => Just(Event::Crash),
         1 => prop::bool::weighted(0.1).prop_map(|full| if full { Event::Fail(true) } else { Event::Day }),
@@ -94,9 +100,15 @@ fn two() -> Policy {
         readiness: true,
         liveness: Some(Liveness::Watchdog(20 * SECOND)),
         needs: vec!["venue".to_owned()],
+        reload: Some(Reload::Announced),
         ..component("bot", Orders::Asks)
     };
-    let direct = ComponentPolicy { essential: false, ..component("direct", Orders::Direct) };
+    let direct = ComponentPolicy {
+        essential: false,
+        depends_on: vec![0],
+        on_dependency_exit: DependencyExit::Stop,
+        ..component("direct", Orders::Direct)
+    };
     let mut policy = policy(vec![bot, direct]);
     policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned() }];
     policy.health.market_data_max_age = 10 * SECOND;
@@ -206,6 +218,7 @@ impl World {
             }
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),
+            Event::Reload => self.host.send(Input::ReloadRequested),
             Event::Jump => self.host.send(Input::ClockJumped { by: SECOND, evidence: "slept".to_owned() }),
             Event::Fail(last_words) => {
                 self.failed = true;

@@ -1,7 +1,7 @@
 //! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
 
 use super::RunError;
-use crate::config::{Component, Config, Liveness, env_file};
+use crate::config::{Component, Config, Liveness, ReloadSignal, env_file};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::{Access, RuntimeDir};
@@ -57,6 +57,8 @@ pub struct Blueprint {
     open_files: Option<(u64, u64)>,
     /// What asks it to stop.
     pub stop_signal: i32,
+    /// What asks it to read its configuration again, if anything does.
+    pub reload_signal: Option<i32>,
 }
 
 /// Which directory access the components need: other users must be able to pass through to the sockets.
@@ -193,6 +195,7 @@ pub fn blueprints(
             no_new_privileges: component.no_new_privileges,
             open_files,
             stop_signal: component.stop_signal.number(),
+            reload_signal: component.reload_signal.map(ReloadSignal::number),
         });
     }
     Ok(blueprints)

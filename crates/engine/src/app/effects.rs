@@ -39,6 +39,7 @@ impl Engine {
             Effect::RemoveKillSwitchLatch => self.release_kill_switch(),
             Effect::Spawn { slot, instance } => self.spawn(slot, instance),
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
+            Effect::Reload { slot, instance } => self.reload(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
@@ -104,6 +105,9 @@ impl Engine {
             | Record::PermissionChanged { .. }
             | Record::ModeSet { .. }
             | Record::ComponentReady { .. }
+            | Record::ComponentReloading { .. }
+            | Record::ComponentReloaded { .. }
+            | Record::ComponentMainChanged { .. }
             | Record::ComponentStopping { .. }
             | Record::ComponentHeld { .. }
             | Record::HealthChanged { .. }
@@ -189,6 +193,21 @@ impl Engine {
         if let Err(error) = self.trees.signal(tree, signal) {
             let name = self.name_of(tree.slot).unwrap_or_default().to_owned();
             self.say(&name, &format!("cannot be asked to stop: {error}; it is killed when its grace is over"));
+        }
+    }
+
+    /// A component is asked to read its configuration again: its main process alone, since a helper that knows nothing of the
+    /// signal would end by it.
+    fn reload(&self, tree: TreeId) {
+        let signal = tree
+            .slot
+            .index()
+            .and_then(|index| self.blueprints.get(index))
+            .and_then(|blueprint| blueprint.reload_signal);
+        let Some(signal) = signal else { return };
+        if let Err(error) = self.trees.signal_main(tree, signal) {
+            let name = self.name_of(tree.slot).unwrap_or_default().to_owned();
+            self.say(&name, &format!("cannot be asked to reload: {error}"));
         }
     }
 

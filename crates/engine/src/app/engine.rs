@@ -99,6 +99,8 @@ pub struct Engine {
     pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
+    /// A SIGHUP came, and the service manager was not told yet that what follows from it is done.
+    pub(super) reloading: bool,
     pub(super) jumps: JumpDetector,
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
@@ -258,6 +260,7 @@ impl Engine {
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
+        self.reload_may_be_over();
         for (record, own_log) in std::mem::take(&mut self.to_say) {
             self.say_record(&record, own_log);
         }
@@ -351,7 +354,7 @@ impl Engine {
                     self.end(EndKind::Stop, "a signal", name);
                 }
                 Ok(Some(Signal::Hangup)) => {
-                    self.say("engine", "SIGHUP: this version does not reload its configuration; restart it instead");
+                    self.reload_on_signal();
                 }
                 Ok(None) => return,
                 Err(error) => {

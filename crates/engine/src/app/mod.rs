@@ -21,6 +21,7 @@ mod logging;
 mod open;
 mod orders;
 mod programs;
+mod reload;
 mod start;
 mod summary;
 

@@ -257,6 +257,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         next_request: 1,
         announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
+        reloading: false,
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
         jumps: JumpDetector::new(Reading::take()),

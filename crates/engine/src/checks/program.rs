@@ -43,6 +43,7 @@ fn judge(program: &str, end: ProgramEnd) -> Result<String, ProbeFault> {
         ProgramEnd::TimedOut => return Err(ProbeFault::TimedOut(program.to_owned())),
         ProgramEnd::Ended(Exit::Status(status)) => format!("ended with status {status}"),
         ProgramEnd::Ended(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
+        ProgramEnd::Ended(Exit::Unknown) => "ended, nobody knows how".to_owned(),
         ProgramEnd::NotStarted { why, .. } => format!("was not started: {why}"),
     };
     Err(ProbeFault::Program { program: program.to_owned(), how })

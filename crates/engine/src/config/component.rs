@@ -2,7 +2,7 @@
 
 use super::dependency::{Liveness, Readiness};
 use super::variables::{ComponentVariables, Variables};
-use failstop_core::{Orders, RestartPolicy};
+use failstop_core::{DependencyExit, Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +36,9 @@ section! {
         group: Option<String>, absent "bot";
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
+        /// What becomes of it while it runs and one of those is not ready any more: "keep" goes on, "stop" is stopped and
+        /// started again once they are ready.
+        on_dependency_exit: DependencyExit as DependencyExitWord, default "keep";
         /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
         needs: Vec<Name>, default [] => "dependencies are looked at at the start only in this version: a missed beat is held against the component even while one is down";
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
@@ -46,10 +49,16 @@ section! {
         start_limit: StartLimit, default {};
         /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
+        /// What asks it to read its configuration again: sent to its main process by `failstop reload` and when failstop gets
+        /// SIGHUP. Absent: it is never asked.
+        reload_signal: Option<ReloadSignal>, absent "SIGHUP";
+        /// Whether it answers that signal with RELOADING=1 and, within `start_period`, READY=1 over sd_notify. One that
+        /// does not is then taken for hung. With false, nobody knows when its reload is over.
+        reload_notify: bool, default false;
         /// From the stop signal to SIGKILL of the whole tree. One that asks for more time (EXTEND_TIMEOUT_USEC) gets as much
         /// again at most, and nothing where it may not run.
         stop_grace: Duration, default "10s", within("0s", "1h");
-        /// How long it may take to become ready. EXTEND_TIMEOUT_USEC puts this off, by up to an hour each time.
+        /// How long it may take to become ready. EXTEND_TIMEOUT_USEC puts this off, by up to an hour in all.
         start_period: Duration, default "60s", within("100ms", "24h");
         /// When it counts as ready. Absent: as soon as it is started.
         readiness: Option<Readiness>, absent { notify = true };
@@ -138,6 +147,43 @@ impl Choice for RestartWord {
     const WANTED: &'static str = "\"always\", \"on-failure\" or \"never\"";
 }
 
+/// How a [`DependencyExit`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct DependencyExitWord(DependencyExit);
+
+impl From<DependencyExitWord> for DependencyExit {
+    fn from(word: DependencyExitWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for DependencyExitWord {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("keep", Self(DependencyExit::Keep)), ("stop", Self(DependencyExit::Stop))];
+    const WANTED: &'static str = "\"keep\" or \"stop\"";
+}
+
+/// The signal that asks a component to read its configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadSignal(i32);
+
+impl ReloadSignal {
+    /// Its number.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl Choice for ReloadSignal {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("SIGHUP", Self(libc::SIGHUP)),
+        ("SIGUSR1", Self(libc::SIGUSR1)),
+        ("SIGUSR2", Self(libc::SIGUSR2)),
+        ("SIGWINCH", Self(libc::SIGWINCH)),
+    ];
+    const WANTED: &'static str = "\"SIGHUP\", \"SIGUSR1\", \"SIGUSR2\" or \"SIGWINCH\"";
+}
+
 /// The signal that asks a component to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopSignal(i32);
@@ -178,6 +224,22 @@ impl Consistent for Component {
                 &places.first_of(&["progress_within"]),
                 format!("{} has `progress_within` without heartbeats to carry progress", places.label),
                 "add `liveness = { heartbeat = \"2m\" }`, or remove `progress_within`",
+            );
+        }
+        if self.reload_notify && self.reload_signal.is_none() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["reload_notify"]),
+                format!("{} has `reload_notify` without a signal to answer", places.label),
+                "add `reload_signal = \"SIGHUP\"`, or remove `reload_notify`",
+            );
+        }
+        if self.on_dependency_exit == DependencyExit::Stop && self.depends_on.is_empty() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["on_dependency_exit"]),
+                format!("{} has `on_dependency_exit` without `depends_on`", places.label),
+                "name the components in `depends_on`, or remove `on_dependency_exit`",
             );
         }
         if self.group.is_some() && self.user.is_none() {

@@ -1,7 +1,7 @@
 //! What the core needs to know of the configuration.
 
 use super::{Component, Config, Environment, Liveness, Readiness};
-use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy};
+use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy, Reload};
 
 /// Whether this version probes readiness by http, tcp or exec. While it does not, such a component counts as ready when
 /// started: waiting for a probe that nobody makes would stop it.
@@ -76,6 +76,12 @@ impl Config {
             progress_within: component.progress_within,
             needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),
             depends_on: component.depends_on.iter().filter_map(index_of).collect(),
+            on_dependency_exit: component.on_dependency_exit,
+            reload: match (component.reload_signal, component.reload_notify) {
+                (None, _) => None,
+                (Some(_), false) => Some(Reload::Signal),
+                (Some(_), true) => Some(Reload::Announced),
+            },
         }
     }
 }

@@ -3,7 +3,9 @@
 //! Bots reach this through many libraries, so it is lenient about form and strict about values: a line that is not
 //! understood is left out and counted, never guessed at.
 
+use crate::clock;
 use failstop_core::Sign;
+use nix::errno::Errno;
 use std::time::Duration;
 
 /// The longest `STATUS=` that is kept, in bytes.
@@ -60,7 +62,8 @@ pub enum Notification {
 }
 
 impl Notification {
-    /// The sign that the core takes from it, where there is one.
+    /// The sign that the core takes from it, where there is one. What depends on more than the words is the loop's:
+    /// `MAINPID`, which must be looked at, and descriptors.
     pub fn sign(&self) -> Option<Sign> {
         match self {
             Self::Ready => Some(Sign::Ready),
@@ -69,16 +72,24 @@ impl Notification {
             Self::WatchdogTrigger => Some(Sign::WatchdogTrigger),
             Self::WatchdogSpan(span) => Some(Sign::WatchdogSpan(*span)),
             Self::ExtendTimeout(span) => Some(Sign::ExtendTimeout(*span)),
-            Self::Reloading { .. }
-            | Self::Status(_)
-            | Self::Errno(_)
-            | Self::BusError(_)
-            | Self::ExitStatus(_)
+            Self::Reloading { monotonic_us } => Some(Sign::Reloading(monotonic_us.map(clock::of_monotonic))),
+            Self::Errno(number) => Some(Sign::Failing(format!("errno {}", errno(*number)))),
+            Self::BusError(name) => Some(Sign::Failing(format!("bus error {name}"))),
+            Self::ExitStatus(status) => Some(Sign::Failing(format!("exit status {status}"))),
+            Self::Status(_)
             | Self::MainPid(_)
             | Self::Barrier
             | Self::StoreDescriptors { .. }
             | Self::RemoveDescriptors { .. } => None,
         }
+    }
+}
+
+/// `2 (ENOENT: No such file or directory)`, as far as it is known here.
+fn errno(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => number.to_string(),
+        known => format!("{number} ({known})"),
     }
 }
 
@@ -291,6 +302,14 @@ mod tests {
         assert_eq!(Notification::Ready.sign(), Some(Sign::Ready));
         assert_eq!(Notification::Watchdog.sign(), Some(Sign::Beat));
         assert_eq!(Notification::Barrier.sign(), None);
+        let failing = |notification: Notification| match notification.sign() {
+            Some(Sign::Failing(text)) => text,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(failing(Notification::Errno(2)), "errno 2 (ENOENT: No such file or directory)");
+        assert_eq!(failing(Notification::Errno(4000)), "errno 4000");
+        assert_eq!(failing(Notification::ExitStatus(3)), "exit status 3");
+        assert_eq!(failing(Notification::BusError("org.x.Y".to_owned())), "bus error org.x.Y");
     }
 
     proptest::proptest! {

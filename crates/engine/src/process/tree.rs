@@ -266,6 +266,17 @@ impl Trees {
         outcome
     }
 
+    /// Sends the tree's main process a signal. `Ok(false)` when it has ended or is another start's.
+    ///
+    /// # Errors
+    /// `EPERM`, which is not expected of our own children.
+    pub fn signal_main(&self, id: TreeId, signal: i32) -> io::Result<bool> {
+        match self.tree(id).filter(|tree| !tree.main_reaped) {
+            Some(tree) => tree.pidfd.signal(signal),
+            None => Ok(false),
+        }
+    }
+
     /// Kills the tree, and goes on doing so at every [`Trees::poll`] until it is gone. A start that is not here is gone.
     pub fn begin_kill(&mut self, id: TreeId) {
         if let Some(tree) = self.trees.get_mut(&id.slot)

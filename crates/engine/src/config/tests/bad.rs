@@ -57,6 +57,9 @@ const CASES: &[(&str, &str)] = &[
         "depends on a dependency",
         "depends_on = [\"kraken\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n",
     ),
+    ("a reload that nobody asks for", "reload_notify = true\n"),
+    ("a reload by a signal that ends it", "reload_signal = \"SIGKILL\"\n"),
+    ("stopped with nobody", "on_dependency_exit = \"stop\"\n"),
     ("depends on itself", "depends_on = [\"bot\"]\n"),
     (
         "cycle",
