@@ -1,6 +1,7 @@
 //! Real processes: `failstop run` with bots that crash, hang and hide, looked at from outside as a user would.
 //!
-//! Rounds of the randomised tests: `FAILSTOP_ROUNDS` (a small number by default, 100 or more for the long run).
+//! Rounds of the randomised tests: `FAILSTOP_ROUNDS` (a small number by default, 200 for the long run; storms of alerts take
+//! `FAILSTOP_STORM`, 500).
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
@@ -11,6 +12,7 @@ mod commands;
 mod crash;
 mod dependency;
 mod direct;
+mod environment;
 mod forged;
 mod guard;
 mod hang;
@@ -28,6 +30,7 @@ mod sd_notify;
 mod ssh;
 mod stage;
 mod storage;
+mod storm;
 mod strangers;
 mod survivors;
 mod system;

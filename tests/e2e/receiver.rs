@@ -4,6 +4,7 @@ use crate::hosts::Host;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,17 +17,23 @@ pub enum Answers {
     Fails,
     /// Nothing, for as long as the other side waits.
     Hangs,
+    /// Anything: 503, 429, an end without an answer before or after it took what was posted, nothing at all, 200.
+    Anything,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Posted {
+    /// Where it was posted.
+    pub path: String,
     /// `webhook-id`: the same in every attempt at one message.
     pub id: String,
     /// The body.
     pub body: Value,
-    /// Whether it was answered with 200.
+    /// Whether it was taken: answered with 200, or meant to be.
     pub taken: bool,
+    /// Whether it was taken and the answer withheld.
+    pub answer_lost: bool,
     /// When it had come whole.
     pub at: Instant,
 }
@@ -82,6 +89,11 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
+    /// The URL without a path.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Answers like this from now on.
     pub fn answer(&self, answers: Answers) {
         *self.answers.lock().unwrap() = answers;
@@ -125,11 +137,14 @@ fn serve(
     connections: &Mutex<Vec<TcpStream>>,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let (mut id, mut length) = (String::new(), 0);
+    let (mut path, mut id, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
+        }
+        if path.is_empty() {
+            line.split(' ').nth(1)?.clone_into(&mut path);
         }
         match line.trim_end().split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => value.trim().clone_into(&mut id),
@@ -143,18 +158,53 @@ fn serve(
     reader.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).ok()?;
     let at = Instant::now();
-    let answer = *answers.lock().unwrap();
-    posted.lock().unwrap().push(Posted { id, body, taken: answer == Answers::Takes, at });
-    let head = match answer {
-        Answers::Takes => "200 OK",
-        Answers::Fails => "503 Service Unavailable",
-        Answers::Hangs => {
+    let treatment = treatment(*answers.lock().unwrap());
+    let taken = matches!(treatment, Treatment::Take | Treatment::TakeInSilence);
+    let answer_lost = treatment == Treatment::TakeInSilence;
+    posted.lock().unwrap().push(Posted { path, id, body, taken, answer_lost, at });
+    let head = match treatment {
+        Treatment::Take => "200 OK",
+        Treatment::Fail => "503 Service Unavailable",
+        Treatment::Limit => "429 Too Many Requests\r\nretry-after: 1",
+        Treatment::Break | Treatment::TakeInSilence => return None,
+        Treatment::Hang => {
             // Kept open: the other side sees neither an answer nor an end.
             connections.lock().unwrap().push(stream);
             return None;
         }
     };
     let mut stream = stream;
-    let text = format!("HTTP/1.1 {head}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    let body = "{\"id\":\"m1\"}";
+    let text = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes()).ok()
+}
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Treatment {
+    Take,
+    TakeInSilence,
+    Fail,
+    Limit,
+    Break,
+    Hang,
+}
+
+fn treatment(answers: Answers) -> Treatment {
+    /// Requests that got [`Answers::Anything`] so far.
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    match answers {
+        Answers::Takes => Treatment::Take,
+        Answers::Fails => Treatment::Fail,
+        Answers::Hangs => Treatment::Hang,
+        // In turn, and no two kinds always in the same order: 7 and 40 have no common divisor.
+        Answers::Anything => match TURN.fetch_add(7, Ordering::Relaxed) % 40 {
+            0..6 => Treatment::Fail,
+            6..9 => Treatment::Limit,
+            9..11 => Treatment::Break,
+            11..15 => Treatment::TakeInSilence,
+            15 => Treatment::Hang,
+            _ => Treatment::Take,
+        },
+    }
 }

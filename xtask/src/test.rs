@@ -14,7 +14,8 @@ pub fn test(long: bool) -> Result<(), TaskError> {
     run(&mut command("cargo", &["build", "--workspace", "--bins", "--examples"]))?;
     let mut tests = command("cargo", &["test", "--workspace", "--no-fail-fast"]);
     if long {
-        tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full").env("FAILSTOP_ROUNDS", "200");
+        tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full");
+        tests.env("FAILSTOP_ROUNDS", "200").env("FAILSTOP_TRIES", "100").env("FAILSTOP_STORM", "500");
     }
     run(&mut tests)
 }

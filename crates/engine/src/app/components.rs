@@ -1,12 +1,12 @@
 //! From a component's configuration to the command that starts it: who it runs as, where, and with which environment.
 
 use super::RunError;
-use crate::config::{Component, Config, Liveness, ReloadSignal, env_file};
+use super::accounts::Account;
+use crate::config::{Config, Liveness, Nice, ReloadSignal, Umask, env_file};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
-use crate::runtime_dir::{Access, RuntimeDir};
+use crate::runtime_dir::RuntimeDir;
 use failstop_core::{Epoch, Instance, Slot};
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::path::PathBuf;
@@ -25,17 +25,6 @@ const NOT_INHERITED: [&str; 9] = [
     "JOURNAL_STREAM",
 ];
 
-/// Who a component runs as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its user, where that is not the engine's own.
-    pub uid: Option<u32>,
-    gid: Option<u32>,
-    groups: Option<Vec<u32>>,
-    home: Option<PathBuf>,
-    name: Option<String>,
-}
-
 /// One component, ready to be started any number of times.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
@@ -53,77 +42,14 @@ pub struct Blueprint {
     /// Where the program is looked for.
     path: Option<OsString>,
     no_new_privileges: bool,
+    umask: Option<u32>,
+    nice: Option<i32>,
     /// How many files it may open, soft and hard, where that is known.
     open_files: Option<(u64, u64)>,
     /// What asks it to stop.
     pub stop_signal: i32,
     /// What asks it to read its configuration again, if anything does.
     pub reload_signal: Option<i32>,
-}
-
-/// Which directory access the components need: other users must be able to pass through to the sockets.
-pub fn access(accounts: &[Account]) -> Access {
-    let own = nix::unistd::geteuid().as_raw();
-    if accounts.iter().any(|account| account.uid.is_some_and(|uid| uid != own)) {
-        Access::Components
-    } else {
-        Access::Private
-    }
-}
-
-/// Looks up who every component runs as.
-///
-/// # Errors
-/// An unknown user or group, or users without the right to take them on.
-pub fn accounts(config: &Config) -> Result<Vec<Account>, RunError> {
-    config.components.iter().map(account).collect()
-}
-
-fn account(component: &Component) -> Result<Account, RunError> {
-    let bad = |problem: String| RunError::Component { component: component.name.as_str().to_owned(), problem };
-    let Some(wanted) = &component.user else {
-        return Ok(Account { uid: None, gid: None, groups: None, home: None, name: None });
-    };
-    let user = match wanted.parse::<u32>() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(wanted),
-    };
-    let user = user
-        .map_err(|error| bad(format!("user \"{wanted}\" cannot be looked up: {error}")))?
-        .ok_or_else(|| bad(format!("there is no user \"{wanted}\"; correct `user`, or create it")))?;
-    let gid = match &component.group {
-        None => user.gid,
-        Some(wanted) => {
-            let group = match wanted.parse::<u32>() {
-                Ok(number) => Group::from_gid(Gid::from_raw(number)),
-                Err(_) => Group::from_name(wanted),
-            };
-            group
-                .map_err(|error| bad(format!("group \"{wanted}\" cannot be looked up: {error}")))?
-                .ok_or_else(|| bad(format!("there is no group \"{wanted}\"; correct `group`, or create it")))?
-                .gid
-        }
-    };
-    let own = nix::unistd::geteuid();
-    if user.uid == own && gid == nix::unistd::getegid() {
-        return Ok(Account { uid: None, gid: None, groups: None, home: None, name: None });
-    }
-    if !own.is_root() {
-        return Err(bad(format!(
-            "only root can start it as user \"{}\"; remove `user`, or run failstop as root",
-            user.name
-        )));
-    }
-    let name = CString::new(user.name.clone()).map_err(|_| bad("its user's name contains a NUL byte".to_owned()))?;
-    let groups = getgrouplist(&name, gid)
-        .map_err(|error| bad(format!("the groups of user \"{}\" cannot be looked up: {error}", user.name)))?;
-    Ok(Account {
-        uid: Some(user.uid.as_raw()),
-        gid: Some(gid.as_raw()),
-        groups: Some(groups.into_iter().map(Gid::as_raw).collect()),
-        home: Some(user.dir),
-        name: Some(user.name),
-    })
 }
 
 /// Everything about a system's components that does not change between two starts of one of them.
@@ -147,11 +73,14 @@ pub fn blueprints(
         // The configuration has refused more components than there are slots.
         let Some(slot) = Slot::component(index) else { continue };
         let mut environment = inherited.clone();
+        if let Some(wanted) = &component.inherit_env {
+            environment.retain(|(name, _)| wanted.has(name));
+        }
         let mut put = |name: &str, value: OsString| {
             environment.retain(|(there, _)| there != name);
             environment.push((name.into(), value));
         };
-        if let (Some(home), Some(user)) = (&account.home, &account.name) {
+        if let Some((home, user)) = &account.home_and_name {
             put("HOME", home.into());
             put("USER", user.into());
             put("LOGNAME", user.into());
@@ -193,6 +122,8 @@ pub fn blueprints(
             environment,
             path,
             no_new_privileges: component.no_new_privileges,
+            umask: component.umask.map(Umask::bits),
+            nice: component.nice.map(Nice::value),
             open_files,
             stop_signal: component.stop_signal.number(),
             reload_signal: component.reload_signal.map(ReloadSignal::number),
@@ -216,6 +147,9 @@ impl Blueprint {
         command.uid = self.account.uid;
         command.gid = self.account.gid;
         command.groups = self.account.groups.clone();
+        command.kept = self.account.kept;
+        command.umask = self.umask;
+        command.nice = self.nice;
         command.no_new_privileges = self.no_new_privileges;
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         Ok(command)

@@ -1,6 +1,7 @@
 //! `failstop run`: the engine's life from its first instruction to its exit status. A table of contents; each line's work is
 //! in the module that it names.
 
+mod accounts;
 mod alerts;
 mod bots;
 mod closing;

@@ -1,6 +1,7 @@
 //! From options to everything that the loop needs, in the order that safety asks for: configuration, lock, runtime directory,
 //! journal, latches, leftovers, epoch. Nothing is spawned and no permit is granted here.
 
+use super::accounts;
 use super::components::{self, Blueprint};
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
@@ -82,7 +83,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     make_state_dir(&state)?;
     let lock = InstanceLock::take(&state)?;
 
-    let accounts = components::accounts(&config)?;
+    let accounts = accounts::accounts(&config)?;
     let open_files = raise_open_files();
     let names: Vec<&str> = config.components.iter().map(|component| component.name.as_str()).collect();
     let runtime = RuntimeDir::prepare(&runtime_dir::Request {
@@ -90,7 +91,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         configured: config.system.runtime_dir.as_deref(),
         state_dir: &state,
         components: &names,
-        access: components::access(&accounts),
+        access: accounts::access(&accounts),
     })?;
     let mut notes = runtime.notes().to_vec();
 

@@ -1,8 +1,10 @@
-//! Each component's program, script, working directory, user and group exist, and the program may be executed.
+//! Each component's program, script, working directory, user and groups exist, the program may be executed, and failstop may
+//! give it the groups, the priority and the capabilities that it is to have.
 
 use super::{Finding, Subject};
 use crate::config::Component;
-use nix::unistd::{AccessFlags, Group, User, access};
+use crate::process::privileges::{OwnPowers, PrivilegeError};
+use nix::unistd::{AccessFlags, Gid, Group, User, access};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         failures.extend(script(component, &config.folder));
         failures.extend(working_dir(component));
         failures.extend(user_and_group(component));
+        failures.extend(further_groups(component));
+        failures.extend(privileges(component));
     }
     if failures.is_empty() { vec![Finding::passed(found.join(", "))] } else { failures }
 }
@@ -29,7 +33,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
 fn program(component: &Component, folder: &Path) -> Result<PathBuf, Finding> {
     let program = component.command.program();
     let name = &component.name;
-    let path = component.env.get("PATH").map(Into::into).or_else(|| std::env::var_os("PATH"));
+    let inherited = component.inherit_env.as_ref().is_none_or(|names| names.has(OsStr::new("PATH")));
+    let own = || std::env::var_os("PATH").filter(|_| inherited);
+    let path = component.env.get("PATH").map(Into::into).or_else(own);
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![folder.join(program)]
     } else {
@@ -136,4 +142,38 @@ fn user_and_group(component: &Component) -> Option<Finding> {
         ));
     }
     None
+}
+
+fn further_groups(component: &Component) -> Vec<Finding> {
+    let name = &component.name;
+    let root = nix::unistd::geteuid().is_root();
+    let own = nix::unistd::getgroups().unwrap_or_default();
+    let judge = |wanted: &String| {
+        let group = match wanted.parse::<u32>() {
+            Ok(number) => Group::from_gid(Gid::from_raw(number)),
+            Err(_) => Group::from_name(wanted),
+        };
+        match group {
+            Ok(Some(group)) if root || own.contains(&group.gid) => None,
+            Ok(Some(_)) => Some(Finding::failed(
+                format!("component \"{name}\": only root can give it the group \"{wanted}\""),
+                "run failstop as root, or remove `supplementary_groups`",
+            )),
+            Ok(None) | Err(_) => Some(Finding::failed(
+                format!("component \"{name}\": there is no group \"{wanted}\""),
+                format!("groupadd --system {wanted}, or correct `supplementary_groups`"),
+            )),
+        }
+    };
+    component.supplementary_groups.iter().filter_map(judge).collect()
+}
+
+fn privileges(component: &Component) -> Vec<Finding> {
+    let Ok(powers) = OwnPowers::read() else { return Vec::new() };
+    let wanted = component.capabilities.as_ref().map(|capabilities| capabilities.named());
+    let kept = powers.kept(wanted.as_deref(), component.user.is_some()).err();
+    let nice = component.nice.and_then(|nice| powers.may_nice(nice.value()).err());
+    let finding =
+        |error: PrivilegeError| Finding::failed(format!("component \"{}\": {error}", component.name), error.remedy());
+    kept.into_iter().chain(nice).map(finding).collect()
 }

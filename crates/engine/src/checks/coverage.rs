@@ -34,6 +34,13 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
         Cgroup::Writable { .. } => "kill of its whole tree (cgroup)".to_owned(),
         Cgroup::None(_) => "kill of its whole tree".to_owned(),
     });
+    if let Some(kept) = &component.capabilities {
+        let names: Vec<String> = kept.named().into_iter().map(|(_, name)| name).collect();
+        enforced.push(match names.as_slice() {
+            [] => "no capabilities".to_owned(),
+            names => format!("no capabilities but {}", names.join(", ")),
+        });
+    }
     match &component.liveness {
         Some(Liveness::Heartbeat(span)) => monitored.push(format!("heartbeat {}", spoken(*span))),
         Some(Liveness::Watchdog(span)) => monitored.push(format!("sd_notify beat {}", spoken(*span))),

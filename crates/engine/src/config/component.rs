@@ -1,6 +1,7 @@
 //! `[[component]]`: one supervised process tree.
 
 use super::dependency::{Liveness, Readiness};
+use super::environment::{Capabilities, Inherited, Nice, Umask};
 use super::variables::{ComponentVariables, Variables};
 use failstop_core::{DependencyExit, Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
@@ -30,10 +31,22 @@ section! {
         env: Variables as ComponentVariables, default {};
         /// A file of NAME=VALUE lines added to its environment, for secrets: mode 0600.
         env_file: Option<PathBuf>, absent "bot.env";
+        /// The variables of failstop's own environment that it inherits; a `*` at the end stands for all that begin so. Absent: all
+        /// but failstop's own, its secrets, and what a service manager set for failstop.
+        inherit_env: Option<Inherited>, absent ["PATH", "LANG", "LC_*"];
         /// The user that it runs as, by name or number. Absent: failstop's own.
         user: Option<String>, absent "bot";
         /// The group that it runs as, by name or number. Absent: the user's.
         group: Option<String>, absent "bot";
+        /// Further groups, by name or number, beside those of its user.
+        supplementary_groups: Vec<String>, default [];
+        /// What the files that it makes are not open to, in octal digits. Absent: failstop's own mask.
+        umask: Option<Umask>, absent "0027";
+        /// Its scheduling priority, from -20 (first) to 19 (last). Absent: failstop's own. Below failstop's own only as root.
+        nice: Option<Nice>, absent 10;
+        /// The capabilities (parts of root's power) that it keeps; all others are given up for good. Absent: none with a `user` of
+        /// its own, failstop's own without. Only root can keep any.
+        capabilities: Option<Capabilities>, absent ["CAP_NET_BIND_SERVICE"];
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
         /// What becomes of it while it runs and one of those is not ready any more: "keep" goes on, "stop" is stopped and

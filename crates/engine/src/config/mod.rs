@@ -9,6 +9,7 @@ mod component;
 mod control;
 mod dependency;
 mod env_file;
+mod environment;
 mod halts;
 mod health;
 mod observe;
@@ -25,6 +26,7 @@ pub use component::{Backoff, Component, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use env_file::{EnvFileError, env_file};
+pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{

@@ -20,6 +20,7 @@ pub mod leftovers;
 pub mod lock;
 pub mod mark;
 pub mod pidfd;
+pub mod privileges;
 pub mod procfs;
 pub mod program;
 pub mod reaper;

@@ -1,6 +1,6 @@
 //! The whole notifier against services on loopback: as they should be, hostile, and in a storm of crashes.
 //!
-//! Rounds of the crash storm: `FAILSTOP_ROUNDS` (30 by default, 500 for the long run).
+//! Rounds of the crash storm: `FAILSTOP_STORM` (30 by default, 500 for the long run).
 
 #![expect(clippy::expect_used, reason = "a failed setup fails the test")]
 

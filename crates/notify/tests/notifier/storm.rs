@@ -15,7 +15,7 @@ use std::time::Duration;
 const CHILD: &str = "FAILSTOP_NOTIFY_STORM";
 
 fn rounds() -> u32 {
-    std::env::var("FAILSTOP_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30)
+    std::env::var("FAILSTOP_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(30)
 }
 
 /// Numbers that a seed gives.

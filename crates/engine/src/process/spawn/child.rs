@@ -4,6 +4,7 @@
 //! memory. So: system calls only, nothing that allocates, locks, panics or calls libc's own bookkeeping (its `setuid`
 //! signals every thread), and every failure goes home through [`Plan::failed`].
 
+use crate::process::privileges::Kept;
 use libc::{c_char, c_int, c_long};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -19,6 +20,10 @@ pub enum Step {
     Descriptors,
     /// Its resource limits.
     Limits,
+    /// Its priority.
+    Priority,
+    /// The capabilities that it does not keep.
+    Capabilities,
     /// Its group and further groups.
     Groups,
     /// Its user.
@@ -38,11 +43,13 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Session,
         Self::Cgroup,
         Self::Descriptors,
         Self::Limits,
+        Self::Priority,
+        Self::Capabilities,
         Self::Groups,
         Self::User,
         Self::Directory,
@@ -75,6 +82,11 @@ pub(super) struct Plan {
     /// `cgroup.procs` open for writing, or -1 where the kernel has put the child in place.
     pub cgroup_procs: c_int,
     pub umask: Option<u32>,
+    pub nice: Option<i32>,
+    /// The priority in digits, for the scheduler's group of the new session; null without one.
+    pub autogroup: *const c_char,
+    pub autogroup_length: usize,
+    pub kept: Option<Kept>,
     pub limits: *const (u32, libc::rlimit),
     pub limit_count: usize,
     pub uid: Option<u32>,
@@ -146,6 +158,17 @@ fn prepare(plan: &Plan) -> Step {
         }
         index += 1;
     }
+    if let Some(nice) = plan.nice
+        && !set_priority(plan, nice)
+    {
+        return Step::Priority;
+    }
+    // The bounding set while it still may, the rest after the change of user.
+    if let Some(kept) = plan.kept
+        && !bound(kept, plan.uid.is_some())
+    {
+        return Step::Capabilities;
+    }
     if !plan.groups.is_null() && call!(libc::SYS_setgroups, plan.group_count, plan.groups) < 0 {
         return Step::Groups;
     }
@@ -158,6 +181,11 @@ fn prepare(plan: &Plan) -> Step {
         && call!(libc::SYS_setresuid, uid, uid, uid) < 0
     {
         return Step::User;
+    }
+    if let Some(kept) = plan.kept
+        && !keep(kept)
+    {
+        return Step::Capabilities;
     }
     if call!(libc::SYS_chdir, plan.directory) < 0 {
         return Step::Directory;
@@ -178,6 +206,64 @@ fn prepare(plan: &Plan) -> Step {
     }
     call!(libc::SYS_execve, plan.path, plan.argv, plan.envp);
     Step::Exec
+}
+
+/// The priority, and that of the group that the scheduler makes of each session where nothing else groups processes
+/// (`autogroup`): without it, priorities of different sessions mean nothing to one another.
+fn set_priority(plan: &Plan, nice: i32) -> bool {
+    if call!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) < 0 {
+        return false;
+    }
+    // Not on every kernel, and not for everybody: the priority itself is set.
+    let file = call!(libc::SYS_openat, libc::AT_FDCWD, c"/proc/self/autogroup".as_ptr(), libc::O_WRONLY, 0);
+    if file >= 0 {
+        call!(libc::SYS_write, file, plan.autogroup, plan.autogroup_length);
+        call!(libc::SYS_close, file);
+    }
+    true
+}
+
+/// Takes what is not kept out of the bounding set, and has what is kept survive the change of user.
+fn bound(kept: Kept, user_changes: bool) -> bool {
+    if kept.bounding {
+        let mut number = 0;
+        while number < 64 {
+            if kept.bits >> number & 1 == 0 && call!(libc::SYS_prctl, libc::PR_CAPBSET_DROP, number, 0, 0, 0) < 0 {
+                // Beyond the last one that this kernel knows.
+                // SAFETY: the thread's own errno; the engine's main thread, whose it is, is suspended.
+                if unsafe { *libc::__errno_location() } == libc::EINVAL {
+                    break;
+                }
+                return false;
+            }
+            number += 1;
+        }
+    }
+    !(user_changes && kept.bits != 0) || call!(libc::SYS_prctl, libc::PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0
+}
+
+/// Gives up everything else. What is kept is inheritable, and ambient where the program's user is not root.
+fn keep(kept: Kept) -> bool {
+    /// `_LINUX_CAPABILITY_VERSION_3`, and this process.
+    static HEADER: [u32; 2] = [0x2008_0522, 0];
+    let (low, high) = ((kept.bits & 0xffff_ffff) as u32, (kept.bits >> 32) as u32);
+    // Effective, permitted, inheritable; the lower half and the upper.
+    let sets: [u32; 6] = [low, low, low, high, high, high];
+    // None before Linux 4.3, and then there is nothing to clear.
+    call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if call!(libc::SYS_capset, HEADER.as_ptr(), sets.as_ptr()) < 0 {
+        return false;
+    }
+    let mut number = 0;
+    while kept.ambient && number < 64 {
+        if kept.bits >> number & 1 == 1
+            && call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0
+        {
+            return false;
+        }
+        number += 1;
+    }
+    true
 }
 
 /// No component inherits anything but its three descriptors: neither the instance lock nor what a shell left open.

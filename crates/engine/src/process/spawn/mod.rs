@@ -10,6 +10,7 @@ pub use resolve::{ResolveError, resolve};
 
 use crate::process::cgroup::Entry;
 use crate::process::pidfd::PidFd;
+use crate::process::privileges::Kept;
 use crate::process::procfs::{self, ProcessId};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -44,6 +45,10 @@ pub struct Command {
     pub groups: Option<Vec<u32>>,
     /// The file mode mask, where it is not the engine's own.
     pub umask: Option<u32>,
+    /// Its priority, -20 to 19, where it is not the engine's own.
+    pub nice: Option<i32>,
+    /// What it keeps of the engine's capabilities, where that is not everything.
+    pub kept: Option<Kept>,
     /// Resource limits: `RLIMIT_…`, soft, hard.
     pub limits: Vec<(u32, u64, u64)>,
     /// Whether a set-user-ID program stays powerless. On unless the user insists: such a program would clear the
@@ -64,6 +69,8 @@ impl Command {
             gid: None,
             groups: None,
             umask: None,
+            nice: None,
+            kept: None,
             limits: Vec::new(),
             no_new_privileges: true,
         }
@@ -138,6 +145,8 @@ fn step_in_words(step: Step) -> &'static str {
         Step::Cgroup => "entering its cgroup",
         Step::Descriptors => "connecting its standard input and output",
         Step::Limits => "setting its resource limits",
+        Step::Priority => "taking on its priority (`nice`)",
+        Step::Capabilities => "giving up capabilities",
         Step::Groups => "taking on its groups",
         Step::User => "taking on its user",
         Step::Directory => "entering its working directory",
@@ -222,6 +231,8 @@ impl Spawner {
         // The marks first: of two variables with one name the first counts, for `getenv` and for whoever looks for leftovers.
         let envp = pointers(environment.iter().chain(command.lasting.iter()));
 
+        let autogroup = command.nice.and_then(|nice| CString::new(nice.to_string()).ok());
+
         let mut plan = child::Plan {
             path: program.as_ptr(),
             argv: argv.as_ptr(),
@@ -232,6 +243,10 @@ impl Spawner {
             stderr: stderr.as_raw_fd(),
             cgroup_procs: -1,
             umask: command.umask,
+            nice: command.nice,
+            autogroup: autogroup.as_ref().map_or(ptr::null(), |text| text.as_ptr()),
+            autogroup_length: autogroup.as_ref().map_or(0, |text| text.as_bytes().len()),
+            kept: command.kept,
             limits: limits.as_ptr(),
             limit_count: limits.len(),
             uid: command.uid,
