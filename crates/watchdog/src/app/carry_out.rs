@@ -4,12 +4,12 @@ use super::{App, Event};
 use crate::acting::{Act, act};
 use crate::client::{self, Ask};
 use crate::clock;
-use crate::heart::Input;
 use crate::heart::fault::{Fault, Stage};
 use crate::heart::notice::Notice;
 use crate::heart::order::{Order, TargetIndex};
 use crate::heart::peer::PeerState;
 use crate::heart::time::Now;
+use crate::heart::{Input, Save};
 use crate::probe::{self, stream};
 use crate::tell;
 use failstop_notify::{Key, Reported};
@@ -36,23 +36,30 @@ impl App {
     /// One turn: what changed is durable first, then the orders.
     pub(super) fn turn(&mut self, now: Now) {
         let turn = self.heart.turn();
-        if turn.must_save {
-            let stored = self.heart.stored(clock::mark(now, &self.boot_id));
-            match self.state.save(&stored) {
-                Ok(()) => self.save_trouble = None,
-                // People are told all the same: a disk that is full must not silence the watchdog.
-                Err(error) => {
-                    let text = error.to_string();
-                    if self.save_trouble.as_ref() != Some(&text) {
-                        self.log.warn(now.wall, &text);
-                    }
-                    self.save_trouble = Some(text);
-                }
-            }
+        match turn.save {
+            Save::First => self.save(now),
+            Save::Soon => self.unsaved = true,
+            Save::Not => {}
         }
         self.call_off();
         for order in turn.orders {
             self.carry_out(now, order);
+        }
+    }
+
+    /// Makes durable what the heart remembers.
+    pub(super) fn save(&mut self, now: Now) {
+        let stored = self.heart.stored(clock::mark(now, &self.boot_id));
+        match self.state.save(&stored) {
+            Ok(()) => (self.save_trouble, self.unsaved) = (None, false),
+            // People are told all the same: a disk that is full must not silence the watchdog.
+            Err(error) => {
+                let text = error.to_string();
+                if self.save_trouble.as_ref() != Some(&text) {
+                    self.log.warn(now.wall, &text);
+                }
+                self.save_trouble = Some(text);
+            }
         }
     }
 

@@ -110,6 +110,8 @@ struct App {
     /// A notice that the notifier refused: all that are unrecorded are told again then.
     tell_again_at: Option<crate::heart::time::Boot>,
     save_trouble: Option<String>,
+    /// Whether something changed that is saved with the next mark of life.
+    unsaved: bool,
     /// The same for the heads that were shown.
     shown_trouble: Option<String>,
     meters: crate::doors::metrics::Meters,

@@ -121,6 +121,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         asked: Vec::new(),
         tell_again_at: None,
         save_trouble: None,
+        unsaved: false,
         shown_trouble: None,
         meters: crate::doors::metrics::Meters::default(),
     };
@@ -243,6 +244,9 @@ impl App {
     }
 
     fn mark_alive(&mut self, now: Now) {
+        if self.unsaved {
+            self.save(now);
+        }
         self.meters.alive_at = now.boot;
         if let Err(error) = self.state.mark_alive(&clock::mark(now, &self.boot_id)) {
             self.save_trouble = Some(error.to_string());

@@ -16,6 +16,8 @@ pub struct Hub {
     pub acting: bool,
     /// Whether something changed that must be on disk before this turn's orders are carried out.
     pub dirty: bool,
+    /// Whether something changed that a restart would find again by looking, and that need not be on disk at once.
+    pub stale: bool,
     /// The watchdog's name.
     pub name: String,
 }

@@ -112,11 +112,22 @@ pub enum Input {
     },
 }
 
+/// When what changed must be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Save {
+    /// Nothing changed.
+    Not,
+    /// With the next mark of life: a restart that knows nothing of it finds it again by looking.
+    Soon,
+    /// Before the orders are carried out.
+    First,
+}
+
 /// What one turn ordered.
 #[derive(Debug)]
 pub struct Turn {
-    /// Whether [`Heart::stored`](super::Heart::stored) must be on disk before the orders are carried out.
-    pub must_save: bool,
+    /// When [`Heart::stored`](super::Heart::stored) must be on disk.
+    pub save: Save,
     /// The orders, in order.
     pub orders: VecDeque<Order>,
 }

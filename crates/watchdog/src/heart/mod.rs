@@ -31,7 +31,7 @@ pub mod target;
 pub mod time;
 pub mod view;
 
-pub use input::{Input, Turn};
+pub use input::{Input, Save, Turn};
 
 use agenda::{Agenda, Who};
 use checkin::CheckIn;
@@ -76,7 +76,8 @@ impl Heart {
             None => true,
             Some(peer) => peer.acts_at_first() || acting,
         };
-        let hub = Hub { out: VecDeque::new(), incidents, acting, dirty: true, name: settings.name.clone() };
+        let hub =
+            Hub { out: VecDeque::new(), incidents, acting, dirty: true, stale: false, name: settings.name.clone() };
         let count = settings.targets.len() as u64;
         let built = settings.targets.into_iter().enumerate().map(|(index, target)| {
             let kept: Remembered = targets.remove(&target.name).unwrap_or_default();
@@ -246,7 +247,13 @@ impl Heart {
 
     /// What must be done now. Empties itself.
     pub fn turn(&mut self) -> Turn {
-        Turn { must_save: std::mem::take(&mut self.hub.dirty), orders: std::mem::take(&mut self.hub.out) }
+        let (dirty, stale) = (std::mem::take(&mut self.hub.dirty), std::mem::take(&mut self.hub.stale));
+        let save = match (dirty, stale) {
+            (true, _) => Save::First,
+            (false, true) => Save::Soon,
+            (false, false) => Save::Not,
+        };
+        Turn { save, orders: std::mem::take(&mut self.hub.out) }
     }
 
     /// When it wants to be called with [`Input::Tick`].

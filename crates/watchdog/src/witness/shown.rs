@@ -1,4 +1,4 @@
-//! The highest head that each system has shown, durable within a second, whether or not it could be proved yet: what a system
+//! The highest head that each system has shown, durable within two seconds, whether or not it could be proved yet: what a system
 //! showed shortly before it was stopped or killed must not be gone when it comes back.
 //!
 //! One file for all of them, so that however many systems show a head each second, the disk is waited for once.
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The disk is waited for no more often than this, milliseconds. The first head after a quiet second is written at once.
-const SYNC_EVERY_MS: u64 = 1_000;
+/// The disk is waited for no more often than this, milliseconds. The first head after as long without one is written at once.
+const SYNC_EVERY_MS: u64 = 2_000;
 
 /// The format's name.
 const FORMAT: &str = "failstop-witness-shown/1";
@@ -86,7 +86,7 @@ impl ShownLog {
     /// Writes what waits, where it is due; it is on disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError`]; what waits is tried again a second later.
+    /// [`StoreError`]; what waits is tried again two seconds later.
     pub fn write_where_due(&mut self, now: Boot) -> Result<(), StoreError> {
         if self.due().is_none_or(|at| now < at) {
             return Ok(());
@@ -136,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_shown_is_there_after_a_restart_and_the_disk_is_waited_for_once_a_second() {
+    fn what_was_shown_is_there_after_a_restart_and_the_disk_is_waited_for_seldom() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shown.ndjson");
         let mut log = ShownLog::open(&path).unwrap();
         let again = || ShownLog::open(&path).unwrap();
         assert_eq!(log.due(), None);
         log.note("a", Some("j".to_owned()), point(5));
-        log.write_where_due(Boot(-1000)).unwrap();
+        log.write_where_due(Boot(-2000)).unwrap();
         assert_eq!(seq(&again(), "a"), Some(5), "at once");
         log.note("a", None, point(6));
         log.note("b", None, point(1));
@@ -178,7 +178,7 @@ mod tests {
             log.note("a", None, point(n));
             log.note("b", None, point(n));
             log.file.grow(if n == 9 { FILE_MAX } else { 100 });
-            log.write_where_due(Boot(i64::try_from(n).unwrap() * 1000)).unwrap();
+            log.write_where_due(Boot(i64::try_from(n).unwrap() * 2000)).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");

@@ -454,7 +454,7 @@ impl Target {
         }
         if self.kept.up != Some(true) {
             self.kept.up = Some(true);
-            hub.dirty = true;
+            hub.stale = true;
             hub.note(format!("{} is up", self.settings.name));
         }
         if let Some(settings) = &self.settings.ladder {

@@ -108,7 +108,7 @@ impl Life {
         if let Some(Moment::BeforeSaving) = doom {
             return self.die();
         }
-        if turn.must_save {
+        if turn.save == Save::First {
             self.disk = self.heart.stored(self.clock());
         }
         if let Some(Moment::AfterSaving) = doom {

@@ -11,6 +11,7 @@ mod sight;
 mod stopping;
 mod stream;
 
+use super::Save;
 use super::checkin::Signal;
 use super::fault::{Fault, Stage};
 use super::notice::{Change, Notice, Severity};
@@ -156,7 +157,7 @@ impl World {
 
     fn carry_out(&mut self) {
         let turn = self.heart.turn();
-        if turn.must_save {
+        if turn.save > Save::Not {
             self.saved = self.heart.stored(self.clock());
         }
         for order in turn.orders {
