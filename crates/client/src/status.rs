@@ -312,6 +312,9 @@ pub struct ComponentSummary {
     /// Who keeps it stopped, and why; `null` where nobody does.
     #[serde(default)]
     pub held: Option<HeldSummary>,
+    /// How many descriptors are kept for its next start (`FDSTORE=1`).
+    #[serde(default)]
+    pub descriptors_kept: u32,
     /// Whether it reads its configuration again just now.
     #[serde(default)]
     pub reloading: bool,

@@ -117,6 +117,8 @@ pub struct ComponentFacts {
     pub cpu: Option<Duration>,
     /// Processor time between the last two samples, in percent of the processors that may be used.
     pub cpu_percent: Option<f64>,
+    /// How many descriptors are kept for its next start.
+    pub descriptors_kept: u32,
     /// How far it is covered.
     pub coverage: Option<Coverage>,
 }
@@ -226,6 +228,7 @@ fn component_summary(component: &ComponentView, now: Monotonic, facts: &HostFact
         cpu_seconds: known.and_then(|facts| facts.cpu).map(|cpu| cpu.as_secs_f64()),
         cpu_percent: while_running.and_then(|facts| facts.cpu_percent).filter(|percent| percent.is_finite()),
         memory_max_bytes: known.and_then(|facts| facts.memory_max_bytes),
+        descriptors_kept: known.map_or(0, |facts| facts.descriptors_kept),
         starts: component.instance.0,
         held: component.held.as_ref().map(|held| HeldSummary { by: held.by.clone(), reason: held.reason.clone() }),
         reloading: component.reloading,

@@ -2,7 +2,8 @@
 
 use super::RunError;
 use super::accounts::Account;
-use crate::config::{Config, Liveness, Nice, ReloadSignal, Umask, env_file};
+use crate::config::{Config, Liveness, Nice, NotifySocket, ReloadSignal, Umask, env_file};
+use crate::notify_socket::{Access, Address};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::RuntimeDir;
@@ -46,6 +47,10 @@ pub struct Blueprint {
     nice: Option<i32>,
     /// How many files it may open, soft and hard, where that is known.
     open_files: Option<(u64, u64)>,
+    /// Where its notify socket is, where it has one.
+    pub notify_socket: Option<Address>,
+    /// Whose messages count there.
+    pub notify_access: Access,
     /// What asks it to stop.
     pub stop_signal: i32,
     /// What asks it to read its configuration again, if anything does.
@@ -60,6 +65,7 @@ pub fn blueprints(
     config: &Config,
     accounts: Vec<Account>,
     runtime: &RuntimeDir,
+    jid: &str,
     epoch: Epoch,
     open_files: Option<(u64, u64)>,
 ) -> Result<Vec<Blueprint>, RunError> {
@@ -101,7 +107,14 @@ pub fn blueprints(
         put("FAILSTOP_PERMIT", runtime.permit().into());
         put("FAILSTOP_PERMIT_SLOT", slot.number().to_string().into());
         put("FAILSTOP_EPOCH", epoch.0.to_string().into());
-        put("NOTIFY_SOCKET", runtime.notify_socket(component.name.as_str()).into());
+        let notify_socket = match (component.notify_access, component.notify_socket) {
+            (Access::None, _) => None,
+            (_, NotifySocket::Path) => Some(Address::Path(runtime.notify_socket(component.name.as_str()))),
+            (_, NotifySocket::Abstract) => Some(Address::Abstract(format!("failstop/{jid}/{}", slot.number()))),
+        };
+        if let Some(address) = &notify_socket {
+            put("NOTIFY_SOCKET", address.as_variable());
+        }
         if let Some(Liveness::Watchdog(span)) = &component.liveness {
             put("WATCHDOG_USEC", span.as_micros().to_string().into());
         }
@@ -125,6 +138,8 @@ pub fn blueprints(
             umask: component.umask.map(Umask::bits),
             nice: component.nice.map(Nice::value),
             open_files,
+            notify_socket,
+            notify_access: component.notify_access,
             stop_signal: component.stop_signal.number(),
             reload_signal: component.reload_signal.map(ReloadSignal::number),
         });

@@ -8,7 +8,7 @@ use crate::process::register::Recorded;
 use crate::process::spawn::Place;
 use crate::process::tree::TreeId;
 use core::time::Duration;
-use failstop_core::{ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
+use failstop_core::{AfterExit, ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
 use failstop_journal::AppendError;
 use std::os::fd::AsFd;
 
@@ -92,9 +92,21 @@ impl Engine {
                 self.alerts.maintenance_over();
                 None
             }
-            Record::ComponentExited { component, instance, .. } => {
+            Record::ComponentExited { component, instance, next, .. } => {
                 self.facts.says(&component.0, None);
+                match next {
+                    // What it left to be kept is its successor's.
+                    AfterExit::RestartNow
+                    | AfterExit::RestartAfterMs(_)
+                    | AfterExit::NotAllowed
+                    | AfterExit::Dependency => {}
+                    AfterExit::Stay | AfterExit::StartLimit => self.drop_stored_of(component),
+                }
                 self.own_log(component, *instance)
+            }
+            Record::ComponentHeld { component, held: true, .. } => {
+                self.drop_stored_of(component);
+                None
             }
             Record::ComponentStarted { component, instance, .. }
             | Record::ComponentStartFailed { component, instance, .. }
@@ -109,7 +121,7 @@ impl Engine {
             | Record::ComponentReloaded { .. }
             | Record::ComponentMainChanged { .. }
             | Record::ComponentStopping { .. }
-            | Record::ComponentHeld { .. }
+            | Record::ComponentHeld { held: false, .. }
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
@@ -118,6 +130,13 @@ impl Engine {
             | Record::OperatorRefused { .. } => None,
         };
         self.to_say.push((record, own_log));
+    }
+
+    fn drop_stored_of(&mut self, component: &ComponentName) {
+        let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|one| one.slot);
+        if let Some(slot) = slot {
+            self.drop_stored(slot);
+        }
     }
 
     /// Whose log file also says so.
@@ -171,7 +190,8 @@ impl Engine {
         self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        let given: Vec<_> = self.store.of(slot).collect();
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &given };
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();

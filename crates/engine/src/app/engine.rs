@@ -13,6 +13,7 @@ use super::facts::Facts;
 use super::guard_watch::GuardWatch;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
+use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::programs::Programs;
 use super::start::Prepared;
@@ -23,7 +24,7 @@ use crate::command::{self};
 use crate::config::Config;
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::metrics::Meters;
-use crate::notify_socket::NotifyStarts;
+use crate::notify_socket::{FdStore, NotifyStarts};
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
 use crate::process::cgroup::SystemCgroup;
@@ -34,6 +35,7 @@ use crate::process::register::Register;
 use crate::process::signals::Signal;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
+use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
@@ -104,6 +106,9 @@ pub struct Engine {
     pub(super) jumps: JumpDetector,
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
+    pub(super) refusals: Refusals,
+    pub(super) watch_set: WatchSet,
+    pub(super) store: FdStore,
     pub(super) side: EngineSide,
     pub(super) guard_watch: GuardWatch,
     pub(super) cgroup: Option<SystemCgroup>,
@@ -191,6 +196,7 @@ impl Engine {
             Event::Latch => self.look_at_latch(),
             Event::ClockChanged => self.look_at_clocks(),
             Event::Notice(received) => self.notice(received),
+            Event::Watched => self.watched(),
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
@@ -365,12 +371,16 @@ impl Engine {
         }
     }
 
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         let mut may_have_left_orphans = false;
         loop {
             match reaper::next() {
                 Ok(Next::Ended(reaped)) => {
                     self.register.reaped(reaped.pid);
+                    if let Some(tree) = self.trees.of_main(reaped.pid) {
+                        self.take_last_words(tree.slot);
+                        self.trees.unwatch(tree.slot, &self.watch_set);
+                    }
                     if let Some(tree) = self.trees.reaped(reaped.pid) {
                         may_have_left_orphans = true;
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
@@ -424,6 +434,9 @@ impl Engine {
         }
         self.permit.revoke();
         self.trees.forget_prepared();
+        for slot in self.blueprints.iter().map(|blueprint| blueprint.slot).collect::<Vec<_>>() {
+            self.drop_stored(slot);
+        }
         self.latch_seen = identity;
         self.revoked_until = None;
         let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());

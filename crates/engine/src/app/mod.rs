@@ -19,6 +19,7 @@ mod journal;
 mod latch;
 mod latch_watch;
 mod logging;
+mod notices;
 mod open;
 mod orders;
 mod programs;

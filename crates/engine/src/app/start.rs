@@ -141,7 +141,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     } else {
         None
     };
-    let blueprints = components::blueprints(&config, accounts, &runtime, epoch, open_files)?;
+    let blueprints = components::blueprints(&config, accounts, &runtime, &mark.jid, epoch, open_files)?;
     let programs = Programs::new(&mark, open_files);
     let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
     let start = Start {

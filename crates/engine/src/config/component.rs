@@ -3,6 +3,7 @@
 use super::dependency::{Liveness, Readiness};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
 use super::variables::{ComponentVariables, Variables};
+use crate::notify_socket::Access;
 use failstop_core::{DependencyExit, Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
 use std::path::PathBuf;
@@ -79,6 +80,15 @@ section! {
         liveness: Option<Liveness>, absent { heartbeat = "2m" };
         /// The progress counter of its heartbeats must move within this span. Absent: not judged.
         progress_within: Option<Duration>, absent "10m", within("1s", "168h");
+        /// Where its notify socket is (NOTIFY_SOCKET): "path", a file that only its user can reach, or "abstract", a name
+        /// without a file, for programs that cannot open one. Whoever shares the network can send to an abstract one and
+        /// fill its queue; who is listened to is the same.
+        notify_socket: NotifySocket, default "path";
+        /// Whose sd_notify messages count: "all" processes of its tree, "exec" its main process and its hooks, "main" its
+        /// main process alone, "none": then it has no notify socket. It may tighten this itself (NOTIFYACCESS).
+        notify_access: Access, default "all";
+        /// How many descriptors it may have kept over its restarts (FDSTORE=1); given back as LISTEN_FDS. 0: none.
+        fd_store_max: u32, default 0, within("0", "512");
         /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
         no_new_privileges: bool, default true;
     }
@@ -160,6 +170,20 @@ impl Choice for RestartWord {
     const WANTED: &'static str = "\"always\", \"on-failure\" or \"never\"";
 }
 
+/// Where a component's notify socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotifySocket {
+    /// A file in the runtime directory.
+    Path,
+    /// A name without a file.
+    Abstract,
+}
+
+impl Choice for NotifySocket {
+    const WORDS: &'static [(&'static str, Self)] = &[("path", Self::Path), ("abstract", Self::Abstract)];
+    const WANTED: &'static str = "\"path\" or \"abstract\"";
+}
+
 /// How a [`DependencyExit`] is written.
 #[derive(Clone, Copy)]
 pub(crate) struct DependencyExitWord(DependencyExit);
@@ -237,6 +261,20 @@ impl Consistent for Component {
                 &places.first_of(&["progress_within"]),
                 format!("{} has `progress_within` without heartbeats to carry progress", places.label),
                 "add `liveness = { heartbeat = \"2m\" }`, or remove `progress_within`",
+            );
+        }
+        let wants_notices = [
+            ("readiness", matches!(self.readiness, Some(Readiness::Notify))),
+            ("liveness", matches!(self.liveness, Some(Liveness::Watchdog(_)))),
+            ("reload_notify", self.reload_notify),
+            ("fd_store_max", self.fd_store_max > 0),
+        ];
+        if let Some((key, _)) = wants_notices.iter().find(|(_, wants)| *wants && self.notify_access == Access::None) {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["notify_access"]),
+                format!("{} has `notify_access = \"none\"`, and `{key}` needs sd_notify messages", places.label),
+                "write `notify_access = \"main\"` or \"all\", or change the other",
             );
         }
         if self.reload_notify && self.reload_signal.is_none() {

@@ -22,7 +22,7 @@ mod template;
 mod variables;
 mod vocabulary;
 
-pub use component::{Backoff, Component, ReloadSignal, StartLimit, StopSignal};
+pub use component::{Backoff, Component, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use env_file::{EnvFileError, env_file};

@@ -106,6 +106,7 @@ fn alerts() -> AlertsSummary {
 
 pub(crate) fn facts() -> HostFacts {
     let known = |bytes| ComponentFacts {
+        descriptors_kept: 1,
         orders: Some(Orders::Asks),
         status_text: Some("trading \"BTC\"\n".to_owned()),
         memory_bytes: Some(bytes),

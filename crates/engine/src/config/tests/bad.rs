@@ -65,6 +65,7 @@ const CASES: &[(&str, &str)] = &[
         "depends on a dependency",
         "depends_on = [\"kraken\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n",
     ),
+    ("beats that nobody hears", "liveness = { watchdog = \"1m\" }\nnotify_access = \"none\"\n"),
     ("a reload that nobody asks for", "reload_notify = true\n"),
     ("a reload by a signal that ends it", "reload_signal = \"SIGKILL\"\n"),
     ("stopped with nobody", "on_dependency_exit = \"stop\"\n"),
