@@ -33,6 +33,8 @@ fn policy() -> Policy {
         depends_on: Vec::new(),
         on_dependency_exit: DependencyExit::Keep,
         reload: None,
+        pre_stop: None,
+        post_stop: None,
     };
     Policy {
         mode_ceiling: Mode::Dry,
@@ -58,6 +60,7 @@ fn policy() -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: minute / 2,
         environment_latched: false,
+        shutdown_within: Duration::from_secs(3600),
         jitter_seed: 0,
     }
 }

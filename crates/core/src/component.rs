@@ -12,6 +12,7 @@
 
 use crate::effect::Effect;
 use crate::halt::Cause;
+use crate::hook::RunningHook;
 use crate::id::{ComponentName, Instance, Slot};
 use crate::input::QueueState;
 use crate::liveness::BEATS_MAX;
@@ -137,6 +138,12 @@ pub(crate) struct Component {
     pub reload: Option<Reloading>,
     /// What it said of its failure, for the record of its end.
     pub failing: Option<String>,
+    /// The hook that runs.
+    pub hook: Option<RunningHook>,
+    /// Whether a process of this instance ran, so that its end is worth a hook.
+    pub ran: bool,
+    /// How this instance ended, for its last hook.
+    pub end: String,
     /// Its restart policy says no more starts.
     pub spent: bool,
     /// Whether an operator asked for a restart and waits for the stop.
@@ -189,6 +196,9 @@ impl Component {
             beat_latest: None,
             reload: None,
             failing: None,
+            hook: None,
+            ran: false,
+            end: String::new(),
             spent: false,
             restarting: false,
             kept_stopped: true,
@@ -360,14 +370,14 @@ impl Core {
 
     /// Starts, stops and kills what the present state asks for.
     pub(crate) fn settle_components(&mut self, turn: &mut Turn<'_>) {
-        let kill_now = self.kill_switch_stands();
+        let at_once = self.kills_at_once(turn.now);
         for index in 0..self.components.len() {
             let hindrance = self.hindrance(index);
             let Some(component) = self.components.get_mut(index) else { continue };
             match component.phase {
                 Phase::Starting { .. } | Phase::Ready => {
-                    if kill_now {
-                        self.kill(turn, index, true, "the kill switch is engaged");
+                    if let Some(why) = at_once {
+                        self.kill(turn, index, true, why);
                     } else if component.restarting {
                         self.stop(turn, index, "an operator asked for a restart");
                     } else if let Some(hindrance) = hindrance
@@ -378,8 +388,10 @@ impl Core {
                     }
                 }
                 Phase::Stopping { kill_at, latest: _, requested } => {
-                    if kill_now {
-                        self.kill(turn, index, requested, "the kill switch is engaged");
+                    if let Some(why) = at_once {
+                        self.kill(turn, index, requested, why);
+                    } else if self.pre_stop_is_over(turn.now, index) {
+                        self.end_pre_stop(turn, index);
                     } else if turn.now >= kill_at {
                         self.kill(turn, index, requested, "it did not stop within its grace period");
                     } else {
@@ -387,17 +399,20 @@ impl Core {
                     }
                 }
                 Phase::Leaving { kill_at, requested, exited } => {
-                    let why = "processes that it left did not end within its grace period";
-                    if kill_now || turn.now >= kill_at {
-                        self.kill(turn, index, requested, if kill_now { "the kill switch is engaged" } else { why });
+                    let late = "processes that it left did not end within its grace period";
+                    if at_once.is_some() || turn.now >= kill_at {
+                        self.kill(turn, index, requested, at_once.unwrap_or(late));
                         if let Some(component) = self.components.get_mut(index) {
                             component.phase = Phase::Killing { requested, exited: Some(exited) };
                         }
                     } else {
+                        if self.pre_stop_is_over(turn.now, index) {
+                            self.end_pre_stop(turn, index);
+                        }
                         self.bound_stop(turn.now, index);
                     }
                 }
-                Phase::Killing { .. } => {}
+                Phase::Killing { .. } => self.bound_post_stop(turn, index, at_once.is_some()),
                 Phase::Down | Phase::Waiting { .. } => match hindrance {
                     Some(hindrance) => {
                         component.kept_stopped = true;
@@ -468,6 +483,8 @@ impl Core {
         component.forget_instance();
         component.instance = Instance(component.instance.0 + 1);
         component.started = Some(turn.now);
+        component.ran = false;
+        component.hook = None;
         component.ready_since = None;
         component.phase = Phase::Starting { deadline: turn.now.plus(policy.start_period) };
         component.restarting = false;
@@ -512,7 +529,7 @@ impl Core {
     }
 
     /// Whether permission, mode and its own failures let it run, whatever was ordered.
-    fn is_let_run(&self, index: usize) -> bool {
+    pub(crate) fn is_let_run(&self, index: usize) -> bool {
         self.policy.components.get(index).is_some_and(|policy| self.may_run(policy) && !self.has_failed(policy))
     }
 
@@ -523,13 +540,16 @@ impl Core {
         else {
             return;
         };
+        let was_ready = component.is_ready();
         component.phase = stopping;
         component.kept_stopped = true;
         component.restarting = false;
         let instance = component.instance;
         let name = policy.name.clone();
         self.dirty = true;
-        turn.push(Effect::Stop { slot, instance });
+        if !self.begin_pre_stop(turn, index, was_ready, reason) {
+            turn.push(Effect::Stop { slot, instance });
+        }
         self.record(turn, Record::ComponentStopping { component: name, instance, reason: reason.to_owned() });
     }
 
@@ -557,6 +577,7 @@ impl Core {
             return;
         };
         component.pid = Some(pid);
+        component.ran = true;
         let counted = component.starts.iter().filter(|at| turn.now.since(**at) < policy.start_limit_within).count();
         let restart =
             if component.after_failure { u32::try_from(counted.saturating_sub(1)).unwrap_or(u32::MAX) } else { 0 };

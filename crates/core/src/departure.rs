@@ -66,6 +66,7 @@ impl Core {
             };
             component.restarting = false;
             component.forget_instance();
+            component.end = ending(exit, requested, was_killing);
         }
         self.watch.forget_parts(index);
         self.dirty = true;
@@ -142,6 +143,9 @@ impl Core {
             }
             Phase::Down | Phase::Waiting { .. } => return,
         };
+        if self.begin_post_stop(turn, index, next) {
+            return;
+        }
         if let Some(component) = self.components.get_mut(index) {
             component.phase = match next {
                 Next::Down => Phase::Down,
@@ -154,4 +158,19 @@ impl Core {
             self.dirty = true;
         }
     }
+}
+
+/// How it ended, for whoever cleans up after it.
+fn ending(exit: Exit, requested: bool, killed: bool) -> String {
+    let how = match exit {
+        Exit::Status(status) => format!("exited with status {status}"),
+        Exit::Signal(signal) => format!("ended by signal {signal}"),
+        Exit::Unknown => "ended".to_owned(),
+    };
+    let asked = match (requested, killed) {
+        (true, _) => "as requested",
+        (false, true) => "killed by failstop",
+        (false, false) => "not requested",
+    };
+    format!("{how} ({asked})")
 }

@@ -5,6 +5,7 @@ use crate::id::{Epoch, HaltId, Instance, RequestId, Slot, Ticket};
 use crate::permission::{Mode, Permission};
 use crate::time::Monotonic;
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +68,17 @@ pub enum Input {
         slot: Slot,
         /// Which start.
         instance: Instance,
+    },
+    /// A hook that an effect asked for is over.
+    HookEnded {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// Which hook.
+        hook: Hook,
+        /// How.
+        outcome: HookOutcome,
     },
     /// A sign from a component. Signs of an older instance are ignored.
     Sign {
@@ -206,6 +218,25 @@ pub enum Exit {
     Signal(i32),
     /// Not known: its status went to another parent.
     Unknown,
+}
+
+/// A program of the user's at the end of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before the stop signal of an orderly stop.
+    PreStop,
+    /// When nothing of the component is left, however it ended.
+    PostStop,
+}
+
+/// How a hook came out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HookOutcome {
+    /// It ran.
+    Ended(Exit),
+    /// It could not be started.
+    NotStarted(String),
 }
 
 /// What a component said.

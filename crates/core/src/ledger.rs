@@ -344,6 +344,7 @@ fn is_last_word(record: &Record) -> bool {
         | Record::PermissionChanged { .. }
         | Record::ComponentStopping { .. }
         | Record::ComponentKilled { .. }
+        | Record::ComponentHook { .. }
         | Record::ComponentExited { .. } => true,
         Record::EngineStarted { .. }
         | Record::EngineStopped { .. }

@@ -298,7 +298,14 @@ impl Core {
         for component in &self.components {
             match component.phase {
                 Phase::Starting { deadline } => add(deadline),
-                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => add(kill_at),
+                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => {
+                    add(kill_at);
+                    if let Some(hook) = &component.hook
+                        && !hook.over
+                    {
+                        add(hook.deadline);
+                    }
+                }
                 Phase::Ready => {
                     if let Some(by) = component.beat_by {
                         add(by);
@@ -310,7 +317,14 @@ impl Core {
                         add(reload.deadline);
                     }
                 }
-                Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Killing { .. } => {
+                    if let Some(hook) = &component.hook
+                        && !hook.over
+                    {
+                        add(hook.deadline);
+                    }
+                }
+                Phase::Down | Phase::Waiting { .. } => {}
             }
         }
     }

@@ -128,6 +128,7 @@ impl Core {
             Input::SpawnFailed { slot, instance, error } => self.spawn_failed(turn, slot, instance, error),
             Input::Exited { slot, instance, exit } => self.exited(turn, slot, instance, exit),
             Input::TreeGone { slot, instance } => self.tree_gone(turn, slot, instance),
+            Input::HookEnded { slot, instance, hook, outcome } => self.hook_ended(turn, slot, instance, hook, outcome),
             Input::Sign { slot, instance, sign } => self.sign(turn, slot, instance, sign),
             Input::LivenessFailed { slot, instance, evidence } => self.liveness_failed(turn, slot, instance, evidence),
             Input::Dependency { index, up, evidence } => self.dependency(turn, index, up, evidence),
@@ -323,6 +324,7 @@ impl Core {
             self.failsafe_due(now, &mut add);
             self.conditions_due(now, &mut add);
         }
+        self.shutdown_due(now, &mut add);
         self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);

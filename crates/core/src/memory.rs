@@ -155,6 +155,7 @@ impl<'a> Change<'a> {
             | Record::ComponentStarted { .. }
             | Record::ComponentStartFailed { .. }
             | Record::ComponentReady { .. }
+            | Record::ComponentHook { .. }
             | Record::ComponentReloading { .. }
             | Record::ComponentReloaded { .. }
             | Record::ComponentMainChanged { .. }

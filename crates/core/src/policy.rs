@@ -29,6 +29,8 @@ pub struct Policy {
     pub heartbeat_every: Duration,
     /// Whether failed environment checks at start latch (`startup.environment = "operator"`).
     pub environment_latched: bool,
+    /// After the engine was asked to end, whatever is left of the components so much later is killed.
+    pub shutdown_within: Duration,
     /// Seed for the jitter of restart delays.
     pub jitter_seed: u64,
 }
@@ -76,6 +78,10 @@ pub struct ComponentPolicy {
     pub start_limit: u32,
     /// … within this span († 300 s).
     pub start_limit_within: Duration,
+    /// A program runs before the stop signal of an orderly stop, for so long at most.
+    pub pre_stop: Option<Duration>,
+    /// A program runs when nothing of it is left, for so long at most.
+    pub post_stop: Option<Duration>,
     /// From the stop signal to SIGKILL († 10 s).
     pub stop_grace: Duration,
     /// Whether it says itself that it is ready (`READY=1` or a probe). Otherwise it is ready when started.

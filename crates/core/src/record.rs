@@ -2,6 +2,7 @@
 
 use crate::halt::{Cause, Halt};
 use crate::id::{ComponentName, Epoch, HaltId, Instance};
+use crate::input::Hook;
 use crate::permission::{Mode, Permission};
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +137,30 @@ pub enum Record {
         instance: Instance,
         /// Why.
         reason: String,
+    },
+    /// A hook of a component is over.
+    #[serde(rename = "component.hook")]
+    ComponentHook {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Which hook.
+        hook: Hook,
+        /// Its exit status, where it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<i32>,
+        /// The signal, where one killed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Why it could not be started, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Whether its time was up.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        timed_out: bool,
+        /// Milliseconds that it took.
+        took_ms: u64,
     },
     /// A component's main process is gone.
     #[serde(rename = "component.exited")]

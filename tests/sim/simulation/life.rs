@@ -201,7 +201,11 @@ impl Life<'_> {
                 });
             }
             Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-            Effect::Reload { .. } | Effect::Answer { .. } | Effect::Alert(_) => {}
+            Effect::Reload { .. }
+            | Effect::RunHook { .. }
+            | Effect::KillHook { .. }
+            | Effect::Answer { .. }
+            | Effect::Alert(_) => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }
     }

@@ -27,6 +27,8 @@ pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
         backoff_reset_after: MINUTE,
         start_limit: 5,
         start_limit_within: 5 * MINUTE,
+        pre_stop: None,
+        post_stop: None,
         stop_grace: 10 * SECOND,
         readiness: false,
         start_period: MINUTE,
@@ -65,6 +67,7 @@ pub fn policy(components: Vec<ComponentPolicy>) -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: 30 * SECOND,
         environment_latched: false,
+        shutdown_within: 60 * MINUTE,
         jitter_seed: 7,
     }
 }
@@ -216,11 +219,17 @@ impl Host {
                 inputs.push_back(Input::Exited { slot: *slot, instance: *instance, exit: Exit::Signal(9) });
                 inputs.push_back(Input::TreeGone { slot: *slot, instance: *instance });
             }
+            Effect::KillHook { slot, instance } if self.obliging => {
+                let (hook, outcome) = (Hook::PreStop, HookOutcome::Ended(Exit::Signal(9)));
+                inputs.push_back(Input::HookEnded { slot: *slot, instance: *instance, hook, outcome });
+            }
             Effect::RemoveKillSwitchLatch if self.obliging => inputs.push_back(Input::KillSwitchLatchRemoved),
             Effect::Exit(reason) => self.exit = Some(*reason),
             Effect::Spawn { .. }
             | Effect::Stop { .. }
             | Effect::Reload { .. }
+            | Effect::RunHook { .. }
+            | Effect::KillHook { .. }
             | Effect::KillTree { .. }
             | Effect::RemoveKillSwitchLatch
             | Effect::Publish(_)

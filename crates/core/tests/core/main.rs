@@ -4,6 +4,7 @@
 mod alerts;
 mod causes;
 mod health;
+mod hooks;
 mod host;
 mod kill_switch;
 mod liveness;

@@ -25,6 +25,7 @@ enum Event {
     Dependency(bool),
     Trigger(bool),
     Day,
+    Hook(Hook),
     Reload,
     Jump,
     Crash,
@@ -88,6 +89,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Trigger),
         1 => Just(Event::Day),
         1 => Just(Event::Reload),
+        2 => prop::sample::select(vec![Hook::PreStop, Hook::PostStop]).prop_map(Event::Hook),
         1 => Just(Event::Jump),
         1 => Just(Event::Crash),
         1 => prop::bool::weighted(0.1).prop_map(|full| if full { Event::Fail(true) } else { Event::Day }),
@@ -101,6 +103,8 @@ fn two() -> Policy {
         liveness: Some(Liveness::Watchdog(20 * SECOND)),
         needs: vec!["venue".to_owned()],
         reload: Some(Reload::Announced),
+        pre_stop: Some(3 * SECOND),
+        post_stop: Some(3 * SECOND),
         ..component("bot", Orders::Asks)
     };
     let direct = ComponentPolicy {
@@ -219,6 +223,11 @@ impl World {
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),
             Event::Reload => self.host.send(Input::ReloadRequested),
+            Event::Hook(hook) => {
+                let instance = instance(0);
+                let outcome = HookOutcome::Ended(Exit::Status(0));
+                self.host.send(Input::HookEnded { slot: slot(0), instance, hook, outcome })
+            }
             Event::Jump => self.host.send(Input::ClockJumped { by: SECOND, evidence: "slept".to_owned() }),
             Event::Fail(last_words) => {
                 self.failed = true;

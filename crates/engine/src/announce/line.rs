@@ -3,7 +3,7 @@
 use crate::status::next_step;
 use crate::words;
 use core::time::Duration;
-use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
+use failstop_core::{AfterExit, ClearedBy, HealthStatus, Hook, Record};
 
 /// A line: what it is about, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,23 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
         Record::ComponentReady { component, after_ms, .. } => {
             let after = words::duration(Duration::from_millis(*after_ms));
             return Some(Line { topic: component.0.clone(), text: format!("ready after {after}") });
+        }
+        Record::ComponentHook { component, hook, status, signal, error, timed_out, took_ms, .. } => {
+            let hook = match hook {
+                Hook::PreStop => "pre_stop",
+                Hook::PostStop => "post_stop",
+            };
+            let took = words::duration(Duration::from_millis(*took_ms));
+            let how = match (timed_out, error, status, signal) {
+                (true, ..) => format!("was killed after {took}: its time was up"),
+                (false, Some(error), ..) => format!("could not be started: {error}"),
+                (false, None, Some(status), _) => format!("ended with status {status} after {took}"),
+                (false, None, None, Some(signal)) => {
+                    format!("ended by signal {} after {took}", words::signal(*signal))
+                }
+                (false, None, None, None) => format!("ended after {took}"),
+            };
+            return Some(Line { topic: component.0.clone(), text: format!("hook {hook} {how}") });
         }
         Record::ComponentReloading { component, .. } => {
             return Some(Line { topic: component.0.clone(), text: "reads its configuration again".to_owned() });

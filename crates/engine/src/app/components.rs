@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::accounts::Account;
-use crate::config::{Config, Liveness, Nice, NotifySocket, ReloadSignal, Umask, env_file};
+use crate::config::{Argv, Config, Liveness, Nice, NotifySocket, ReloadSignal, Umask, env_file};
 use crate::notify_socket::{Access, Address};
 use crate::process::mark::SystemMark;
 use crate::process::spawn::{Command, SpawnError, line, resolve};
@@ -51,6 +51,10 @@ pub struct Blueprint {
     pub notify_socket: Option<Address>,
     /// Whose messages count there.
     pub notify_access: Access,
+    /// What runs before its stop signal.
+    pub pre_stop: Option<Argv>,
+    /// What runs when nothing of it is left.
+    pub post_stop: Option<Argv>,
     /// What asks it to stop.
     pub stop_signal: i32,
     /// What asks it to read its configuration again, if anything does.
@@ -140,6 +144,8 @@ pub fn blueprints(
             open_files,
             notify_socket,
             notify_access: component.notify_access,
+            pre_stop: component.pre_stop.as_ref().map(|hook| hook.command.clone()),
+            post_stop: component.post_stop.as_ref().map(|hook| hook.command.clone()),
             stop_signal: component.stop_signal.number(),
             reload_signal: component.reload_signal.map(ReloadSignal::number),
         });
@@ -153,9 +159,33 @@ impl Blueprint {
     /// # Errors
     /// Says in words where the program was looked for.
     pub fn command(&self, mark: &SystemMark, instance: Instance, folder: &std::path::Path) -> Result<Command, String> {
-        let program =
-            resolve(OsStr::new(&self.program), folder, self.path.as_deref()).map_err(|error| error.to_string())?;
-        let arguments = self.arguments.iter().map(OsString::from).collect();
+        self.any_program(&self.program, &self.arguments, mark, instance, folder)
+    }
+
+    /// The command for a hook of one start: the component's own in everything but the program.
+    ///
+    /// # Errors
+    /// As [`Blueprint::command`].
+    pub fn hook(
+        &self,
+        argv: &Argv,
+        mark: &SystemMark,
+        instance: Instance,
+        folder: &std::path::Path,
+    ) -> Result<Command, String> {
+        self.any_program(argv.program(), argv.as_slice(), mark, instance, folder)
+    }
+
+    fn any_program(
+        &self,
+        program: &str,
+        arguments: &[String],
+        mark: &SystemMark,
+        instance: Instance,
+        folder: &std::path::Path,
+    ) -> Result<Command, String> {
+        let program = resolve(OsStr::new(program), folder, self.path.as_deref()).map_err(|error| error.to_string())?;
+        let arguments = arguments.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, self.directory.clone());
         command.lasting = Arc::clone(&self.environment);
         command.environment.extend(mark.variables(&self.name, instance.0));

@@ -40,6 +40,10 @@ impl Engine {
             Effect::Spawn { slot, instance } => self.spawn(slot, instance),
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
             Effect::Reload { slot, instance } => self.reload(TreeId { slot, instance }),
+            Effect::RunHook { slot, instance, hook, reason, pid } => {
+                self.run_hook(TreeId { slot, instance }, hook, &reason, pid);
+            }
+            Effect::KillHook { slot, instance } => self.kill_hook(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
@@ -117,6 +121,7 @@ impl Engine {
             | Record::PermissionChanged { .. }
             | Record::ModeSet { .. }
             | Record::ComponentReady { .. }
+            | Record::ComponentHook { .. }
             | Record::ComponentReloading { .. }
             | Record::ComponentReloaded { .. }
             | Record::ComponentMainChanged { .. }

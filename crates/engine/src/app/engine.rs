@@ -11,6 +11,7 @@ use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
 use super::guard_watch::GuardWatch;
+use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
 use super::notices::Refusals;
@@ -42,7 +43,8 @@ use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
-    Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
+    Core, Effect, Epoch, ExitReason, HookOutcome, Input, Instance, Monotonic, Order, Permission, Record, RequestId,
+    Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -101,12 +103,15 @@ pub struct Engine {
     pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
+    /// When the service manager is asked for more time, while the engine stops.
+    pub(super) extend_at: Option<Monotonic>,
     /// A SIGHUP came, and the service manager was not told yet that what follows from it is done.
     pub(super) reloading: bool,
     pub(super) jumps: JumpDetector,
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
     pub(super) refusals: Refusals,
+    pub(super) hooks: Hooks,
     pub(super) watch_set: WatchSet,
     pub(super) store: FdStore,
     pub(super) side: EngineSide,
@@ -179,6 +184,7 @@ impl Engine {
             self.diagnosis.retry_at(),
             self.programs.next_deadline(),
             self.beat_at,
+            self.extend_at,
             Some(self.sample_at),
         ]
         .into_iter()
@@ -251,6 +257,9 @@ impl Engine {
             self.tell_systemd(line);
             self.beat_at = self.systemd.beat_every().map(|every| now.plus(every));
         }
+        if self.extend_at.is_some_and(|at| now >= at) {
+            self.ask_for_time();
+        }
         if now >= self.sample_at {
             self.sample(now);
         }
@@ -281,6 +290,13 @@ impl Engine {
         if let Some(line) = line {
             let _ = self.side.notify(&line);
         }
+    }
+
+    /// Asks the service manager for more time to stop, now and again until the end.
+    pub(super) fn ask_for_time(&mut self) {
+        let line = self.systemd.extend();
+        self.tell_systemd(line);
+        self.extend_at = self.systemd.extend_every().map(|every| clock::now().plus(every));
     }
 
     /// Whether no component process is left.
@@ -320,6 +336,7 @@ impl Engine {
             return;
         }
         self.storage_failed = true;
+        self.ask_for_time();
         self.permit.revoke();
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
         self.ledger.fail(error);
@@ -381,7 +398,13 @@ impl Engine {
                         self.take_last_words(tree.slot);
                         self.trees.unwatch(tree.slot, &self.watch_set);
                     }
-                    if let Some(tree) = self.trees.reaped(reaped.pid) {
+                    if let Some((tree, hook)) = self.hooks.ended(reaped.pid) {
+                        // The last one is its tree's main process.
+                        self.trees.reaped(reaped.pid);
+                        may_have_left_orphans = true;
+                        let outcome = HookOutcome::Ended(reaped.exit);
+                        self.feed(Input::HookEnded { slot: tree.slot, instance: tree.instance, hook, outcome });
+                    } else if let Some(tree) = self.trees.reaped(reaped.pid) {
                         may_have_left_orphans = true;
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
                     } else if self.programs.ended(reaped) {

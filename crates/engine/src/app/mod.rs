@@ -15,6 +15,7 @@ mod events;
 mod facts;
 mod findings;
 mod guard_watch;
+mod hooks;
 mod journal;
 mod latch;
 mod latch_watch;

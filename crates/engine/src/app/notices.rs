@@ -134,7 +134,7 @@ impl Engine {
         }
         let tree = TreeId { slot: notice.slot, instance: notice.instance };
         let is_main = || self.trees.main_of(tree) == Some(notice.pid);
-        let is_hook = || self.trees.is_other(notice.pid);
+        let is_hook = || self.hooks.is_of(notice.pid, tree);
         let (speaks, who) = match notice.access {
             Access::All => (true, ""),
             Access::Exec => (is_main() || is_hook(), "the main process and the hooks"),
@@ -232,6 +232,10 @@ impl Engine {
         self.take_last_words(slot);
         match self.trees.adopted_ended(slot) {
             Some((tree, exit)) => {
+                // Its number is its own parent's to free.
+                if let Some(pid) = self.trees.main_of(tree) {
+                    self.register.reaped(pid);
+                }
                 self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit });
                 self.trees.sweep_strays();
                 self.poll_trees();

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
 use super::guard_watch::GuardWatch;
+use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
@@ -264,6 +265,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         next_request: 1,
         announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
+        extend_at: None,
         reloading: false,
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
@@ -271,6 +273,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         sample_at: started_at,
         notify_starts,
         refusals: Refusals::default(),
+        hooks: Hooks::default(),
         watch_set,
         store: FdStore::default(),
         guard_watch: GuardWatch::new(info.guard),

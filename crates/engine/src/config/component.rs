@@ -61,6 +61,13 @@ section! {
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
         start_limit: StartLimit, default {};
+        /// A program that runs before the stop signal of an orderly stop, for example to cancel open orders: as the component's
+        /// user, in its folder, with its environment and FAILSTOP_REASON and MAINPID. Not where the component may not run any
+        /// more, nor after a hang or under the kill switch: nothing holds those up.
+        pre_stop: Option<Hook>, absent { command = ["./cancel-orders.sh"] };
+        /// A program that runs when nothing of the component is left, however it ended (FAILSTOP_REASON says how), but not under
+        /// the kill switch. Its successor waits for it.
+        post_stop: Option<Hook>, absent { command = ["./tidy.sh"] };
         /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
         /// What asks it to read its configuration again: sent to its main process by `failstop reload` and when failstop gets
@@ -93,6 +100,18 @@ section! {
         no_new_privileges: bool, default true;
     }
 }
+
+section! {
+    /// A program at the end of a component.
+    pub struct Hook {
+        /// The program and its arguments, as in `command`.
+        command: Argv, required ["./cancel-orders.sh"];
+        /// After this long it is killed, with everything below it.
+        timeout: Duration, default "10s", within("100ms", "1h");
+    }
+}
+
+impl Consistent for Hook {}
 
 section! {
     /// Delays between restarts in a row.

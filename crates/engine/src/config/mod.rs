@@ -17,12 +17,13 @@ mod overrides;
 mod policy;
 mod profile;
 mod runtime;
+mod shutdown;
 mod system;
 mod template;
 mod variables;
 mod vocabulary;
 
-pub use component::{Backoff, Component, NotifySocket, ReloadSignal, StartLimit, StopSignal};
+pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use env_file::{EnvFileError, env_file};
@@ -38,6 +39,7 @@ pub use observe::{Listen, Observe};
 pub use overrides::Overrides;
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
+pub use shutdown::Shutdown;
 pub use system::System;
 pub use template::init_template;
 pub use variables::{NameFault, Variables};
@@ -82,6 +84,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[startup]`.
     pub startup: Startup,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
     /// `[journal]`.
     pub journal: Journal,
     /// `[permit]`.
@@ -150,12 +154,16 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
     let limits = single::<Limits>(root, "limits", reading);
     let startup = single::<Startup>(root, "startup", reading);
+    let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
     let permit = single::<Permit>(root, "permit", reading);
     let output = single::<Output>(root, "output", reading);
     let log = single::<Log>(root, "log", reading);
     let alerts = single::<Alerts>(root, "alerts", reading);
     check_names(root, components.as_deref(), dependencies.as_deref(), reading);
+    if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
+        shutdown::check(root, shutdown, components, reading);
+    }
     Some(Config {
         file: source.file.clone(),
         folder: folder.to_owned(),
@@ -169,6 +177,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         halts: halts?,
         limits: limits?,
         startup: startup?,
+        shutdown: shutdown?,
         journal: journal?,
         permit: permit?,
         output: output?,

@@ -43,6 +43,7 @@ impl Config {
             },
             halts: self.halts.clone(),
             heartbeat_every: self.journal.heartbeat_every,
+            shutdown_within: self.shutdown_within(),
             environment_latched: self.startup.environment == Environment::Operator,
             jitter_seed: fnv1a(self.name().as_bytes()),
         }
@@ -60,6 +61,8 @@ impl Config {
             backoff_reset_after: component.backoff.reset_after,
             start_limit: component.start_limit.starts,
             start_limit_within: component.start_limit.within,
+            pre_stop: component.pre_stop.as_ref().map(|hook| hook.timeout),
+            post_stop: component.post_stop.as_ref().map(|hook| hook.timeout),
             stop_grace: component.stop_grace,
             readiness: match &component.readiness {
                 Some(Readiness::Notify) => true,

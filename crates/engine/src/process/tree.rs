@@ -370,9 +370,44 @@ impl Trees {
         self.tree(id).map(|tree| tree.main.pid)
     }
 
-    /// Whether it is a direct child that is no component: a probe, a hook.
-    pub fn is_other(&self, pid: i32) -> bool {
-        self.others.contains(&pid)
+    /// The cgroup of a start that is here, where it has one: for a hook that runs beside it.
+    pub fn entry_of(&self, id: TreeId) -> Option<Entry<'_>> {
+        self.tree(id)?.cgroup.as_ref().map(InstanceCgroup::entry)
+    }
+
+    /// Gets the last hook of a start ready, whose tree is gone: makes the cgroup that it is to be in, where there are cgroups.
+    ///
+    /// # Errors
+    /// See [`PrepareError`]; it may not be spawned then.
+    pub fn prepare_hook(&mut self, id: TreeId) -> Result<Option<InstanceCgroup>, PrepareError> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            return Err(PrepareError::StillThere(tree.id));
+        }
+        self.cgroups
+            .get(&id.slot)
+            .map(|component| component.after(id.instance.0))
+            .transpose()
+            .map_err(PrepareError::Cgroup)
+    }
+
+    /// Notes the last hook of a start: it is the main process of a tree of its own, which is killed like any other.
+    ///
+    /// # Errors
+    /// As [`Trees::planted`].
+    pub fn planted_hook(
+        &mut self,
+        id: TreeId,
+        child: Child,
+        cgroup: Option<InstanceCgroup>,
+    ) -> Result<(), PrepareError> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            let _ = child.pidfd.signal(libc::SIGKILL);
+            return Err(PrepareError::StillThere(tree.id));
+        }
+        let tree =
+            Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, adopted: false, cgroup, killing: None };
+        self.trees.insert(id.slot, tree);
+        Ok(())
     }
 
     /// Sends every process of the tree a signal: the stop signal, as a rule. All of them, as a service manager does: behind a shell

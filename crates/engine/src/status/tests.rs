@@ -238,6 +238,7 @@ fn a_core_that_has_seen_nothing_has_a_status() {
         halts: BTreeMap::new(),
         heartbeat_every: Duration::from_secs(30),
         environment_latched: false,
+        shutdown_within: std::time::Duration::from_secs(60),
         jitter_seed: 1,
     });
     let status = super::build(&core, at(1000), &facts());

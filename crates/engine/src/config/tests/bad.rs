@@ -66,6 +66,11 @@ const CASES: &[(&str, &str)] = &[
         "depends_on = [\"kraken\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n",
     ),
     ("beats that nobody hears", "liveness = { watchdog = \"1m\" }\nnotify_access = \"none\"\n"),
+    (
+        "an end that cuts into a grace",
+        "stop_grace = \"30s\"\npre_stop = { command = [\"./h\"], timeout = \"20s\" }\n[shutdown]\nwithin = \"45s\"\n",
+    ),
+    ("a hook without a program", "pre_stop = { timeout = \"20s\" }\n"),
     ("a reload that nobody asks for", "reload_notify = true\n"),
     ("a reload by a signal that ends it", "reload_signal = \"SIGKILL\"\n"),
     ("stopped with nobody", "on_dependency_exit = \"stop\"\n"),
