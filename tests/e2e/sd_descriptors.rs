@@ -5,7 +5,8 @@ use crate::system::{System, signal};
 use std::io::Read as _;
 use std::net::TcpStream;
 
-/// Says what it was given; listens and has its socket kept where it was given none. Answers every connection with its number.
+/// Says what it was given; where that was nothing, it listens, has its socket kept and answers nobody. Otherwise it answers
+/// every connection with its number.
 const LISTENER: &str = r#"
 given = int(os.environ.get("LISTEN_FDS", "0")) if os.environ.get("LISTEN_PID") == str(os.getpid()) else 0
 names = os.environ.get("LISTEN_FDNAMES", "")
@@ -16,6 +17,9 @@ else:
     notify("FDSTORE=1\nFDNAME=orders", [listener.fileno()])
 notify("READY=1")
 say(f"{given} {names} {listener.getsockname()[1]}")
+if not given:
+    # A process that is killed in its `accept` takes the connection along.
+    sleep_for_ever()
 while True:
     connection, _ = listener.accept()
     connection.sendall(str(os.getpid()).encode())
@@ -38,7 +42,6 @@ fn a_listening_socket_survives_a_crash_and_refuses_nobody_meanwhile() {
     let port: u16 = first.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(first.starts_with("0 "), "{first}");
     let bot = system.pid_of("bot").unwrap();
-    signal(bot, libc::SIGSTOP);
     let mut waiting = TcpStream::connect(("127.0.0.1", port)).unwrap();
     signal(bot, libc::SIGKILL);
     let again = wait_said(&system, 2)[1].clone();

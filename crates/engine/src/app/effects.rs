@@ -165,6 +165,8 @@ impl Engine {
             self.not_started(slot, instance, "the kill switch is engaged".to_owned());
             return;
         }
+        // What hung up with the last start's end is known by now, and not dropped yet perhaps.
+        self.drop_hung_up();
         let started = self.start(slot, instance);
         self.output.capture();
         match started {

@@ -222,9 +222,24 @@ impl Engine {
         }
     }
 
+    /// Closes what is kept and hung up, whatever else is news.
+    pub(super) fn drop_hung_up(&mut self) {
+        while self.watch_set.news().unwrap_or_default().into_iter().filter(|token| self.drop_if_kept(*token)).count()
+            > 0
+        {}
+    }
+
+    /// Closes the kept descriptor of this token; whether it was one.
+    fn drop_if_kept(&mut self, token: u64) -> bool {
+        let whose = self.store.hung_up(token, &self.watch_set);
+        if let Some((slot, _)) = &whose {
+            self.count_stored(*slot);
+        }
+        whose.is_some()
+    }
+
     fn watched_one(&mut self, token: u64) {
-        if let Some((slot, _)) = self.store.hung_up(token, &self.watch_set) {
-            self.count_stored(slot);
+        if self.drop_if_kept(token) {
             return;
         }
         let Some(slot) = self.trees.adopted_of(token) else { return };
