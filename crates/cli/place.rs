@@ -65,6 +65,12 @@ impl Place {
         if let Some(runtime) = &args.runtime {
             place.runtime = Some(runtime.clone());
         }
+        // What people are told shall be right wherever they read it.
+        for path in [&mut place.state, &mut place.runtime].into_iter().flatten() {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
         Ok(place)
     }
 

@@ -1,14 +1,15 @@
 //! Releases the kill switch's latch without losing an engagement of this very moment, nor one that a crash interrupts.
 
-use crate::kill_switch::{LATCH_FILE, Latch, LatchError, read_latch, remove_latch};
+use crate::kill_switch::{Engagement, LATCH_FILE, Latch, LatchError, read_latch, remove_latch};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the latch is while its release is looked at. What a crash leaves here counts as engaged.
 const RELEASING: &str = "releasing";
 
-/// What tells one engagement from another: its first author and time, and how often it was repeated.
-pub type Identity = (String, usize);
+/// What tells one engagement from another: the author and time of the first and of the latest, and how often it was repeated
+/// as far as that is kept.
+pub type Identity = (String, usize, String);
 
 /// What became of a release.
 #[derive(Debug)]
@@ -23,8 +24,12 @@ pub enum Released {
 pub fn identity(latch: &Latch) -> Option<Identity> {
     match latch {
         Latch::Clear => None,
-        Latch::Engaged { first, again } => Some((format!("{} {}", first.time, first.by), again.len())),
-        Latch::Unreadable(error) => Some((error.to_string(), 0)),
+        Latch::Engaged { first, again } => {
+            let latest = again.last().unwrap_or(first);
+            let who = |engagement: &Engagement| format!("{} {} {}", engagement.time, engagement.by, engagement.reason);
+            Some((who(first), again.len(), who(latest)))
+        }
+        Latch::Unreadable(error) => Some((error.to_string(), 0, String::new())),
     }
 }
 
@@ -90,7 +95,7 @@ fn discard(path: &Path) -> io::Result<()> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use crate::kill_switch::{Engagement, write_latch};
+    use crate::kill_switch::write_latch;
 
     fn engage(dir: &Path, who: &str) {
         let time = "2026-11-03T09:14:07Z".to_owned();

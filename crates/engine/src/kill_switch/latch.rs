@@ -184,13 +184,13 @@ pub fn write_latch(state_dir: &Path, engagement: &Engagement) -> Result<Written,
         let first = match read_latch(state_dir) {
             Latch::Clear => continue,
             Latch::Engaged { first, mut again } => {
-                if again.len() < MAX_AGAIN {
-                    again.push(engagement.clone());
-                    let content = Content { first: first.clone(), again };
-                    // Only a note: that it cannot be taken down must not fail an engaged kill switch.
-                    if let Ok(text) = to_text(&content) {
-                        let _ = durable::replace(&path, &text);
-                    }
+                // The newest is always there: a release of this very moment tells by it that it is too late.
+                again.truncate(MAX_AGAIN - 1);
+                again.push(engagement.clone());
+                let content = Content { first: first.clone(), again };
+                // Only a note: that it cannot be taken down must not fail an engaged kill switch.
+                if let Ok(text) = to_text(&content) {
+                    let _ = durable::replace(&path, &text);
                 }
                 Some(first)
             }
@@ -354,7 +354,9 @@ mod tests {
         for _ in 0..2 * MAX_AGAIN {
             write_latch(dir.path(), &by("bob")).unwrap();
         }
-        assert!(matches!(read_latch(dir.path()), Latch::Engaged { again, .. } if again.len() == MAX_AGAIN));
+        write_latch(dir.path(), &by("carol")).unwrap();
+        let Latch::Engaged { again, .. } = read_latch(dir.path()) else { panic!("not engaged") };
+        assert_eq!((again.len(), again.last()), (MAX_AGAIN, Some(&by("carol"))), "the newest is always kept");
     }
 
     #[test]
