@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-/// What is left when the storm is over may take this long: the services limited rates to the end.
-const DRAINED_WITHIN: Duration = Duration::from_secs(300);
+/// What is left when the storm is over may take this long: the pause after many failures is five minutes at most.
+const DRAINED_WITHIN: Duration = Duration::from_secs(600);
+
+/// The storm pauses while so many messages wait: how many are kept is bounded, and the oldest that is over is given up beyond it.
+const WAITING_MAX: u64 = 100;
 
 fn lives(default: u64) -> u64 {
     std::env::var("FAILSTOP_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -28,8 +31,8 @@ fn alerts(extra: &str, sections: &str) -> String {
         "[alerts]\nchannels = [\"webhook\", \"ntfy\"{extra}]\nduplicate_window = \"0s\"\n\
          cooldown = {{ critical = \"0s\", warning = \"0s\", info = \"0s\" }}\n\
          reminder = {{ critical = \"0s\", warning = \"0s\", info = \"0s\" }}\n\
-         [alerts.webhook]\nurl = {{ file = \"hook-url\" }}\nsecret = {{ file = \"hook-secret\" }}\ntimeout = \"1s\"\n\
-         [alerts.ntfy]\ntopic = {{ file = \"topic\" }}\ntimeout = \"1s\"\n{sections}"
+         [alerts.webhook]\nurl = {{ file = \"hook-url\" }}\nsecret = {{ file = \"hook-secret\" }}\ntimeout = \"5s\"\n\
+         [alerts.ntfy]\ntopic = {{ file = \"topic\" }}\ntimeout = \"5s\"\n{sections}"
     )
 }
 
@@ -44,10 +47,11 @@ impl Dice {
         self.0 % sides
     }
 
-    /// Lives for a while that nobody chose.
-    fn live(&mut self, from: u64, to: u64) {
+    /// Lives for a while that nobody chose; now and then for longer than a channel waits for an answer.
+    fn live(&mut self) {
+        let long = if self.roll(25) == 0 { 6_000 } else { 0 };
         // Only the moment of the kill hangs on this; nothing is expected of it.
-        std::thread::sleep(Duration::from_millis(from + self.roll(to - from)));
+        std::thread::sleep(Duration::from_millis(20 + long + self.roll(1_200)));
     }
 }
 
@@ -151,7 +155,7 @@ while True:
     time.sleep(0.03)
 "#;
 
-/// Resumes whatever may be resumed, again and again.
+/// Resumes whatever may be resumed, again and again, as long as what is told about it is not too much.
 struct Resuming {
     goes_on: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -163,10 +167,17 @@ impl Resuming {
         let asked = Arc::clone(&goes_on);
         let thread = std::thread::spawn(move || {
             while asked.load(Ordering::Relaxed) {
-                let mut resume = Command::new(failstop());
-                resume.arg("resume").arg("--config").arg(&config).args(["--reason", "on", "--confirm", &system]);
-                // Refused while nothing stands or nobody answers, which is most of the time.
-                resume.stdin(Stdio::null()).output().unwrap();
+                let run = |subcommand: &str, arguments: &[&str]| {
+                    let mut command = Command::new(failstop());
+                    command.arg(subcommand).arg("--config").arg(&config).args(arguments);
+                    command.stdin(Stdio::null()).output().unwrap().stdout
+                };
+                let status: serde_json::Value =
+                    serde_json::from_slice(&run("status", &["--format", "json"])).unwrap_or_default();
+                if status["alerts"]["queued"].as_u64().is_some_and(|queued| queued < WAITING_MAX) {
+                    // Refused where nothing stands.
+                    run("resume", &["--reason", "on", "--confirm", &system]);
+                }
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
@@ -217,7 +228,7 @@ fn every_incident_of_an_engine_that_is_killed_at_random_is_told_whole() {
     for life in 0..lives {
         let server = prepare_life(&folder, &receiver, life);
         system.start_with(&[], &[("FAILSTOP__ALERTS__NTFY__SERVER", &server)]);
-        dice.live(20, 1_200);
+        dice.live();
         signal(engine_below(system.guard_pid()).unwrap_or(system.guard_pid()), libc::SIGKILL);
         system.wait_end();
     }
@@ -303,7 +314,7 @@ fn every_incident_of_a_watchdog_that_is_killed_at_random_is_told_whole() {
     for life in 0..lives {
         now.store(life, Ordering::Relaxed);
         let running = Watching::start(folder.path(), &configure(life));
-        dice.live(20, 1_200);
+        dice.live();
         drop(running);
     }
     now.store(u64::MAX, Ordering::Relaxed);

@@ -23,6 +23,8 @@ pub struct Life<'w> {
     pub failed: bool,
     /// The journal takes last words: its disk is full, and nothing worse happened.
     pub takes_last_words: bool,
+    /// The core knows that nothing is taken any more.
+    pub told_silent: bool,
     pub released: bool,
     pub over: Option<ExitReason>,
 }
@@ -152,7 +154,9 @@ impl Life<'_> {
                 return;
             }
             let mut out = Vec::new();
+            let silenced = self.failed && matches!(input, Input::StorageFailed { last_words: false, .. });
             self.core.step(self.world.now, input, &mut out);
+            self.told_silent |= silenced;
             for effect in out {
                 self.carry_out(effect, &mut inputs);
             }
@@ -178,7 +182,7 @@ impl Life<'_> {
                 assert!(!self.failed, "I10: a record after the journal failed");
                 self.waiting.push_back((ticket, record));
             }
-            Effect::LastWord { record, again: _ } => self.last_word(record),
+            Effect::LastWord { record, again: _ } => self.last_word(record, inputs),
             Effect::Latch(halt) => {
                 self.world.latches.insert(halt.cause, halt.evidence);
             }
@@ -271,11 +275,16 @@ impl Life<'_> {
     }
 
     /// Into the space that the ballast gave back: why the system shut down.
-    pub fn last_word(&mut self, record: Record) {
-        assert!(self.failed && self.takes_last_words, "I10: a record after a failed fsync");
+    pub fn last_word(&mut self, record: Record, inputs: &mut VecDeque<Input>) {
+        assert!(self.failed && !self.told_silent, "I10: a record after a failed fsync");
         let (kind, payload) = encode(&record);
         let wall = self.world.wall();
-        if self.journal.stage(wall, &kind, &payload, Importance::LastWords).is_err() {
+        let staged = self.journal.stage(wall, &kind, &payload, Importance::LastWords);
+        if !self.takes_last_words {
+            // Ordered in the same step as the one that failed: the journal is what refuses it.
+            assert!(matches!(staged, Err(JournalError::Poisoned)), "I10: an append after a failed fsync");
+        }
+        if staged.is_err() {
             return;
         }
         self.world.handed.push(record.clone());
@@ -291,7 +300,11 @@ impl Life<'_> {
             Err(error) if error.is_no_space() => {
                 self.world.handed.pop();
             }
-            Err(_) => self.takes_last_words = false,
+            Err(_) if self.world.disk.crashed() => {}
+            Err(error) => {
+                self.takes_last_words = false;
+                inputs.push_back(Input::StorageFailed { evidence: error.to_string(), last_words: false });
+            }
         }
     }
 }

@@ -242,6 +242,7 @@ impl World {
             dying: [false; COMPONENTS],
             failed: false,
             takes_last_words: false,
+            told_silent: false,
             released: false,
             over: None,
         };
