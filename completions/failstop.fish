@@ -40,6 +40,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "start" -d 'Start 
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop and start components'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "reload" -d 'Ask components to read their configuration again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "logs" -d 'Print what components wrote to standard output and standard error'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
@@ -190,6 +191,12 @@ complete -c failstop -n "__fish_failstop_using_subcommand events" -l format -d '
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l follow -d 'Go on printing what is recorded from now on'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -s n -l lines -d 'At most so many lines of each component from before now [default: 100, or all with --since]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -l since -d 'Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -s f -l follow -d 'Go on printing what is written from now on, over rotations'
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

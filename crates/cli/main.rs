@@ -7,6 +7,7 @@ mod engine_client;
 mod exit;
 mod failure;
 mod journal_tail;
+mod log_tail;
 mod out;
 mod place;
 mod priority;
@@ -62,6 +63,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Restart(args) => commands::component::component(ComponentVerb::Restart, args),
         Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
+        Command::Logs(args) => commands::logs::logs(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "",
     "init",
     "run",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 25] = [
     "restart",
     "reload",
     "events",
+    "logs",
     "send",
     "completions",
 ];

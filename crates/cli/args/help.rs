@@ -230,6 +230,23 @@ Examples:
   failstop events --follow --type halt --type component
   failstop events --since 2026-11-07 --format json | jq -r .t | sort | uniq -c";
 
+/// Below the options of `logs`.
+pub const LOGS_HELP: &str = "\
+It reads the log files of the state directory, so it needs no running engine. Of one component
+its lines are printed as they are, of several each with its component's name before it. Lines
+that begin with `-- failstop` are failstop's own: starts, ends, and what could not be kept.
+
+Exit status:
+  0  done
+  2  usage
+  3  there is nothing to read, or it cannot be read
+
+Examples:
+  failstop logs
+  failstop logs bot --follow
+  failstop logs bot --since 15m
+  failstop logs --lines 1000 --state /var/lib/failstop/demo";
+
 /// Below the options of `init`.
 pub const INIT_HELP: &str = "\
 Asks for what it was not told, but only on a terminal. Never overwrites a file. A bot whose orders it was told nothing about

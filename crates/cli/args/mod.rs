@@ -74,6 +74,9 @@ pub enum Command {
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
+    /// Print what components wrote to standard output and standard error
+    #[command(after_help = help::LOGS_HELP)]
+    Logs(LogsArgs),
     /// Say something to the engine from a bot that is a shell script
     #[command(after_help = help::SEND_HELP)]
     Send(SendArgs),
@@ -446,6 +449,29 @@ pub struct EventsArgs {
     /// How they are printed; json is the journal's own lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `failstop logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Which components [default: all]
+    #[arg(value_name = "COMPONENT")]
+    pub components: Vec<String>,
+    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    pub config: Option<PathBuf>,
+    /// The state directory, without any configuration
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Go on printing what is written from now on, over rotations
+    #[arg(short, long)]
+    pub follow: bool,
+    /// At most so many lines of each component from before now [default: 100, or all with --since]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<usize>,
+    /// Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
 }
 
 /// `failstop send`.

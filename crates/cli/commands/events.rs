@@ -138,7 +138,7 @@ fn below(kind: &str, wanted: &str) -> bool {
 }
 
 /// A time, a day, or how long ago.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let ago = || {
         let unit = text.find(|c: char| !c.is_ascii_digit())?;
         let number: i64 = text[..unit].parse().ok()?;
@@ -173,21 +173,22 @@ fn begins_before(segment: &Path, since: Timestamp) -> bool {
     first().is_ok_and(|ts| ts < since)
 }
 
-/// Tells when the journal has grown.
-struct Growth {
+/// Tells when files have grown.
+pub struct Growth {
     inotify: Inotify,
 }
 
 impl Growth {
-    fn watch(folder: &Path) -> io::Result<Self> {
+    /// Of every file in this folder.
+    pub fn watch(folder: &Path) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         inotify.add_watch(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
         Ok(Self { inotify })
     }
 
     /// Sleeps until something was written, or until nobody reads any more.
-    fn wait(&self) -> Result<Reader, Failure> {
-        let system = |errno: Errno| Failure::System { what: "watch the journal", source: errno.into() };
+    pub fn wait(&self) -> Result<Reader, Failure> {
+        let system = |errno: Errno| Failure::System { what: "watch for more", source: errno.into() };
         let stdout = io::stdout();
         loop {
             let mut watched = [

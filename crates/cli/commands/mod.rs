@@ -7,6 +7,7 @@ pub mod component;
 pub mod events;
 pub mod init;
 pub mod kill_switch;
+pub mod logs;
 pub mod mode;
 pub mod resume;
 pub mod run;

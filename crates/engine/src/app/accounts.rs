@@ -56,7 +56,7 @@ fn account(component: &Component, powers: &OwnPowers) -> Result<Account, String>
     further_groups(&mut account, &component.supplementary_groups)?;
     let wanted = component.capabilities.as_ref().map(|capabilities| capabilities.named());
     let other_user = account.uid.is_some_and(|uid| uid != 0);
-    account.kept = powers.kept(wanted.as_deref(), other_user).map_err(in_words)?;
+    account.kept = powers.kept(wanted.as_deref(), other_user, component.sandbox.is_on()).map_err(in_words)?;
     if let Some(nice) = component.nice {
         powers.may_nice(nice.value()).map_err(in_words)?;
     }

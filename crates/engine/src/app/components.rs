@@ -2,9 +2,13 @@
 
 use super::RunError;
 use super::accounts::Account;
-use crate::config::{Argv, Config, Liveness, Nice, NotifySocket, ReloadSignal, Umask, env_file};
+use crate::config::{
+    Argv, Calls, Config, Credentials, Files, Liveness, Nice, NotifySocket, ReloadSignal, Sandbox, Umask, env_file,
+};
 use crate::notify_socket::{Access, Address};
+use crate::process::credentials::CredentialFolders;
 use crate::process::mark::SystemMark;
+use crate::process::sandbox::{Filter, FilterError, ordinary};
 use crate::process::spawn::{Command, SpawnError, line, resolve};
 use crate::runtime_dir::RuntimeDir;
 use failstop_core::{Epoch, Instance, Slot};
@@ -37,12 +41,21 @@ pub struct Blueprint {
     pub account: Account,
     program: String,
     arguments: Vec<String>,
-    directory: PathBuf,
+    /// Where it runs.
+    pub directory: PathBuf,
     /// As exec takes it; without what is different at each start.
     environment: Arc<[CString]>,
     /// Where the program is looked for.
     path: Option<OsString>,
     no_new_privileges: bool,
+    /// What it is given as files.
+    pub credentials: Credentials,
+    /// Whether they may be on a disk.
+    pub credentials_on_disk: bool,
+    /// What the kernel keeps it from.
+    pub sandbox: Sandbox,
+    /// The filter of system calls that this means.
+    pub filter: Option<Arc<Filter>>,
     umask: Option<u32>,
     nice: Option<i32>,
     /// How many files it may open, soft and hard, where that is known.
@@ -72,10 +85,19 @@ pub fn blueprints(
     jid: &str,
     epoch: Epoch,
     open_files: Option<(u64, u64)>,
+    credentials: &CredentialFolders,
 ) -> Result<Vec<Blueprint>, RunError> {
-    // The alert channels' secrets are failstop's own.
-    let secrets: BTreeSet<OsString> =
-        config.alerts.secrets().iter().filter_map(|(_, secret)| secret.variable()).map(OsString::from).collect();
+    // The alert channels' secrets are failstop's own, and credentials each its component's.
+    let of_components = config.components.iter().flat_map(|component| component.credentials.values());
+    let secrets: BTreeSet<OsString> = config
+        .alerts
+        .secrets()
+        .iter()
+        .map(|(_, secret)| *secret)
+        .chain(of_components)
+        .filter_map(|secret| secret.variable())
+        .map(OsString::from)
+        .collect();
     let mut inherited = inherited();
     inherited.retain(|(name, _)| !secrets.contains(name));
     let mut blueprints = Vec::new();
@@ -119,6 +141,16 @@ pub fn blueprints(
         if let Some(address) = &notify_socket {
             put("NOTIFY_SOCKET", address.as_variable());
         }
+        if component.sandbox.filesystem == Files::OwnFolder && !environment.iter().any(|(name, _)| name == "TMPDIR") {
+            environment.push(("TMPDIR".into(), component.working_dir.clone().into()));
+        }
+        let mut put = |name: &str, value: OsString| {
+            environment.retain(|(there, _)| there != name);
+            environment.push((name.into(), value));
+        };
+        if !component.credentials.is_empty() {
+            put("CREDENTIALS_DIRECTORY", credentials.of(component.name.as_str()).into());
+        }
         if let Some(Liveness::Watchdog(span)) = &component.liveness {
             put("WATCHDOG_USEC", span.as_micros().to_string().into());
         }
@@ -139,6 +171,13 @@ pub fn blueprints(
             environment,
             path,
             no_new_privileges: component.no_new_privileges,
+            credentials: component.credentials.clone(),
+            credentials_on_disk: component.credentials_on_disk,
+            filter: filter_of(&component.sandbox).map_err(|error| RunError::Component {
+                component: component.name.as_str().to_owned(),
+                problem: error.to_string(),
+            })?,
+            sandbox: component.sandbox.clone(),
             umask: component.umask.map(Umask::bits),
             nice: component.nice.map(Nice::value),
             open_files,
@@ -151,6 +190,13 @@ pub fn blueprints(
         });
     }
     Ok(blueprints)
+}
+
+fn filter_of(sandbox: &Sandbox) -> Result<Option<Arc<Filter>>, FilterError> {
+    match sandbox.system_calls {
+        Calls::Off => Ok(None),
+        Calls::Ordinary => ordinary().map(Arc::new).map(Some),
+    }
 }
 
 impl Blueprint {

@@ -1,11 +1,13 @@
 //! Carries out what the core orders, at once and in the order given. What comes of it goes back to the core as facts.
 
+use super::credentials;
 use super::engine::Engine;
 use super::latch::{self, Released};
+use super::sandbox;
 use crate::kill_switch::{Engagement, remove_halt_latches, write_halt_latch, write_latch};
 use crate::permit::Refused;
 use crate::process::register::Recorded;
-use crate::process::spawn::Place;
+use crate::process::spawn::{Place, SpawnError, Step};
 use crate::process::tree::TreeId;
 use core::time::Duration;
 use failstop_core::{AfterExit, ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
@@ -182,6 +184,9 @@ impl Engine {
     }
 
     fn not_started(&mut self, slot: Slot, instance: Instance, error: String) {
+        if self.trees.is_free(slot) {
+            self.take_credentials_away(slot);
+        }
         self.bring(Input::SpawnFailed { slot, instance, error });
         self.bring(Input::TreeGone { slot, instance });
     }
@@ -191,7 +196,9 @@ impl Engine {
             .index()
             .and_then(|index| self.blueprints.get(index))
             .ok_or_else(|| "no component has this slot".to_owned())?;
-        let command = blueprint.command(&self.mark, instance, &self.config.folder)?;
+        let mut command = blueprint.command(&self.mark, instance, &self.config.folder)?;
+        command.credentials = credentials::give(&self.credentials, blueprint)?;
+        command.sandbox = sandbox::of(blueprint, &command, &self.runtime, &self.credentials)?;
         let stdout = self.output.pipe(slot).map_err(|error| error.to_string())?;
         let stderr = self.output.pipe(slot).map_err(|error| error.to_string())?;
         self.notify_starts.begin(slot, instance);
@@ -199,7 +206,17 @@ impl Engine {
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
         let given: Vec<_> = self.store.of(slot).collect();
         let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &given };
-        let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
+        let child = match self.spawner.spawn(&command, &place) {
+            // It may be made here and not be mounted there: some hosts forbid the one alone. Once, and for good.
+            Err(SpawnError::Step { step: Step::Credentials, .. }) => {
+                self.credentials.without_mounts();
+                command.credentials = credentials::give(&self.credentials, blueprint)?;
+                command.sandbox = sandbox::of(blueprint, &command, &self.runtime, &self.credentials)?;
+                self.spawner.spawn(&command, &place)
+            }
+            other => other,
+        };
+        let child = child.map_err(|error| error.to_string())?;
         let recorded = Recorded { id: child.id, component: blueprint.name.clone(), instance: instance.0 };
         let pid = u32::try_from(child.id.pid).unwrap_or_default();
         if let Err(error) = self.register.started(recorded) {
@@ -246,6 +263,7 @@ impl Engine {
         }
         self.trees.begin_kill(tree);
         for gone in self.trees.poll() {
+            self.take_credentials_away(gone.slot);
             self.bring(Input::TreeGone { slot: gone.slot, instance: gone.instance });
         }
         self.arm_kill_retry();

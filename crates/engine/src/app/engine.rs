@@ -29,6 +29,7 @@ use crate::notify_socket::{FdStore, NotifyStarts};
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
 use crate::process::cgroup::SystemCgroup;
+use crate::process::credentials::CredentialFolders;
 use crate::process::guard::{EngineSide, GuardState};
 use crate::process::mark::SystemMark;
 use crate::process::reaper::{self, Next};
@@ -84,6 +85,7 @@ pub struct Engine {
     pub(super) programs: Programs,
     pub(super) register: Register,
     pub(super) blueprints: Vec<Blueprint>,
+    pub(super) credentials: CredentialFolders,
     pub(super) output: Output,
     pub(super) lost_output: output::Lost,
     pub(super) bots: Bots,
@@ -431,6 +433,7 @@ impl Engine {
     /// Goes on with every kill, and tells the core which trees are gone.
     pub(super) fn poll_trees(&mut self) {
         for tree in self.trees.poll() {
+            self.take_credentials_away(tree.slot);
             self.feed(Input::TreeGone { slot: tree.slot, instance: tree.instance });
         }
         self.arm_kill_retry();
@@ -511,7 +514,7 @@ impl Engine {
         }
         let lost = self.output.lost();
         if lost != self.lost_output {
-            let text = format!("{} bytes did not reach the log files: disk slow or full", lost.from_files);
+            let text = lost.since(self.lost_output);
             self.lost_output = lost;
             self.say("output", &text);
         }

@@ -2,6 +2,7 @@
 //! environment, as processes of its tree, so that nothing of them outlives it.
 
 use super::engine::Engine;
+use super::{credentials, sandbox};
 use crate::process::extinguish::kill_child_and_below;
 use crate::process::register::Recorded;
 use crate::process::spawn::Place;
@@ -76,6 +77,12 @@ impl Engine {
         };
         let argv = argv.ok_or_else(|| "it is not configured".to_owned())?;
         let mut command = blueprint.hook(argv, &self.mark, tree.instance, &self.config.folder)?;
+        // What its component is given and kept from, a hook is too.
+        command.credentials = match hook {
+            Hook::PreStop => credentials::give_beside(&self.credentials, blueprint)?,
+            Hook::PostStop => credentials::give(&self.credentials, blueprint)?,
+        };
+        command.sandbox = sandbox::of(blueprint, &command, &self.runtime, &self.credentials)?;
         command.environment.push(("FAILSTOP_HOOK".into(), name(hook).into()));
         command.environment.push(("FAILSTOP_REASON".into(), reason.replace('\0', " ").into()));
         command.environment.extend(pid.map(|pid| ("MAINPID".into(), pid.to_string().into())));

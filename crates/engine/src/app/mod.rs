@@ -6,6 +6,7 @@ mod alerts;
 mod bots;
 mod closing;
 mod components;
+mod credentials;
 mod diagnosis;
 mod effects;
 mod ending;
@@ -25,9 +26,11 @@ mod open;
 mod orders;
 mod programs;
 mod reload;
+mod sandbox;
 mod start;
 mod summary;
 
+pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;
 
 use crate::config::Overrides;

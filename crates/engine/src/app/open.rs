@@ -115,6 +115,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     })
     .map_err(host("start the recorder's thread"))?;
 
+    let shown = config.output.to.contains(&Destination::Stdout);
+    let to_journal =
+        config.output.to.contains(&Destination::Journal) || (shown && output::is_the_journal(&std::io::stdout()));
     let output = Output::start(output::Settings {
         state_dir: state_dir.clone(),
         rotation: Rotation {
@@ -123,7 +126,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         },
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
         keep: config.output.to.contains(&Destination::Files),
-        show: config.output.to.contains(&Destination::Stdout),
+        show: shown && !output::is_the_journal(&std::io::stdout()),
+        system: config.name().to_owned(),
+        journal: to_journal.then(|| config.output.journal_socket.clone()),
     })?;
 
     let bot_options = bot::Options {
@@ -254,6 +259,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         spawner,
         programs: prepared.programs,
         register: prepared.register,
+        credentials: prepared.credentials,
         blueprints,
         output,
         lost_output: output::Lost::default(),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
 use crate::process::cgroup::SystemCgroup;
+use crate::process::credentials::CredentialFolders;
 use crate::process::epoch;
 use crate::process::guard::EngineSide;
 use crate::process::leftovers::{self, CLEAR_WITHIN, Proc};
@@ -57,6 +58,8 @@ pub struct Prepared {
     pub latch: Latch,
     /// The components.
     pub blueprints: Vec<Blueprint>,
+    /// Where their credentials are put.
+    pub credentials: CredentialFolders,
     /// What runs beside the components.
     pub programs: Programs,
     /// Where components are born, if a cgroup can be had.
@@ -141,7 +144,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     } else {
         None
     };
-    let blueprints = components::blueprints(&config, accounts, &runtime, &mark.jid, epoch, open_files)?;
+    let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
+    let credentials = CredentialFolders::new(runtime.path(), own_pid, runtime.memory_backed());
+    let blueprints = components::blueprints(&config, accounts, &runtime, &mark.jid, epoch, open_files, &credentials)?;
     let programs = Programs::new(&mark, open_files);
     let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
     let start = Start {
@@ -166,6 +171,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         start,
         latch,
         blueprints,
+        credentials,
         programs,
         cgroup,
         register,

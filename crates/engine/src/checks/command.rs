@@ -174,7 +174,7 @@ fn further_groups(component: &Component) -> Vec<Finding> {
 fn privileges(component: &Component) -> Vec<Finding> {
     let Ok(powers) = OwnPowers::read() else { return Vec::new() };
     let wanted = component.capabilities.as_ref().map(|capabilities| capabilities.named());
-    let kept = powers.kept(wanted.as_deref(), component.user.is_some()).err();
+    let kept = powers.kept(wanted.as_deref(), component.user.is_some(), component.sandbox.is_on()).err();
     let nice = component.nice.and_then(|nice| powers.may_nice(nice.value()).err());
     let finding =
         |error: PrivilegeError| Finding::failed(format!("component \"{}\": {error}", component.name), error.remedy());

@@ -1,7 +1,7 @@
 //! What is enforced, what is only monitored, and what is not covered: a line a component, and never more than is true.
 
 use super::host::{Cgroup, HostFacts};
-use crate::config::{Component, Config, Liveness, Readiness};
+use crate::config::{Calls, Component, Config, Files, Liveness, Readiness};
 use failstop_client::status::Coverage;
 use failstop_core::{Orders, RestartPolicy};
 use std::time::Duration;
@@ -41,6 +41,14 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
             names => format!("no capabilities but {}", names.join(", ")),
         });
     }
+    sandbox(component, host, &mut enforced, &mut not_covered);
+    if !component.credentials.is_empty() {
+        enforced.push("credentials of its own".to_owned());
+        let shares = |other: &Component| other.name != component.name && other.user == component.user;
+        if component.user.is_none() || config.components.iter().any(shares) {
+            not_covered.push("its credentials from what else runs as its user".to_owned());
+        }
+    }
     match &component.liveness {
         Some(Liveness::Heartbeat(span)) => monitored.push(format!("heartbeat {}", spoken(*span))),
         Some(Liveness::Watchdog(span)) => monitored.push(format!("sd_notify beat {}", spoken(*span))),
@@ -65,6 +73,22 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
         not_covered.push("set-user-ID programs that it starts".to_owned());
     }
     Coverage { component: component.name.as_str().to_owned(), enforced, monitored, not_covered }
+}
+
+/// What its sandbox refuses, as far as this kernel can.
+fn sandbox(component: &Component, host: &HostFacts, enforced: &mut Vec<String>, not_covered: &mut Vec<String>) {
+    if component.sandbox.filesystem == Files::OwnFolder && host.landlock > 0 {
+        enforced.push("files: its own folder".to_owned());
+        if host.landlock < 3 {
+            not_covered.push("cutting files that its user may write (from Linux 6.2)".to_owned());
+        }
+        if host.landlock < 6 {
+            not_covered.push("signals to other processes of its user (from Linux 6.12)".to_owned());
+        }
+    }
+    if component.sandbox.system_calls == Calls::Ordinary && host.filters {
+        enforced.push("ordinary system calls alone".to_owned());
+    }
 }
 
 /// Facts about this host that weaken what is promised.

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::process::cgroup::locate;
+use crate::process::sandbox::{filters_available, landlock_version};
 use std::path::{Path, PathBuf};
 
 /// What can be had of cgroups.
@@ -32,6 +33,10 @@ pub struct HostFacts {
     /// Whether something above failstop ends whatever outlives both engine and guard: systemd, whose service this process
     /// or its guard is, or the process namespace whose first process failstop is.
     pub caught_from_above: bool,
+    /// The version of Landlock, which keeps a component to its own folder; 0 for none.
+    pub landlock: u32,
+    /// Whether the kernel takes filters of system calls.
+    pub filters: bool,
 }
 
 /// Clock sources that the vDSO can read.
@@ -50,6 +55,8 @@ impl HostFacts {
             clock_is_cheap,
             root: nix::unistd::geteuid().is_root(),
             caught_from_above: is_service() || is_init(),
+            landlock: landlock_version(),
+            filters: filters_available(),
         }
     }
 

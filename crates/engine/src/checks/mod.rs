@@ -17,12 +17,14 @@ mod journal;
 mod latches;
 mod limits;
 mod mode;
+mod output;
 mod ports;
 mod probe;
 mod program;
 mod render;
 mod report;
 mod runtime;
+mod sandbox;
 mod secrets;
 mod snapshots;
 
@@ -208,6 +210,22 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: runtime::check,
+    },
+    Check {
+        name: "sandbox",
+        about: "this host can keep components from what their sandbox says",
+        class: Class::Environment,
+        network: false,
+        at_start: true,
+        run: sandbox::check,
+    },
+    Check {
+        name: "output",
+        about: "what components print can go where it is to go",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: output::check,
     },
     Check {
         name: "limits",

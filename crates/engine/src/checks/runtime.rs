@@ -16,10 +16,7 @@ const RAMFS: i64 = 0x8584_58f6;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let config = subject.config;
-    let (path, configured) = match &config.system.runtime_dir {
-        Some(path) => (path.clone(), true),
-        None => (expected(config), false),
-    };
+    let (path, configured) = place(config);
     let mut findings = Vec::new();
     let longest = config.components.iter().map(|c| format!("notify-{}.sock", c.name)).max_by_key(String::len);
     let longest = path.join(longest.unwrap_or_else(|| "control.sock".to_owned()));
@@ -31,7 +28,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         ));
     }
     let existing = nearest_existing(&path);
-    if !matches!(file_system(&existing), Some(TMPFS | RAMFS)) {
+    if !in_memory(&existing) {
         let remedy = if configured {
             "remove `runtime_dir` from [system], or write one on a tmpfs, such as /dev/shm/failstop-NAME"
         } else {
@@ -65,6 +62,24 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         findings.push(Finding::passed(format!("{}, memory-backed", path.display())));
     }
     findings
+}
+
+/// Where it is or would be, and whether the configuration says so.
+fn place(config: &Config) -> (PathBuf, bool) {
+    match &config.system.runtime_dir {
+        Some(path) => (path.clone(), true),
+        None => (expected(config), false),
+    }
+}
+
+fn in_memory(existing: &Path) -> bool {
+    matches!(file_system(existing), Some(TMPFS | RAMFS))
+}
+
+/// Where the runtime directory is or would be, if that is not in memory.
+pub(super) fn on_disk(config: &Config) -> Option<PathBuf> {
+    let (path, _) = place(config);
+    (!in_memory(&nearest_existing(&path))).then_some(path)
 }
 
 /// Where it would be: the first of the well-known places that this user can use.

@@ -1,7 +1,9 @@
 //! Secrets are where the configuration says, and nobody else may read them.
 
-use super::{Finding, Subject};
-use crate::config::{Config, EnvFileError, env_file};
+use super::{Finding, Subject, runtime};
+use crate::app::read_credentials;
+use crate::config::{Component, Config, Credentials, EnvFileError, env_file};
+use crate::process::credentials::may_mount;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -27,6 +29,19 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 ) => findings.push(Finding::failed(format!("{what}: {} {error}", file.display()), "correct the file")),
             }
         }
+        findings.extend(on_disk(config, component));
+        for (name, secret) in &component.credentials {
+            count += 1;
+            let what = format!("credential {name} of \"{}\"", component.name);
+            let one = Credentials::from([(name.clone(), secret.clone())]);
+            match read_credentials(&one) {
+                Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
+                Err(why) => findings.push(Finding::failed(
+                    format!("component \"{}\": {why}", component.name),
+                    "put it there, readable by the user that runs failstop; or correct `credentials`",
+                )),
+            }
+        }
         for name in component.env.keys().filter(|name| looks_secret(name)) {
             findings.extend(inline_in_env(config, component.name.as_str(), name));
         }
@@ -50,6 +65,18 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Credentials that would be written to a disk: no start of that component.
+fn on_disk(config: &Config, component: &Component) -> Option<Finding> {
+    if component.credentials.is_empty() || component.credentials_on_disk || may_mount() {
+        return None;
+    }
+    let path = runtime::on_disk(config)?;
+    Some(Finding::failed(
+        format!("component \"{}\": its credentials would be on a disk ({})", component.name, path.display()),
+        "write a `runtime_dir` in memory in [system], such as /dev/shm/failstop-NAME, or `credentials_on_disk = true`",
+    ))
 }
 
 /// Who else may read the file.

@@ -1,7 +1,9 @@
 //! `[[component]]`: one supervised process tree.
 
+use super::credentials::{ComponentCredentials, Credentials};
 use super::dependency::{Liveness, Readiness};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
+use super::sandbox::Sandbox;
 use super::variables::{ComponentVariables, Variables};
 use crate::notify_socket::Access;
 use failstop_core::{DependencyExit, Orders, RestartPolicy};
@@ -35,6 +37,12 @@ section! {
         /// The variables of failstop's own environment that it inherits; a `*` at the end stands for all that begin so. Absent: all
         /// but failstop's own, its secrets, and what a service manager set for failstop.
         inherit_env: Option<Inherited>, absent ["PATH", "LANG", "LC_*"];
+        /// Secrets that it is given as files of these names, in a folder in memory that is its own and ends with it; the variable
+        /// CREDENTIALS_DIRECTORY says where. Each is { file = "..." }, { env = "NAME" } or systemd's { credential = "NAME" }, and is
+        /// read anew at each start.
+        credentials: Credentials as ComponentCredentials, default {};
+        /// Lets credentials be on a disk, where no place in memory can be had.
+        credentials_on_disk: bool, default false;
         /// The user that it runs as, by name or number. Absent: failstop's own.
         user: Option<String>, absent "bot";
         /// The group that it runs as, by name or number. Absent: the user's.
@@ -46,7 +54,7 @@ section! {
         /// Its scheduling priority, from -20 (first) to 19 (last). Absent: failstop's own. Below failstop's own only as root.
         nice: Option<Nice>, absent 10;
         /// The capabilities (parts of root's power) that it keeps; all others are given up for good. Absent: none with a `user` of
-        /// its own, failstop's own without. Only root can keep any.
+        /// its own or a `sandbox`, failstop's own otherwise. Only root can keep any.
         capabilities: Option<Capabilities>, absent ["CAP_NET_BIND_SERVICE"];
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
@@ -98,6 +106,8 @@ section! {
         fd_store_max: u32, default 0, within("0", "512");
         /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
         no_new_privileges: bool, default true;
+        /// What the kernel keeps it from, whatever its user may.
+        sandbox: Sandbox, default {};
     }
 }
 
@@ -310,6 +320,22 @@ impl Consistent for Component {
                 &places.first_of(&["on_dependency_exit"]),
                 format!("{} has `on_dependency_exit` without `depends_on`", places.label),
                 "name the components in `depends_on`, or remove `on_dependency_exit`",
+            );
+        }
+        if !self.credentials.is_empty() && self.env.contains_key("CREDENTIALS_DIRECTORY") {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["env"]),
+                format!("{} sets CREDENTIALS_DIRECTORY itself, and has `credentials`", places.label),
+                "remove it from `env`: failstop sets it",
+            );
+        }
+        if self.sandbox.is_on() && !self.no_new_privileges {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["no_new_privileges"]),
+                format!("{} has a `sandbox`, and may gain new privileges", places.label),
+                "remove `no_new_privileges = false`: the kernel takes no sandbox with it",
             );
         }
         if self.group.is_some() && self.user.is_none() {

@@ -7,6 +7,7 @@
 
 mod component;
 mod control;
+mod credentials;
 mod dependency;
 mod env_file;
 mod environment;
@@ -17,6 +18,7 @@ mod overrides;
 mod policy;
 mod profile;
 mod runtime;
+mod sandbox;
 mod shutdown;
 mod system;
 mod template;
@@ -25,6 +27,7 @@ mod vocabulary;
 
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
+pub use credentials::{Credentials, MAX_CREDENTIALS};
 pub use dependency::{Dependency, Liveness, Probe, Readiness};
 pub use env_file::{EnvFileError, env_file};
 pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
@@ -39,6 +42,7 @@ pub use observe::{Listen, Observe};
 pub use overrides::Overrides;
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
+pub use sandbox::{Calls, Files, Sandbox, ours_inside};
 pub use shutdown::Shutdown;
 pub use system::System;
 pub use template::init_template;
@@ -161,6 +165,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let log = single::<Log>(root, "log", reading);
     let alerts = single::<Alerts>(root, "alerts", reading);
     check_names(root, components.as_deref(), dependencies.as_deref(), reading);
+    check_own_folders(root, components.as_deref(), system.as_ref(), source, folder, reading);
     if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
         shutdown::check(root, shutdown, components, reading);
     }
@@ -302,6 +307,46 @@ fn check_names(
         let message = format!("components wait for one another: {}", names.join(" -> "));
         let help = "remove one of these from a `depends_on`";
         reading.refuse(Kind::Cycle, &origin_in(root, "component", first, "depends_on"), message, help);
+    }
+}
+
+/// A component that is kept to its own folder has none of failstop's there.
+fn check_own_folders(
+    root: &Table,
+    components: Option<&[Component]>,
+    system: Option<&System>,
+    source: &Source,
+    folder: &Path,
+    reading: &mut Reading<'_>,
+) {
+    let (Some(components), Some(system)) = (components, system) else { return };
+    let file = folder.join(source.file.file_name().unwrap_or_default());
+    let ours: Vec<&Path> = [Some(system.state_dir.as_path()), system.runtime_dir.as_deref(), Some(file.as_path())]
+        .into_iter()
+        .flatten()
+        .collect();
+    for (index, component) in components.iter().enumerate() {
+        if component.sandbox.filesystem != Files::OwnFolder {
+            continue;
+        }
+        let mut own = vec![("working_dir", &component.working_dir)];
+        own.extend(component.sandbox.writable.iter().map(|path| ("sandbox", path)));
+        for (key, own) in own {
+            let Some(inside) = ours_inside(own, &ours) else { continue };
+            let message = format!(
+                "component \"{}\" is to be kept to its own folder {}, and failstop's {} is in there",
+                component.name,
+                own.display(),
+                inside.display()
+            );
+            let origin = origin_in(root, "component", index, key);
+            reading.refuse(
+                Kind::Contradiction,
+                &origin,
+                message,
+                "give it a folder of its own: write a `working_dir` beside it",
+            );
+        }
     }
 }
 

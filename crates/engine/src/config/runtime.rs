@@ -1,6 +1,7 @@
 //! The engine's own sections: `[limits]`, `[startup]`, `[journal]`, `[permit]`, `[output]`, `[log]`.
 
 use failstop_settings::{Bytes, Choice, Consistent, Kind, Places, Reading, section, within, write_duration};
+use std::path::PathBuf;
 use std::time::Duration;
 
 section! {
@@ -90,13 +91,16 @@ impl Consistent for Permit {
 section! {
     /// What components write to standard output and standard error.
     pub struct Output {
-        /// Where it goes: "files" (logs/NAME.log in the state directory), "stdout" (failstop's own, each line with the
-        /// component's name), both, or with [] nowhere.
+        /// Where it goes: "files" (logs/NAME.log in the state directory, for `failstop logs`), "stdout" (failstop's own, each line
+        /// with the component's name; where systemd leads that to its journal, as "journal"), "journal" (systemd's, with the fields of
+        /// lines that are JSON), several of them, or with [] nowhere.
         to: Vec<Destination>, default ["files"];
         /// A file is rotated at this size.
         max_size: Bytes, default "10MB", within("4KiB", "10GiB");
         /// How many files a component keeps, the one being written included.
         files: u32, default 3, within("1", "100");
+        /// The socket by which the journal daemon takes entries.
+        journal_socket: PathBuf, default "/run/systemd/journal/socket";
     }
 }
 
@@ -109,11 +113,14 @@ pub enum Destination {
     Files,
     /// Failstop's own standard output.
     Stdout,
+    /// The journal daemon.
+    Journal,
 }
 
 impl Choice for Destination {
-    const WORDS: &'static [(&'static str, Self)] = &[("files", Self::Files), ("stdout", Self::Stdout)];
-    const WANTED: &'static str = "\"files\" or \"stdout\"";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("files", Self::Files), ("stdout", Self::Stdout), ("journal", Self::Journal)];
+    const WANTED: &'static str = "\"files\", \"stdout\" or \"journal\"";
 }
 
 section! {

@@ -1,6 +1,7 @@
 //! One component's log: appended to, and turned over at a size so that it never grows beyond `keep` files of it.
 
 use super::log_path;
+use super::marks::{Marks, inode, marks_path};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,7 +28,15 @@ impl Default for Rotation {
 pub(super) struct LogFile {
     path: PathBuf,
     rotation: Rotation,
-    file: Option<(File, u64)>,
+    file: Option<Open>,
+}
+
+/// A file that is open, and how much is in it.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    size: u64,
+    marks: Marks,
 }
 
 impl LogFile {
@@ -35,9 +44,9 @@ impl LogFile {
         Self { path: log_path(state_dir, component), rotation, file: None }
     }
 
-    /// Appends whole lines. On an error some of them may stand in the file.
-    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = self.try_append(lines);
+    /// Appends whole lines that came at this time (milliseconds of the Unix epoch). On an error some of them may stand in the file.
+    pub(super) fn append(&mut self, lines: &[u8], at_ms: i64) -> io::Result<()> {
+        let written = self.try_append(lines, at_ms);
         if written.is_err() {
             // Opened anew next time: whoever made room may have removed the file too.
             self.file = None;
@@ -45,36 +54,50 @@ impl LogFile {
         written
     }
 
-    fn try_append(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn try_append(&mut self, lines: &[u8], at_ms: i64) -> io::Result<()> {
         let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        let (mut file, mut size) = match self.file.take() {
+        let mut open = match self.file.take() {
             Some(open) => open,
-            None => open(&self.path)?,
+            None => self.open()?,
         };
-        if size > 0 && size.saturating_add(length) > self.rotation.max_bytes {
-            drop(file);
+        if open.size > 0 && open.size.saturating_add(length) > self.rotation.max_bytes {
+            drop(open);
             self.turn_over()?;
-            (file, size) = open(&self.path)?;
+            open = self.open()?;
         }
-        file.write_all(lines)?;
-        self.file = Some((file, size + length));
+        open.marks.mark(open.size, at_ms);
+        open.file.write_all(lines)?;
+        open.size += length;
+        self.file = Some(open);
         Ok(())
     }
 
-    /// `log` becomes `log.1`, that becomes `log.2`; the oldest goes.
-    fn turn_over(&self) -> io::Result<()> {
-        let oldest = self.rotation.keep.saturating_sub(1);
-        if oldest == 0 {
-            return std::fs::remove_file(&self.path);
-        }
-        for number in (1..oldest).rev() {
-            match std::fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        std::fs::rename(&self.path, numbered(&self.path, 1))
+    fn open(&self) -> io::Result<Open> {
+        let (file, size) = open(&self.path)?;
+        let marks = Marks::open(&self.path, inode(&file)?);
+        Ok(Open { file, size, marks })
     }
+
+    /// `log` becomes `log.1`, that becomes `log.2`; the oldest goes. The marks go with them; where they cannot, they say themselves
+    /// that they belong to another file.
+    fn turn_over(&self) -> io::Result<()> {
+        let _ = turn_over(&marks_path(&self.path), self.rotation.keep);
+        turn_over(&self.path, self.rotation.keep)
+    }
+}
+
+fn turn_over(path: &Path, keep: usize) -> io::Result<()> {
+    let oldest = keep.saturating_sub(1);
+    if oldest == 0 {
+        return std::fs::remove_file(path);
+    }
+    for number in (1..oldest).rev() {
+        match std::fs::rename(numbered(path, number), numbered(path, number + 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(path, numbered(path, 1))
 }
 
 /// The file's name after `number` turns.
@@ -115,22 +138,47 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let mut log = LogFile::new(state.path(), "bot", Rotation { max_bytes: 10, keep: 3 });
         for line in ["one....\n", "two....\n", "three..\n", "four\n", "five\n", "six\n"] {
-            log.append(line.as_bytes()).unwrap();
+            log.append(line.as_bytes(), 0).unwrap();
         }
         let path = log_path(state.path(), "bot");
         assert_eq!(read(&path), "six\n");
         assert_eq!(read(&numbered(&path, 1)), "four\nfive\n");
         assert_eq!(read(&numbered(&path, 2)), "three..\n");
         assert!(!numbered(&path, 3).exists());
-        log.append(&[b'x'; 100]).unwrap();
+        log.append(&[b'x'; 100], 0).unwrap();
         assert_eq!(read(&path).len(), 100, "one that is longer than a file still goes in");
+    }
+
+    #[test]
+    fn marks_turn_over_with_their_log_and_are_continued() {
+        let state = tempfile::tempdir().unwrap();
+        let rotation = Rotation { max_bytes: 10, keep: 3 };
+        let path = log_path(state.path(), "bot");
+        let mut log = LogFile::new(state.path(), "bot", rotation);
+        for (line, at) in [("one\n", 1_000), ("two\n", 1_500), ("three\n", 7_000)] {
+            log.append(line.as_bytes(), at).unwrap();
+        }
+        LogFile::new(state.path(), "bot", rotation).append(b"4\n", 9_000).unwrap();
+        let of = |path: PathBuf| std::fs::File::open(path).and_then(|file| inode(&file)).unwrap();
+        let times = crate::output::log_times(&path, 9);
+        assert_eq!(times.len(), 2, "{times:?}");
+        assert_eq!(
+            (times[0].inode, times[0].marks.as_slice()),
+            (of(path.clone()), [(0, 7_000), (6, 9_000)].as_slice())
+        );
+        assert_eq!((times[1].inode, times[1].marks.as_slice()), (of(numbered(&path, 1)), [(0, 1_000)].as_slice()));
+        // Marks that were left by another log are none of this one's.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(state.path().join("logs/bot.times"), "of 1\n0 5\n").unwrap();
+        LogFile::new(state.path(), "bot", rotation).append(b"5\n", 20_000).unwrap();
+        assert_eq!(crate::output::log_times(&path, 0)[0].marks, [(0, 20_000)]);
     }
 
     #[test]
     fn an_earlier_file_is_continued() {
         let state = tempfile::tempdir().unwrap();
         for line in ["a\n", "b\n"] {
-            LogFile::new(state.path(), "bot", Rotation::default()).append(line.as_bytes()).unwrap();
+            LogFile::new(state.path(), "bot", Rotation::default()).append(line.as_bytes(), 0).unwrap();
         }
         assert_eq!(read(&log_path(state.path(), "bot")), "a\nb\n");
     }
@@ -142,10 +190,10 @@ mod tests {
         std::fs::create_dir(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(state.path().join("elsewhere"), &path).unwrap();
         let mut log = LogFile::new(state.path(), "bot", Rotation::default());
-        assert!(log.append(b"x\n").is_err());
+        assert!(log.append(b"x\n", 0).is_err());
         assert!(!state.path().join("elsewhere").exists());
         std::fs::remove_file(&path).unwrap();
-        log.append(b"x\n").unwrap();
+        log.append(b"x\n", 0).unwrap();
         assert_eq!(read(&path), "x\n");
     }
 }

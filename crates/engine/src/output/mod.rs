@@ -1,17 +1,23 @@
 //! What components print: read from pipes, kept in rotating files by component, and shown on failstop's own standard
 //! output if asked for. For the loop, which never touches a disk or a terminal for it.
 //!
-//! Three threads, each of which can wait for one thing only: one reads the pipes and never waits for a consumer, one
-//! writes files, one writes to standard output. Between them stand bounded queues. Where a disk or a reader is too slow,
-//! output is dropped, counted and noted in the log; a bot never waits for it.
+//! Threads, each of which can wait for one thing only: one reads the pipes and never waits for a consumer, one
+//! writes files, one writes to standard output, one talks to the journal daemon; those for files and for the daemon only where they
+//! are wanted. Between them stand bounded queues. Where a disk or a reader is too slow, output is dropped, counted and noted in
+//! the log; a bot never waits for it.
 
+mod journal;
+mod json_line;
 mod lines;
 mod log_file;
+mod marks;
 mod queue;
 mod reader;
 mod writers;
 
+pub use journal::is_the_journal;
 pub use log_file::Rotation;
+pub use marks::{APART_MS, LogTimes, log_times};
 
 use crate::printable::printable;
 use failstop_core::{Instance, Slot};
@@ -27,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes that may wait for the disk.
 const FILE_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that may wait for the journal daemon.
+const JOURNAL_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that may wait for standard output.
 const SCREEN_QUEUE_BYTES: usize = 1024 * 1024;
 /// Enough for what the three threads do; the default of 2 MiB only looks large in listings.
@@ -54,12 +62,16 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How large they become.
     pub rotation: Rotation,
+    /// The system's name.
+    pub system: String,
     /// The components' names; the first is that of slot 1.
     pub components: Vec<String>,
     /// Whether lines are kept in files.
     pub keep: bool,
     /// Whether each line is shown on standard output, as `name | line`.
     pub show: bool,
+    /// The journal daemon's socket, where lines go to it.
+    pub journal: Option<PathBuf>,
 }
 
 /// Why output cannot be captured.
@@ -79,12 +91,30 @@ pub struct Lost {
     pub from_files: u64,
     /// Not shown on standard output: its reader was too slow.
     pub from_screen: u64,
+    /// Not taken by the journal daemon.
+    pub from_journal: u64,
+}
+
+impl Lost {
+    /// What was lost since then, in words.
+    pub fn since(self, before: Self) -> String {
+        let ways = [
+            (self.from_files - before.from_files, "did not reach the log files: disk slow or full"),
+            (self.from_screen - before.from_screen, "were not shown on standard output: its reader is too slow"),
+            (self.from_journal - before.from_journal, "did not reach the journal daemon: it is away or too slow"),
+        ];
+        let lost = ways.iter().filter(|(bytes, _)| *bytes > 0);
+        lost.map(|(bytes, why)| format!("{bytes} bytes {why}")).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Whole lines on their way.
+#[derive(Clone)]
 struct Chunk {
     source: Source,
     bytes: Vec<u8>,
+    /// When they came, in milliseconds of the Unix epoch.
+    at_ms: i64,
 }
 
 /// Whose lines.
@@ -105,6 +135,7 @@ impl Weighed for Chunk {
 #[derive(Default)]
 struct Counters {
     failed_writes: AtomicU64,
+    not_in_journal: AtomicU64,
 }
 
 /// The capture, as the loop holds it. Dropping it ends the threads without waiting for anybody.
@@ -114,6 +145,7 @@ pub struct Output {
     to_reader: reader::Handle,
     files: Queue<Chunk>,
     screen: Queue<Chunk>,
+    journal: Option<Queue<Chunk>>,
     counters: Arc<Counters>,
     reader: Option<JoinHandle<()>>,
 }
@@ -134,16 +166,30 @@ impl Output {
         let files = Queue::new(FILE_QUEUE_BYTES);
         let screen = Queue::new(SCREEN_QUEUE_BYTES);
         let counters = Arc::new(Counters::default());
+        let journal = settings.journal.as_ref().map(|_| Queue::new(JOURNAL_QUEUE_BYTES));
+        let takers = reader::Takers {
+            files: settings.keep.then(|| files.clone()),
+            screen: settings.show.then(|| screen.clone()),
+            journal: journal.clone(),
+        };
         let (to_reader, reader) =
-            reader::new(settings.keep.then(|| files.clone()), settings.show.then(|| screen.clone()))
-                .map_err(|source| OutputError { action: "make an event descriptor", source })?;
+            reader::new(takers).map_err(|source| OutputError { action: "make an event descriptor", source })?;
 
-        let file_writer = writers::Files::new(&settings, files.clone(), Arc::clone(&counters));
-        spawn("output-files", move || file_writer.run())?;
+        if settings.keep {
+            let file_writer = writers::Files::new(&settings, files.clone(), Arc::clone(&counters));
+            spawn("output-files", move || file_writer.run())?;
+        }
+        if let (Some(socket), Some(queue)) = (&settings.journal, &journal) {
+            let (system, components) = (settings.system.clone(), settings.components.clone());
+            let journal =
+                journal::Journal::new(socket.clone(), system, components, queue.clone(), Arc::clone(&counters));
+            spawn("output-journal", move || journal.run())?;
+        }
         let screen_writer = writers::Screen::new(&settings.components, screen.clone(), File::from(screen_fd));
         spawn("output-screen", move || screen_writer.run())?;
         let reader = spawn("output-pipes", move || reader.run())?;
-        Ok(Self { components, keep: settings.keep, to_reader, files, screen, counters, reader: Some(reader) })
+        let keep = settings.keep;
+        Ok(Self { components, keep, to_reader, files, screen, journal, counters, reader: Some(reader) })
     }
 
     /// A pipe for a component that is about to be started: one each for its standard output and standard error, so that
@@ -174,16 +220,26 @@ impl Output {
 
     /// Writes a line of failstop's own into a component's log: when it was started, how it ended.
     pub fn note(&self, slot: Slot, instance: Instance, text: &str) {
-        let Some(component) = self.index(slot).filter(|_| self.keep) else { return };
-        let time = crate::clock::rfc3339(crate::clock::wall());
-        let line = format!("-- failstop {time} start {}: {}\n", instance.0, printable(text));
-        self.files.offer(Chunk { source: Source::Component(component), bytes: line.into_bytes() });
+        let Some(component) = self.index(slot) else { return };
+        let time = crate::clock::wall();
+        let text = format!("start {}: {}\n", instance.0, printable(text));
+        let chunk = |line: String| Chunk {
+            source: Source::Component(component),
+            bytes: line.into_bytes(),
+            at_ms: time.as_millisecond(),
+        };
+        if self.keep {
+            self.files.offer(chunk(format!("-- failstop {} {text}", crate::clock::rfc3339(time))));
+        }
+        if let Some(journal) = &self.journal {
+            journal.offer(chunk(format!("-- failstop {text}")));
+        }
     }
 
     /// Prints a line of failstop's own on standard output, in turn with what components print, without ever waiting for
     /// whoever reads it.
     pub fn say(&self, line: &str) {
-        self.screen.offer(Chunk { source: Source::Failstop, bytes: format!("{line}\n").into_bytes() });
+        self.screen.offer(Chunk { source: Source::Failstop, bytes: format!("{line}\n").into_bytes(), at_ms: 0 });
     }
 
     /// Bytes that got lost, since the start.
@@ -191,6 +247,8 @@ impl Output {
         Lost {
             from_files: self.files.dropped() + self.counters.failed_writes.load(Ordering::Relaxed),
             from_screen: self.screen.dropped(),
+            from_journal: self.journal.as_ref().map_or(0, Queue::dropped)
+                + self.counters.not_in_journal.load(Ordering::Relaxed),
         }
     }
 
@@ -203,11 +261,20 @@ impl Output {
             // It reads only what is there and never waits for a consumer.
             let _ = reader.join();
         }
+        self.close_queues();
+        let left = || until.saturating_duration_since(Instant::now());
+        let files = !self.keep || self.files.drained(limit);
+        let screen = self.screen.drained(left());
+        let journal = self.journal.as_ref().is_none_or(|journal| journal.drained(left()));
+        files && screen && journal
+    }
+
+    fn close_queues(&self) {
         self.files.close();
         self.screen.close();
-        let files = self.files.drained(limit);
-        let screen = self.screen.drained(until.saturating_duration_since(Instant::now()));
-        files && screen
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
     }
 
     fn index(&self, slot: Slot) -> Option<usize> {
@@ -218,8 +285,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         self.to_reader.stop();
-        self.files.close();
-        self.screen.close();
+        self.close_queues();
     }
 }
 

@@ -57,16 +57,22 @@ pub(super) struct Reader {
     pipes: mpsc::Receiver<Pipe>,
     wake: Arc<EventFd>,
     stop: Arc<AtomicBool>,
-    files: Option<Queue<Chunk>>,
-    screen: Option<Queue<Chunk>>,
+    takers: Takers,
 }
 
-pub(super) fn new(files: Option<Queue<Chunk>>, screen: Option<Queue<Chunk>>) -> io::Result<(Handle, Reader)> {
+/// Who gets the lines.
+pub(super) struct Takers {
+    pub files: Option<Queue<Chunk>>,
+    pub screen: Option<Queue<Chunk>>,
+    pub journal: Option<Queue<Chunk>>,
+}
+
+pub(super) fn new(takers: Takers) -> io::Result<(Handle, Reader)> {
     let wake = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, pipes) = mpsc::sync_channel(ATTACH_QUEUE);
     let handle = Handle { pipes: sender, wake: Arc::clone(&wake), stop: Arc::clone(&stop) };
-    Ok((handle, Reader { pipes, wake, stop, files, screen }))
+    Ok((handle, Reader { pipes, wake, stop, takers }))
 }
 
 enum Progress {
@@ -139,12 +145,14 @@ impl Reader {
     }
 
     fn hand_on(&self, pipe: &Pipe, bytes: Vec<u8>) {
-        let source = Source::Component(pipe.component);
-        if let Some(screen) = &self.screen {
-            screen.offer(Chunk { source, bytes: bytes.clone() });
+        let at_ms = crate::clock::wall().as_millisecond();
+        let chunk = Chunk { source: Source::Component(pipe.component), bytes, at_ms };
+        let Takers { files, screen, journal } = &self.takers;
+        for taker in [screen, journal].into_iter().flatten() {
+            taker.offer(chunk.clone());
         }
-        if let Some(files) = &self.files {
-            files.offer(Chunk { source, bytes });
+        if let Some(files) = files {
+            files.offer(chunk);
         }
     }
 }

@@ -21,11 +21,18 @@ impl Rig {
     }
 
     fn to(keep: bool, show: bool, rotation: Rotation) -> Self {
+        Self::with_journal(keep, show, rotation, false)
+    }
+
+    /// With a journal daemon's socket named `socket` in the state directory, whether or not there is one.
+    fn with_journal(keep: bool, show: bool, rotation: Rotation, journal: bool) -> Self {
         let state = tempfile::tempdir().unwrap();
         let (screen, to_screen) = io::pipe().unwrap();
         let settings = Settings {
             state_dir: state.path().to_owned(),
             rotation,
+            system: "demo".to_owned(),
+            journal: journal.then(|| state.path().join("socket")),
             components: vec!["bot".to_owned(), "scanner".to_owned()],
             keep,
             show,
@@ -97,6 +104,58 @@ fn shown_with_the_components_name_and_without_control_characters() {
     assert_eq!(lines, ["bot     | ?[31mtwo\ttabbed", "bot     | one", "failstop 0.1.0"]);
     let log = std::fs::read_to_string(log_path(state.path(), "bot")).unwrap();
     assert_eq!(log, "one\n\x1b[31mtwo\ttabbed\n", "the file keeps what was said");
+}
+
+#[test]
+fn every_line_reaches_the_journal_daemon_and_a_daemon_that_reads_nothing_costs_lines_alone() {
+    let rig = Rig::with_journal(false, false, Rotation::default(), true);
+    let daemon = std::os::unix::net::UnixDatagram::bind(rig.state.path().join("socket")).unwrap();
+    daemon.set_read_timeout(Some(GENEROUS)).unwrap();
+    let mut out = rig.stream(0);
+    out.write_all(b"one\n<4>two\n{\"level\":\"error\",\"msg\":\"three\"}\n").unwrap();
+    rig.output.note(slot(0), Instance(3), "exited by signal 9");
+    let mut buffer = vec![0; 4_096];
+    let mut said = Vec::new();
+    for _ in 0..4 {
+        let length = daemon.recv(&mut buffer).unwrap();
+        said.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+    }
+    said.sort();
+    for (entry, begins) in said.iter().zip([
+        "MESSAGE=-- failstop start 3: exited by signal 9\nPRIORITY=6\n",
+        "MESSAGE=one\nPRIORITY=6\n",
+        "MESSAGE=three\nPRIORITY=3\n",
+        "MESSAGE=two\nPRIORITY=4\n",
+    ]) {
+        assert!(entry.starts_with(begins) && entry.contains("\nCOMPONENT=bot\n"), "{entry:?}");
+    }
+    assert_eq!(rig.output.lost(), Lost::default());
+    // Nobody reads any more, and the component writes on all the same.
+    let line = [[b'x'; 999].as_slice(), b"\n"].concat();
+    for _ in 0..20_000 {
+        out.write_all(&line).unwrap();
+    }
+    let until = Instant::now() + GENEROUS;
+    while rig.output.lost().from_journal == 0 {
+        assert!(Instant::now() < until, "20 MB are in no queue");
+        std::thread::yield_now();
+    }
+    drop(daemon);
+}
+
+#[test]
+fn without_a_journal_daemon_the_files_have_it_all() {
+    let rig = Rig::with_journal(true, false, Rotation::default(), true);
+    rig.stream(0).write_all(b"kept\n").unwrap();
+    let until = Instant::now() + GENEROUS;
+    while rig.output.lost().from_journal != 4 {
+        assert!(Instant::now() < until, "{:?}", rig.output.lost());
+        std::thread::yield_now();
+    }
+    let text = rig.output.lost().since(Lost::default());
+    assert_eq!(text, "4 bytes did not reach the journal daemon: it is away or too slow");
+    let (state, _) = rig.finish();
+    assert_eq!(std::fs::read_to_string(log_path(state.path(), "bot")).unwrap(), "kept\n");
 }
 
 #[test]

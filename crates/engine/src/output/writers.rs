@@ -47,26 +47,26 @@ impl Files {
                     let note = format!(
                         "-- failstop: {bytes} bytes of components' output were dropped: the disk was too slow\n"
                     );
-                    let _ = log.file.append(note.as_bytes());
+                    let _ = log.file.append(note.as_bytes(), chunk.at_ms);
                 }
-                log.write(&chunk.bytes, &self.counters);
+                log.write(&chunk.bytes, chunk.at_ms, &self.counters);
             }
         }
     }
 }
 
 impl ComponentLog {
-    fn write(&mut self, bytes: &[u8], counters: &Counters) {
+    fn write(&mut self, bytes: &[u8], at_ms: i64, counters: &Counters) {
         let noted = if self.failed > 0 {
             let note = format!("-- failstop: {} bytes of output were lost: {}\n", self.failed, self.why);
-            self.file.append(note.as_bytes())
+            self.file.append(note.as_bytes(), at_ms)
         } else {
             Ok(())
         };
         if noted.is_ok() {
             self.failed = 0;
         }
-        if let Err(error) = noted.and_then(|()| self.file.append(bytes)) {
+        if let Err(error) = noted.and_then(|()| self.file.append(bytes, at_ms)) {
             let lost = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.failed += lost;
             counters.failed_writes.fetch_add(lost, Ordering::Relaxed);

@@ -12,6 +12,7 @@
 //! spawned ends, not when the process does.
 
 pub mod cgroup;
+pub mod credentials;
 pub mod epoch;
 pub mod extinguish;
 pub mod guard;
@@ -25,6 +26,7 @@ pub mod procfs;
 pub mod program;
 pub mod reaper;
 pub mod register;
+pub mod sandbox;
 pub mod signals;
 pub mod spawn;
 pub mod tree;

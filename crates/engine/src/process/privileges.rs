@@ -77,15 +77,22 @@ impl OwnPowers {
     }
 
     /// What a component keeps. `wanted`: the capabilities that it is to keep, by number and name, where the configuration says;
-    /// `other_user`: whether it runs as a user who is not root, and failstop is.
+    /// `other_user`: whether it runs as a user who is not root, and failstop is; `sandboxed`: whether the kernel is to keep it from
+    /// anything, which some of them would lead around.
     ///
     /// # Errors
     /// [`PrivilegeError`]: what is wanted cannot be given.
-    pub fn kept(&self, wanted: Option<&[(u8, String)]>, other_user: bool) -> Result<Option<Kept>, PrivilegeError> {
+    pub fn kept(
+        &self,
+        wanted: Option<&[(u8, String)]>,
+        other_user: bool,
+        sandboxed: bool,
+    ) -> Result<Option<Kept>, PrivilegeError> {
         let may_bound = has(self.capabilities, CAP_SETPCAP);
         let Some(wanted) = wanted else {
             // The change of user takes them all away in any case; the bounding set is a second lock.
-            return Ok(other_user.then_some(Kept { bits: 0, bounding: may_bound, ambient: false }));
+            let none = Kept { bits: 0, bounding: may_bound, ambient: false };
+            return Ok((other_user || sandboxed).then_some(none));
         };
         let missing = wanted.iter().filter(|(number, _)| !has(self.capabilities, *number)).fold(
             String::new(),
@@ -144,22 +151,33 @@ mod tests {
 
     #[test]
     fn without_a_word_a_user_of_its_own_keeps_none_and_failstops_own_all() {
-        assert_eq!(ROOT.kept(None, true), Ok(Some(Kept { bits: 0, bounding: true, ambient: false })));
-        assert_eq!(ROOT.kept(None, false), Ok(None));
+        assert_eq!(ROOT.kept(None, true, false), Ok(Some(Kept { bits: 0, bounding: true, ambient: false })));
+        assert_eq!(ROOT.kept(None, false, false), Ok(None));
         let bare = OwnPowers { capabilities: 1 << 7 | 1 << 6, ..ROOT };
-        assert_eq!(bare.kept(None, true), Ok(Some(Kept { bits: 0, bounding: false, ambient: false })));
-        assert_eq!(NOBODY.kept(None, false), Ok(None));
+        assert_eq!(bare.kept(None, true, false), Ok(Some(Kept { bits: 0, bounding: false, ambient: false })));
+        assert_eq!(NOBODY.kept(None, false, false), Ok(None));
+        let none = Kept { bits: 0, bounding: true, ambient: false };
+        assert_eq!(ROOT.kept(None, false, true), Ok(Some(none)), "and in a sandbox");
     }
 
     #[test]
     fn a_list_is_kept_where_it_can_be_and_refused_where_not() {
-        assert_eq!(ROOT.kept(Some(&bind()), true), Ok(Some(Kept { bits: 0x400, bounding: true, ambient: true })));
-        assert_eq!(ROOT.kept(Some(&bind()), false), Ok(Some(Kept { bits: 0x400, bounding: true, ambient: false })));
-        assert_eq!(ROOT.kept(Some(&[]), true), Ok(Some(Kept { bits: 0, bounding: true, ambient: false })));
-        assert_eq!(NOBODY.kept(Some(&[]), false), Ok(Some(Kept { bits: 0, bounding: false, ambient: false })));
-        assert_eq!(NOBODY.kept(Some(&bind()), false), Err(PrivilegeError::NotOurs("CAP_NET_BIND_SERVICE".to_owned())));
+        assert_eq!(
+            ROOT.kept(Some(&bind()), true, false),
+            Ok(Some(Kept { bits: 0x400, bounding: true, ambient: true }))
+        );
+        assert_eq!(
+            ROOT.kept(Some(&bind()), false, false),
+            Ok(Some(Kept { bits: 0x400, bounding: true, ambient: false }))
+        );
+        assert_eq!(ROOT.kept(Some(&[]), true, false), Ok(Some(Kept { bits: 0, bounding: true, ambient: false })));
+        assert_eq!(NOBODY.kept(Some(&[]), false, false), Ok(Some(Kept { bits: 0, bounding: false, ambient: false })));
+        assert_eq!(
+            NOBODY.kept(Some(&bind()), false, false),
+            Err(PrivilegeError::NotOurs("CAP_NET_BIND_SERVICE".to_owned()))
+        );
         let unbounded = OwnPowers { capabilities: 0x400, ..ROOT };
-        assert_eq!(unbounded.kept(Some(&bind()), true), Err(PrivilegeError::NoSetpcap));
+        assert_eq!(unbounded.kept(Some(&bind()), true, false), Err(PrivilegeError::NoSetpcap));
     }
 
     #[test]

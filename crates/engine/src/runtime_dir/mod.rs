@@ -13,6 +13,7 @@ pub use engine_end::EngineEnd;
 pub use engine_info::{EngineInfo, EngineState, InfoError, ProcessRef, ProcessState};
 pub use lookup::{Found, Ignored, Lookup, find};
 
+use crate::process::credentials;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
@@ -216,13 +217,17 @@ impl RuntimeDir {
         self.path.join(format!("notify-{component}.sock"))
     }
 
-    /// Takes the sockets and `engine.json` away, at the start (left by an engine that was killed) and at the end. The
+    /// Takes the sockets, credentials and `engine.json` away, at the start (left by an engine that was killed) and at the end. The
     /// permit stays: its lease has run out, and a page that denies is better than none.
     pub fn clear(&self) {
         let Ok(entries) = std::fs::read_dir(&self.path) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
+            if name == credentials::FOLDER {
+                let _ = credentials::remove_all(&entry.path());
+                continue;
+            }
             if name.ends_with(".sock") || name == engine_info::FILE_NAME || name.starts_with("permit.new") {
                 // What cannot be removed is replaced, or refused by name, when its successor is made.
                 let _ = std::fs::remove_file(entry.path());

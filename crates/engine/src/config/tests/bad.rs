@@ -60,6 +60,21 @@ const CASES: &[(&str, &str)] = &[
     ("capabilities as a text", "capabilities = \"CAP_NET_RAW\"\n"),
     ("inherits everything by a star", "inherit_env = [\"*\"]\n"),
     ("inherits a value", "inherit_env = [\"PATH=/bin\"]\n"),
+    ("a credential in the file itself", "credentials = { api_key = \"abc\" }\n"),
+    ("a credential without a place", "credentials = { api_key = {} }\n"),
+    ("a credential with a path for a name", "credentials = { \"../x\" = { env = \"X\" } }\n"),
+    (
+        "credentials beside their variable",
+        "credentials = { k = { env = \"K\" } }\nenv = { CREDENTIALS_DIRECTORY = \"/x\" }\n",
+    ),
+    ("a sandbox word misspelt", "sandbox = { filesystem = \"own_folder\" }\n"),
+    ("a sandbox that opens what is not closed", "sandbox = { readable = [\"/srv\"] }\n"),
+    ("a sandbox with new privileges", "no_new_privileges = false\nsandbox = { system_calls = \"ordinary\" }\n"),
+    ("an own folder with the state in it", "sandbox = { filesystem = \"own-folder\" }\n"),
+    (
+        "a writable place with the state in it",
+        "working_dir = \"own\"\nsandbox = { filesystem = \"own-folder\", writable = [\".\"] }\n",
+    ),
     ("depends on nobody", "depends_on = [\"bto\"]\n"),
     (
         "depends on a dependency",

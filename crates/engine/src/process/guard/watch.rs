@@ -1,6 +1,7 @@
 //! The guard's life: wait for a signal to hand on, a word from the engine, or the engine's end.
 
 use crate::process::cgroup::{self, KillHandle};
+use crate::process::credentials;
 use crate::process::extinguish::{Extinguished, extinguish};
 use crate::process::guard::ENGINE_DIED;
 use crate::process::guard::link::{self, MESSAGE_MAX_BYTES, Message, Received};
@@ -24,6 +25,8 @@ struct Charge {
     /// Where it could not be mapped when it was announced: tried again at the end.
     page_path: Option<PathBuf>,
     cgroup: Option<(PathBuf, KillHandle)>,
+    /// The runtime directory, where the engine may have left credentials.
+    runtime: Option<PathBuf>,
 }
 
 /// Stays until the engine is dead, its permit revoked and nothing is left below; says with what status to end.
@@ -83,6 +86,7 @@ fn listen(link: &OwnedFd, buffer: &mut [u8; MESSAGE_MAX_BYTES], charge: &mut Cha
             Received::Message(Message::Permit(path)) => {
                 let path = Path::new(OsStr::from_bytes(path));
                 charge.page = Page::map(path).ok();
+                charge.runtime = path.parent().map(Path::to_owned);
                 charge.page_path = charge.page.is_none().then(|| path.to_owned());
             }
             Received::Message(Message::Cgroup(path)) => {
@@ -119,6 +123,10 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
     if let Some((path, _)) = &charge.cgroup {
         // What cannot be removed is found and removed by the next start.
         let _ = cgroup::remove_ended(path);
+    }
+    if let Some(runtime) = &charge.runtime {
+        // The engine's own: another one's start may have come since. What cannot be removed the next start removes.
+        let _ = credentials::remove_all(&credentials::folder_of(runtime, engine_pid));
     }
     match engine_exit {
         Some(Exit::Status(status)) => ExitCode::from(u8::try_from(status & 0xff).unwrap_or(ENGINE_DIED)),

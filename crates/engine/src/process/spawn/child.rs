@@ -20,6 +20,8 @@ pub enum Step {
     Descriptors,
     /// Its resource limits.
     Limits,
+    /// A mount namespace with its credentials.
+    Credentials,
     /// Its priority.
     Priority,
     /// The capabilities that it does not keep.
@@ -36,6 +38,8 @@ pub enum Step {
     Orphaned,
     /// No new privileges.
     NoNewPrivileges,
+    /// What the kernel keeps it from.
+    Sandbox,
     /// Default dispositions and an empty mask.
     Signals,
     /// The program itself.
@@ -43,11 +47,12 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Session,
         Self::Cgroup,
         Self::Descriptors,
         Self::Limits,
+        Self::Credentials,
         Self::Priority,
         Self::Capabilities,
         Self::Groups,
@@ -56,6 +61,7 @@ impl Step {
         Self::DeathSignal,
         Self::Orphaned,
         Self::NoNewPrivileges,
+        Self::Sandbox,
         Self::Signals,
         Self::Exec,
     ];
@@ -67,6 +73,13 @@ impl Step {
 
 /// Every signal whose disposition can be changed, for [`Plan::dispositions`].
 pub(super) const ALL_SIGNALS: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+
+/// A filter as the kernel takes it (`sock_fprog`).
+#[repr(C)]
+pub(super) struct Program {
+    pub length: u16,
+    pub instructions: *const seccompiler::sock_filter,
+}
 
 /// Everything the child needs, prepared before its birth. All pointers outlive it.
 #[repr(C)]
@@ -87,6 +100,13 @@ pub(super) struct Plan {
     pub autogroup: *const c_char,
     pub autogroup_length: usize,
     pub kept: Option<Kept>,
+    /// The file system with its credentials, or -1, and the empty folder where it goes.
+    pub mount: c_int,
+    pub mount_at: *const c_char,
+    /// A Landlock ruleset, or -1.
+    pub ruleset: c_int,
+    /// A seccomp filter, or null.
+    pub filter: *const Program,
     pub limits: *const (u32, libc::rlimit),
     pub limit_count: usize,
     pub uid: Option<u32>,
@@ -94,7 +114,7 @@ pub(super) struct Plan {
     /// Null: leave the further groups alone.
     pub groups: *const u32,
     pub group_count: usize,
-    /// Descriptors to be its own from 3 on, all of them above what they are to be.
+    /// Descriptors to be its own from 3 on, all of them above what they are to be. After everything that needs another one.
     pub given: *const c_int,
     pub given_count: usize,
     /// Where its process number is written in digits, up to ten and a zero byte after them; null without `given`.
@@ -151,6 +171,9 @@ fn prepare(plan: &Plan) -> Step {
             return Step::Descriptors;
         }
     }
+    if plan.mount >= 0 && !mount_credentials(plan) {
+        return Step::Credentials;
+    }
     if let Some(mask) = plan.umask {
         call!(libc::SYS_umask, mask);
     }
@@ -205,6 +228,9 @@ fn prepare(plan: &Plan) -> Step {
     if plan.no_new_privileges && call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
         return Step::NoNewPrivileges;
     }
+    if plan.ruleset >= 0 && call!(libc::SYS_landlock_restrict_self, plan.ruleset, 0) < 0 {
+        return Step::Sandbox;
+    }
     if !take_given(plan) {
         return Step::Descriptors;
     }
@@ -212,8 +238,24 @@ fn prepare(plan: &Plan) -> Step {
     if !reset_signals(plan.dispositions) {
         return Step::Signals;
     }
+    // Last: what comes after it is what the program does.
+    if !plan.filter.is_null() && call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, plan.filter) < 0 {
+        return Step::Sandbox;
+    }
     call!(libc::SYS_execve, plan.path, plan.argv, plan.envp);
     Step::Exec
+}
+
+/// Mounts made for it are seen by its own tree alone; what is mounted elsewhere is still seen by it.
+fn mount_credentials(plan: &Plan) -> bool {
+    /// From mount.h: the source is the descriptor itself.
+    const MOVE_MOUNT_F_EMPTY_PATH: c_long = 4;
+    let nothing: *const c_char = std::ptr::null();
+    let everywhere = libc::MS_REC | libc::MS_SLAVE;
+    call!(libc::SYS_unshare, libc::CLONE_NEWNS) == 0
+        && call!(libc::SYS_mount, nothing, c"/".as_ptr(), nothing, everywhere, nothing) == 0
+        && call!(libc::SYS_move_mount, plan.mount, c"".as_ptr(), libc::AT_FDCWD, plan.mount_at, MOVE_MOUNT_F_EMPTY_PATH)
+            == 0
 }
 
 /// The priority, and that of the group that the scheduler makes of each session where nothing else groups processes

@@ -9,9 +9,11 @@ pub use child::Step;
 pub use resolve::{ResolveError, resolve};
 
 use crate::process::cgroup::Entry;
+use crate::process::credentials::{self, Mount};
 use crate::process::pidfd::PidFd;
 use crate::process::privileges::Kept;
 use crate::process::procfs::{self, ProcessId};
+use crate::process::sandbox::Sandbox;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -49,6 +51,10 @@ pub struct Command {
     pub nice: Option<i32>,
     /// What it keeps of the engine's capabilities, where that is not everything.
     pub kept: Option<Kept>,
+    /// A file system that is mounted for it alone, in a mount namespace of its own.
+    pub credentials: Option<Mount>,
+    /// What it puts in force on itself. Needs `no_new_privileges`.
+    pub sandbox: Sandbox,
     /// Resource limits: `RLIMIT_…`, soft, hard.
     pub limits: Vec<(u32, u64, u64)>,
     /// Whether a set-user-ID program stays powerless. On unless the user insists: such a program would clear the
@@ -71,6 +77,8 @@ impl Command {
             umask: None,
             nice: None,
             kept: None,
+            credentials: None,
+            sandbox: Sandbox::default(),
             limits: Vec::new(),
             no_new_privileges: true,
         }
@@ -153,6 +161,8 @@ fn step_in_words(step: Step) -> &'static str {
         Step::Limits => "setting its resource limits",
         Step::Priority => "taking on its priority (`nice`)",
         Step::Capabilities => "giving up capabilities",
+        Step::Credentials => "mounting its credentials",
+        Step::Sandbox => "putting its sandbox in force",
         Step::Groups => "taking on its groups",
         Step::User => "taking on its user",
         Step::Directory => "entering its working directory",
@@ -253,6 +263,20 @@ impl Spawner {
             envp.insert(0, room.cast_const().cast());
         }
 
+        let mount =
+            command.credentials.as_ref().map(|mount| above_two(&mount.tree)).transpose().map_err(descriptors)?;
+        let mount_at = match &command.credentials {
+            Some(mount) => {
+                let at = credentials::text(&mount.at);
+                Some(at.ok_or(SpawnError::Nul { what: "the path of its credentials" })?)
+            }
+            None => None,
+        };
+        let ruleset = command.sandbox.files.as_ref().map(above_two).transpose().map_err(descriptors)?;
+        let filter = command.sandbox.calls.as_ref().map(|filter| child::Program {
+            length: u16::try_from(filter.instructions().len()).unwrap_or(u16::MAX),
+            instructions: filter.instructions().as_ptr(),
+        });
         let autogroup = command.nice.and_then(|nice| CString::new(nice.to_string()).ok());
 
         let mut plan = child::Plan {
@@ -269,6 +293,10 @@ impl Spawner {
             autogroup: autogroup.as_ref().map_or(ptr::null(), |text| text.as_ptr()),
             autogroup_length: autogroup.as_ref().map_or(0, |text| text.as_bytes().len()),
             kept: command.kept,
+            ruleset: ruleset.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            filter: filter.as_ref().map_or(ptr::null(), ptr::from_ref),
+            mount: mount.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            mount_at: mount_at.as_ref().map_or(ptr::null(), |at| at.as_ptr()),
             limits: limits.as_ptr(),
             limit_count: limits.len(),
             uid: command.uid,
