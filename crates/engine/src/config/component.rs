@@ -3,7 +3,7 @@
 use super::credentials::{ComponentCredentials, Credentials};
 use super::dependency::{Liveness, Readiness};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
-use super::sandbox::Sandbox;
+use super::sandbox::{Files, Sandbox};
 use super::variables::{ComponentVariables, Variables};
 use crate::notify_socket::Access;
 use failstop_core::{DependencyExit, Orders, RestartPolicy};
@@ -304,6 +304,14 @@ impl Consistent for Component {
                 &places.first_of(&["notify_access"]),
                 format!("{} has `notify_access = \"none\"`, and `{key}` needs sd_notify messages", places.label),
                 "write `notify_access = \"main\"` or \"all\", or change the other",
+            );
+        }
+        if self.notify_socket == NotifySocket::Abstract && self.sandbox.filesystem == Files::OwnFolder {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["notify_socket"]),
+                format!("{} has an abstract notify socket, which its sandbox keeps it from", places.label),
+                "write `notify_socket = \"path\"`: the sandbox lets it reach that one",
             );
         }
         if self.reload_notify && self.reload_signal.is_none() {

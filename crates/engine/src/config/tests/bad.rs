@@ -82,6 +82,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("beats that nobody hears", "liveness = { watchdog = \"1m\" }\nnotify_access = \"none\"\n"),
     (
+        "a socket that the sandbox hides",
+        "working_dir = \"own\"\nnotify_socket = \"abstract\"\nsandbox = { filesystem = \"own-folder\" }\n",
+    ),
+    (
         "an end that cuts into a grace",
         "stop_grace = \"30s\"\npre_stop = { command = [\"./h\"], timeout = \"20s\" }\n[shutdown]\nwithin = \"45s\"\n",
     ),
