@@ -28,6 +28,7 @@ mod listener;
 mod output;
 mod outside;
 mod peers;
+mod probes;
 mod python_bot;
 mod receiver;
 mod remote;
@@ -45,6 +46,7 @@ mod strangers;
 mod survivors;
 mod system;
 mod two_hosts;
+mod venue;
 mod watched;
 mod wire;
 

@@ -236,7 +236,7 @@ fn every_incident_of_an_engine_that_is_killed_at_random_is_told_whole() {
     receiver.answer(Answers::Takes);
     let server = prepare_life(&folder, &receiver, lives);
     system.start_with(&[], &[("FAILSTOP__ALERTS__NTFY__SERVER", &server)]);
-    system.wait_active();
+    system.wait_status("nothing halted", |status| status["halts"].as_array().is_some_and(Vec::is_empty));
     drop(resuming);
 
     let raised: BTreeSet<String> = system

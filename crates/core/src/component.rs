@@ -10,6 +10,7 @@
 //!    +------------------------------ tree gone -------------------------+-- tree gone -- Leaving
 //! ```
 
+use crate::dependency::{EarlyEnds, Silence};
 use crate::effect::Effect;
 use crate::halt::Cause;
 use crate::hook::RunningHook;
@@ -154,6 +155,12 @@ pub(crate) struct Component {
     pub stale_stop: Option<Monotonic>,
     /// Its execution queue, once reported.
     pub queue: Option<Queue>,
+    /// A missed deadline of it whose verdict waits for an answer of its dependencies.
+    pub silence: Option<Silence>,
+    /// Its silence is a dependency's fault, until that is back.
+    pub excused: bool,
+    /// Early ends of it that may not count, as its dependencies will show.
+    pub early_ends: Option<EarlyEnds>,
     /// The instance that reported an unrecoverable error, if one did.
     pub fatal: Option<Instance>,
 }
@@ -204,6 +211,9 @@ impl Component {
             kept_stopped: true,
             stale_stop: None,
             queue: None,
+            silence: None,
+            excused: false,
+            early_ends: None,
             fatal: None,
         }
     }
@@ -214,6 +224,7 @@ impl Component {
         self.in_a_row = 0;
         self.spent = false;
         self.after_failure = false;
+        self.early_ends = None;
         if let Phase::Waiting { .. } = self.phase {
             self.phase = Phase::Down;
         }
@@ -256,6 +267,26 @@ impl Component {
         };
         self.beat_by = span.map(|span| now.plus(span));
         self.beat_latest = span.map(|span| now.plus(span.saturating_mul(BEATS_MAX)));
+    }
+
+    /// What follows its end is decided only now.
+    pub fn follow(&mut self, next: Next) {
+        match &mut self.phase {
+            Phase::Killing { exited: Some(exited), requested: _ } | Phase::Leaving { exited, .. } => *exited = next,
+            Phase::Down | Phase::Waiting { .. } => {
+                self.phase = match next {
+                    Next::Down | Next::Spent => Phase::Down,
+                    Next::At(due) => Phase::Waiting { due },
+                }
+            }
+            // It runs again: whatever the answer meant for its next start, it has come too late.
+            Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {}
+        }
+    }
+
+    /// Whether nothing of it is started before its dependencies have answered.
+    pub fn is_held_back(&self) -> bool {
+        self.early_ends.as_ref().is_some_and(EarlyEnds::holds_back)
     }
 
     pub(crate) fn forget_instance(&mut self) {
@@ -445,7 +476,7 @@ impl Core {
             | Phase::Killing { .. }
             | Phase::Leaving { .. } => false,
         };
-        due && self.dependencies_ready(policy) && !self.restart_suppressed(component)
+        due && !component.is_held_back() && self.dependencies_ready(policy) && !self.restart_suppressed(component)
     }
 
     /// A maintenance window holds back restarts that nobody asked for.
@@ -459,6 +490,7 @@ impl Core {
         match component.phase {
             Phase::Waiting { due }
                 if self.hindrance(index).is_none()
+                    && !component.is_held_back()
                     && self.dependencies_ready(policy)
                     && !self.restart_suppressed(component) =>
             {

@@ -88,8 +88,7 @@ impl Core {
         if let Some(Err(evidence)) = &self.life.environment {
             return Some(format!("a check still fails: {evidence}; run `failstop check`").into());
         }
-        let down = self.policy.dependencies.iter().zip(&self.dependencies).find(|(_, state)| **state == Some(false))?;
-        Some(format!("dependency {} is down", down.0.name).into())
+        self.dependencies_hold()
     }
 
     /// Whether a component that hung is well again, or is kept from running anyway.

@@ -8,6 +8,7 @@ use crate::input::Exit;
 use crate::ledger::Grievance;
 use crate::machine::Core;
 use crate::record::{AfterExit, Record};
+use crate::restart::{End, limit_spent};
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
 use core::time::Duration;
 
@@ -19,7 +20,8 @@ impl Core {
         let evidence = format!("it could not be started: {error}");
         self.record(turn, Record::ComponentStartFailed { component: name, instance, error });
         let requested = self.end_was_requested(index);
-        let (next, after) = self.decide_after_exit(turn, index, requested, true);
+        let end = End { requested, failure: true, ran: false, evidence: &evidence };
+        let (next, after) = self.decide_after_exit(turn, index, &end);
         if let Some(component) = self.components.get_mut(index) {
             component.phase = Phase::Killing { requested, exited: Some(next) };
         }
@@ -56,9 +58,18 @@ impl Core {
         // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
         let failure = !requested && (was_killing || !was_ready || !clean);
         let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
-        let (next, after) = self.decide_after_exit(turn, index, requested, failure);
-        let Some(name) = self.name_of(slot).cloned() else { return };
+        let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
         let said = self.components.get_mut(index).and_then(|component| component.failing.take());
+        let it_said = said.as_ref().map(|said| format!("; it had said: {said}")).unwrap_or_default();
+        let evidence = match exit {
+            Exit::Status(status) => format!("it exited with status {status} ({why}){it_said}"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why}){it_said}"),
+            Exit::Unknown => format!("it ended, and the kernel does not say how ({why}){it_said}"),
+        };
+        let evidence = clip(evidence, TEXT_MAX_BYTES);
+        let end = End { requested, failure, ran: true, evidence: &evidence };
+        let (next, after) = self.decide_after_exit(turn, index, &end);
+        let Some(name) = self.name_of(slot).cloned() else { return };
         if let Some(component) = self.components.get_mut(index) {
             component.phase = match grace {
                 Some(kill_at) => Phase::Leaving { kill_at, requested, exited: next },
@@ -87,19 +98,11 @@ impl Core {
             requested,
             killed: was_killing,
             failure,
-            said: said.clone(),
+            said,
             up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
             next: after,
         };
         self.record(turn, record);
-        let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
-        let said = said.map(|said| format!("; it had said: {said}")).unwrap_or_default();
-        let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} ({why}){said}"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why}){said}"),
-            Exit::Unknown => format!("it ended, and the kernel does not say how ({why}){said}"),
-        };
-        let evidence = clip(evidence, TEXT_MAX_BYTES);
         self.note_outage(turn, slot, requested, after, &evidence);
     }
 
@@ -109,12 +112,11 @@ impl Core {
             return;
         }
         self.raise(turn, Grievance::about(Cause::ComponentDown, slot, evidence));
-        if after == AfterExit::StartLimit {
-            let limit = slot
-                .index()
-                .and_then(|index| self.policy.components.get(index))
-                .map_or((0, Duration::ZERO), |p| (p.start_limit, p.start_limit_within));
-            let evidence = format!("{} starts within {}, then {evidence}", limit.0, crate::turn::span(limit.1));
+        let policy = slot.index().and_then(|index| self.policy.components.get(index));
+        if after == AfterExit::StartLimit
+            && let Some(policy) = policy
+        {
+            let evidence = limit_spent(policy, evidence);
             self.raise(turn, Grievance::about(Cause::ComponentFailed, slot, evidence));
         }
     }

@@ -94,6 +94,12 @@ pub enum Effect {
         /// Which start.
         instance: Instance,
     },
+    /// Try a dependency now, whatever its rhythm, and report [`crate::Input::DependencyTried`]; a try that is under way will
+    /// do. A verdict waits for it, for no longer than its time-out and a second.
+    TryDependency {
+        /// Index into [`crate::Policy::dependencies`].
+        index: usize,
+    },
     /// Answer an operator's request. Where it loosened something, its record is durable by now.
     Answer {
         /// Which request.

@@ -439,6 +439,12 @@ impl Core {
             self.dirty |= self.watch.left_out.part(index, key.1, health);
         }
     }
+
+    pub(crate) fn part_gone(&mut self, index: usize, name: String) {
+        let key = (index, clip(name, NAME_MAX_BYTES));
+        let kept = self.watch.parts.remove(&key).is_some();
+        self.dirty |= kept || self.watch.left_out.part_gone(index, &key.1);
+    }
 }
 
 fn describe(component: &Component) -> &'static str {

@@ -89,7 +89,7 @@ pub enum Input {
         /// What it said.
         sign: Sign,
     },
-    /// The liveness probe failed its configured number of times.
+    /// The liveness probe failed its configured number of times. They count anew from here.
     LivenessFailed {
         /// Which component.
         slot: Slot,
@@ -98,7 +98,7 @@ pub enum Input {
         /// What the probe saw.
         evidence: String,
     },
-    /// A dependency went down (its tries failed) or came back.
+    /// A dependency went down (so many tries of its failed, over at least a minute), answers for the first time, or came back.
     Dependency {
         /// Index into [`crate::Policy::dependencies`].
         index: usize,
@@ -106,6 +106,14 @@ pub enum Input {
         up: bool,
         /// What the probe saw.
         evidence: String,
+    },
+    /// One try of a dependency ended: one of its rhythm, or one that [`crate::Effect::TryDependency`] asked for. Before the
+    /// [`Input::Dependency`] that follows from it.
+    DependencyTried {
+        /// Index into [`crate::Policy::dependencies`].
+        index: usize,
+        /// Whether it answered.
+        answered: bool,
     },
 
     /// The kill switch's latch was seen on disk, or the page was found revoked. Once for each engagement (a latch that
@@ -297,6 +305,11 @@ pub enum Sign {
         health: u16,
         /// Whether it says critical.
         critical: bool,
+    },
+    /// A part inside it is not reported any more.
+    PartGone {
+        /// The part's name.
+        name: String,
     },
     /// It asks to be held back. It may always tighten its own permission.
     Halt {

@@ -31,6 +31,11 @@ impl LeftOut {
         counts && self.parts.insert(index, (name.clone(), health)) != Some((name, health))
     }
 
+    /// A part of this component is not reported any more.
+    pub fn part_gone(&mut self, index: usize, name: &str) -> bool {
+        self.parts.get(&index).is_some_and(|(worst, _)| worst == name) && self.parts.remove(&index).is_some()
+    }
+
     /// The component ended.
     pub fn forget(&mut self, index: usize) {
         self.feeds.remove(&index);
@@ -80,6 +85,7 @@ impl Core {
             )),
             Sign::Tick { .. }
             | Sign::Part { .. }
+            | Sign::PartGone { .. }
             | Sign::Ready
             | Sign::Beat
             | Sign::Heartbeat(_)

@@ -15,6 +15,7 @@ mod component;
 mod component_order;
 mod conditions;
 mod departure;
+mod dependency;
 mod effect;
 mod failsafe;
 mod halt;

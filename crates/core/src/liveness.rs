@@ -26,6 +26,7 @@ impl Core {
             Sign::Ready => self.became_ready(turn, index),
             Sign::Beat => {
                 self.gave_sign(turn, index);
+                self.spoke(index, |cause| cause == Cause::Hung);
                 self.rearm_beat(turn, index, |liveness| match liveness {
                     Liveness::Watchdog(span) => Some(span),
                     Liveness::Heartbeat(_) | Liveness::Probe => None,
@@ -33,6 +34,7 @@ impl Core {
             }
             Sign::Heartbeat(progress) => {
                 self.gave_sign(turn, index);
+                self.spoke(index, |cause| cause == Cause::HeartbeatLost);
                 self.rearm_beat(turn, index, |liveness| match liveness {
                     Liveness::Heartbeat(span) => Some(span),
                     Liveness::Watchdog(_) | Liveness::Probe => None,
@@ -41,7 +43,10 @@ impl Core {
                     self.progressed(turn, index, progress);
                 }
             }
-            Sign::ProbePassed => self.gave_sign(turn, index),
+            Sign::ProbePassed => {
+                self.gave_sign(turn, index);
+                self.spoke(index, |cause| cause == Cause::Hung);
+            }
             Sign::WatchdogTrigger => self.hangs(turn, index, Cause::Hung, "it said itself that it hangs".to_owned()),
             Sign::ExtendTimeout(by) => self.extend(turn, index, by.min(MAX_EXTENSION)),
             Sign::WatchdogSpan(span) => self.shorten_beat(turn, index, span),
@@ -58,6 +63,7 @@ impl Core {
             Sign::Queue { state, depth } => self.queue_reported(turn, index, state, depth),
             Sign::Error { severity, fatal, message } => self.error_reported(turn, index, severity, fatal, message),
             Sign::Part { name, health, critical } => self.part_reported(index, name, health, critical),
+            Sign::PartGone { name } => self.part_gone(index, name),
             Sign::Halt { cap, reason } => {
                 let evidence = clip(reason, TEXT_MAX_BYTES);
                 if cap < crate::Permission::Active {
@@ -148,6 +154,7 @@ impl Core {
         if component.is_ready() {
             component.progress_by = policy.progress_within.map(|span| turn.now.plus(span));
         }
+        self.spoke(index, |cause| cause == Cause::NoProgress);
     }
 
     fn extend(&mut self, turn: &Turn<'_>, index: usize, by: Duration) {
@@ -212,15 +219,13 @@ impl Core {
     /// The liveness probe failed its number of times.
     pub(crate) fn liveness_failed(&mut self, turn: &mut Turn<'_>, slot: Slot, instance: Instance, evidence: String) {
         let Some(index) = self.present(slot, instance) else { return };
-        if self.components.get(index).is_some_and(|component| component.is_ready())
-            && !self.needed_dependency_down(index)
-        {
-            self.hangs(turn, index, Cause::Hung, clip(evidence, TEXT_MAX_BYTES));
+        if self.components.get(index).is_some_and(|component| component.is_ready()) {
+            self.missed(turn, index, Cause::Hung, clip(evidence, TEXT_MAX_BYTES));
         }
     }
 
     /// A component shows no life: the halt, and its tree is killed at once. The restart follows once it is gone.
-    fn hangs(&mut self, turn: &mut Turn<'_>, index: usize, cause: Cause, evidence: String) {
+    pub(crate) fn hangs(&mut self, turn: &mut Turn<'_>, index: usize, cause: Cause, evidence: String) {
         let Some(component) = self.components.get(index) else { return };
         match component.phase {
             Phase::Ready | Phase::Starting { .. } | Phase::Stopping { .. } => {}
@@ -236,8 +241,8 @@ impl Core {
 
     /// Judges every deadline of every component.
     pub(crate) fn judge_deadlines(&mut self, turn: &mut Turn<'_>) {
+        self.settle_questions(turn);
         for index in 0..self.components.len() {
-            let dependency_down = self.needed_dependency_down(index);
             let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
             else {
                 continue;
@@ -253,14 +258,13 @@ impl Core {
                     let beat_missed = component.beat_by.is_some_and(|by| turn.now >= by);
                     let stuck = component.progress_by.is_some_and(|by| turn.now >= by);
                     let reload_late = component.reload.is_some_and(|reload| turn.now >= reload.deadline);
-                    if (beat_missed || stuck || reload_late) && dependency_down {
-                        // The dependency's fault, as far as anybody can tell; judged afresh once it is back.
-                        if let Some(reload) = component.reload.as_mut().filter(|_| reload_late) {
-                            reload.deadline = turn.now.plus(policy.start_period);
-                        }
-                        component.beat_by = component.beat_by.filter(|_| !beat_missed);
-                        component.progress_by = component.progress_by.filter(|_| !stuck);
-                    } else if beat_missed {
+                    // Judged once; where a dependency is to blame, afresh once that is back.
+                    component.beat_by = component.beat_by.filter(|_| !beat_missed);
+                    component.progress_by = component.progress_by.filter(|_| !stuck);
+                    if let Some(reload) = component.reload.as_mut().filter(|_| reload_late) {
+                        reload.deadline = turn.now.plus(policy.start_period);
+                    }
+                    if beat_missed {
                         let within = component.beat_span.or(match policy.liveness {
                             Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => Some(span),
                             Some(Liveness::Probe) | None => None,
@@ -272,15 +276,15 @@ impl Core {
                                 (Cause::Hung, format!("no beat{within}"))
                             }
                         };
-                        self.hangs(turn, index, cause, evidence);
+                        self.missed(turn, index, cause, evidence);
                     } else if stuck {
                         let within = policy.progress_within.map(span).unwrap_or_default();
                         let evidence = format!("it beats, but its progress has stood still for {within}");
-                        self.hangs(turn, index, Cause::NoProgress, evidence);
+                        self.missed(turn, index, Cause::NoProgress, evidence);
                     } else if reload_late {
                         let within = span(policy.start_period);
                         let evidence = format!("it was asked to reload and was not ready again within {within}");
-                        self.hangs(turn, index, Cause::Hung, evidence);
+                        self.missed(turn, index, Cause::Hung, evidence);
                     }
                 }
                 // Its grace is judged where components are settled.
@@ -295,6 +299,7 @@ impl Core {
 
     /// The deadlines of every component.
     pub(crate) fn deadlines_due(&self, add: &mut impl FnMut(Monotonic)) {
+        self.questions_due(add);
         for component in &self.components {
             match component.phase {
                 Phase::Starting { deadline } => add(deadline),
@@ -336,6 +341,7 @@ impl Core {
             else {
                 continue;
             };
+            component.silence = None;
             match &mut component.phase {
                 Phase::Starting { deadline } => *deadline = (*deadline).max(turn.now.plus(policy.start_period)),
                 Phase::Ready => {
@@ -353,17 +359,5 @@ impl Core {
             }
         }
         self.dirty = true;
-    }
-
-    /// Whether a dependency that the component needs is down.
-    pub(crate) fn needed_dependency_down(&self, index: usize) -> bool {
-        let Some(policy) = self.policy.components.get(index) else { return false };
-        policy.needs.iter().any(|need| {
-            self.policy
-                .dependencies
-                .iter()
-                .zip(&self.dependencies)
-                .any(|(dependency, state)| dependency.name == *need && *state == Some(false))
-        })
     }
 }

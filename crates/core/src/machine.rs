@@ -2,6 +2,7 @@
 //! here is the order in which a step looks at them.
 
 use crate::component::Component;
+use crate::dependency::Dependency;
 use crate::effect::{Effect, Page};
 use crate::halt::{Cause, Trigger};
 use crate::health::Watch;
@@ -30,8 +31,8 @@ pub struct Core {
     pub(crate) writing: Writing,
     pub(crate) life: Life,
     pub(crate) components: Vec<Component>,
-    /// By index of the policy: whether it answers, once known.
-    pub(crate) dependencies: Vec<Option<bool>>,
+    /// By index of the policy.
+    pub(crate) dependencies: Vec<Dependency>,
     pub(crate) watch: Watch,
     pub(crate) permit: Permit,
     pub(crate) operator: Orders,
@@ -61,7 +62,7 @@ impl Core {
     pub fn new(policy: Policy) -> Self {
         let watch = Watch::new(&policy);
         let components = policy.components.iter().take(crate::MAX_COMPONENTS).map(|_| Component::new()).collect();
-        let dependencies = vec![None; policy.dependencies.len()];
+        let dependencies = vec![Dependency::default(); policy.dependencies.len()];
         Self {
             policy: Arc::new(policy),
             recorded: Recorded::new(),
@@ -132,6 +133,7 @@ impl Core {
             Input::Sign { slot, instance, sign } => self.sign(turn, slot, instance, sign),
             Input::LivenessFailed { slot, instance, evidence } => self.liveness_failed(turn, slot, instance, evidence),
             Input::Dependency { index, up, evidence } => self.dependency(turn, index, up, evidence),
+            Input::DependencyTried { index, answered } => self.dependency_tried(turn, index, answered),
             Input::KillSwitchSeen { by, reason } => self.kill_switch_seen(turn, by, reason),
             Input::KillSwitchLatchRemoved => self.kill_switch_latch_removed(turn),
             Input::Operator { request, by, reason, order } => self.operate(turn, request, by, reason, order),
@@ -186,25 +188,6 @@ impl Core {
     /// The time of the last step.
     pub(crate) fn last_step(&self) -> Monotonic {
         self.now
-    }
-
-    fn dependency(&mut self, turn: &mut Turn<'_>, index: usize, up: bool, evidence: String) {
-        let Some(state) = self.dependencies.get_mut(index) else { return };
-        let before = state.replace(up);
-        self.dirty = true;
-        let Some(name) = self.policy.dependencies.get(index).map(|dependency| dependency.name.clone()) else { return };
-        if up {
-            if before == Some(false) {
-                let policy = Arc::clone(&self.policy);
-                let needs = |component: usize| {
-                    policy.components.get(component).is_some_and(|component| component.needs.contains(&name))
-                };
-                self.rearm_deadlines(turn, needs);
-            }
-        } else {
-            let evidence = format!("dependency {name} is down: {}", clip(evidence, TEXT_MAX_BYTES));
-            self.raise(turn, Grievance::of(Cause::Environment, evidence));
-        }
     }
 
     fn raised_by_host(&mut self, turn: &mut Turn<'_>, cause: Cause, slot: Option<Slot>, evidence: String) {

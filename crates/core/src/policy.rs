@@ -92,7 +92,7 @@ pub struct ComponentPolicy {
     pub liveness: Option<Liveness>,
     /// Opt-in: `progress` of heartbeats must move within this span.
     pub progress_within: Option<Duration>,
-    /// Names of the dependencies without which a missed beat is `environment` and not `hung`.
+    /// Names of the dependencies while one of which does not answer a missed beat is `environment` and not `hung`.
     pub needs: Vec<String>,
     /// Indices into [`Policy::components`] of those that must be ready before this one starts.
     pub depends_on: Vec<usize>,
@@ -136,6 +136,8 @@ pub enum Liveness {
 pub struct DependencyPolicy {
     /// Its name.
     pub name: String,
+    /// How long a try may take.
+    pub timeout: Duration,
 }
 
 /// The rules that make the verdict unhealthy.

@@ -93,8 +93,8 @@ impl Core {
     }
 
     /// Whether each dependency answers, in the configuration's order; `None` while unknown.
-    pub fn dependencies(&self) -> &[Option<bool>] {
-        &self.dependencies
+    pub fn dependencies(&self) -> impl Iterator<Item = Option<bool>> {
+        self.dependencies.iter().map(|dependency| dependency.up)
     }
 
     /// Permits that ran out in this epoch because the engine or the disk was late.

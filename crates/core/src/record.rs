@@ -298,6 +298,8 @@ pub enum AfterExit {
     Stay,
     /// It stays down: the start limit is spent.
     StartLimit,
+    /// The start limit is spent unless a dependency that it needs turns out not to answer: that is being asked.
+    Asking,
     /// It stays down until the permission and the mode let it run.
     NotAllowed,
     /// It stays down until the components that it depends on are ready.

@@ -1,6 +1,7 @@
 //! When a component is started again: restart policy, delays with jitter, start limit.
 
 use crate::component::{Hindrance, MAX_STARTS_KEPT, Next};
+use crate::dependency::SpentLimit;
 use crate::machine::Core;
 use crate::policy::{ComponentPolicy, RestartPolicy};
 use crate::record::AfterExit;
@@ -8,26 +9,33 @@ use crate::time::Monotonic;
 use crate::turn::Turn;
 use core::time::Duration;
 
-/// An exit this soon after readiness, while a needed dependency is down, is the dependency's fault.
+/// An end of a component.
+pub(crate) struct End<'a> {
+    /// Whether somebody wanted it.
+    pub requested: bool,
+    /// Whether it counts as a failure, as recorded.
+    pub failure: bool,
+    /// Whether its program ran at all.
+    pub ran: bool,
+    /// What was seen, for people.
+    pub evidence: &'a str,
+}
+
+/// An exit this soon after readiness, while a needed dependency does not answer, is the dependency's fault.
 const BLAMED_ON_DEPENDENCY: Duration = Duration::from_secs(10);
 
 impl Core {
-    /// Decides what follows an exit, and counts it. `failure` as recorded.
-    pub(crate) fn decide_after_exit(
-        &mut self,
-        turn: &Turn<'_>,
-        index: usize,
-        requested: bool,
-        failure: bool,
-    ) -> (Next, AfterExit) {
-        let blamed = self.blames_dependency(turn.now, index);
+    /// Decides what follows an exit, and counts it.
+    pub(crate) fn decide_after_exit(&mut self, turn: &mut Turn<'_>, index: usize, end: &End<'_>) -> (Next, AfterExit) {
+        let soon = self.ends_early(turn.now, index);
+        let blamed = soon && self.is_excused(index);
         let hindrance = self.hindrance(index);
         let jitter_key = self.jitter_key(index);
         let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
         else {
             return (Next::Spent, AfterExit::Stay);
         };
-        if requested {
+        if end.requested {
             // Somebody wanted this end: its start counts towards nothing.
             component.starts.pop_back();
             component.after_failure = false;
@@ -43,7 +51,7 @@ impl Core {
         }
         let again = match policy.restart {
             RestartPolicy::Always => true,
-            RestartPolicy::OnFailure => failure,
+            RestartPolicy::OnFailure => end.failure,
             RestartPolicy::Never => false,
         };
         if !again {
@@ -55,6 +63,7 @@ impl Core {
         }
         let in_a_row = component.in_a_row;
         component.in_a_row = in_a_row.saturating_add(1);
+        let mut spent = None;
         if blamed {
             component.starts.pop_back();
         } else {
@@ -63,9 +72,25 @@ impl Core {
             }
             let limit = usize::try_from(policy.start_limit).unwrap_or(MAX_STARTS_KEPT).clamp(1, MAX_STARTS_KEPT);
             if component.starts.len() >= limit {
-                return (Next::Down, AfterExit::StartLimit);
+                let evidence = limit_spent(policy, end.evidence);
+                spent = Some(SpentLimit { evidence, delay: delay(policy, in_a_row, jitter_key) });
             }
         }
+        // One that never ran says nothing about what it would have needed.
+        if !blamed && soon && end.ran {
+            let started = component.started.unwrap_or(turn.now);
+            let asked = self.ended_early(turn, index, started, spent.clone());
+            if let (Some(until), Some(_)) = (asked, &spent) {
+                return (Next::At(until), AfterExit::Asking);
+            }
+        }
+        if spent.is_some() {
+            return (Next::Down, AfterExit::StartLimit);
+        }
+        let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
+        else {
+            return (Next::Spent, AfterExit::Stay);
+        };
         let hangs = std::mem::take(&mut component.hangs);
         // While a needed dependency is down even the first restart waits. One that hangs is replaced at once.
         let doublings = match (blamed, hangs) {
@@ -87,11 +112,10 @@ impl Core {
         (Next::At(due), after)
     }
 
-    /// Whether an exit now is blamed on a dependency that the component needs and that is down.
-    fn blames_dependency(&self, now: Monotonic, index: usize) -> bool {
-        let Some(component) = self.components.get(index) else { return false };
-        let soon = component.ready_since.is_none_or(|since| now.since(since) <= BLAMED_ON_DEPENDENCY);
-        soon && self.needed_dependency_down(index)
+    /// Whether an exit now comes before readiness or soon after it: as one does whose dependency is down.
+    fn ends_early(&self, now: Monotonic, index: usize) -> bool {
+        let ready_since = self.components.get(index).and_then(|component| component.ready_since);
+        ready_since.is_none_or(|since| now.since(since) <= BLAMED_ON_DEPENDENCY)
     }
 
     fn jitter_key(&self, index: usize) -> u64 {
@@ -99,6 +123,11 @@ impl Core {
         let slot = u64::try_from(index).unwrap_or(0);
         splitmix(splitmix(splitmix(self.policy.jitter_seed ^ self.recorded.epoch.0) ^ slot) ^ count)
     }
+}
+
+/// The evidence of a spent start limit.
+pub(crate) fn limit_spent(policy: &ComponentPolicy, evidence: &str) -> String {
+    format!("{} starts within {}, then {evidence}", policy.start_limit, crate::turn::span(policy.start_limit_within))
 }
 
 /// `backoff_initial` doubled `doublings` times, within 20 % by the jitter key, never above `backoff_max`.

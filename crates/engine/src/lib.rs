@@ -16,6 +16,7 @@ pub mod notify_socket;
 pub mod output;
 pub mod permit;
 pub mod printable;
+pub mod probing;
 pub mod process;
 pub mod runtime_dir;
 pub mod status;

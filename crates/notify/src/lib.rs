@@ -77,6 +77,11 @@ pub use report::{
 };
 pub use secret::Secret;
 pub use settings::Unusable;
+/// TLS as a client, for others in this program that ask over HTTPS.
+pub mod tls {
+    pub use crate::transport::http::tls_words as words;
+    pub use crate::transport::tls::client_config;
+}
 pub use transport::program::{Call, Children, Ended, Programs};
 pub use transport::smtp::Start as SmtpStart;
 

@@ -295,7 +295,8 @@ impl World {
                 | Effect::RunHook { .. }
                 | Effect::KillHook { .. }
                 | Effect::Answer { .. }
-                | Effect::Alert(_) => {}
+                | Effect::Alert(_)
+                | Effect::TryDependency { .. } => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

@@ -99,7 +99,10 @@ impl Life<'_> {
             }
             _ => {
                 let up = self.world.random.one_in(2);
-                self.step(Input::Dependency { index: 0, up, evidence: "asked".to_owned() });
+                self.step(Input::DependencyTried { index: 0, answered: up });
+                if self.world.random.one_in(2) {
+                    self.step(Input::Dependency { index: 0, up, evidence: "asked".to_owned() });
+                }
             }
         }
     }
@@ -209,7 +212,8 @@ impl Life<'_> {
             | Effect::RunHook { .. }
             | Effect::KillHook { .. }
             | Effect::Answer { .. }
-            | Effect::Alert(_) => {}
+            | Effect::Alert(_)
+            | Effect::TryDependency { .. } => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }
     }

@@ -43,7 +43,7 @@ fn policy() -> Policy {
             component("asks", Orders::Asks, Some(Liveness::Watchdog(60 * second))),
             component("direct", Orders::Direct, None),
         ],
-        dependencies: vec![DependencyPolicy { name: "venue".to_owned() }],
+        dependencies: vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * second }],
         health: HealthPolicy {
             market_data_max_age: 60 * second,
             feeds: Vec::new(),

@@ -53,7 +53,7 @@ pub fn well() -> Host {
         ..component("watched", Orders::Asks)
     };
     let mut policy = policy(vec![beating, watched]);
-    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned() }];
+    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * SECOND }];
     let mut host = Host::live(policy);
     heartbeats(&mut host);
     host.sign(1, Sign::Heartbeat(Some(1)));

@@ -99,6 +99,8 @@ pub struct Host {
     pub polite: bool,
     /// Whether a component that ends on its stop signal leaves processes that do not.
     pub leaves_some_behind: bool,
+    /// What dependencies say when they are asked at once: `None` is nothing at all.
+    pub dependencies_answer: Option<bool>,
     pub epoch: u64,
     pub exit: Option<ExitReason>,
     requests: u64,
@@ -117,6 +119,7 @@ impl Host {
             obliging: true,
             polite: true,
             leaves_some_behind: false,
+            dependencies_answer: Some(true),
             epoch: 0,
             exit: None,
             requests: 0,
@@ -224,6 +227,10 @@ impl Host {
                 inputs.push_back(Input::HookEnded { slot: *slot, instance: *instance, hook, outcome });
             }
             Effect::RemoveKillSwitchLatch if self.obliging => inputs.push_back(Input::KillSwitchLatchRemoved),
+            Effect::TryDependency { index } => {
+                let index = *index;
+                inputs.extend(self.dependencies_answer.map(|answered| Input::DependencyTried { index, answered }));
+            }
             Effect::Exit(reason) => self.exit = Some(*reason),
             Effect::Spawn { .. }
             | Effect::Stop { .. }

@@ -11,7 +11,7 @@ fn watched(orders: Orders) -> Policy {
         ..component("bot", orders)
     };
     let mut policy = policy(vec![bot]);
-    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned() }];
+    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * SECOND }];
     policy
 }
 

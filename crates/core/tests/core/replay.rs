@@ -23,6 +23,7 @@ enum Event {
     Seen,
     LatchGone,
     Dependency(bool),
+    Tried(bool),
     Trigger(bool),
     Day,
     Hook(Hook),
@@ -70,6 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Sign::Error { severity: 5, fatal: false, message: String::new() }),
         Just(Sign::Queue { state: QueueState::Stalled, depth: 1 }),
         Just(Sign::Part { name: "p".to_owned(), health: 100, critical: false }),
+        Just(Sign::PartGone { name: "p".to_owned() }),
         Just(Sign::Halt { cap: Permission::ObserveOnly, reason: "x".to_owned() }),
     ];
     prop_oneof![
@@ -86,6 +88,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Seen),
         3 => Just(Event::LatchGone),
         1 => any::<bool>().prop_map(Event::Dependency),
+        2 => any::<bool>().prop_map(Event::Tried),
         1 => any::<bool>().prop_map(Event::Trigger),
         1 => Just(Event::Day),
         1 => Just(Event::Reload),
@@ -114,7 +117,7 @@ fn two() -> Policy {
         ..component("direct", Orders::Direct)
     };
     let mut policy = policy(vec![bot, direct]);
-    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned() }];
+    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * SECOND }];
     policy.health.market_data_max_age = 10 * SECOND;
     policy.failsafe.market_data_max_age = 30 * SECOND;
     policy.health.clear_after = SECOND;
@@ -149,6 +152,7 @@ impl World {
         let mut host = Host::new(two());
         host.prompt = false;
         host.obliging = false;
+        host.dependencies_answer = None;
         host.plain_start();
         Self {
             host,
@@ -216,6 +220,7 @@ impl World {
                 self.latch = false;
                 self.host.send(Input::KillSwitchLatchRemoved)
             }
+            Event::Tried(answered) => self.host.send(Input::DependencyTried { index: 0, answered }),
             Event::Dependency(up) => self.host.send(Input::Dependency { index: 0, up, evidence: String::new() }),
             Event::Trigger(on) if on => {
                 self.host.send(Input::Trigger { trigger: Trigger::Capital, evidence: "off".to_owned() })

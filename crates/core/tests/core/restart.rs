@@ -136,7 +136,7 @@ fn exits_while_a_needed_dependency_is_down_back_off_and_do_not_count() {
         ..component("bot", Orders::Asks)
     };
     let mut policy = policy(vec![bot]);
-    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned() }];
+    policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * SECOND }];
     let mut host = Host::live(policy);
     host.send(Input::Dependency { index: 0, up: false, evidence: "refused".to_owned() });
     for round in 0..12 {

@@ -91,6 +91,7 @@ fn silence(error: &RunError) -> Option<Silence> {
         | RunError::BotSocket(_)
         | RunError::Control(_)
         | RunError::Doors(_)
+        | RunError::Probes(_)
         | RunError::Host { .. } => None,
     }
 }

@@ -114,6 +114,9 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 AfterExit::StartLimit => "stays down: too many starts".to_owned(),
                 AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
                 AfterExit::Dependency => "stays down until what it depends on is ready".to_owned(),
+                AfterExit::Asking => {
+                    "too many starts, unless a dependency that it needs does not answer: asking".to_owned()
+                }
             };
             let said = said.as_ref().map(|said| format!("; it had said: {said}")).unwrap_or_default();
             return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}{said}; {next}") });

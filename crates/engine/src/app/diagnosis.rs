@@ -5,7 +5,7 @@ use crate::checks::{self, Caller, Options, Report};
 use crate::config::Config;
 use crate::process::program::ProgramRequest;
 use core::time::Duration;
-use failstop_core::{CheckClass, Monotonic};
+use failstop_core::Monotonic;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -28,6 +28,9 @@ pub struct Findings {
     /// The report; an error cannot happen, since no names are chosen.
     pub report: Report,
 }
+
+/// The check that asks each dependency: one result for each, in the configuration's order.
+pub const ENDPOINTS: &str = "endpoints";
 
 /// The first and the longest pause between two tries of the environment checks.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
@@ -65,8 +68,14 @@ impl Diagnosis {
         let (config, results) = (Arc::clone(&self.config), self.results.clone());
         let caller = Caller::Engine(self.programs.clone());
         tokio::task::spawn_blocking(move || {
-            // A retry asks about the environment alone; reading the whole journal each time would be for nothing.
-            let skip = if purpose == Purpose::Retry { vec!["journal".to_owned()] } else { Vec::new() };
+            // Dependencies are asked here at the start only, and from then on by probes of their own. A retry asks about the
+            // environment alone; reading the whole journal each time would be for nothing.
+            let skip: &[&str] = match purpose {
+                Purpose::Start => &[],
+                Purpose::Resume => &[ENDPOINTS],
+                Purpose::Retry => &[ENDPOINTS, "journal"],
+            };
+            let skip = skip.iter().map(|name| (*name).to_owned()).collect();
             let options = Options { caller, skip, ..Options::default() };
             if let Ok(report) = checks::run(&config, &options) {
                 // The loop is gone when this fails, and nobody wants to know any more.
@@ -75,10 +84,15 @@ impl Diagnosis {
         });
     }
 
-    /// A run has ended; when the environment is to be looked at again.
-    pub fn ended(&mut self, findings: &Findings, now: Monotonic) {
+    /// A dependency answers again: where the environment failed, it is looked at now.
+    pub fn hurry(&mut self, now: Monotonic) {
+        self.retry_at = self.retry_at.map(|at| at.min(now));
+    }
+
+    /// A run has ended with this for the environment; when that is to be looked at again.
+    pub fn ended(&mut self, environment: &Result<(), String>, now: Monotonic) {
         self.running = false;
-        if findings.report.of_class(CheckClass::Environment).is_ok() {
+        if environment.is_ok() {
             self.pause = RETRY_FIRST;
             self.retry_at = None;
         } else {

@@ -10,7 +10,7 @@ use crate::process::register::Recorded;
 use crate::process::spawn::{Place, SpawnError, Step};
 use crate::process::tree::TreeId;
 use core::time::Duration;
-use failstop_core::{AfterExit, ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
+use failstop_core::{AfterExit, Cause, ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
 use failstop_journal::AppendError;
 use std::os::fd::AsFd;
 
@@ -49,6 +49,7 @@ impl Engine {
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
+            Effect::TryDependency { index } => self.probes.hurry_dependency(index, crate::clock::now()),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
@@ -88,6 +89,9 @@ impl Engine {
         let own_log = match &record {
             Record::HaltRaised(halt) => {
                 self.meters.halt_raised(halt.cause);
+                if let (Cause::ComponentFailed, Some(component)) = (halt.cause, halt.component.clone()) {
+                    self.drop_stored_of(&component);
+                }
                 None
             }
             Record::PermitLapsed { times } => {
@@ -105,7 +109,8 @@ impl Engine {
                     AfterExit::RestartNow
                     | AfterExit::RestartAfterMs(_)
                     | AfterExit::NotAllowed
-                    | AfterExit::Dependency => {}
+                    | AfterExit::Dependency
+                    | AfterExit::Asking => {}
                     AfterExit::Stay | AfterExit::StartLimit => self.drop_stored_of(component),
                 }
                 self.own_log(component, *instance)

@@ -16,6 +16,7 @@ use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
 use super::notices::Refusals;
 use super::open::{Opened, open};
+use super::probes::Probes;
 use super::programs::Programs;
 use super::start::Prepared;
 use crate::alerts::Delivery;
@@ -56,6 +57,10 @@ use tokio::sync::oneshot;
 /// say who and why.
 const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
 
+/// An event that comes this much later than the loop's deadline says that the engine stood still: frozen, or starved of its
+/// processor.
+const STOOD_STILL: Duration = Duration::from_millis(100);
+
 /// How long the last output may take to be written when the engine ends.
 pub(super) const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -83,6 +88,7 @@ pub struct Engine {
     pub(super) tidy_at: Option<Monotonic>,
     pub(super) spawner: Spawner,
     pub(super) programs: Programs,
+    pub(super) probes: Probes,
     pub(super) register: Register,
     pub(super) blueprints: Vec<Blueprint>,
     pub(super) credentials: CredentialFolders,
@@ -167,7 +173,12 @@ impl Engine {
             if let Some(reason) = self.exit {
                 return Ended::Ordered(reason);
             }
-            match sources.next(self.deadline()).await {
+            let deadline = self.deadline();
+            let event = sources.next(deadline).await;
+            if deadline.is_some_and(|due| clock::now().since(due) >= STOOD_STILL) {
+                self.probes.stood_still();
+            }
+            match event {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
                 Ok(Event::Due | Event::Latch) if !self.lock.still_named() => return Ended::LockGone,
                 Ok(event) => self.apply(event),
@@ -185,6 +196,7 @@ impl Engine {
             self.revoked_until,
             self.diagnosis.retry_at(),
             self.programs.next_deadline(),
+            self.probes.next_deadline(),
             self.beat_at,
             self.extend_at,
             Some(self.sample_at),
@@ -208,7 +220,10 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
-            Event::Program(request) => self.run_program(request),
+            Event::Program(request) => {
+                self.run_program(request);
+            }
+            Event::Tried(tried) => self.tried(tried),
         }
         self.after();
     }
@@ -249,6 +264,7 @@ impl Engine {
             self.poll_trees();
         }
         self.programs.end_overdue(now);
+        self.begin_tries(now);
         if self.tidy_at.is_some_and(|at| now >= at) {
             self.tidy_at = None;
             self.trees.tidy();
@@ -272,6 +288,7 @@ impl Engine {
     fn after(&mut self) {
         self.ledger.flush();
         if std::mem::take(&mut self.maybe_changed) {
+            self.attend_components();
             self.push_permission();
             self.beat_if_changed();
             let line = self.systemd.status(words::permission(self.core.permission()));
@@ -494,6 +511,8 @@ impl Engine {
     fn look_at_clocks(&mut self) {
         let Some(jump) = self.jumps.feed(Reading::take()) else { return };
         let (by, evidence) = (jump.by(), jump.to_string());
+        self.probes.stood_still();
+        self.probes.hurry_liveness(clock::now());
         self.feed(Input::ClockJumped { by, evidence });
     }
 

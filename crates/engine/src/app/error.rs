@@ -88,6 +88,9 @@ pub enum RunError {
     /// The HTTP doors.
     #[error(transparent)]
     Doors(#[from] StartFailed),
+    /// The thread that probes.
+    #[error(transparent)]
+    Probes(#[from] crate::probing::StartFailed),
     /// Something else that the host refuses.
     #[error("cannot {what}: {source}")]
     Host {
@@ -130,6 +133,7 @@ impl RunError {
             | Self::BotSocket(_)
             | Self::Control(_)
             | Self::Doors(_)
+            | Self::Probes(_)
             | Self::Host { .. } => status::CONFIGURATION,
         }
     }

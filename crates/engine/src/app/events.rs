@@ -7,6 +7,7 @@ use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
 use crate::notify_socket::{NotifySockets, Received};
+use crate::probing::Tried;
 use crate::process::program::ProgramRequest;
 use failstop_core::Monotonic;
 use std::io;
@@ -42,6 +43,8 @@ pub enum Event {
     Checked(Findings),
     /// A check or an alert channel wants a program to be run.
     Program(ProgramRequest),
+    /// A try of a probe ended.
+    Tried(Tried),
 }
 
 /// Everything the loop waits on.
@@ -68,6 +71,8 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
+    /// Probes.
+    pub tries: mpsc::Receiver<Tried>,
     /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
 }
@@ -89,6 +94,7 @@ impl Sources {
             Some(report) = self.recorder.recv() => Ok(Event::Recorder(report)),
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
+            Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }

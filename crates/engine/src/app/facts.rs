@@ -116,6 +116,11 @@ impl Facts {
         self.own.as_ref()
     }
 
+    /// Whether a dependency answers; what was known before.
+    pub fn dependency(&mut self, name: &str, up: bool) -> Option<bool> {
+        self.dependencies.get_mut(name).and_then(|known| known.replace(up))
+    }
+
     /// What a component says of itself.
     pub fn says(&mut self, component: &str, text: Option<String>) {
         if let Some(facts) = self.components.get_mut(component) {

@@ -1,6 +1,6 @@
 //! What checks and the start brought to light: told to the core, and said to the person at the terminal.
 
-use super::diagnosis::{Findings, Purpose};
+use super::diagnosis::{ENDPOINTS, Findings, Purpose};
 use super::engine::Engine;
 use crate::checks::Outcome;
 use crate::clock;
@@ -8,17 +8,30 @@ use failstop_core::{CheckClass, Input};
 
 impl Engine {
     pub(super) fn checked(&mut self, findings: Findings) {
+        let now = clock::now();
+        let mut environment = findings.report.of_class(CheckClass::Environment);
+        if findings.purpose == Purpose::Start {
+            let asked = findings.report.results.iter().filter(|result| result.name == ENDPOINTS);
+            let answers: Vec<Result<(), String>> = asked
+                .map(|result| match result.outcome {
+                    Outcome::Passed | Outcome::Warning | Outcome::Skipped => Ok(()),
+                    Outcome::Failed => Err(result.reason.clone()),
+                })
+                .collect();
+            self.dependencies_asked(answers, now);
+        } else if environment.is_ok() {
+            environment = self.probes.dependencies_answer();
+        }
+        self.feed(Input::Checked { class: CheckClass::Environment, outcome: environment.clone() });
         // Integrity last: it is what opens the start gate.
-        for class in [CheckClass::Environment, CheckClass::Integrity] {
-            if findings.purpose == Purpose::Retry && class == CheckClass::Integrity {
-                continue;
-            }
-            self.feed(Input::Checked { class, outcome: findings.report.of_class(class) });
+        if findings.purpose != Purpose::Retry {
+            let outcome = findings.report.of_class(CheckClass::Integrity);
+            self.feed(Input::Checked { class: CheckClass::Integrity, outcome });
         }
         if findings.purpose == Purpose::Start {
             self.say_findings(&findings);
         }
-        self.diagnosis.ended(&findings, clock::now());
+        self.diagnosis.ended(&environment, now);
         if findings.purpose == Purpose::Resume {
             for (order, by, reason, request) in std::mem::take(&mut self.resumes) {
                 self.feed(Input::Operator { request, by, reason, order });

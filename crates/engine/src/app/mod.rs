@@ -24,6 +24,7 @@ mod logging;
 mod notices;
 mod open;
 mod orders;
+mod probes;
 mod programs;
 mod reload;
 mod sandbox;

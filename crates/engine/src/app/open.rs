@@ -12,6 +12,7 @@ use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
 use super::notices::Refusals;
+use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
 use super::{RunError, summary};
@@ -200,6 +201,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     info.publish().map_err(host("write engine.json"))?;
 
+    let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
@@ -227,6 +229,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         commands: command_requests,
         checks: checks_done,
         programs: program_requests,
+        tries,
     };
     let format = match config.log.format {
         Format::Text => LineFormat::Text,
@@ -258,6 +261,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         tidy_at: None,
         spawner,
         programs: prepared.programs,
+        probes,
         register: prepared.register,
         credentials: prepared.credentials,
         blueprints,

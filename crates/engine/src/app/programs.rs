@@ -87,6 +87,14 @@ impl Programs {
         }
     }
 
+    /// Kills one that nobody waits for any more. Its end is told when it is reaped.
+    pub fn give_up(&mut self, pid: i32) {
+        if let Some(program) = self.running.get_mut(&pid).filter(|program| !program.timed_out) {
+            program.timed_out = true;
+            kill_child_and_below(pid);
+        }
+    }
+
     /// Takes what the reaper took; whether it was one of these.
     pub fn ended(&mut self, reaped: Reaped) -> bool {
         let Some(program) = self.running.remove(&reaped.pid) else { return false };
@@ -118,15 +126,19 @@ impl Programs {
 }
 
 impl Engine {
-    /// Starts a program, or answers why not.
-    pub(super) fn run_program(&mut self, request: ProgramRequest) {
+    /// Starts a program and gives its process number, or answers why not.
+    pub(super) fn run_program(&mut self, request: ProgramRequest) -> Option<i32> {
         match self.start_program(&request) {
             Ok(pid) => {
                 let deadline = crate::clock::now().plus(request.timeout);
                 let running = Running { deadline, timed_out: false, answer: request.answer };
                 self.programs.running.insert(pid, running);
+                Some(pid)
             }
-            Err(why) => (request.answer)(ProgramEnd::NotStarted { kind: why.kind(), why: why.to_string() }),
+            Err(why) => {
+                (request.answer)(ProgramEnd::NotStarted { kind: why.kind(), why: why.to_string() });
+                None
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 //! give it the groups, the priority and the capabilities that it is to have.
 
 use super::{Finding, Subject};
-use crate::config::Component;
+use crate::config::{Component, Liveness, Probe, Readiness};
 use crate::process::privileges::{OwnPowers, PrivilegeError};
+use crate::process::spawn::{ResolveError, resolve};
 use nix::unistd::{AccessFlags, Gid, Group, User, access};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         failures.extend(user_and_group(component));
         failures.extend(further_groups(component));
         failures.extend(privileges(component));
+        failures.extend(probes(component, &config.folder));
     }
     if failures.is_empty() { vec![Finding::passed(found.join(", "))] } else { failures }
 }
@@ -101,6 +103,34 @@ fn script(component: &Component, folder: &Path) -> Option<Finding> {
         )
     };
     Some(Finding::failed(reason, remedy))
+}
+
+/// The programs that find out whether it is ready and alive: one that is missing would say that it never is.
+fn probes(component: &Component, folder: &Path) -> Vec<Finding> {
+    let readiness = match &component.readiness {
+        Some(Readiness::Probe { probe: Probe::Exec(argv), .. }) => Some(("readiness", argv)),
+        Some(Readiness::Probe { .. } | Readiness::Notify) | None => None,
+    };
+    let liveness = match &component.liveness {
+        Some(Liveness::Probe { probe: Probe::Exec(argv), .. }) => Some(("liveness", argv)),
+        Some(Liveness::Probe { .. } | Liveness::Heartbeat(_) | Liveness::Watchdog(_)) | None => None,
+    };
+    let path = std::env::var_os("PATH");
+    let missing = |(key, argv): (&str, &failstop_settings::Argv)| {
+        let what = format!("component \"{}\": the program of its {key} probe", component.name);
+        match resolve(OsStr::new(argv.program()), folder, path.as_deref()) {
+            Ok(_) => None,
+            Err(ResolveError::NotFound { program, searched }) => Some(Finding::failed(
+                format!("{what}, {}, is not found: {searched}", program.display()),
+                format!("correct `exec` in `{key}`"),
+            )),
+            Err(ResolveError::NotExecutable { path }) => Some(Finding::failed(
+                format!("{what}, {}, is not executable", path.display()),
+                format!("chmod +x {}", path.display()),
+            )),
+        }
+    };
+    readiness.into_iter().chain(liveness).filter_map(missing).collect()
 }
 
 fn working_dir(component: &Component) -> Option<Finding> {

@@ -52,14 +52,28 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
     match &component.liveness {
         Some(Liveness::Heartbeat(span)) => monitored.push(format!("heartbeat {}", spoken(*span))),
         Some(Liveness::Watchdog(span)) => monitored.push(format!("sd_notify beat {}", spoken(*span))),
-        // This version makes no probes while running.
-        Some(Liveness::Probe { .. }) | None => not_covered.push("a hang (no beat is required)".to_owned()),
+        Some(Liveness::Probe { probe, pace }) => {
+            monitored.push(format!("{} probe each {}", probe.word(), spoken(pace.interval)))
+        }
+        None => not_covered.push("a hang (no beat is required)".to_owned()),
     }
     if let Some(span) = component.progress_within {
         monitored.push(format!("progress {}", spoken(span)));
     }
-    if matches!(component.readiness, Some(Readiness::Notify)) {
-        monitored.push(format!("readiness within {}", spoken(component.start_period)));
+    if let Some(readiness) = &component.readiness {
+        let by = match readiness {
+            Readiness::Notify => "",
+            Readiness::Probe { probe, .. } => probe.word(),
+        };
+        let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+        monitored.push(format!("readiness{by} within {}", spoken(component.start_period)));
+    }
+    if component.health.is_some() {
+        monitored.push("its own page of health".to_owned());
+    }
+    if !component.needs.is_empty() {
+        let names: Vec<&str> = component.needs.iter().map(|name| name.as_str()).collect();
+        monitored.push(format!("what it needs ({})", names.join(", ")));
     }
     monitored.push("exits".to_owned());
     not_covered.push("memory and CPU (measured only)".to_owned());

@@ -19,8 +19,6 @@ mod limits;
 mod mode;
 mod output;
 mod ports;
-mod probe;
-mod program;
 mod render;
 mod report;
 mod runtime;

@@ -215,8 +215,7 @@ fn endpoints_are_asked_and_nothing_more() {
     assert_eq!(line(format!("tcp = \"{address}\"")).0, Outcome::Passed);
     let closed = closed_port();
     assert!(line(format!("tcp = \"127.0.0.1:{closed}\"")).1.contains("refused"));
-    assert_eq!(line("http = \"https://127.0.0.1/\"".into()).0, Outcome::Skipped);
-    assert_eq!(line("redis = \"127.0.0.1:1\"".into()).0, Outcome::Skipped);
+    assert!(line(format!("redis = \"127.0.0.1:{closed}\"")).1.contains("refused"));
     assert_eq!(line("exec = [\"true\"]".into()).0, Outcome::Passed);
     assert!(line("exec = [\"sh\", \"-c\", \"exit 3\"]".into()).1.contains("status 3"));
     assert!(line("exec = [\"sleep\", \"60\"]".into()).1.contains("no answer in time"));
@@ -404,6 +403,9 @@ fn coverage_never_says_more_than_is_true() {
     assert!(line.not_covered.contains(&"open orders at the venue".to_owned()));
     let text = format!("{HEAD}{BOT}liveness = {{ http = \"http://127.0.0.1:1/\" }}\n").replace("asks", "none");
     let line = &coverage(&world.load(&text).unwrap(), &host)[0];
+    assert!(line.monitored.contains(&"http probe each 30 s".to_owned()), "{line:?}");
+    assert!(!line.not_covered.iter().any(|item| item.starts_with("a hang")));
+    let line = &coverage(&world.load(&format!("{HEAD}{BOT}").replace("asks", "none")).unwrap(), &host)[0];
     assert!(line.not_covered.iter().any(|item| item.starts_with("a hang")), "{line:?}");
     assert!(!line.enforced.iter().any(|item| item.starts_with("permit")));
     assert!(!line.not_covered.iter().any(|item| item.contains("venue")));

@@ -1,10 +1,10 @@
 //! `[[component]]`: one supervised process tree.
 
 use super::credentials::{ComponentCredentials, Credentials};
-use super::dependency::{Liveness, Readiness};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
 use super::sandbox::{Files, Sandbox};
 use super::variables::{ComponentVariables, Variables};
+use super::watching::{HealthUrl, Liveness, Readiness};
 use crate::notify_socket::Access;
 use failstop_core::{DependencyExit, Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
@@ -61,8 +61,9 @@ section! {
         /// What becomes of it while it runs and one of those is not ready any more: "keep" goes on, "stop" is stopped and
         /// started again once they are ready.
         on_dependency_exit: DependencyExit as DependencyExitWord, default "keep";
-        /// Dependencies without which it cannot work: while one is down, a missed beat is not held against it.
-        needs: Vec<Name>, default [] => "dependencies are looked at at the start only in this version: a missed beat is held against the component even while one is down";
+        /// Dependencies without which it cannot work: while one is down, neither a missed beat nor an exit before it was ready
+        /// is held against it.
+        needs: Vec<Name>, default [];
         /// When it is started again after an exit that nobody asked for: "always", "on-failure" or "never".
         restart: RestartPolicy as RestartWord, default "always";
         /// Delays between restarts in a row. The first restart is immediate.
@@ -93,6 +94,8 @@ section! {
         readiness: Option<Readiness>, absent { notify = true };
         /// Which sign of life is required. Absent: none, and a hang is not noticed.
         liveness: Option<Liveness>, absent { heartbeat = "2m" };
+        /// Its own page of health. Absent: none.
+        health: Option<HealthUrl>, absent { url = "http://127.0.0.1:9000/health" };
         /// The progress counter of its heartbeats must move within this span. Absent: not judged.
         progress_within: Option<Duration>, absent "10m", within("1s", "168h");
         /// Where its notify socket is (NOTIFY_SOCKET): "path", a file that only its user can reach, or "abstract", a name

@@ -16,6 +16,7 @@ mod health;
 mod observe;
 mod overrides;
 mod policy;
+mod probe;
 mod profile;
 mod runtime;
 mod sandbox;
@@ -24,11 +25,12 @@ mod system;
 mod template;
 mod variables;
 mod vocabulary;
+mod watching;
 
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
-pub use dependency::{Dependency, Liveness, Probe, Readiness};
+pub use dependency::Dependency;
 pub use env_file::{EnvFileError, env_file};
 pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
 pub use failstop_core::Orders;
@@ -40,6 +42,7 @@ pub use failstop_settings::{
 pub use health::{Failsafe, Health};
 pub use observe::{Listen, Observe};
 pub use overrides::Overrides;
+pub use probe::{Pace, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
 pub use sandbox::{Calls, Files, Sandbox, ours_inside};
@@ -48,6 +51,7 @@ pub use system::System;
 pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
+pub use watching::{HealthUrl, Liveness, Readiness};
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};

@@ -1,14 +1,7 @@
 //! What the core needs to know of the configuration.
 
-use super::{Component, Config, Environment, Liveness, Readiness};
+use super::{Component, Config, Environment, Liveness};
 use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy, Reload};
-
-/// Whether this version probes readiness by http, tcp or exec. While it does not, such a component counts as ready when
-/// started: waiting for a probe that nobody makes would stop it.
-const READINESS_IS_PROBED: bool = false;
-
-/// Whether this version probes liveness by http.
-const LIVENESS_IS_PROBED: bool = false;
 
 impl Config {
     /// The numbers and choices that the core decides by.
@@ -24,7 +17,10 @@ impl Config {
             dependencies: self
                 .dependencies
                 .iter()
-                .map(|dependency| DependencyPolicy { name: dependency.name.as_str().to_owned() })
+                .map(|dependency| DependencyPolicy {
+                    name: dependency.name.as_str().to_owned(),
+                    timeout: dependency.pace.timeout,
+                })
                 .collect(),
             health: HealthPolicy {
                 market_data_max_age: self.health.market_data_max_age,
@@ -64,17 +60,13 @@ impl Config {
             pre_stop: component.pre_stop.as_ref().map(|hook| hook.timeout),
             post_stop: component.post_stop.as_ref().map(|hook| hook.timeout),
             stop_grace: component.stop_grace,
-            readiness: match &component.readiness {
-                Some(Readiness::Notify) => true,
-                Some(Readiness::Probe { .. }) => READINESS_IS_PROBED,
-                None => false,
-            },
+            readiness: component.readiness.is_some(),
             start_period: component.start_period,
             liveness: match &component.liveness {
                 Some(Liveness::Heartbeat(span)) => Some(failstop_core::Liveness::Heartbeat(*span)),
                 Some(Liveness::Watchdog(span)) => Some(failstop_core::Liveness::Watchdog(*span)),
-                Some(Liveness::Probe { .. }) if LIVENESS_IS_PROBED => Some(failstop_core::Liveness::Probe),
-                Some(Liveness::Probe { .. }) | None => None,
+                Some(Liveness::Probe { .. }) => Some(failstop_core::Liveness::Probe),
+                None => None,
             },
             progress_within: component.progress_within,
             needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),

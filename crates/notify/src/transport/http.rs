@@ -272,7 +272,7 @@ fn fault(error: &reqwest::Error) -> Fault {
 }
 
 /// rustls's own texts may quote what the peer sent; these do not.
-pub(crate) fn tls_words(error: &rustls::Error) -> &'static str {
+pub fn tls_words(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(
             rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. },

@@ -48,6 +48,14 @@ impl Trust {
     }
 }
 
+/// TLS for whoever asks as a client: the built-in authorities, and those in `ca_file`.
+///
+/// # Errors
+/// The file cannot be used, in words.
+pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    Trust::new(ca_file).map(|trust| (*trust.config).clone()).map_err(|fault| fault.to_string())
+}
+
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     use std::io::Read as _;
     let mut pem = Vec::new();

@@ -108,7 +108,7 @@ fn the_shipped_numbers() {
 fn built_in_then_profile_then_file_then_environment_then_flags() {
     let dependency = "[[dependency]]\nname = \"x\"\ntcp = \"127.0.0.1:1\"\n";
     let interval = |text: &str, overrides: &Overrides| {
-        load_with(text, 0o600, overrides).unwrap().dependencies[0].interval.as_secs()
+        load_with(text, 0o600, overrides).unwrap().dependencies[0].pace.interval.as_secs()
     };
     let plain = format!("{LEAST}{dependency}");
     let profile = plain.replace("[system]", "[system]\nprofile = \"production\"");
@@ -197,14 +197,24 @@ fn an_inline_secret_is_accepted_where_only_the_owner_reads() {
 
 #[test]
 fn what_this_version_only_keeps_is_said() {
-    let config = load(format!("{LEAST}liveness = {{ http = \"http://127.0.0.1:1/\" }}\n")).unwrap();
-    assert!(
-        config.notices.iter().any(|notice| notice.message.contains("a hang is not noticed")),
-        "{:?}",
-        config.notices
-    );
-    assert_eq!(config.policy().components[0].liveness, None);
+    let config = load(format!("{LEAST}[observe]\ndashboard = true\n")).unwrap();
+    assert!(config.notices.iter().any(|notice| notice.message.contains("not part of this version")));
     assert!(load(LEAST).unwrap().notices.is_empty());
+}
+
+#[test]
+fn each_way_of_readiness_and_liveness_reaches_the_core() {
+    let component = |line: &str| load(format!("{LEAST}{line}\n")).unwrap().policy().components.remove(0);
+    for way in ["http = \"http://127.0.0.1:1/\"", "tcp = \"127.0.0.1:1\"", "exec = [\"true\"]"] {
+        assert_eq!(
+            component(&format!("liveness = {{ {way} }}")).liveness,
+            Some(failstop_core::Liveness::Probe),
+            "{way}"
+        );
+        assert!(component(&format!("readiness = {{ {way} }}")).readiness, "{way}");
+    }
+    assert!(component("readiness = { notify = true }").readiness);
+    assert!(!component("").readiness);
 }
 
 #[test]
@@ -261,8 +271,10 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
             ("alerts.slack", Some("bot_token")) | ("alerts.pagerduty", Some("api_key"))
         );
         let is_key = is_key && !other_way && !bare.ends_with(" = {}");
-        let exclusive = ["tcp", "redis", "postgres", "json_rpc", "exec", "clear_after"];
-        if is_header || (is_key && !exclusive.iter().any(|key| bare.starts_with(&format!("{key} = ")))) {
+        let exclusive = ["tcp", "redis", "postgres", "json_rpc", "telegram", "exec", "user", "password", "clear_after"];
+        // A component runs as a user of its own, and a dependency is asked as one: the same key, twice.
+        let exclusive = exclusive.iter().filter(|key| section == "dependency" || !matches!(**key, "user" | "password"));
+        if is_header || (is_key && !exclusive.clone().any(|key| bare.starts_with(&format!("{key} = ")))) {
             text.push_str(bare);
             text.push('\n');
         }

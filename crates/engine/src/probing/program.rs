@@ -1,24 +1,24 @@
 //! Runs a program that probes, and says how it ended. A command runs it as a child of its own. In an engine the loop alone
-//! starts and reaps processes, so the check asks the loop.
+//! starts and reaps processes, so whoever asks there asks the loop.
 
-use super::probe::ProbeFault;
+use super::fault::{Answer, ProbeFault};
 use crate::config::Argv;
 use crate::process::program::{ProgramEnd, ProgramRequest};
 use failstop_core::Exit;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
 /// How much longer than the program's own time-out the loop's answer is waited for.
 const ANSWER_SLACK: Duration = Duration::from_millis(300);
 
 /// Who runs the programs.
 #[derive(Clone, Debug)]
-pub(super) enum Runner {
+pub enum Runner {
     /// This process.
     Here,
     /// The engine's loop.
@@ -26,48 +26,63 @@ pub(super) enum Runner {
 }
 
 impl Runner {
-    /// Runs the program in `folder`; good when it ends with status 0 before `deadline`.
-    pub(super) fn run(&self, argv: &Argv, folder: &Path, deadline: Instant) -> Result<String, ProbeFault> {
+    /// Runs the program in `folder`; good when it ends with status 0 within `timeout`.
+    pub(super) async fn run(&self, argv: &Argv, folder: &Path, timeout: Duration) -> Result<Answer, ProbeFault> {
         let end = match self {
-            Self::Here => here(argv, folder, deadline)
-                .map_err(|error| ProbeFault::Io { target: argv.program().to_owned(), error })?,
-            Self::Loop(requests) => by_the_loop(requests, argv, folder, deadline),
+            Self::Here => {
+                let (program, folder) = (argv.clone(), folder.to_owned());
+                let ended = tokio::task::spawn_blocking(move || here(&program, &folder, timeout)).await;
+                ended
+                    .map_err(io::Error::other)
+                    .and_then(|ended| ended)
+                    .unwrap_or_else(|error| ProgramEnd::NotStarted { kind: error.kind(), why: error.to_string() })
+            }
+            Self::Loop(requests) => by_the_loop(requests, argv, folder.to_owned(), timeout).await,
         };
         judge(argv.program(), end)
     }
 }
 
-fn judge(program: &str, end: ProgramEnd) -> Result<String, ProbeFault> {
+/// What the end of a program that probes means.
+///
+/// # Errors
+/// It did not end with status 0.
+pub fn judge(program: &str, end: ProgramEnd) -> Result<Answer, ProbeFault> {
+    let program = program.to_owned();
     let how = match end {
-        ProgramEnd::Ended(Exit::Status(0)) => return Ok("ended with status 0".to_owned()),
-        ProgramEnd::TimedOut => return Err(ProbeFault::TimedOut(program.to_owned())),
+        ProgramEnd::Ended(Exit::Status(0)) => return Ok(Answer::saying("ended with status 0")),
+        ProgramEnd::TimedOut => return Err(ProbeFault::TimedOut(program)),
         ProgramEnd::Ended(Exit::Status(status)) => format!("ended with status {status}"),
         ProgramEnd::Ended(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
         ProgramEnd::Ended(Exit::Unknown) => "ended, nobody knows how".to_owned(),
-        ProgramEnd::NotStarted { why, .. } => format!("was not started: {why}"),
+        ProgramEnd::NotStarted { kind, why } => return Err(ProbeFault::NotStarted { program, kind, why }),
     };
-    Err(ProbeFault::Program { program: program.to_owned(), how })
+    Err(ProbeFault::Program { program, how })
 }
 
-fn by_the_loop(requests: &mpsc::Sender<ProgramRequest>, argv: &Argv, folder: &Path, deadline: Instant) -> ProgramEnd {
-    let (answer, end) = sync_channel(1);
-    let timeout = deadline.saturating_duration_since(Instant::now());
+async fn by_the_loop(
+    requests: &mpsc::Sender<ProgramRequest>,
+    argv: &Argv,
+    folder: PathBuf,
+    timeout: Duration,
+) -> ProgramEnd {
+    let (answer, end) = oneshot::channel();
     let request = ProgramRequest {
         argv: argv.as_slice().to_vec(),
         environment: Vec::new(),
         input: Vec::new(),
-        folder: folder.to_owned(),
+        folder,
         timeout,
-        // There is room for it; the check may have given up.
-        answer: Box::new(move |end| drop(answer.try_send(end))),
+        // Whoever asked may have given up.
+        answer: Box::new(move |end| drop(answer.send(end))),
     };
-    if requests.blocking_send(request).is_err() {
+    if requests.send(request).await.is_err() {
         return engine_ends();
     }
-    match end.recv_timeout(timeout + ANSWER_SLACK) {
-        Ok(end) => end,
-        Err(RecvTimeoutError::Timeout) => ProgramEnd::TimedOut,
-        Err(RecvTimeoutError::Disconnected) => engine_ends(),
+    match tokio::time::timeout(timeout + ANSWER_SLACK, end).await {
+        Ok(Ok(end)) => end,
+        Ok(Err(_)) => engine_ends(),
+        Err(_) => ProgramEnd::TimedOut,
     }
 }
 
@@ -75,7 +90,7 @@ fn engine_ends() -> ProgramEnd {
     ProgramEnd::NotStarted { kind: io::ErrorKind::Interrupted, why: "the engine is ending".to_owned() }
 }
 
-fn here(argv: &Argv, folder: &Path, deadline: Instant) -> io::Result<ProgramEnd> {
+fn here(argv: &Argv, folder: &Path, timeout: Duration) -> io::Result<ProgramEnd> {
     let program = argv.program();
     let file = if program.contains('/') { folder.join(program) } else { program.into() };
     let mut child = Command::new(file)
@@ -91,7 +106,7 @@ fn here(argv: &Argv, folder: &Path, deadline: Instant) -> io::Result<ProgramEnd>
     let waiter = std::thread::spawn(move || {
         let _ = sender.send(child.wait());
     });
-    let Ok(waited) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+    let Ok(waited) = receiver.recv_timeout(timeout) else {
         // Not reaped yet, so the number is still ours.
         let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
         drop(waiter.join());
