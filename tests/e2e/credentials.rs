@@ -11,7 +11,7 @@ const OWNER: u32 = 65534;
 const STRANGER: u32 = 1;
 
 /// Writes what it finds into `NAME.seen` in its working directory.
-const LOOK: &str = "cd \"$CREDENTIALS_DIRECTORY\"; { pwd; stat -c '%a %u %F %n' . *; cat api_key token; \
+const LOOK: &str = "cd \"$CREDENTIALS_DIRECTORY\"; { pwd; stat -c '%a %u %F %n' . *; cat api_key token; echo; cat of_systemd; \
     cat /proc/self/mountinfo | grep \"$CREDENTIALS_DIRECTORY\"; env; echo more 2>&1 >more; \
     cat \"$OTHER\"/* 2>&1; } >$SEEN.new 2>&1; mv $SEEN.new $SEEN; exec sleep 1000";
 
@@ -19,7 +19,8 @@ fn component(name: &str, keys: &str) -> String {
     format!(
         "[[component]]\nname = \"{name}\"\norders = \"none\"\ncommand = [\"/bin/sh\", \"DIR/look.sh\"]\n\
          env = {{ SEEN = \"DIR/own/{name}.seen\", OTHER = \"DIR/run/credentials\" }}\n\
-         credentials = {{ api_key = {{ file = \"secret\" }}, token = {{ env = \"TOKEN_OF_IT\" }} }}\n{keys}\n"
+         credentials = {{ api_key = {{ file = \"secret\" }}, token = {{ env = \"TOKEN_OF_IT\" }}, \
+         of_systemd = {{ credential = \"theirs\" }} }}\n{keys}\n"
     )
 }
 
@@ -32,6 +33,8 @@ fn system(components: &str) -> System {
     std::fs::write(system.path("look.sh"), LOOK).unwrap();
     std::fs::write(system.path("secret"), "key in a file\n").unwrap();
     open(system.path("secret"), 0o600);
+    std::fs::create_dir(system.path("systemd")).unwrap();
+    std::fs::write(system.path("systemd/theirs"), "systemd's own").unwrap();
     system
 }
 
@@ -47,6 +50,13 @@ fn wait_file(system: &System, name: &str) -> String {
     }
 }
 
+/// Starts it with the variables from which credentials come.
+fn start_given(system: &mut System) {
+    let theirs = system.path("systemd");
+    let theirs = theirs.to_str().unwrap().to_owned();
+    system.start_with(&[], &[("TOKEN_OF_IT", "token in a variable"), ("CREDENTIALS_DIRECTORY", &theirs)]);
+}
+
 fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
@@ -58,13 +68,13 @@ fn as_root_each_start_has_a_file_system_of_its_own_that_nobody_else_sees() {
     }
     let both = component("bot", "user = \"nobody\"") + &component("scanner", "user = \"daemon\"");
     let mut system = system(&both);
-    system.start_with(&[], &[("TOKEN_OF_IT", "token in a variable")]);
+    start_given(&mut system);
     for (name, user) in [("bot", OWNER), ("scanner", STRANGER)] {
         let seen = wait_file(&system, &format!("own/{name}.seen"));
         let folder = system.path(&format!("run/credentials/{}/{name}", system.engine_pid()));
         assert!(seen.starts_with(&format!("{}\n", folder.display())), "{seen}");
         assert!(seen.contains(&format!("500 {user} directory .\n400 {user} regular file api_key\n")), "{seen}");
-        assert!(seen.contains("key in a file\ntoken in a variable"), "{seen}");
+        assert!(seen.contains("key in a file\ntoken in a variable\nsystemd's own"), "{seen}");
         assert!(seen.contains(" - tmpfs ") && seen.contains("nosuid") && seen.contains("noexec"), "{seen}");
         assert!(!seen.contains("TOKEN_OF_IT"), "the source is not inherited: {seen}");
         assert!(seen.contains("cannot create more") && !seen.contains("more\n400"), "{seen}");
@@ -87,7 +97,7 @@ fn as_root_each_start_has_a_file_system_of_its_own_that_nobody_else_sees() {
 #[test]
 fn a_restart_takes_the_secret_that_is_there_then() {
     let mut system = system(&component("bot", "credentials_on_disk = true"));
-    system.start_with(&[], &[("TOKEN_OF_IT", "t")]);
+    start_given(&mut system);
     wait_file(&system, "own/bot.seen");
     std::fs::write(system.path("secret"), "the new key\n").unwrap();
     std::fs::remove_file(system.path("own/bot.seen")).unwrap();
@@ -112,10 +122,10 @@ fn as_an_ordinary_user_they_are_files_that_end_with_the_tree_and_with_whoever_di
     std::os::unix::fs::chown(system.path("secret"), Some(OWNER), Some(OWNER)).unwrap();
     let start = |system: &mut System| {
         let _ = std::fs::remove_file(system.path("own/bot.seen"));
-        system.start_with(&[], &[("TOKEN_OF_IT", "token in a variable")]);
+        start_given(system);
         system.wait_answer();
         let seen = wait_file(system, "own/bot.seen");
-        assert!(seen.contains("key in a file\ntoken in a variable"), "{seen}");
+        assert!(seen.contains("key in a file\ntoken in a variable\nsystemd's own"), "{seen}");
         let folder = system.path(&format!("run/credentials/{}/bot", system.engine_pid()));
         assert!(folder.join("api_key").exists());
         folder
@@ -151,8 +161,13 @@ fn without_a_place_in_memory_the_start_is_refused_unless_the_configuration_says_
     }
     let mut system = system(&component("bot", "")).run_as(OWNER);
     std::os::unix::fs::chown(system.path("secret"), Some(OWNER), Some(OWNER)).unwrap();
-    let check =
-        system.command("check").args(["--offline", "--only", "secrets"]).env("TOKEN_OF_IT", "t").output().unwrap();
+    let check = system
+        .command("check")
+        .args(["--offline", "--only", "secrets"])
+        .env("TOKEN_OF_IT", "t")
+        .env("CREDENTIALS_DIRECTORY", system.path("systemd"))
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     let in_memory =
         nix::sys::statfs::statfs(&system.path("")).unwrap().filesystem_type() == nix::sys::statfs::TMPFS_MAGIC;
@@ -160,7 +175,7 @@ fn without_a_place_in_memory_the_start_is_refused_unless_the_configuration_says_
         return;
     }
     assert!(check.status.code() == Some(1) && text.contains("would be on a disk"), "{text}");
-    system.start_with(&[], &[("TOKEN_OF_IT", "t")]);
+    start_given(&mut system);
     let record = system.wait_record(0, "component.start_failed", |_| true);
     assert!(record["b"]["error"].as_str().unwrap().contains("credentials_on_disk = true"), "{record}");
     assert!(!system.path("own/bot.seen").exists());

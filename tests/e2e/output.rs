@@ -116,6 +116,28 @@ import time; time.sleep(1000)
 }
 
 #[test]
+fn a_standard_output_that_is_the_journals_gets_entries_and_no_text() {
+    use std::os::linux::fs::MetadataExt as _;
+    let mut system = printing(3, "to = [\"stdout\"]\njournal_socket = \"DIR/journal\"");
+    let daemon = UnixDatagram::bind(system.path("journal")).unwrap();
+    daemon.set_read_timeout(Some(PATIENCE)).unwrap();
+    std::fs::write(system.path("run.log"), "").unwrap();
+    let stream = std::fs::metadata(system.path("run.log")).unwrap();
+    let named = format!("{}:{}", stream.st_dev(), stream.st_ino());
+    system.start_with(&[], &[("JOURNAL_STREAM", &named)]);
+    let mut buffer = [0; 4_096];
+    let mut next = 1;
+    while next <= 3 {
+        let length = daemon.recv(&mut buffer).unwrap();
+        let entry = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        next += u32::from(entry.starts_with(&format!("MESSAGE=line {next} of a bot that has much to say\n")));
+    }
+    system.wait_active();
+    assert!(system.log().contains("checks") && !system.log().contains("much to say"), "{}", system.log());
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
 fn check_says_that_nobody_takes_entries() {
     let system = printing(1, "to = [\"journal\"]\njournal_socket = \"nobody\"");
     let check = system.run("check", &["--offline", "--only", "output", "--format", "json"]);

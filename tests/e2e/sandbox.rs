@@ -1,6 +1,6 @@
 //! A sandboxed component does its work, and cannot do what it must not, whatever its user may.
 
-use crate::system::{PATIENCE, System, fake_bot};
+use crate::system::{PATIENCE, System, failstop, fake_bot, signal};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -206,6 +206,47 @@ fn under_an_ordinary_user_who_may_read_all_of_it() {
     does_its_work_and_nothing_else(system);
 }
 
+/// What a bot on Node.js needs: its threads, its workers, children, names, files, sockets, the bot socket.
+const NODE: &str = r#"
+const fs = require('fs'), http = require('http'), net = require('net'), dns = require('dns'), cp = require('child_process');
+const { Worker } = require('worker_threads');
+const did = [];
+(async () => {
+  await new Promise(done => {
+    const server = http.createServer((_, answer) => answer.end('ok')).listen(0, '127.0.0.1', () =>
+      http.get({ host: '127.0.0.1', port: server.address().port }, answer => {
+        answer.on('data', data => did.push('http ' + data));
+        answer.on('end', () => { server.close(); done(); });
+      }));
+  });
+  await new Promise(done => new Worker('', { eval: true }).on('exit', status => { did.push('worker ' + status); done(); }));
+  did.push('child ' + cp.execSync('echo hi').toString().trim());
+  await new Promise(done => dns.lookup('localhost', error => { did.push('names ' + (error ? error.code : 'ok')); done(); }));
+  try { fs.readFileSync('../failstop.toml'); } catch (error) { did.push('beside ' + error.code); }
+  await new Promise(done => {
+    const bot = net.connect(process.env.FAILSTOP_SOCKET, () => bot.write('{"type":"heartbeat","id":1}\n'));
+    bot.once('data', data => { did.push('bot socket ' + JSON.parse(String(data).split('\n')[0]).ok); done(); });
+  });
+  fs.writeFileSync('outcome.new', JSON.stringify(did));
+  fs.renameSync('outcome.new', 'outcome');
+  setInterval(() => {}, 1000);
+})();
+"#;
+
+#[test]
+fn a_bot_on_node_does_its_work() {
+    let mut system = System::new(
+        "[[component]]\nname = \"bot\"\norders = \"asks\"\nworking_dir = \"own\"\ncommand = [\"node\", \"bot.js\"]\n\
+         sandbox = { filesystem = \"own-folder\", system_calls = \"ordinary\" }\n",
+    );
+    std::fs::create_dir(system.path("own")).unwrap();
+    std::fs::write(system.path("own/bot.js"), NODE).unwrap();
+    system.start();
+    let did = ["http ok", "worker 0", "child hi", "names ok", "beside EACCES", "bot socket true"];
+    assert_eq!(outcome(&system), serde_json::json!(did));
+    assert_eq!(system.stop(), 0);
+}
+
 /// The same bot without a sandbox does what it must not: what the tests above see is the sandbox's doing.
 #[test]
 fn without_a_sandbox_it_could() {
@@ -252,4 +293,54 @@ fn a_sandbox_that_cannot_be_made_is_no_start() {
     let record = system.wait_record(0, "component.start_failed", |_| true);
     assert!(record["b"]["error"].as_str().unwrap().contains("correct `writable`"), "{record}");
     assert!(!system.path("own/started").exists());
+}
+
+/// Runs a program on a kernel without Landlock and seccomp, as far as the program can tell: x86-64's numbers.
+#[cfg(target_arch = "x86_64")]
+const WITHOUT: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+steps = [(0x20, 0, 0, 0)]  # the number of the call
+for call, answer in [(444, 38), (317, 22)]:
+    steps += [(0x15, 0, 1, call), (0x06, 0, 0, 0x00050000 | answer)]
+steps += [(0x06, 0, 0, 0x7fff0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
+filter = Program(len(steps), ctypes.addressof(program))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_host_that_cannot_do_it_says_so_and_starts_nothing() {
+    for (sandbox, by_check, at_the_start) in [
+        ("filesystem = \"own-folder\"", "this kernel cannot keep it to its own folder", "Landlock is missing"),
+        (
+            "system_calls = \"ordinary\"",
+            "this kernel takes no filter of system calls",
+            "putting its sandbox in force failed",
+        ),
+    ] {
+        let system = sandboxed(&python(), sandbox);
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new("python3");
+            command.args(["-c", WITHOUT, failstop()]).args(arguments).args(["--config", "failstop.toml"]);
+            command.current_dir(system.path("")).stdin(std::process::Stdio::null());
+            command
+        };
+        let check = run(&["check", "--offline", "--only", "sandbox"]).output().unwrap();
+        let text = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(check.status.code() == Some(1) && text.contains(by_check), "{text}");
+
+        let log = std::fs::File::create(system.path("run.log")).unwrap();
+        let mut engine = run(&["run"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let record = system.wait_record(0, "component.start_failed", |_| true);
+        assert!(record["b"]["error"].as_str().unwrap().contains(at_the_start), "{record}");
+        assert!(!system.path("own/outcome").exists());
+        signal(i32::try_from(engine.id()).unwrap(), libc::SIGTERM);
+        engine.wait().unwrap();
+    }
 }

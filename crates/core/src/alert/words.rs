@@ -322,13 +322,13 @@ fn action(halt: &Halt, system: &str) -> String {
         Cause::Failsafe | Cause::DailyLoss | Cause::NewJournal => format!("find out why; {next}"),
         Cause::HeartbeatLost | Cause::NoProgress | Cause::Hung => {
             format!(
-                "read what {name} wrote last in its log below logs/, check its open orders at the venue, then {next}"
+                "read what {name} wrote last (`failstop logs {name}`), check its open orders at the venue, then {next}"
             )
         }
-        Cause::ComponentFailed => format!("read what {name} wrote last in its log below logs/, mend it, then {next}"),
-        Cause::BotRequest => format!("find out what {name} wants from its log below logs/, then {next}"),
+        Cause::ComponentFailed => format!("read what {name} wrote last (`failstop logs {name}`), mend it, then {next}"),
+        Cause::BotRequest => format!("find out what {name} wants from `failstop logs {name}`, then {next}"),
         Cause::ComponentDown => {
-            format!("read what {name} wrote last in its log below logs/ and start it again; it {next}")
+            format!("read what {name} wrote last (`failstop logs {name}`) and start it again; it {next}")
         }
         Cause::Integrity | Cause::Storage | Cause::Witness | Cause::OrdersInDoubt => next,
         Cause::Unhealthy

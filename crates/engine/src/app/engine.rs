@@ -535,6 +535,7 @@ impl Engine {
         if lost != self.lost_output {
             let text = lost.since(self.lost_output);
             self.lost_output = lost;
+            self.meters.output_lost = lost;
             self.say("output", &text);
         }
         for stuck in self.trees.stuck() {

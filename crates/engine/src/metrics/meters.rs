@@ -1,6 +1,7 @@
 //! What the engine counts of itself since it started. Owned by the loop; nothing here decides anything.
 
 use super::histogram::{DISK, Histogram, MICROSECONDS};
+use crate::output::Lost;
 use failstop_core::{Cause, HealthStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,8 @@ pub struct Meters {
     pub(super) notify_taken: u64,
     pub(super) notify_refused: u64,
     pub(super) notify_malformed: u64,
+    /// Output of components that got lost, as last looked at.
+    pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
     refused_signatures: Option<Arc<AtomicU64>>,
 }
@@ -62,6 +65,7 @@ impl Meters {
             notify_taken: 0,
             notify_refused: 0,
             notify_malformed: 0,
+            output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
         }
     }

@@ -20,6 +20,7 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     journal(&mut text, status, meters);
     super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
+    output(&mut text, meters);
     host(&mut text, status);
     if let Some(process) = process {
         engine_process(&mut text, process);
@@ -52,6 +53,18 @@ fn system(text: &mut Exposition, status: &Status) {
         "Permits that ran out because the engine or the disk was late, in this epoch.",
     )
     .sample(&[], whole(status.permit_lapses));
+}
+
+fn output(text: &mut Exposition, meters: &Meters) {
+    let lost = meters.output_lost;
+    let mut family = text.family(
+        "failstop_output_lost_bytes",
+        Kind::Counter,
+        "Bytes of components' output that were dropped, by where they were to go.",
+    );
+    for (to, bytes) in [("files", lost.from_files), ("stdout", lost.from_screen), ("journal", lost.from_journal)] {
+        family.sample(&[("to", to)], whole(bytes));
+    }
 }
 
 fn halts(text: &mut Exposition, status: &Status, meters: &Meters) {

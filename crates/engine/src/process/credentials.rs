@@ -272,27 +272,38 @@ fn owned(descriptor: libc::c_long) -> io::Result<OwnedFd> {
     }
 }
 
-/// Removes a folder with everything in it, also where its owner made it unwritable. Links are removed and not followed. Gone
-/// already is well.
+/// Removes a folder with everything in it, also where it was made unwritable. Links are removed and not followed, whatever somebody
+/// who may write there does meanwhile. Gone already is well.
 ///
 /// # Errors
 /// Something is still there.
 pub fn remove_all(path: &Path) -> io::Result<()> {
-    let gone = |outcome: io::Result<()>| match outcome {
+    if !nix::unistd::geteuid().is_root() {
+        // Root needs no mode to remove, and must not change one on the word of a name; others remove what is their own.
+        make_writable(path, DEPTH);
+    }
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
-    };
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(metadata) if !metadata.is_dir() => gone(std::fs::remove_file(path)),
-        Ok(_) => {
-            // One that is not ours says so at its removal.
-            let _ = std::fs::set_permissions(path, Permissions::from_mode(0o700));
-            for entry in std::fs::read_dir(path)? {
-                remove_all(&entry?.path())?;
-            }
-            gone(std::fs::remove_dir(path))
+    }
+}
+
+/// A component's folder is so deep below that of all engines.
+const DEPTH: u32 = 2;
+
+/// What stays unwritable says so at its removal.
+fn make_writable(path: &Path, depth: u32) {
+    let mut options = OpenOptions::new();
+    let Ok(folder) = options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path) else { return };
+    let _ = folder.set_permissions(Permissions::from_mode(0o700));
+    if depth > 0 {
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            make_writable(&entry.path(), depth - 1);
         }
     }
 }

@@ -113,8 +113,8 @@ const NAMESPACES: [libc::c_int; 8] = [
 /// The kinds of sockets that a bot needs.
 const SOCKETS: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// Puts words into a terminal's mouth.
-const TERMINAL: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+/// What puts words into a terminal's mouth: TIOCSTI and TIOCLINUX (asm-generic/ioctls.h).
+const TERMINAL: [u64; 2] = [0x5412, 0x541c];
 
 /// The filter for ordinary programs: what it refuses fails with `EPERM`, `clone3` (whose arguments no filter can see) with `ENOSYS`,
 /// so that the C library falls back to `clone`.
@@ -251,6 +251,14 @@ mod tests {
         for kind in [libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_BLUETOOTH] {
             assert_eq!(of(libc::SYS_socket, kind), EPERM, "{kind}");
         }
+    }
+
+    #[test]
+    fn nobody_types_into_a_terminal() {
+        let filter = ordinary().unwrap();
+        let ioctl = |request| judged(&filter, HERE, libc::SYS_ioctl, [0, request, 0, 0, 0, 0]);
+        assert_eq!((ioctl(0x5412), ioctl(0x541c)), (EPERM, EPERM));
+        assert_eq!((ioctl(0x5401), ioctl(0x541b)), (ALLOWED, ALLOWED), "TCGETS, FIONREAD");
     }
 
     #[test]
