@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 27] = [
     "",
     "init",
     "run",
@@ -23,6 +23,10 @@ const COMMANDS: [&str; 23] = [
     "alerts ack",
     "alerts test",
     "ps",
+    "stop",
+    "start",
+    "restart",
+    "reload",
     "events",
     "logs",
     "send",

@@ -106,6 +106,7 @@ mod tests {
                 killed: false,
                 failure: true,
                 out_of_memory: None,
+                said: None,
                 up_ms: 148_000,
                 next: AfterExit::RestartNow,
             },

@@ -344,6 +344,7 @@ fn is_last_word(record: &Record) -> bool {
         | Record::PermissionChanged { .. }
         | Record::ComponentStopping { .. }
         | Record::ComponentKilled { .. }
+        | Record::ComponentHook { .. }
         | Record::ComponentExited { .. } => true,
         Record::EngineStarted { .. }
         | Record::EngineStopped { .. }
@@ -354,6 +355,9 @@ fn is_last_word(record: &Record) -> bool {
         | Record::ComponentReady { .. }
         | Record::LimitWarned { .. }
         | Record::LimitPassed { .. }
+        | Record::ComponentReloading { .. }
+        | Record::ComponentReloaded { .. }
+        | Record::ComponentMainChanged { .. }
         | Record::HealthChanged { .. }
         | Record::Heartbeat { .. }
         | Record::PermitLapsed { .. }

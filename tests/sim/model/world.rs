@@ -118,6 +118,10 @@ fn policy() -> Policy {
         limits: ComponentLimits::default(),
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
+        pre_stop: None,
+        post_stop: None,
     };
     Policy {
         mode_ceiling: Mode::Live,
@@ -145,6 +149,7 @@ fn policy() -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: hour,
         environment_latched: false,
+        shutdown_within: Duration::from_secs(3600),
         jitter_seed: 1,
     }
 }
@@ -288,7 +293,13 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Ask { .. } | Effect::Answer { .. } | Effect::Alert(_) | Effect::TryDependency { .. } => {}
+                Effect::Ask { .. }
+                | Effect::Reload { .. }
+                | Effect::RunHook { .. }
+                | Effect::KillHook { .. }
+                | Effect::Answer { .. }
+                | Effect::Alert(_)
+                | Effect::TryDependency { .. } => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

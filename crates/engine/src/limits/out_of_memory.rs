@@ -47,6 +47,8 @@ impl KillCounts {
         let killed = match exit {
             Exit::Signal(signal) => signal == libc::SIGKILL,
             Exit::Status(_) => false,
+            // It may have been.
+            Exit::Unknown => true,
         };
         if !killed || by_us {
             return None;
