@@ -142,21 +142,47 @@ fn a_bot_that_takes_no_connections_any_more_is_replaced() {
 fn a_frozen_engine_holds_no_try_against_a_bot() {
     let page = Venue::well();
     let liveness =
-        format!("liveness = {{ http = \"{}\", interval = \"100ms\", timeout = \"300ms\", tries = 1 }}", page.url());
+        format!("liveness = {{ http = \"{}\", interval = \"100ms\", timeout = \"2s\", tries = 1 }}", page.url());
     let mut system = System::new(&bot(&liveness));
     system.start();
     system.wait_active();
     let (engine, bot) = (system.engine_pid(), system.pid_of("bot").unwrap());
-    for _ in 0..5 {
+    for _ in 0..2 {
+        // Bot and engine stand still together, in the midst of a try, as they do with their machine.
+        page.now(Does::Hangs);
+        page.wait_taken();
         signal(engine, libc::SIGSTOP);
         // Longer than a try may take; how long exactly does not matter.
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(2_500));
+        page.now(Does::Http(200, String::new()));
         signal(engine, libc::SIGCONT);
-        system.wait_answer();
+        page.wait_taken();
+        page.wait_taken();
     }
     let status = system.wait_active();
     assert_eq!((system.pid_of("bot"), halt(&status, "hung")), (Some(bot), None));
     assert_eq!(system.stop(), 0);
+}
+
+/// How many threads of the engine have this name.
+fn threads(system: &System, name: &str) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{}/task", system.engine_pid())).unwrap();
+    let names = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.trim() == name).count()
+}
+
+#[test]
+fn a_thread_that_probes_is_there_only_where_something_is_asked_over_the_network() {
+    let page = Venue::well();
+    let dependency = "[[dependency]]\nname = \"program\"\nexec = [\"true\"]\n";
+    let liveness = format!("liveness = {{ http = \"{}\" }}", page.url());
+    for (text, wanted) in [(bot(""), 0), (format!("{}{dependency}", bot("")), 0), (bot(&liveness), 1)] {
+        let mut system = System::new(&text);
+        system.start();
+        system.wait_active();
+        assert_eq!(threads(&system, "probes"), wanted, "{text}");
+        assert_eq!(system.stop(), 0);
+    }
 }
 
 const NEEDY: &str = "needs = [\"venue\"]\n[[dependency]]\nname = \"venue\"\ninterval = \"1s\"\ntimeout = \"500ms\"\n";

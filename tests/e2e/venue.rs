@@ -1,9 +1,11 @@
 //! Something outside the system that answers, or does not, as a test says: a venue, a bot's page, a database.
 
+use crate::system::PATIENCE;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What it does with whoever connects.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub struct Venue {
     /// Where it listens.
     pub address: SocketAddr,
     does: Arc<Mutex<Does>>,
+    taken: Arc<AtomicUsize>,
 }
 
 impl Venue {
@@ -32,13 +35,16 @@ impl Venue {
         let address = listener.local_addr().unwrap();
         let does = Arc::new(Mutex::new(does));
         let shared = Arc::clone(&does);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let does = shared.lock().unwrap().clone();
+                counted.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || serve(stream, &does));
             }
         });
-        Self { address, does }
+        Self { address, does, taken }
     }
 
     /// Well, over HTTP.
@@ -49,6 +55,16 @@ impl Venue {
     /// From the next connection on.
     pub fn now(&self, does: Does) {
         *self.does.lock().unwrap() = does;
+    }
+
+    /// Waits for one more connection.
+    pub fn wait_taken(&self) {
+        let before = self.taken.load(Ordering::SeqCst);
+        let end = Instant::now() + PATIENCE;
+        while self.taken.load(Ordering::SeqCst) == before {
+            assert!(Instant::now() < end, "nobody connects");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Its URL.

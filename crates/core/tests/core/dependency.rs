@@ -165,6 +165,19 @@ fn an_engine_that_stood_still_hears_the_answer_before_it_judges_without_one() {
 }
 
 #[test]
+fn a_clock_that_jumped_ends_the_doubt_as_it_arms_every_deadline_anew() {
+    let mut host = silent_venue(needy(Orders::Asks));
+    host.pass(BEAT);
+    host.send(Input::ClockJumped { by: 60 * MINUTE, evidence: "suspended".to_owned() });
+    let mut effects = tried(&mut host, true);
+    effects.extend(host.pass(MINUTE));
+    assert_eq!(kills(&effects), 0);
+    let mut effects = host.pass(MINUTE);
+    effects.extend(tried(&mut host, true));
+    assert_eq!(kills(&effects), 1, "it has a whole span, and no more");
+}
+
+#[test]
 fn a_dependency_that_is_down_waits_for_an_operator_only_where_the_configuration_says_so() {
     for latched in [false, true] {
         let mut policy = policy_of(needy(Orders::Asks));
