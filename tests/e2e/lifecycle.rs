@@ -142,6 +142,40 @@ fn hooks_may_speak_where_the_component_says_so_and_its_helpers_may_not() {
 }
 
 #[test]
+fn a_hook_has_what_its_component_has_and_no_more() {
+    let mut system = System::new(concat!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"/usr/bin/python3\", \"-u\", \"DIR/own/bot.py\"]\norders = \"asks\"\nworking_dir = \"own\"\n",
+        "sandbox = { filesystem = \"own-folder\" }\ncredentials = { key = { file = \"key\" } }\nreadiness = { notify = true }\n",
+        "pre_stop = { command = [\"DIR/own/hook.sh\"] }\npost_stop = { command = [\"DIR/own/hook.sh\"] }\n",
+    ));
+    fs::write(system.path("key"), "s3cret").unwrap();
+    fs::set_permissions(system.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(system.path("outside"), "x").unwrap();
+    fs::create_dir(system.path("own")).unwrap();
+    // The bot looks once more when its hook has run: what it was given is still there.
+    fs::write(
+        system.path("own/bot.py"),
+        "import os, signal, socket, time\n\
+         def key():\n    return open(os.environ['CREDENTIALS_DIRECTORY'] + '/key').read()\n\
+         def end(*_):\n    open('told', 'a').write(f'bot {key()}\\n')\n    os._exit(0)\n\
+         signal.signal(signal.SIGTERM, end)\nkey()\n\
+         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n\
+         time.sleep(1000)\n",
+    )
+    .unwrap();
+    script(
+        &system,
+        "own/hook.sh",
+        "echo \"$FAILSTOP_HOOK $(cat $CREDENTIALS_DIRECTORY/key) $(cat ../outside 2> /dev/null || echo kept out)\" >> told",
+    );
+    system.start();
+    system.wait_active();
+    assert_eq!(system.run("stop", &["bot"]).status.code(), Some(0));
+    assert_eq!(lines(&system, "own/told"), ["pre_stop s3cret kept out", "bot s3cret", "post_stop s3cret kept out"]);
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
 fn a_hook_dies_with_its_engine() {
     let mut system = System::new(&HOOKED.replace("\"all\"] }", "\"all\"], timeout = \"1h\" }"));
     script(&system, "pre.sh", "echo $$ > hook; exec sleep 1000");

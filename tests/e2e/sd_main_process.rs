@@ -128,9 +128,8 @@ fn a_process_of_somebody_else_is_never_taken_for_the_main_process() {
         &system,
         "bot",
         r#"
-while not os.path.exists("other"):
+while not os.path.exists("other") or not open("other").read().endswith("\n"):
     time.sleep(0.02)
-time.sleep(0.1)
 with open("other") as file:
     other = int(file.read().split()[0])
 sleeper = os.fork()

@@ -48,8 +48,8 @@ os._exit(3)"#,
 #[test]
 fn a_start_that_asks_for_more_time_has_it() {
     let mut system = python_bot::system(
-        "readiness = { notify = true }\nstart_period = \"500ms\"\n",
-        "notify('EXTEND_TIMEOUT_USEC=15000000')\ntime.sleep(1.5)\nnotify('READY=1')\nsleep_for_ever()",
+        "readiness = { notify = true }\nstart_period = \"5s\"\n",
+        "notify('EXTEND_TIMEOUT_USEC=15000000')\ntime.sleep(6)\nnotify('READY=1')\nsleep_for_ever()",
     );
     system.start();
     system.wait_active();
