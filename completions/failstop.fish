@@ -35,6 +35,10 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d '
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "mode" -d 'Choose between paper and real orders'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "alerts" -d 'Show what people were told, take an incident on, or try the channels'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "stop" -d 'Stop components, and keep them stopped'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "start" -d 'Start components that an operator stopped'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop and start components'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "reload" -d 'Ask components to read their configuration again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "logs" -d 'Print what components wrote to standard output and standard error'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
@@ -147,6 +151,38 @@ complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
+complete -c failstop -n "__fish_failstop_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l state -d 'The state directory, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r

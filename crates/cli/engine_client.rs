@@ -7,7 +7,8 @@ use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
-    AcknowledgeAlert, ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
+    AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode,
+    TestAlerts,
 };
 use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
@@ -130,6 +131,12 @@ impl Engine {
     /// Releases the kill switch.
     pub fn release_kill_switch(&self, reason: String, confirm: String) -> Result<(), Failure> {
         self.order(&ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason, confirm }))
+    }
+
+    /// Gives an order about one component.
+    pub fn component(&self, verb: ComponentVerb, name: &str, reason: String) -> Result<(), Failure> {
+        let order = ComponentOrder { reason };
+        self.order(&ControlOrder::Component { name: name.to_owned(), verb, order })
     }
 
     /// Only paper orders from now on.

@@ -16,6 +16,7 @@ mod render;
 use args::{Cli, Command};
 use clap::Parser as _;
 use exit::Exit;
+use failstop_engine::doors::control::wire::ComponentVerb;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -57,6 +58,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Resume(args) => commands::resume::resume(args),
         Command::Mode(args) => commands::mode::mode(args.mode),
         Command::Alerts(args) => commands::alerts::alerts(args.action),
+        Command::Stop(args) => commands::component::component(ComponentVerb::Stop, args),
+        Command::Start(args) => commands::component::component(ComponentVerb::Start, args),
+        Command::Restart(args) => commands::component::component(ComponentVerb::Restart, args),
+        Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
         Command::Logs(args) => commands::logs::logs(&args),
         Command::Send(args) => commands::send::send(&args),

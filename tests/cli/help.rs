@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 26] = [
     "",
     "init",
     "run",
@@ -22,6 +22,10 @@ const COMMANDS: [&str; 22] = [
     "alerts list",
     "alerts ack",
     "alerts test",
+    "stop",
+    "start",
+    "restart",
+    "reload",
     "events",
     "logs",
     "send",

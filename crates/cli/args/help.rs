@@ -130,6 +130,64 @@ Examples:
   failstop resume --reason \"feed is back, positions checked\" --confirm demo
   failstop resume --halt h-31 --reason \"bot patched\" --confirm demo";
 
+/// Below the options of `stop`.
+pub const STOP_HELP: &str = "\
+A component that is stopped stays so, over crashes and restarts of failstop, until `failstop start`.
+What depends on it goes on, unless its `on_dependency_exit` says otherwise. To end failstop itself,
+send SIGTERM to `failstop run`.
+
+Exit status:
+  0  stopped
+  1  refused, or it did not stop
+  2  usage, or there is no such component
+  3  no engine answers
+
+Examples:
+  failstop stop scanner --reason \"rate limits\"
+  failstop stop scanner executor --reason upgrade --no-wait";
+
+/// Below the options of `start`.
+pub const START_HELP: &str = "\
+It returns when the components are ready. One that waits for its next start is started at once.
+
+Exit status:
+  0  ready (also when it was already)
+  1  refused, or it is not ready; each reason says what to do next
+  2  usage, or there is no such component
+  3  no engine answers
+
+Examples:
+  failstop start scanner --reason \"rate limits raised\"";
+
+/// Below the options of `restart`.
+pub const RESTART_HELP: &str = "\
+It returns when the new processes are ready. A restart that was asked for does not count towards the
+start limit.
+
+Exit status:
+  0  ready again
+  1  refused, or it is not ready; each reason says what to do next
+  2  usage, or there is no such component
+  3  no engine answers
+
+Examples:
+  failstop restart bot --reason \"new parameters\"
+  failstop restart bot --reason upgrade --format json";
+
+/// Below the options of `reload`.
+pub const RELOAD_HELP: &str = "\
+It sends a component's `reload_signal` to its main process. With `reload_notify` it returns when the
+component is ready again (RELOADING=1, then READY=1 over sd_notify), otherwise at once.
+
+Exit status:
+  0  asked to reload; with `reload_notify`: reloaded
+  1  refused, or it did not come back
+  2  usage, or there is no such component
+  3  no engine answers
+
+Examples:
+  failstop reload bot --reason \"new pairs\"";
+
 /// Below the options of `mode`.
 pub const MODE_HELP: &str = "\
 The configuration is the ceiling: `live` also needs mode = \"live\" under [system].

@@ -59,6 +59,18 @@ pub enum Command {
     /// Show what people were told, take an incident on, or try the channels
     #[command(after_help = help::ALERTS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Alerts(AlertsArgs),
+    /// Stop components, and keep them stopped
+    #[command(after_help = help::STOP_HELP)]
+    Stop(ComponentArgs),
+    /// Start components that an operator stopped
+    #[command(after_help = help::START_HELP)]
+    Start(ComponentArgs),
+    /// Stop and start components
+    #[command(after_help = help::RESTART_HELP)]
+    Restart(ComponentArgs),
+    /// Ask components to read their configuration again
+    #[command(after_help = help::RELOAD_HELP)]
+    Reload(ComponentArgs),
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
@@ -314,6 +326,26 @@ pub struct ResumeArgs {
     /// The system's name, typed out
     #[arg(long, value_name = "NAME-OF-SYSTEM")]
     pub confirm: String,
+    /// Which system.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `failstop stop`, `start`, `restart` and `reload`.
+#[derive(Debug, Args)]
+pub struct ComponentArgs {
+    /// Which components
+    #[arg(value_name = "COMPONENT", required = true)]
+    pub components: Vec<String>,
+    /// Why; it goes into the journal. `start` needs one where an operator stopped the component
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub reason: Option<String>,
+    /// Return when the order is recorded, not when it is carried out
+    #[arg(long)]
+    pub no_wait: bool,
+    /// How the outcome is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
     /// Which system.
     #[command(flatten)]
     pub place: PlaceArgs,

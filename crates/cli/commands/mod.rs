@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod check;
 pub mod completions;
+pub mod component;
 pub mod events;
 pub mod init;
 pub mod kill_switch;

@@ -105,6 +105,7 @@ mod tests {
                 requested: false,
                 killed: false,
                 failure: true,
+                said: None,
                 up_ms: 148_000,
                 next: AfterExit::RestartNow,
             },

@@ -146,12 +146,33 @@ fn component_row(status: &Status, component: &ComponentSummary) -> [Cell; 8] {
         component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
         memory(component).into(),
         Cell::from(component.cpu_percent.map(|percent| format!("{percent:.0} % CPU")).unwrap_or_default()).right(),
-        component.status_text.as_deref().or_else(|| kept_from(status, component)).unwrap_or_default().into(),
+        printable(&said_or_kept(status, component).unwrap_or_default()).into_owned().into(),
     ]
 }
 
+/// What a component says of itself, or else what keeps it from running.
+fn said_or_kept(status: &Status, component: &ComponentSummary) -> Option<String> {
+    let text = component.status_text.clone().or_else(|| kept_from(status, component));
+    if component.reloading {
+        return Some(text.map_or_else(|| "reloading".to_owned(), |text| format!("reloading; {text}")));
+    }
+    text
+}
+
+/// What keeps a component from running: an operator, what it depends on, or that it asks nobody.
+fn kept_from(status: &Status, component: &ComponentSummary) -> Option<String> {
+    if let Some(held) = &component.held {
+        let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
+        return Some(format!("kept stopped by {}{reason}; next: failstop start {}", held.by, component.name));
+    }
+    if !component.waits_for.is_empty() {
+        return Some(format!("waits for {}", component.waits_for.join(", ")));
+    }
+    asks_nobody(status, component).map(str::to_owned)
+}
+
 /// Why a component that asks nobody does not run, where that is all that keeps it.
-fn kept_from(status: &Status, component: &ComponentSummary) -> Option<&'static str> {
+fn asks_nobody(status: &Status, component: &ComponentSummary) -> Option<&'static str> {
     if component.orders != "direct" || component.state != "stopped" {
         return None;
     }
@@ -295,6 +316,9 @@ fn component_line(status: &Status, component: &ComponentSummary) -> String {
     }
     if let Some(percent) = component.cpu_percent {
         let _ = write!(line, ", {percent:.0} % CPU");
+    }
+    if component.reloading {
+        line.push_str(", reloading");
     }
     if let Some(text) = &component.status_text {
         let _ = write!(line, ", says: {text}");

@@ -306,6 +306,30 @@ pub struct ComponentSummary {
     /// The most memory its tree may use, bytes, where a limit is configured.
     #[serde(default)]
     pub memory_max_bytes: Option<u64>,
+    /// Its starts in this epoch, asked for or not: rises with each.
+    #[serde(default)]
+    pub starts: u64,
+    /// Who keeps it stopped, and why; `null` where nobody does.
+    #[serde(default)]
+    pub held: Option<HeldSummary>,
+    /// How many descriptors are kept for its next start (`FDSTORE=1`).
+    #[serde(default)]
+    pub descriptors_kept: u32,
+    /// Whether it reads its configuration again just now.
+    #[serde(default)]
+    pub reloading: bool,
+    /// The components that must be ready before it can be started, where nothing else keeps it.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+}
+
+/// An operator's word that keeps a component stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSummary {
+    /// Who gave it.
+    pub by: String,
+    /// Why; empty where nobody said it.
+    pub reason: String,
 }
 
 /// A part inside a bot.

@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the measurement")]
 
 use failstop_core::{
-    CheckClass, ComponentName, ComponentPolicy, Core, Effect, Epoch, FailsafePolicy, HealthPolicy, Input, Instance,
-    Liveness, Mode, Monotonic, Orders, Permission, Policy, RestartPolicy, Sign, Slot, Start,
+    CheckClass, ComponentName, ComponentPolicy, Core, DependencyExit, Effect, Epoch, FailsafePolicy, HealthPolicy,
+    Input, Instance, Liveness, Mode, Monotonic, Orders, Permission, Policy, RestartPolicy, Sign, Slot, Start,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -31,6 +31,10 @@ fn policy() -> Policy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
+        pre_stop: None,
+        post_stop: None,
     };
     Policy {
         mode_ceiling: Mode::Dry,
@@ -56,6 +60,7 @@ fn policy() -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: minute / 2,
         environment_latched: false,
+        shutdown_within: Duration::from_secs(3600),
         jitter_seed: 0,
     }
 }

@@ -13,12 +13,15 @@
 use crate::dependency::{EarlyEnds, Silence};
 use crate::effect::Effect;
 use crate::halt::Cause;
-use crate::id::{Instance, Slot};
+use crate::hook::RunningHook;
+use crate::id::{ComponentName, Instance, Slot};
 use crate::input::QueueState;
+use crate::liveness::BEATS_MAX;
 use crate::machine::Core;
 use crate::permission::{Mode, Permission};
-use crate::policy::{ComponentPolicy, Orders};
+use crate::policy::{ComponentPolicy, DependencyExit, Liveness, Orders};
 use crate::record::Record;
+use crate::reload::Reloading;
 use crate::time::Monotonic;
 use crate::turn::Turn;
 use core::time::Duration;
@@ -68,9 +71,22 @@ pub(crate) enum Hindrance {
     Failed,
     /// The permission or the mode does not let it.
     NotAllowed,
+    /// A component that it depends on is not ready, and it is not to run without.
+    DependencyDown,
 }
 
 impl Hindrance {
+    /// What the component is by it, for refusals.
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::EngineStarting | Self::DependencyDown => "not started yet",
+            Self::EngineStopping => "stopping with the engine",
+            Self::Held => "stopped by an operator",
+            Self::Failed => "down for good",
+            Self::NotAllowed => "not let run by permission and mode",
+        }
+    }
+
     pub fn reason(self) -> &'static str {
         match self {
             Self::EngineStarting => "the engine is still starting",
@@ -78,6 +94,7 @@ impl Hindrance {
             Self::Held => "an operator stopped it",
             Self::Failed => "it failed too often",
             Self::NotAllowed => "permission and mode do not let it run",
+            Self::DependencyDown => "a component that it depends on is not ready",
         }
     }
 }
@@ -116,6 +133,18 @@ pub(crate) struct Component {
     pub hangs: bool,
     /// Restarts that nobody asked for, in this epoch.
     pub restarts: u32,
+    /// The latest that an extension may put `beat_by` off to.
+    pub beat_latest: Option<Monotonic>,
+    /// A reload that it was asked for, or began by itself.
+    pub reload: Option<Reloading>,
+    /// What it said of its failure, for the record of its end.
+    pub failing: Option<String>,
+    /// The hook that runs.
+    pub hook: Option<RunningHook>,
+    /// Whether a process of this instance ran, so that its end is worth a hook.
+    pub ran: bool,
+    /// How this instance ended, for its last hook.
+    pub end: String,
     /// Its restart policy says no more starts.
     pub spent: bool,
     /// Whether an operator asked for a restart and waits for the stop.
@@ -171,6 +200,12 @@ impl Component {
             after_failure: false,
             hangs: false,
             restarts: 0,
+            beat_latest: None,
+            reload: None,
+            failing: None,
+            hook: None,
+            ran: false,
+            end: String::new(),
             spent: false,
             restarting: false,
             kept_stopped: true,
@@ -224,6 +259,16 @@ impl Component {
         self.is_ready() && (self.fresh || !self.ever_signed)
     }
 
+    /// The next required beat counts from `now`.
+    pub(crate) fn arm_beat(&mut self, now: Monotonic, liveness: Option<Liveness>) {
+        let span = match liveness {
+            Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => Some(self.beat_span.unwrap_or(span)),
+            Some(Liveness::Probe) | None => None,
+        };
+        self.beat_by = span.map(|span| now.plus(span));
+        self.beat_latest = span.map(|span| now.plus(span.saturating_mul(BEATS_MAX)));
+    }
+
     /// What follows its end is decided only now.
     pub fn follow(&mut self, next: Next) {
         match &mut self.phase {
@@ -248,7 +293,10 @@ impl Component {
         self.pid = None;
         self.fresh = false;
         self.beat_by = None;
+        self.beat_latest = None;
         self.beat_span = None;
+        self.reload = None;
+        self.failing = None;
         self.progress = None;
         self.progress_by = None;
         self.queue = None;
@@ -276,13 +324,20 @@ impl Core {
         if !self.life.started_durable {
             return Some(Hindrance::EngineStarting);
         }
-        if self.recorded.held.contains(&policy.name) {
+        if self.recorded.held.contains_key(&policy.name) {
             return Some(Hindrance::Held);
         }
         if self.has_failed(policy) {
             return Some(Hindrance::Failed);
         }
-        if self.may_run(policy) { None } else { Some(Hindrance::NotAllowed) }
+        if !self.may_run(policy) {
+            return Some(Hindrance::NotAllowed);
+        }
+        let without = match policy.on_dependency_exit {
+            DependencyExit::Keep => false,
+            DependencyExit::Stop => !self.dependencies_ready(policy),
+        };
+        without.then_some(Hindrance::DependencyDown)
     }
 
     /// Whether a `component-failed` halt stands for it.
@@ -313,6 +368,28 @@ impl Core {
         policy.depends_on.iter().all(|&other| self.components.get(other).is_some_and(Component::is_ready))
     }
 
+    /// Which components keep this one from being started, where nothing else does.
+    pub(crate) fn waits_for(&self, index: usize) -> Vec<ComponentName> {
+        let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
+            return Vec::new();
+        };
+        match self.hindrance(index) {
+            None | Some(Hindrance::DependencyDown) if !component.is_running() && !component.spent => {}
+            None
+            | Some(
+                Hindrance::EngineStarting
+                | Hindrance::EngineStopping
+                | Hindrance::Held
+                | Hindrance::Failed
+                | Hindrance::NotAllowed
+                | Hindrance::DependencyDown,
+            ) => return Vec::new(),
+        }
+        let missing = |other: &&usize| !self.components.get(**other).is_some_and(Component::is_ready);
+        let missing = policy.depends_on.iter().filter(missing);
+        missing.filter_map(|other| Some(self.policy.components.get(*other)?.name.clone())).collect()
+    }
+
     /// Whether a component that depends on this one may still be alive.
     fn has_running_dependents(&self, index: usize) -> bool {
         self.policy
@@ -324,14 +401,14 @@ impl Core {
 
     /// Starts, stops and kills what the present state asks for.
     pub(crate) fn settle_components(&mut self, turn: &mut Turn<'_>) {
-        let kill_now = self.kill_switch_stands();
+        let at_once = self.kills_at_once(turn.now);
         for index in 0..self.components.len() {
             let hindrance = self.hindrance(index);
             let Some(component) = self.components.get_mut(index) else { continue };
             match component.phase {
                 Phase::Starting { .. } | Phase::Ready => {
-                    if kill_now {
-                        self.kill(turn, index, true, "the kill switch is engaged");
+                    if let Some(why) = at_once {
+                        self.kill(turn, index, true, why);
                     } else if component.restarting {
                         self.stop(turn, index, "an operator asked for a restart");
                     } else if let Some(hindrance) = hindrance
@@ -342,8 +419,10 @@ impl Core {
                     }
                 }
                 Phase::Stopping { kill_at, latest: _, requested } => {
-                    if kill_now {
-                        self.kill(turn, index, requested, "the kill switch is engaged");
+                    if let Some(why) = at_once {
+                        self.kill(turn, index, requested, why);
+                    } else if self.pre_stop_is_over(turn.now, index) {
+                        self.end_pre_stop(turn, index);
                     } else if turn.now >= kill_at {
                         self.kill(turn, index, requested, "it did not stop within its grace period");
                     } else {
@@ -351,17 +430,20 @@ impl Core {
                     }
                 }
                 Phase::Leaving { kill_at, requested, exited } => {
-                    let why = "processes that it left did not end within its grace period";
-                    if kill_now || turn.now >= kill_at {
-                        self.kill(turn, index, requested, if kill_now { "the kill switch is engaged" } else { why });
+                    let late = "processes that it left did not end within its grace period";
+                    if at_once.is_some() || turn.now >= kill_at {
+                        self.kill(turn, index, requested, at_once.unwrap_or(late));
                         if let Some(component) = self.components.get_mut(index) {
                             component.phase = Phase::Killing { requested, exited: Some(exited) };
                         }
                     } else {
+                        if self.pre_stop_is_over(turn.now, index) {
+                            self.end_pre_stop(turn, index);
+                        }
                         self.bound_stop(turn.now, index);
                     }
                 }
-                Phase::Killing { .. } => {}
+                Phase::Killing { .. } => self.bound_post_stop(turn, index, at_once.is_some()),
                 Phase::Down | Phase::Waiting { .. } => match hindrance {
                     Some(hindrance) => {
                         component.kept_stopped = true;
@@ -433,6 +515,8 @@ impl Core {
         component.forget_instance();
         component.instance = Instance(component.instance.0 + 1);
         component.started = Some(turn.now);
+        component.ran = false;
+        component.hook = None;
         component.ready_since = None;
         component.phase = Phase::Starting { deadline: turn.now.plus(policy.start_period) };
         component.restarting = false;
@@ -477,7 +561,7 @@ impl Core {
     }
 
     /// Whether permission, mode and its own failures let it run, whatever was ordered.
-    fn is_let_run(&self, index: usize) -> bool {
+    pub(crate) fn is_let_run(&self, index: usize) -> bool {
         self.policy.components.get(index).is_some_and(|policy| self.may_run(policy) && !self.has_failed(policy))
     }
 
@@ -488,13 +572,16 @@ impl Core {
         else {
             return;
         };
+        let was_ready = component.is_ready();
         component.phase = stopping;
         component.kept_stopped = true;
         component.restarting = false;
         let instance = component.instance;
         let name = policy.name.clone();
         self.dirty = true;
-        turn.push(Effect::Stop { slot, instance });
+        if !self.begin_pre_stop(turn, index, was_ready, reason) {
+            turn.push(Effect::Stop { slot, instance });
+        }
         self.record(turn, Record::ComponentStopping { component: name, instance, reason: reason.to_owned() });
     }
 
@@ -522,6 +609,7 @@ impl Core {
             return;
         };
         component.pid = Some(pid);
+        component.ran = true;
         let counted = component.starts.iter().filter(|at| turn.now.since(**at) < policy.start_limit_within).count();
         let restart =
             if component.after_failure { u32::try_from(counted.saturating_sub(1)).unwrap_or(u32::MAX) } else { 0 };

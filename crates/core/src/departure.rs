@@ -53,16 +53,20 @@ impl Core {
         };
         let clean = match exit {
             Exit::Status(status) => status == 0,
-            Exit::Signal(_) => false,
+            Exit::Signal(_) | Exit::Unknown => false,
         };
         // An exit before readiness is a failure whatever its status; so is the end of what had to be killed.
         let failure = !requested && (was_killing || !was_ready || !clean);
         let up = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
         let why = if was_killing { "failstop was killing it" } else { "nobody asked it to" };
+        let said = self.components.get_mut(index).and_then(|component| component.failing.take());
+        let it_said = said.as_ref().map(|said| format!("; it had said: {said}")).unwrap_or_default();
         let evidence = match exit {
-            Exit::Status(status) => format!("it exited with status {status} ({why})"),
-            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why})"),
+            Exit::Status(status) => format!("it exited with status {status} ({why}){it_said}"),
+            Exit::Signal(signal) => format!("it was ended by signal {signal} ({why}){it_said}"),
+            Exit::Unknown => format!("it ended, and the kernel does not say how ({why}){it_said}"),
         };
+        let evidence = clip(evidence, TEXT_MAX_BYTES);
         let end = End { requested, failure, ran: true, evidence: &evidence };
         let (next, after) = self.decide_after_exit(turn, index, &end);
         let Some(name) = self.name_of(slot).cloned() else { return };
@@ -73,6 +77,7 @@ impl Core {
             };
             component.restarting = false;
             component.forget_instance();
+            component.end = ending(exit, requested, was_killing);
         }
         self.watch.forget_parts(index);
         self.dirty = true;
@@ -83,6 +88,7 @@ impl Core {
         let (status, signal) = match exit {
             Exit::Status(status) => (Some(status), None),
             Exit::Signal(signal) => (None, Some(signal)),
+            Exit::Unknown => (None, None),
         };
         let record = Record::ComponentExited {
             component: name,
@@ -92,6 +98,7 @@ impl Core {
             requested,
             killed: was_killing,
             failure,
+            said,
             up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
             next: after,
         };
@@ -120,9 +127,9 @@ impl Core {
         let next = match component.phase {
             Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. } => next,
             // The host must tell of the exit first. Proof that nothing is left is worth more than its order: the
-            // instance counts as ended now, by an unknown signal.
+            // instance counts as ended now, nobody knows how.
             Phase::Killing { exited: None, .. } | Phase::Starting { .. } | Phase::Ready | Phase::Stopping { .. } => {
-                self.exited(turn, slot, instance, Exit::Signal(0));
+                self.exited(turn, slot, instance, Exit::Unknown);
                 match self.components.get(index).map(|component| component.phase) {
                     Some(Phase::Killing { exited: Some(next), .. } | Phase::Leaving { exited: next, .. }) => next,
                     Some(
@@ -138,6 +145,9 @@ impl Core {
             }
             Phase::Down | Phase::Waiting { .. } => return,
         };
+        if self.begin_post_stop(turn, index, next) {
+            return;
+        }
         if let Some(component) = self.components.get_mut(index) {
             component.phase = match next {
                 Next::Down => Phase::Down,
@@ -150,4 +160,19 @@ impl Core {
             self.dirty = true;
         }
     }
+}
+
+/// How it ended, for whoever cleans up after it.
+fn ending(exit: Exit, requested: bool, killed: bool) -> String {
+    let how = match exit {
+        Exit::Status(status) => format!("exited with status {status}"),
+        Exit::Signal(signal) => format!("ended by signal {signal}"),
+        Exit::Unknown => "ended".to_owned(),
+    };
+    let asked = match (requested, killed) {
+        (true, _) => "as requested",
+        (false, true) => "killed by failstop",
+        (false, false) => "not requested",
+    };
+    format!("{how} ({asked})")
 }

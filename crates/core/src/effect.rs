@@ -3,6 +3,7 @@
 use crate::alert::Alert;
 use crate::halt::Halt;
 use crate::id::{Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
+use crate::input::Hook;
 use crate::permission::Rights;
 use crate::record::Record;
 use crate::time::Monotonic;
@@ -54,6 +55,33 @@ pub enum Effect {
     },
     /// Send the component its stop signal.
     Stop {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// Send the component's main process its reload signal.
+    Reload {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+    },
+    /// Run a hook of the component, as one of its tree's processes. Report `HookEnded`.
+    RunHook {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// Which hook.
+        hook: Hook,
+        /// Why the component stops, or how it ended.
+        reason: String,
+        /// Its main process, while there is one.
+        pid: Option<u32>,
+    },
+    /// SIGKILL the hook that runs before the component's stop signal: its time is up, or nothing waits for it any more.
+    KillHook {
         /// Which component.
         slot: Slot,
         /// Which start.

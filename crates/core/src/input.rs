@@ -3,7 +3,9 @@
 use crate::halt::{Cause, Trigger};
 use crate::id::{Epoch, HaltId, Instance, RequestId, Slot, Ticket};
 use crate::permission::{Mode, Permission};
+use crate::time::Monotonic;
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +69,17 @@ pub enum Input {
         /// Which start.
         instance: Instance,
     },
+    /// A hook that an effect asked for is over.
+    HookEnded {
+        /// Which component.
+        slot: Slot,
+        /// Which start.
+        instance: Instance,
+        /// Which hook.
+        hook: Hook,
+        /// How.
+        outcome: HookOutcome,
+    },
     /// A sign from a component. Signs of an older instance are ignored.
     Sign {
         /// Which component.
@@ -127,6 +140,8 @@ pub enum Input {
     },
     /// Stop, cleanly: SIGTERM or SIGINT.
     StopRequested,
+    /// SIGHUP: every ready component that wants it is asked to read its configuration again.
+    ReloadRequested,
 
     /// A cause that other parts of the engine judge (limits, ledger, witness, prices) now holds. The core knows its
     /// cap and clearance. After a restart the host raises again, before it reports `Checked` for `Integrity`, whatever
@@ -209,6 +224,27 @@ pub enum Exit {
     Status(i32),
     /// Killed by this signal.
     Signal(i32),
+    /// Not known: its status went to another parent.
+    Unknown,
+}
+
+/// A program of the user's at the end of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before the stop signal of an orderly stop.
+    PreStop,
+    /// When nothing of the component is left, however it ended.
+    PostStop,
+}
+
+/// How a hook came out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HookOutcome {
+    /// It ran.
+    Ended(Exit),
+    /// It could not be started.
+    NotStarted(String),
 }
 
 /// What a component said.
@@ -224,13 +260,20 @@ pub enum Sign {
     ProbePassed,
     /// `WATCHDOG=trigger`: it says itself that it hangs.
     WatchdogTrigger,
-    /// `EXTEND_TIMEOUT_USEC`: start-up or beat may take this much longer from now, up to an hour; a stop too, up to twice its
-    /// grace in all, and not where the component may not run.
+    /// `EXTEND_TIMEOUT_USEC`: what it is doing takes this much longer from now. A start or a reload is put off by up to an hour in
+    /// all; the next beat to twice its span after the last one; a stop to twice its grace in all, and not at all where the
+    /// component may not run.
     ExtendTimeout(Duration),
     /// `WATCHDOG_USEC`: a new beat deadline.
     WatchdogSpan(Duration),
     /// `STOPPING=1`.
     Stopping,
+    /// `RELOADING=1`, with the time at which it says that this reload began. `READY=1` ends it.
+    Reloading(Option<Monotonic>),
+    /// `ERRNO`, `BUSERROR` or `EXIT_STATUS`: what it says of its failure, for the record of its end.
+    Failing(String),
+    /// `MAINPID`: its main process is another one from now on, which the host has found to be in its tree.
+    MainProcess(u32),
     /// Market data of a feed arrived. `fresh` is false when the tick's own time went back.
     Tick {
         /// The feed's name.
@@ -312,6 +355,8 @@ pub enum Order {
     StopComponent(Slot),
     /// Start a component that an operator stopped.
     StartComponent(Slot),
-    /// Stop and start one component.
+    /// Stop and start one component; one that waits for its next start is started at once.
     RestartComponent(Slot),
+    /// Ask one component to read its configuration again.
+    ReloadComponent(Slot),
 }

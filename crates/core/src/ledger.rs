@@ -344,6 +344,7 @@ fn is_last_word(record: &Record) -> bool {
         | Record::PermissionChanged { .. }
         | Record::ComponentStopping { .. }
         | Record::ComponentKilled { .. }
+        | Record::ComponentHook { .. }
         | Record::ComponentExited { .. } => true,
         Record::EngineStarted { .. }
         | Record::EngineStopped { .. }
@@ -352,6 +353,9 @@ fn is_last_word(record: &Record) -> bool {
         | Record::ComponentStarted { .. }
         | Record::ComponentStartFailed { .. }
         | Record::ComponentReady { .. }
+        | Record::ComponentReloading { .. }
+        | Record::ComponentReloaded { .. }
+        | Record::ComponentMainChanged { .. }
         | Record::HealthChanged { .. }
         | Record::Heartbeat { .. }
         | Record::PermitLapsed { .. }

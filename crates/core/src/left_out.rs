@@ -94,6 +94,9 @@ impl Core {
             | Sign::ExtendTimeout(_)
             | Sign::WatchdogSpan(_)
             | Sign::Stopping
+            | Sign::Reloading(_)
+            | Sign::Failing(_)
+            | Sign::MainProcess(_)
             | Sign::Queue { .. }
             | Sign::Error { .. }
             | Sign::Halt { .. } => None,

@@ -12,6 +12,7 @@
 mod alert;
 mod causes;
 mod component;
+mod component_order;
 mod conditions;
 mod departure;
 mod dependency;
@@ -19,6 +20,7 @@ mod effect;
 mod failsafe;
 mod halt;
 mod health;
+mod hook;
 mod id;
 mod input;
 mod ledger;
@@ -32,6 +34,7 @@ mod permission;
 mod policy;
 mod reading;
 mod record;
+mod reload;
 mod renewal;
 mod restart;
 mod standstill;
@@ -49,15 +52,16 @@ pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
-pub use input::{CheckClass, Exit, Input, Order, QueueState, Sign, Start, Unclean};
+pub use input::{CheckClass, Exit, Hook, HookOutcome, Input, Order, QueueState, Sign, Start, Unclean};
+pub use liveness::{BEATS_MAX, MAX_EXTENSION};
 pub use machine::Core;
-pub use memory::Recorded;
+pub use memory::{Held, Recorded};
 pub use next_step::{next_step, trigger_condition};
 pub use operator::MAX_MAINTENANCE;
 pub use permission::{Mode, Permission, Rights};
 pub use policy::{
-    ComponentPolicy, DependencyPolicy, FailsafePolicy, HaltPolicy, HealthPolicy, Liveness, Orders, Policy,
-    RestartPolicy,
+    ComponentPolicy, DependencyExit, DependencyPolicy, FailsafePolicy, HaltPolicy, HealthPolicy, Liveness, Orders,
+    Policy, Reload, RestartPolicy,
 };
 pub use record::{AfterExit, ClearedBy, HealthStatus, Record};
 pub use time::Monotonic;

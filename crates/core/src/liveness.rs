@@ -12,9 +12,11 @@ use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip, span};
 use core::time::Duration;
 
-/// The longest single extension of a deadline that a component may ask for. A stop is bounded besides, see
-/// [`Core::stop_begins`].
-pub(crate) const MAX_EXTENSION: Duration = Duration::from_secs(3600);
+/// So much longer than its start period a start or a reload may take in all, however often a component asks for more time.
+pub const MAX_EXTENSION: Duration = Duration::from_secs(3600);
+
+/// A beat may be put off to so many of its spans after the last one. For a stop see [`Core::stop_begins`].
+pub const BEATS_MAX: u32 = 2;
 
 impl Core {
     /// Takes a sign of the present instance.
@@ -49,6 +51,9 @@ impl Core {
             Sign::ExtendTimeout(by) => self.extend(turn, index, by.min(MAX_EXTENSION)),
             Sign::WatchdogSpan(span) => self.shorten_beat(turn, index, span),
             Sign::Stopping => self.announced_stop(turn, index),
+            Sign::Reloading(since) => self.announced_reload(turn, index, since),
+            Sign::Failing(what) => self.says_it_fails(index, &what),
+            Sign::MainProcess(pid) => self.main_changed(turn, index, pid),
             Sign::Tick { feed, fresh } => {
                 if fresh {
                     self.gave_sign(turn, index);
@@ -79,9 +84,8 @@ impl Core {
         };
         match component.phase {
             Phase::Starting { .. } => {}
-            // READY again after RELOADING says nothing new.
-            Phase::Ready
-            | Phase::Stopping { .. }
+            Phase::Ready => return self.reload_over(turn, index),
+            Phase::Stopping { .. }
             | Phase::Killing { .. }
             | Phase::Leaving { .. }
             | Phase::Down
@@ -92,12 +96,7 @@ impl Core {
         component.phase = Phase::Ready;
         component.ready_since = Some(turn.now);
         component.fresh = false;
-        component.beat_by = match policy.liveness {
-            Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => {
-                Some(turn.now.plus(component.beat_span.unwrap_or(span)))
-            }
-            Some(Liveness::Probe) | None => None,
-        };
+        component.arm_beat(turn.now, policy.liveness);
         component.progress_by = policy.progress_within.map(|span| turn.now.plus(span));
         let after = component.started.map_or(Duration::ZERO, |started| turn.now.since(started));
         let was_kept = core::mem::replace(&mut component.kept_stopped, false);
@@ -140,7 +139,7 @@ impl Core {
         if component.beat_by.is_none_or(|before| by < before) {
             self.dirty = true;
         }
-        component.beat_by = Some(by);
+        component.arm_beat(turn.now, policy.liveness);
     }
 
     fn progressed(&mut self, turn: &Turn<'_>, index: usize, progress: u64) {
@@ -159,12 +158,24 @@ impl Core {
     }
 
     fn extend(&mut self, turn: &Turn<'_>, index: usize, by: Duration) {
+        let start_period = self.policy.components.get(index).map_or(Duration::ZERO, |policy| policy.start_period);
         let Some(component) = self.components.get_mut(index) else { return };
         let until = turn.now.plus(by);
         match &mut component.phase {
-            Phase::Starting { deadline } => *deadline = (*deadline).max(until),
+            Phase::Starting { deadline } => {
+                // From its birth, so that a start that is asked for again and again is one that fails.
+                let latest = component.started.unwrap_or(turn.now).plus(start_period + MAX_EXTENSION);
+                *deadline = (*deadline).max(until.min(latest));
+            }
             Phase::Stopping { kill_at, latest, requested: _ } => *kill_at = (*kill_at).max(until.min(*latest)),
-            Phase::Ready => component.beat_by = component.beat_by.map(|before| before.max(until)),
+            Phase::Ready => {
+                let latest = component.beat_latest;
+                component.beat_by =
+                    component.beat_by.map(|before| before.max(latest.map_or(before, |latest| until.min(latest))));
+                if let Some(reload) = &mut component.reload {
+                    reload.deadline = reload.deadline.max(until.min(reload.begun.plus(start_period + MAX_EXTENSION)));
+                }
+            }
             Phase::Killing { .. } | Phase::Leaving { .. } | Phase::Down | Phase::Waiting { .. } => {}
         }
     }
@@ -182,7 +193,7 @@ impl Core {
         let span = asked.min(configured);
         component.beat_span = Some(span);
         if component.is_ready() {
-            component.beat_by = Some(turn.now.plus(span));
+            component.arm_beat(turn.now, policy.liveness);
         }
         self.dirty = true;
     }
@@ -246,9 +257,13 @@ impl Core {
                 Phase::Ready => {
                     let beat_missed = component.beat_by.is_some_and(|by| turn.now >= by);
                     let stuck = component.progress_by.is_some_and(|by| turn.now >= by);
+                    let reload_late = component.reload.is_some_and(|reload| turn.now >= reload.deadline);
                     // Judged once; where a dependency is to blame, afresh once that is back.
                     component.beat_by = component.beat_by.filter(|_| !beat_missed);
                     component.progress_by = component.progress_by.filter(|_| !stuck);
+                    if let Some(reload) = component.reload.as_mut().filter(|_| reload_late) {
+                        reload.deadline = turn.now.plus(policy.start_period);
+                    }
                     if beat_missed {
                         let within = component.beat_span.or(match policy.liveness {
                             Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => Some(span),
@@ -266,6 +281,10 @@ impl Core {
                         let within = policy.progress_within.map(span).unwrap_or_default();
                         let evidence = format!("it beats, but its progress has stood still for {within}");
                         self.missed(turn, index, Cause::NoProgress, evidence);
+                    } else if reload_late {
+                        let within = span(policy.start_period);
+                        let evidence = format!("it was asked to reload and was not ready again within {within}");
+                        self.missed(turn, index, Cause::Hung, evidence);
                     }
                 }
                 // Its grace is judged where components are settled.
@@ -284,7 +303,14 @@ impl Core {
         for component in &self.components {
             match component.phase {
                 Phase::Starting { deadline } => add(deadline),
-                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => add(kill_at),
+                Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => {
+                    add(kill_at);
+                    if let Some(hook) = &component.hook
+                        && !hook.over
+                    {
+                        add(hook.deadline);
+                    }
+                }
                 Phase::Ready => {
                     if let Some(by) = component.beat_by {
                         add(by);
@@ -292,8 +318,18 @@ impl Core {
                     if let Some(by) = component.progress_by {
                         add(by);
                     }
+                    if let Some(reload) = component.reload {
+                        add(reload.deadline);
+                    }
                 }
-                Phase::Killing { .. } | Phase::Down | Phase::Waiting { .. } => {}
+                Phase::Killing { .. } => {
+                    if let Some(hook) = &component.hook
+                        && !hook.over
+                    {
+                        add(hook.deadline);
+                    }
+                }
+                Phase::Down | Phase::Waiting { .. } => {}
             }
         }
     }
@@ -309,12 +345,10 @@ impl Core {
             match &mut component.phase {
                 Phase::Starting { deadline } => *deadline = (*deadline).max(turn.now.plus(policy.start_period)),
                 Phase::Ready => {
-                    component.beat_by = match policy.liveness {
-                        Some(Liveness::Heartbeat(span) | Liveness::Watchdog(span)) => {
-                            Some(turn.now.plus(component.beat_span.unwrap_or(span)))
-                        }
-                        Some(Liveness::Probe) | None => None,
-                    };
+                    component.arm_beat(turn.now, policy.liveness);
+                    if let Some(reload) = &mut component.reload {
+                        reload.deadline = turn.now.plus(policy.start_period);
+                    }
                     component.progress_by = policy.progress_within.map(|span| turn.now.plus(span));
                 }
                 Phase::Stopping { .. }

@@ -129,6 +129,7 @@ impl Core {
             Input::SpawnFailed { slot, instance, error } => self.spawn_failed(turn, slot, instance, error),
             Input::Exited { slot, instance, exit } => self.exited(turn, slot, instance, exit),
             Input::TreeGone { slot, instance } => self.tree_gone(turn, slot, instance),
+            Input::HookEnded { slot, instance, hook, outcome } => self.hook_ended(turn, slot, instance, hook, outcome),
             Input::Sign { slot, instance, sign } => self.sign(turn, slot, instance, sign),
             Input::LivenessFailed { slot, instance, evidence } => self.liveness_failed(turn, slot, instance, evidence),
             Input::Dependency { index, up, evidence } => self.dependency(turn, index, up, evidence),
@@ -140,6 +141,7 @@ impl Core {
                 self.life.stopping = true;
                 self.dirty = true;
             }
+            Input::ReloadRequested => self.reload_all(turn),
             Input::Raise { cause, slot, evidence } => self.raised_by_host(turn, cause, slot, evidence),
             Input::Passed { cause, slot } => {
                 self.judged.remove(&(cause, slot));
@@ -305,6 +307,7 @@ impl Core {
             self.failsafe_due(now, &mut add);
             self.conditions_due(now, &mut add);
         }
+        self.shutdown_due(now, &mut add);
         self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);

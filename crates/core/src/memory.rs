@@ -4,7 +4,16 @@ use crate::halt::{Cause, Halt, Scope};
 use crate::id::{ComponentName, Epoch, HaltId};
 use crate::permission::{Mode, Permission};
 use crate::record::{ClearedBy, Record};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+/// Who keeps a component stopped, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// Who.
+    pub by: String,
+    /// Why; empty where nobody said it.
+    pub reason: String,
+}
 
 /// The recorded state: everything that survives the process, and nothing else.
 ///
@@ -23,7 +32,7 @@ pub struct Recorded {
     /// The mode that the ceremony set last; `dry` before any.
     pub ceremony: Mode,
     /// Components that an operator stopped and did not start again.
-    pub held: BTreeSet<ComponentName>,
+    pub held: BTreeMap<ComponentName, Held>,
     /// The standing maintenance window's length in milliseconds, if one stands.
     pub maintenance_ms: Option<u64>,
     /// A record that contradicts the ones before it: the permission it names is above what the standing halts allow.
@@ -39,7 +48,7 @@ impl Recorded {
             raised_in: BTreeMap::new(),
             next_halt: HaltId(1),
             ceremony: Mode::Dry,
-            held: BTreeSet::new(),
+            held: BTreeMap::new(),
             maintenance_ms: None,
             contradiction: None,
         }
@@ -66,10 +75,10 @@ impl Recorded {
                 }
             }
             Change::Mode(mode) => self.ceremony = mode,
-            Change::Held { component, held: true } => {
-                self.held.insert(component.clone());
+            Change::Held { component, held: true, by, reason } => {
+                self.held.insert(component.clone(), Held { by: by.to_owned(), reason: reason.to_owned() });
             }
-            Change::Held { component, held: false } => {
+            Change::Held { component, held: false, by: _, reason: _ } => {
                 self.held.remove(component);
             }
             Change::Maintenance { span_ms } => self.maintenance_ms = span_ms,
@@ -123,7 +132,7 @@ pub(crate) enum Change<'a> {
     /// The mode ceremony.
     Mode(Mode),
     /// A component is kept stopped, or no more.
-    Held { component: &'a ComponentName, held: bool },
+    Held { component: &'a ComponentName, held: bool, by: &'a str, reason: &'a str },
     /// A maintenance window of so many milliseconds, or its end.
     Maintenance { span_ms: Option<u64> },
     /// The record only informs.
@@ -138,7 +147,7 @@ impl<'a> Change<'a> {
             Record::HaltCleared { id, cause, by } => Self::Cleared { id: *id, cause: *cause, by },
             Record::PermissionChanged { from: _, to } => Self::Permission(*to),
             Record::ModeSet { mode, by: _, reason: _ } => Self::Mode(*mode),
-            Record::ComponentHeld { component, held, by: _, reason: _ } => Self::Held { component, held: *held },
+            Record::ComponentHeld { component, held, by, reason } => Self::Held { component, held: *held, by, reason },
             Record::Maintenance { on, span_ms, by: _, reason: _ } => {
                 Self::Maintenance { span_ms: on.then_some(*span_ms) }
             }
@@ -146,6 +155,10 @@ impl<'a> Change<'a> {
             | Record::ComponentStarted { .. }
             | Record::ComponentStartFailed { .. }
             | Record::ComponentReady { .. }
+            | Record::ComponentHook { .. }
+            | Record::ComponentReloading { .. }
+            | Record::ComponentReloaded { .. }
+            | Record::ComponentMainChanged { .. }
             | Record::ComponentStopping { .. }
             | Record::ComponentKilled { .. }
             | Record::ComponentExited { .. }

@@ -1,10 +1,9 @@
-//! Operators' orders and the kill switch. What loosens is refused with every reason while anything still holds, and
+//! Operators' orders and the kill switch; those about one component are [`crate::component_order`]'s. What loosens is refused with every reason while anything still holds, and
 //! answered when its record is durable.
 
-use crate::component::Phase;
 use crate::effect::Effect;
 use crate::halt::Cause;
-use crate::id::{HaltId, RequestId, Slot, Ticket};
+use crate::id::{HaltId, RequestId, Ticket};
 use crate::input::Order;
 use crate::ledger::Grievance;
 use crate::machine::Core;
@@ -40,10 +39,10 @@ impl Orders {
 }
 
 /// An order with its circumstances.
-struct Asked {
-    request: RequestId,
-    by: String,
-    reason: String,
+pub(crate) struct Asked {
+    pub request: RequestId,
+    pub by: String,
+    pub reason: String,
 }
 
 impl Core {
@@ -69,7 +68,8 @@ impl Core {
                 | Order::MaintenanceOff
                 | Order::StopComponent(_)
                 | Order::StartComponent(_)
-                | Order::RestartComponent(_) => {
+                | Order::RestartComponent(_)
+                | Order::ReloadComponent(_) => {
                     let why = "the journal can no longer be written; repair the storage and start failstop again";
                     turn.push(Effect::Answer { request, outcome: Err(vec![why.to_owned()]) });
                 }
@@ -86,10 +86,12 @@ impl Core {
             Order::StopComponent(slot) => self.hold(turn, asked, slot),
             Order::StartComponent(slot) => self.unhold(turn, asked, slot),
             Order::RestartComponent(slot) => self.restart(turn, asked, slot),
+            Order::ReloadComponent(slot) => self.order_reload(turn, asked, slot),
         }
     }
 
-    fn refuse(&mut self, turn: &mut Turn<'_>, asked: Asked, order: &str, refusals: Vec<String>) {
+    /// Refuses an order with every reason.
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, asked: Asked, order: &str, refusals: Vec<String>) {
         let record = Record::OperatorRefused { order: order.to_owned(), by: asked.by, refusals: refusals.clone() };
         self.record(turn, record);
         turn.push(Effect::Answer { request: asked.request, outcome: Err(refusals) });
@@ -324,62 +326,5 @@ impl Core {
             self.operator.maintenance_until = None;
             self.end_maintenance(turn, "failstop".to_owned(), "the window's time is over".to_owned());
         }
-    }
-
-    fn hold(&mut self, turn: &mut Turn<'_>, asked: Asked, slot: Slot) {
-        let Some(name) = self.name_of(slot).cloned() else {
-            self.refuse(turn, asked, "stop component", vec!["no such component; see `failstop ps`".to_owned()]);
-            return;
-        };
-        let record = Record::ComponentHeld { component: name, held: true, by: asked.by, reason: asked.reason };
-        let ticket = self.record(turn, record);
-        self.dirty = true;
-        self.answer_when_durable(turn, asked.request, ticket);
-    }
-
-    fn unhold(&mut self, turn: &mut Turn<'_>, asked: Asked, slot: Slot) {
-        let Some((index, name)) = slot.index().zip(self.name_of(slot).cloned()) else {
-            self.refuse(turn, asked, "start component", vec!["no such component; see `failstop ps`".to_owned()]);
-            return;
-        };
-        let Some((component, policy)) = self.components.get(index).zip(self.policy.components.get(index)) else {
-            return;
-        };
-        if self.has_failed(policy) {
-            let why = format!("component {} failed too often; resume its component-failed halt instead", name.0);
-            self.refuse(turn, asked, "start component", vec![why]);
-            return;
-        }
-        if component.is_running() && !self.recorded.held.contains(&name) {
-            self.refuse(turn, asked, "start component", vec![format!("component {} runs already", name.0)]);
-            return;
-        }
-        if let Some(component) = self.components.get_mut(index) {
-            component.spent = false;
-            component.after_failure = false;
-            if let Phase::Waiting { .. } = component.phase {
-                component.phase = Phase::Down;
-            }
-        }
-        let record = Record::ComponentHeld { component: name, held: false, by: asked.by, reason: asked.reason };
-        let ticket = self.record(turn, record);
-        self.dirty = true;
-        self.answer_when_durable(turn, asked.request, ticket);
-    }
-
-    fn restart(&mut self, turn: &mut Turn<'_>, asked: Asked, slot: Slot) {
-        let index = slot.index().filter(|index| self.components.get(*index).is_some_and(|c| c.is_running()));
-        let Some((index, name)) = index.zip(self.name_of(slot).cloned()) else {
-            let why = "it does not run; see `failstop status`, then `failstop start` or `failstop resume`".to_owned();
-            self.refuse(turn, asked, "restart component", vec![why]);
-            return;
-        };
-        if let Some(component) = self.components.get_mut(index) {
-            component.restarting = true;
-        }
-        self.dirty = true;
-        let order = format!("restart component {}", name.0);
-        let ticket = self.record(turn, Record::OperatorOrder { order, by: asked.by, reason: asked.reason });
-        self.answer_when_durable(turn, asked.request, ticket);
     }
 }

@@ -29,6 +29,8 @@ pub struct Policy {
     pub heartbeat_every: Duration,
     /// Whether failed environment checks at start latch (`startup.environment = "operator"`).
     pub environment_latched: bool,
+    /// After the engine was asked to end, whatever is left of the components so much later is killed.
+    pub shutdown_within: Duration,
     /// Seed for the jitter of restart delays.
     pub jitter_seed: u64,
 }
@@ -76,6 +78,10 @@ pub struct ComponentPolicy {
     pub start_limit: u32,
     /// … within this span († 300 s).
     pub start_limit_within: Duration,
+    /// A program runs before the stop signal of an orderly stop, for so long at most.
+    pub pre_stop: Option<Duration>,
+    /// A program runs when nothing of it is left, for so long at most.
+    pub post_stop: Option<Duration>,
     /// From the stop signal to SIGKILL († 10 s).
     pub stop_grace: Duration,
     /// Whether it says itself that it is ready (`READY=1` or a probe). Otherwise it is ready when started.
@@ -90,6 +96,28 @@ pub struct ComponentPolicy {
     pub needs: Vec<String>,
     /// Indices into [`Policy::components`] of those that must be ready before this one starts.
     pub depends_on: Vec<usize>,
+    /// What becomes of it while it runs and one of those is not ready any more.
+    pub on_dependency_exit: DependencyExit,
+    /// Whether it can be asked to read its configuration again, and how its answer is known.
+    pub reload: Option<Reload>,
+}
+
+/// What becomes of a running component while one that it depends on is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DependencyExit {
+    /// It goes on.
+    Keep,
+    /// It is stopped, and started again once they are ready.
+    Stop,
+}
+
+/// What is known of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// The signal is sent; whether anything came of it is not known, unless it says `RELOADING=1` by itself.
+    Signal,
+    /// It answers the signal with `RELOADING=1` and is ready again (`READY=1`) within its start period, or it hangs.
+    Announced,
 }
 
 /// The required sign of life and its deadline.

@@ -45,7 +45,7 @@ impl Core {
                     Some(Hindrance::Held | Hindrance::NotAllowed | Hindrance::EngineStopping) => {
                         ComponentState::Stopped
                     }
-                    Some(Hindrance::EngineStarting) | None => ComponentState::Backoff,
+                    Some(Hindrance::EngineStarting | Hindrance::DependencyDown) | None => ComponentState::Backoff,
                 },
             };
             ComponentView {
@@ -65,6 +65,9 @@ impl Core {
                     },
                     depth: queue.depth,
                 }),
+                held: self.recorded.held.get(&policy.name).cloned(),
+                reloading: component.reload.is_some(),
+                waits_for: self.waits_for(index),
             }
         })
         .collect()

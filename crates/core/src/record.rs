@@ -2,6 +2,7 @@
 
 use crate::halt::{Cause, Halt};
 use crate::id::{ComponentName, Epoch, HaltId, Instance};
+use crate::input::Hook;
 use crate::permission::{Mode, Permission};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,37 @@ pub enum Record {
         /// Milliseconds from its start.
         after_ms: u64,
     },
+    /// A component said that it reads its configuration again.
+    #[serde(rename = "component.reloading")]
+    ComponentReloading {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+    },
+    /// It has done so, and is ready again.
+    #[serde(rename = "component.reloaded")]
+    ComponentReloaded {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Milliseconds since it was asked, or since it said that it began.
+        after_ms: u64,
+    },
+    /// Another process of a component's tree is its main process from now on: its end is the component's.
+    #[serde(rename = "component.main_changed")]
+    ComponentMainChanged {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// The main process before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u32>,
+        /// The main process now.
+        pid: u32,
+    },
     /// A component is being stopped on purpose.
     #[serde(rename = "component.stopping")]
     ComponentStopping {
@@ -105,6 +137,30 @@ pub enum Record {
         instance: Instance,
         /// Why.
         reason: String,
+    },
+    /// A hook of a component is over.
+    #[serde(rename = "component.hook")]
+    ComponentHook {
+        /// Which component.
+        component: ComponentName,
+        /// Which start.
+        instance: Instance,
+        /// Which hook.
+        hook: Hook,
+        /// Its exit status, where it exited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<i32>,
+        /// The signal, where one killed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Why it could not be started, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Whether its time was up.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        timed_out: bool,
+        /// Milliseconds that it took.
+        took_ms: u64,
     },
     /// A component's main process is gone.
     #[serde(rename = "component.exited")]
@@ -126,6 +182,9 @@ pub enum Record {
         killed: bool,
         /// Whether it counts as a failure.
         failure: bool,
+        /// What it said of its failure before, over sd_notify.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
         /// Milliseconds since its start.
         up_ms: u64,
         /// What happens next.
@@ -243,6 +302,8 @@ pub enum AfterExit {
     Asking,
     /// It stays down until the permission and the mode let it run.
     NotAllowed,
+    /// It stays down until the components that it depends on are ready.
+    Dependency,
 }
 
 /// The verdict.

@@ -42,6 +42,7 @@ impl Core {
             let after = match hindrance {
                 None => AfterExit::RestartNow,
                 Some(Hindrance::NotAllowed) => AfterExit::NotAllowed,
+                Some(Hindrance::DependencyDown) => AfterExit::Dependency,
                 Some(Hindrance::EngineStarting | Hindrance::EngineStopping | Hindrance::Held | Hindrance::Failed) => {
                     AfterExit::Stay
                 }
@@ -101,6 +102,7 @@ impl Core {
         let due = turn.now.plus(delay);
         let after = match hindrance {
             Some(Hindrance::NotAllowed) => AfterExit::NotAllowed,
+            Some(Hindrance::DependencyDown) => AfterExit::Dependency,
             Some(Hindrance::EngineStarting | Hindrance::EngineStopping | Hindrance::Held | Hindrance::Failed) => {
                 AfterExit::Stay
             }

@@ -30,6 +30,8 @@ pub(crate) struct Life {
     pub environment: Option<Result<(), String>>,
     /// Whether a stop was asked for.
     pub stopping: bool,
+    /// When everything that is left is killed, once the engine ends.
+    pub stop_by: Option<Monotonic>,
     /// The record of the stop, once everything is down.
     pub stopped: Option<Ticket>,
     /// Whether `Exit` was ordered.

@@ -2,6 +2,7 @@
 
 use crate::id::{ComponentName, Instance};
 use crate::input::QueueState;
+use crate::memory::Held;
 use crate::record::HealthStatus;
 use crate::time::Monotonic;
 
@@ -60,6 +61,12 @@ pub struct ComponentView {
     pub health: u16,
     /// Its execution queue, once it reported one.
     pub queue: Option<QueueView>,
+    /// Who keeps it stopped, and why, where an operator does.
+    pub held: Option<Held>,
+    /// Whether it reads its configuration again just now.
+    pub reloading: bool,
+    /// Where it could be started otherwise: the components that must be ready before.
+    pub waits_for: Vec<ComponentName>,
 }
 
 /// An execution queue as judged: stalled by its own word, or because it made no progress.

@@ -22,6 +22,14 @@ pub fn now() -> Monotonic {
     Monotonic::from_nanos(u64::try_from(nanos(Clock::CLOCK_BOOTTIME)).unwrap_or(0))
 }
 
+/// An instant that somebody else gives in microseconds of `CLOCK_MONOTONIC`, on the clock of every decision. The two differ
+/// by the time that the machine slept, so an instant before the last suspend comes out later than it was.
+pub fn of_monotonic(us: u64) -> Monotonic {
+    let reading = Reading::take();
+    let at = i128::from(us).saturating_mul(1_000) + (reading.boot - reading.monotonic);
+    Monotonic::from_nanos(u64::try_from(at.min(reading.boot)).unwrap_or(0))
+}
+
 /// Wall time, for people and for records; never for a decision.
 pub fn wall() -> jiff::Timestamp {
     jiff::Timestamp::now()

@@ -7,8 +7,8 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use failstop_client::status::{
-    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HostSummary, JournalSummary,
-    PartSummary, QueueSummary, ResourceSummary, Status,
+    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary, HostSummary,
+    JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -117,6 +117,8 @@ pub struct ComponentFacts {
     pub cpu: Option<Duration>,
     /// Processor time between the last two samples, in percent of the processors that may be used.
     pub cpu_percent: Option<f64>,
+    /// How many descriptors are kept for its next start.
+    pub descriptors_kept: u32,
     /// How far it is covered.
     pub coverage: Option<Coverage>,
 }
@@ -226,6 +228,11 @@ fn component_summary(component: &ComponentView, now: Monotonic, facts: &HostFact
         cpu_seconds: known.and_then(|facts| facts.cpu).map(|cpu| cpu.as_secs_f64()),
         cpu_percent: while_running.and_then(|facts| facts.cpu_percent).filter(|percent| percent.is_finite()),
         memory_max_bytes: known.and_then(|facts| facts.memory_max_bytes),
+        descriptors_kept: known.map_or(0, |facts| facts.descriptors_kept),
+        starts: component.instance.0,
+        held: component.held.as_ref().map(|held| HeldSummary { by: held.by.clone(), reason: held.reason.clone() }),
+        reloading: component.reloading,
+        waits_for: component.waits_for.iter().map(|name| name.0.clone()).collect(),
     }
 }
 

@@ -1,10 +1,16 @@
 //! What failstop says to systemd of itself, when systemd started it with `Type=notify`: ready, reloading, stopping, its
-//! status in a line, and beats for `WatchdogSec=`. Words only: the guard is systemd's main process and carries them.
+//! status in a line, beats for `WatchdogSec=`, and more time while its components take theirs to stop. Words only: the guard is systemd's main process and carries them.
 //!
 //! `WATCHDOG_PID` names the guard and is ignored: the beats must come from the engine, since it is the engine that can
 //! hang.
 
 use std::time::Duration;
+
+/// While it stops, failstop asks for so much more time ...
+const STOP_EXTENSION: Duration = Duration::from_secs(30);
+
+/// ... this often, so that a hang in the middle of it is noticed.
+const EXTENDED_EVERY: Duration = Duration::from_secs(10);
 
 /// The longest status line, in bytes.
 const MAX_STATUS_BYTES: usize = 1024;
@@ -67,6 +73,16 @@ impl Systemd {
         self.say(format!("STOPPING=1\nSTATUS={status}\n"))
     }
 
+    /// It is still stopping, and components take their time.
+    pub fn extend(&self) -> Option<String> {
+        self.say(format!("EXTEND_TIMEOUT_USEC={}\n", STOP_EXTENSION.as_micros()))
+    }
+
+    /// How often [`Systemd::extend`] has to come while it stops. `None`: nobody listens.
+    pub fn extend_every(&self) -> Option<Duration> {
+        self.listens.then_some(EXTENDED_EVERY)
+    }
+
     /// A healthy cycle is over.
     pub fn beat(&self) -> Option<String> {
         self.beat_every.and_then(|_| self.say("WATCHDOG=1\n".to_owned()))
@@ -107,6 +123,8 @@ mod tests {
         assert_eq!(systemd.beat().unwrap(), "WATCHDOG=1\n");
         assert!(systemd.reloading().unwrap().starts_with("RELOADING=1\nMONOTONIC_USEC="));
         assert_eq!(systemd.stopping("stopping").unwrap(), "STOPPING=1\nSTATUS=stopping\n");
+        assert_eq!(systemd.extend().unwrap(), "EXTEND_TIMEOUT_USEC=30000000\n");
+        assert!(systemd.extend_every().is_some_and(|every| every * 2 < STOP_EXTENSION));
     }
 
     #[test]
@@ -129,5 +147,6 @@ mod tests {
     fn silent_where_nobody_listens() {
         let mut systemd = Systemd::new(false, None);
         assert_eq!((systemd.ready("active"), systemd.status("x"), systemd.stopping("y")), (None, None, None));
+        assert_eq!((systemd.extend(), systemd.extend_every()), (None, None));
     }
 }

@@ -117,6 +117,10 @@ fn policy() -> Policy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
+        pre_stop: None,
+        post_stop: None,
     };
     Policy {
         mode_ceiling: Mode::Live,
@@ -143,6 +147,7 @@ fn policy() -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: hour,
         environment_latched: false,
+        shutdown_within: Duration::from_secs(3600),
         jitter_seed: 1,
     }
 }
@@ -286,7 +291,12 @@ impl World {
                     inputs.push_back(Input::Spawned { slot, instance, pid: 1 });
                 }
                 Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-                Effect::Answer { .. } | Effect::Alert(_) | Effect::TryDependency { .. } => {}
+                Effect::Reload { .. }
+                | Effect::RunHook { .. }
+                | Effect::KillHook { .. }
+                | Effect::Answer { .. }
+                | Effect::Alert(_)
+                | Effect::TryDependency { .. } => {}
                 Effect::Exit(_) => self.dead = true,
             }
         }

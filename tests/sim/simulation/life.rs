@@ -208,7 +208,12 @@ impl Life<'_> {
                 });
             }
             Effect::Stop { slot, .. } | Effect::KillTree { slot, .. } => self.dying[slot.index().unwrap()] = true,
-            Effect::Answer { .. } | Effect::Alert(_) | Effect::TryDependency { .. } => {}
+            Effect::Reload { .. }
+            | Effect::RunHook { .. }
+            | Effect::KillHook { .. }
+            | Effect::Answer { .. }
+            | Effect::Alert(_)
+            | Effect::TryDependency { .. } => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }
     }

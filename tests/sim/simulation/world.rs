@@ -30,6 +30,10 @@ fn policy() -> Policy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
+        pre_stop: None,
+        post_stop: None,
     };
     Policy {
         mode_ceiling: Mode::Live,
@@ -58,6 +62,7 @@ fn policy() -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: 5 * second,
         environment_latched: false,
+        shutdown_within: Duration::from_secs(3600),
         jitter_seed: 3,
     }
 }

@@ -27,6 +27,8 @@ pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
         backoff_reset_after: MINUTE,
         start_limit: 5,
         start_limit_within: 5 * MINUTE,
+        pre_stop: None,
+        post_stop: None,
         stop_grace: 10 * SECOND,
         readiness: false,
         start_period: MINUTE,
@@ -34,6 +36,8 @@ pub fn component(name: &str, orders: Orders) -> ComponentPolicy {
         progress_within: None,
         needs: Vec::new(),
         depends_on: Vec::new(),
+        on_dependency_exit: DependencyExit::Keep,
+        reload: None,
     }
 }
 
@@ -63,6 +67,7 @@ pub fn policy(components: Vec<ComponentPolicy>) -> Policy {
         halts: BTreeMap::new(),
         heartbeat_every: 30 * SECOND,
         environment_latched: false,
+        shutdown_within: 60 * MINUTE,
         jitter_seed: 7,
     }
 }
@@ -217,6 +222,10 @@ impl Host {
                 inputs.push_back(Input::Exited { slot: *slot, instance: *instance, exit: Exit::Signal(9) });
                 inputs.push_back(Input::TreeGone { slot: *slot, instance: *instance });
             }
+            Effect::KillHook { slot, instance } if self.obliging => {
+                let (hook, outcome) = (Hook::PreStop, HookOutcome::Ended(Exit::Signal(9)));
+                inputs.push_back(Input::HookEnded { slot: *slot, instance: *instance, hook, outcome });
+            }
             Effect::RemoveKillSwitchLatch if self.obliging => inputs.push_back(Input::KillSwitchLatchRemoved),
             Effect::TryDependency { index } => {
                 let index = *index;
@@ -225,6 +234,9 @@ impl Host {
             Effect::Exit(reason) => self.exit = Some(*reason),
             Effect::Spawn { .. }
             | Effect::Stop { .. }
+            | Effect::Reload { .. }
+            | Effect::RunHook { .. }
+            | Effect::KillHook { .. }
             | Effect::KillTree { .. }
             | Effect::RemoveKillSwitchLatch
             | Effect::Publish(_)

@@ -121,12 +121,36 @@ fn a_component_may_shorten_its_deadline_but_never_lengthen_it() {
 #[test]
 fn an_extension_moves_the_present_deadline_only() {
     let mut host = Host::live(watched(Orders::Asks));
-    host.sign(0, Sign::ExtendTimeout(5 * MINUTE));
-    host.pass(4 * MINUTE);
+    host.sign(0, Sign::ExtendTimeout(3 * MINUTE));
+    host.pass(3 * MINUTE - SECOND);
     assert_eq!(host.standing(), []);
     host.sign(0, Sign::Beat);
     host.pass(2 * MINUTE);
     assert!(host.standing().contains(&Cause::Hung), "the next beat's deadline is the usual one");
+}
+
+#[test]
+fn a_beat_is_put_off_to_twice_its_span_however_often_that_is_asked_for() {
+    let mut host = Host::live(watched(Orders::Asks));
+    host.pass(MINUTE);
+    host.sign(0, Sign::Beat);
+    host.pass_with(4 * MINUTE - SECOND, |host| {
+        host.sign(0, Sign::ExtendTimeout(60 * MINUTE));
+    });
+    assert_eq!(host.standing(), []);
+    host.pass(SECOND);
+    assert!(host.standing().contains(&Cause::Hung), "only a beat is a beat");
+}
+
+#[test]
+fn a_start_is_put_off_by_an_hour_in_all() {
+    let bot = ComponentPolicy { readiness: true, ..component("bot", Orders::Asks) };
+    let mut host = Host::started(policy(vec![bot]));
+    host.pass_with(60 * MINUTE + 59 * SECOND, |host| {
+        host.sign(0, Sign::ExtendTimeout(30 * MINUTE));
+    });
+    assert_eq!((host.state(0), host.instance(0)), (ComponentState::Starting, Instance(1)));
+    assert_eq!(kills(&host.pass(SECOND)), 1);
 }
 
 #[test]

@@ -26,6 +26,8 @@ enum Event {
     Tried(bool),
     Trigger(bool),
     Day,
+    Hook(Hook),
+    Reload,
     Jump,
     Crash,
     /// The journal fails; whether it still takes last words.
@@ -54,6 +56,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Order::StopComponent(slot(0))),
         1 => Just(Order::StartComponent(slot(0))),
         1 => Just(Order::RestartComponent(slot(1))),
+        1 => Just(Order::ReloadComponent(slot(0))),
     ];
     let sign = prop_oneof![
         Just(Sign::Ready),
@@ -61,6 +64,9 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Sign::Heartbeat(Some(1))),
         Just(Sign::WatchdogTrigger),
         Just(Sign::Stopping),
+        Just(Sign::Reloading(None)),
+        Just(Sign::Failing("errno 5".to_owned())),
+        Just(Sign::MainProcess(8)),
         Just(Sign::Tick { feed: "venue".to_owned(), fresh: true }),
         Just(Sign::Error { severity: 5, fatal: false, message: String::new() }),
         Just(Sign::Queue { state: QueueState::Stalled, depth: 1 }),
@@ -85,6 +91,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(Event::Tried),
         1 => any::<bool>().prop_map(Event::Trigger),
         1 => Just(Event::Day),
+        1 => Just(Event::Reload),
+        2 => prop::sample::select(vec![Hook::PreStop, Hook::PostStop]).prop_map(Event::Hook),
         1 => Just(Event::Jump),
         1 => Just(Event::Crash),
         1 => prop::bool::weighted(0.1).prop_map(|full| if full { Event::Fail(true) } else { Event::Day }),
@@ -97,9 +105,17 @@ fn two() -> Policy {
         readiness: true,
         liveness: Some(Liveness::Watchdog(20 * SECOND)),
         needs: vec!["venue".to_owned()],
+        reload: Some(Reload::Announced),
+        pre_stop: Some(3 * SECOND),
+        post_stop: Some(3 * SECOND),
         ..component("bot", Orders::Asks)
     };
-    let direct = ComponentPolicy { essential: false, ..component("direct", Orders::Direct) };
+    let direct = ComponentPolicy {
+        essential: false,
+        depends_on: vec![0],
+        on_dependency_exit: DependencyExit::Stop,
+        ..component("direct", Orders::Direct)
+    };
     let mut policy = policy(vec![bot, direct]);
     policy.dependencies = vec![DependencyPolicy { name: "venue".to_owned(), timeout: 10 * SECOND }];
     policy.health.market_data_max_age = 10 * SECOND;
@@ -211,6 +227,12 @@ impl World {
             }
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),
+            Event::Reload => self.host.send(Input::ReloadRequested),
+            Event::Hook(hook) => {
+                let instance = instance(0);
+                let outcome = HookOutcome::Ended(Exit::Status(0));
+                self.host.send(Input::HookEnded { slot: slot(0), instance, hook, outcome })
+            }
             Event::Jump => self.host.send(Input::ClockJumped { by: SECOND, evidence: "slept".to_owned() }),
             Event::Fail(last_words) => {
                 self.failed = true;

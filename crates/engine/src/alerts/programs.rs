@@ -50,6 +50,7 @@ fn ended(end: ProgramEnd) -> Ended {
     match end {
         ProgramEnd::Ended(Exit::Status(status)) => Ended::Status(status),
         ProgramEnd::Ended(Exit::Signal(signal)) => Ended::Status(128 + signal),
+        ProgramEnd::Ended(Exit::Unknown) => Ended::Unknown,
         ProgramEnd::TimedOut => Ended::TimedOut,
         ProgramEnd::NotStarted { kind, .. } => Ended::NotStarted(kind),
     }

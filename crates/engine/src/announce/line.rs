@@ -3,7 +3,7 @@
 use crate::status::next_step;
 use crate::words;
 use core::time::Duration;
-use failstop_core::{AfterExit, ClearedBy, HealthStatus, Record};
+use failstop_core::{AfterExit, ClearedBy, HealthStatus, Hook, Record};
 
 /// A line: what it is about, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,34 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
             let after = words::duration(Duration::from_millis(*after_ms));
             return Some(Line { topic: component.0.clone(), text: format!("ready after {after}") });
         }
+        Record::ComponentHook { component, hook, status, signal, error, timed_out, took_ms, .. } => {
+            let hook = match hook {
+                Hook::PreStop => "pre_stop",
+                Hook::PostStop => "post_stop",
+            };
+            let took = words::duration(Duration::from_millis(*took_ms));
+            let how = match (timed_out, error, status, signal) {
+                (true, ..) => format!("was killed after {took}: its time was up"),
+                (false, Some(error), ..) => format!("could not be started: {error}"),
+                (false, None, Some(status), _) => format!("ended with status {status} after {took}"),
+                (false, None, None, Some(signal)) => {
+                    format!("ended by signal {} after {took}", words::signal(*signal))
+                }
+                (false, None, None, None) => format!("ended after {took}"),
+            };
+            return Some(Line { topic: component.0.clone(), text: format!("hook {hook} {how}") });
+        }
+        Record::ComponentReloading { component, .. } => {
+            return Some(Line { topic: component.0.clone(), text: "reads its configuration again".to_owned() });
+        }
+        Record::ComponentReloaded { component, after_ms, .. } => {
+            let after = words::duration(Duration::from_millis(*after_ms));
+            return Some(Line { topic: component.0.clone(), text: format!("reloaded after {after}") });
+        }
+        Record::ComponentMainChanged { component, from, pid, .. } => {
+            let from = from.map(|from| format!(" (it was {from})")).unwrap_or_default();
+            return Some(Line { topic: component.0.clone(), text: format!("its main process is {pid} now{from}") });
+        }
         Record::ComponentStopping { component, reason, .. } => {
             return Some(Line { topic: component.0.clone(), text: format!("being stopped: {reason}") });
         }
@@ -65,11 +93,11 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 text: format!("being killed with its whole tree: {reason}"),
             });
         }
-        Record::ComponentExited { component, status, signal, requested, killed, up_ms, next, .. } => {
+        Record::ComponentExited { component, status, signal, requested, killed, said, up_ms, next, .. } => {
             let how = match (status, signal) {
                 (_, Some(signal)) => format!("exited by signal {}", words::signal(*signal)),
                 (Some(status), None) => format!("exited with status {status}"),
-                (None, None) => "exited".to_owned(),
+                (None, None) => "ended, nobody knows how".to_owned(),
             };
             let asked = match (*requested, *killed) {
                 (true, _) => "as requested",
@@ -85,11 +113,13 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 AfterExit::Stay => "stays down".to_owned(),
                 AfterExit::StartLimit => "stays down: too many starts".to_owned(),
                 AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
+                AfterExit::Dependency => "stays down until what it depends on is ready".to_owned(),
                 AfterExit::Asking => {
                     "too many starts, unless a dependency that it needs does not answer: asking".to_owned()
                 }
             };
-            return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}; {next}") });
+            let said = said.as_ref().map(|said| format!("; it had said: {said}")).unwrap_or_default();
+            return Some(Line { topic: component.0.clone(), text: format!("{how} ({asked}), up {up}{said}; {next}") });
         }
         Record::HealthChanged { status, overall, reasons } => {
             let word = match status {
@@ -114,7 +144,8 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
         Record::Maintenance { on: false, by, reason, .. } => ("maintenance", format!("off by {by}: {reason}")),
         Record::ComponentHeld { component, held, by, reason } => {
             let what = if *held { "kept stopped" } else { "may start again" };
-            return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}: {reason}") });
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}{reason}") });
         }
         Record::OperatorOrder { order, by, reason } => {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
@@ -142,6 +173,7 @@ mod tests {
             requested: false,
             killed: false,
             failure: true,
+            said: None,
             up_ms: 148_000,
             next: AfterExit::RestartNow,
         };

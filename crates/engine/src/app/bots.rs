@@ -1,16 +1,14 @@
-//! What bots say on the bot socket and over sd_notify, and what they are told.
+//! What bots say on the bot socket, and what they are told.
 
 use super::engine::Engine;
 use crate::doors::bot::{
     Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire,
     permission_on_wire, places_of_each, rights_on_wire,
 };
-use crate::notify_socket::{Notice, Notification, Received};
 use crate::process::tree::TreeId;
 use crate::status::words;
-use core::time::Duration;
 use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
-use failstop_core::{Input, Monotonic, Scope, Sign, Slot};
+use failstop_core::{Input, Scope, Sign, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A client of the bot socket.
@@ -27,37 +25,6 @@ pub struct Bots {
     feeds: FeedClock,
     /// What each slot was told last, so that only changes are pushed.
     told: BTreeMap<Option<Slot>, Push>,
-    refusals: Refusals,
-}
-
-/// Refused notices are said once in so long for each component: whoever sends them chooses how many there are.
-const REFUSAL_SAID_EVERY: Duration = Duration::from_secs(60);
-
-/// When refused notices of a component were said last, and how many were not said since.
-#[derive(Debug, Default)]
-struct Refusals(BTreeMap<Slot, (Monotonic, u64)>);
-
-impl Refusals {
-    /// The words for one more, if it is to be said now.
-    fn words(&mut self, slot: Slot, now: Monotonic, refusal: &str) -> Option<String> {
-        match self.0.get_mut(&slot) {
-            Some((said, unsaid)) if now < said.plus(REFUSAL_SAID_EVERY) => {
-                *unsaid = unsaid.saturating_add(1);
-                None
-            }
-            Some((said, unsaid)) => {
-                let before = std::mem::take(unsaid);
-                *said = now;
-                let before =
-                    if before > 0 { format!(" ({before} more were since the last was said)") } else { String::new() };
-                Some(format!("notify socket: {refusal}{before}"))
-            }
-            None => {
-                self.0.insert(slot, (now, 0));
-                Some(format!("notify socket: {refusal}"))
-            }
-        }
-    }
 }
 
 impl Bots {
@@ -239,65 +206,5 @@ impl Engine {
         for client in self.bots.clients.values().filter(|client| client.tree.is_some_and(|tree| tree.slot == slot)) {
             client.connection.push(&push);
         }
-    }
-
-    /// A component said something over sd_notify.
-    pub(super) fn notice(&mut self, received: Received) {
-        match received {
-            Received::Notice(notice) => self.notified(notice),
-            Received::Refused { slot, refusal } => self.refused_notice(slot, &refusal.to_string()),
-        }
-    }
-
-    fn refused_notice(&mut self, slot: Slot, refusal: &str) {
-        if let Some(words) = self.bots.refusals.words(slot, crate::clock::now(), refusal) {
-            let name = self.name_of(slot).unwrap_or_default().to_owned();
-            self.say(&name, &words);
-        }
-    }
-
-    fn notified(&mut self, notice: Notice) {
-        // The sender is often gone by the time one looks: only a process proven to be another component's is refused.
-        if let Some(tree) = self.trees.tree_of(notice.pid)
-            && tree.slot != notice.slot
-        {
-            let other = self.name_of(tree.slot).unwrap_or_default().to_owned();
-            self.refused_notice(notice.slot, &format!("refused a message of component {other}"));
-            return;
-        }
-        for notification in &notice.notifications {
-            if let Some(sign) = notification.sign() {
-                self.feed(Input::Sign { slot: notice.slot, instance: notice.instance, sign });
-            }
-            if let Notification::Status(text) = notification {
-                let name = self.name_of(notice.slot).unwrap_or_default().to_owned();
-                self.facts.says(&name, Some(text.clone()));
-            }
-        }
-        // Dropping it closes what came along: the acknowledgement of BARRIER=1, after everything before it was taken.
-        drop(notice);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
-    use super::*;
-
-    #[test]
-    fn whoever_floods_a_notify_socket_is_said_once_a_minute() {
-        let (bot, other) = (Slot::component(0).unwrap(), Slot::component(1).unwrap());
-        let mut refusals = Refusals::default();
-        let mut now = Monotonic::from_nanos(5_000_000_000);
-        let first = refusals.words(bot, now, "too long");
-        assert_eq!(first.as_deref(), Some("notify socket: too long"));
-        assert!((0..1000).all(|_| refusals.words(bot, now, "too long").is_none()));
-        assert!(refusals.words(other, now, "too long").is_some(), "another component's is another matter");
-        now = now.plus(REFUSAL_SAID_EVERY);
-        let next = refusals.words(bot, now, "too long").unwrap();
-        assert!(next.contains("1000 more"), "{next}");
-        assert!(refusals.words(bot, now, "too long").is_none());
-        now = now.plus(REFUSAL_SAID_EVERY);
-        assert!(refusals.words(bot, now, "too long").unwrap().contains("(1 more"));
     }
 }

@@ -2,7 +2,10 @@
 
 use super::RunError;
 use super::accounts::Account;
-use crate::config::{Calls, Config, Credentials, Files, Liveness, Nice, Sandbox, Umask, env_file};
+use crate::config::{
+    Argv, Calls, Config, Credentials, Files, Liveness, Nice, NotifySocket, ReloadSignal, Sandbox, Umask, env_file,
+};
+use crate::notify_socket::{Access, Address};
 use crate::process::credentials::CredentialFolders;
 use crate::process::mark::SystemMark;
 use crate::process::sandbox::{Filter, FilterError, ordinary};
@@ -57,8 +60,18 @@ pub struct Blueprint {
     nice: Option<i32>,
     /// How many files it may open, soft and hard, where that is known.
     open_files: Option<(u64, u64)>,
+    /// Where its notify socket is, where it has one.
+    pub notify_socket: Option<Address>,
+    /// Whose messages count there.
+    pub notify_access: Access,
+    /// What runs before its stop signal.
+    pub pre_stop: Option<Argv>,
+    /// What runs when nothing of it is left.
+    pub post_stop: Option<Argv>,
     /// What asks it to stop.
     pub stop_signal: i32,
+    /// What asks it to read its configuration again, if anything does.
+    pub reload_signal: Option<i32>,
 }
 
 /// Everything about a system's components that does not change between two starts of one of them.
@@ -69,6 +82,7 @@ pub fn blueprints(
     config: &Config,
     accounts: Vec<Account>,
     runtime: &RuntimeDir,
+    jid: &str,
     epoch: Epoch,
     open_files: Option<(u64, u64)>,
     credentials: &CredentialFolders,
@@ -119,7 +133,14 @@ pub fn blueprints(
         put("FAILSTOP_PERMIT", runtime.permit().into());
         put("FAILSTOP_PERMIT_SLOT", slot.number().to_string().into());
         put("FAILSTOP_EPOCH", epoch.0.to_string().into());
-        put("NOTIFY_SOCKET", runtime.notify_socket(component.name.as_str()).into());
+        let notify_socket = match (component.notify_access, component.notify_socket) {
+            (Access::None, _) => None,
+            (_, NotifySocket::Path) => Some(Address::Path(runtime.notify_socket(component.name.as_str()))),
+            (_, NotifySocket::Abstract) => Some(Address::Abstract(format!("failstop/{jid}/{}", slot.number()))),
+        };
+        if let Some(address) = &notify_socket {
+            put("NOTIFY_SOCKET", address.as_variable());
+        }
         if component.sandbox.filesystem == Files::OwnFolder && !environment.iter().any(|(name, _)| name == "TMPDIR") {
             environment.push(("TMPDIR".into(), component.working_dir.clone().into()));
         }
@@ -160,7 +181,12 @@ pub fn blueprints(
             umask: component.umask.map(Umask::bits),
             nice: component.nice.map(Nice::value),
             open_files,
+            notify_socket,
+            notify_access: component.notify_access,
+            pre_stop: component.pre_stop.as_ref().map(|hook| hook.command.clone()),
+            post_stop: component.post_stop.as_ref().map(|hook| hook.command.clone()),
             stop_signal: component.stop_signal.number(),
+            reload_signal: component.reload_signal.map(ReloadSignal::number),
         });
     }
     Ok(blueprints)
@@ -179,9 +205,33 @@ impl Blueprint {
     /// # Errors
     /// Says in words where the program was looked for.
     pub fn command(&self, mark: &SystemMark, instance: Instance, folder: &std::path::Path) -> Result<Command, String> {
-        let program =
-            resolve(OsStr::new(&self.program), folder, self.path.as_deref()).map_err(|error| error.to_string())?;
-        let arguments = self.arguments.iter().map(OsString::from).collect();
+        self.any_program(&self.program, &self.arguments, mark, instance, folder)
+    }
+
+    /// The command for a hook of one start: the component's own in everything but the program.
+    ///
+    /// # Errors
+    /// As [`Blueprint::command`].
+    pub fn hook(
+        &self,
+        argv: &Argv,
+        mark: &SystemMark,
+        instance: Instance,
+        folder: &std::path::Path,
+    ) -> Result<Command, String> {
+        self.any_program(argv.program(), argv.as_slice(), mark, instance, folder)
+    }
+
+    fn any_program(
+        &self,
+        program: &str,
+        arguments: &[String],
+        mark: &SystemMark,
+        instance: Instance,
+        folder: &std::path::Path,
+    ) -> Result<Command, String> {
+        let program = resolve(OsStr::new(program), folder, self.path.as_deref()).map_err(|error| error.to_string())?;
+        let arguments = arguments.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, self.directory.clone());
         command.lasting = Arc::clone(&self.environment);
         command.environment.extend(mark.variables(&self.name, instance.0));

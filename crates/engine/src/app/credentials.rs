@@ -76,6 +76,19 @@ pub(super) fn give(folders: &CredentialFolders, blueprint: &Blueprint) -> Result
     folders.give(&blueprint.name, &credentials, owner, on_disk).map_err(|error| error.to_string())
 }
 
+/// Lets a hook that runs beside its component find them, too.
+///
+/// # Errors
+/// In words.
+pub(super) fn give_beside(folders: &CredentialFolders, blueprint: &Blueprint) -> Result<Option<Mount>, String> {
+    if blueprint.credentials.is_empty() {
+        return Ok(None);
+    }
+    let credentials = read(&blueprint.credentials)?;
+    let owner = blueprint.account.uid.zip(blueprint.account.gid);
+    folders.give_beside(&blueprint.name, &credentials, owner).map_err(|error| error.to_string())
+}
+
 impl Engine {
     /// Its tree is gone, or was never there.
     pub(super) fn take_credentials_away(&mut self, slot: Slot) {

@@ -10,7 +10,7 @@ use crate::process::register::Recorded;
 use crate::process::spawn::{Place, SpawnError, Step};
 use crate::process::tree::TreeId;
 use core::time::Duration;
-use failstop_core::{ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
+use failstop_core::{AfterExit, Cause, ComponentName, Effect, Input, Instance, Page, Record, Slot, Ticket};
 use failstop_journal::AppendError;
 use std::os::fd::AsFd;
 
@@ -41,6 +41,11 @@ impl Engine {
             Effect::RemoveKillSwitchLatch => self.release_kill_switch(),
             Effect::Spawn { slot, instance } => self.spawn(slot, instance),
             Effect::Stop { slot, instance } => self.stop(TreeId { slot, instance }),
+            Effect::Reload { slot, instance } => self.reload(TreeId { slot, instance }),
+            Effect::RunHook { slot, instance, hook, reason, pid } => {
+                self.run_hook(TreeId { slot, instance }, hook, &reason, pid);
+            }
+            Effect::KillHook { slot, instance } => self.kill_hook(TreeId { slot, instance }),
             Effect::KillTree { slot, instance } => self.kill(TreeId { slot, instance }),
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
@@ -84,6 +89,9 @@ impl Engine {
         let own_log = match &record {
             Record::HaltRaised(halt) => {
                 self.meters.halt_raised(halt.cause);
+                if let (Cause::ComponentFailed, Some(component)) = (halt.cause, halt.component.clone()) {
+                    self.drop_stored_of(&component);
+                }
                 None
             }
             Record::PermitLapsed { times } => {
@@ -94,9 +102,22 @@ impl Engine {
                 self.alerts.maintenance_over();
                 None
             }
-            Record::ComponentExited { component, instance, .. } => {
+            Record::ComponentExited { component, instance, next, .. } => {
                 self.facts.says(&component.0, None);
+                match next {
+                    // What it left to be kept is its successor's.
+                    AfterExit::RestartNow
+                    | AfterExit::RestartAfterMs(_)
+                    | AfterExit::NotAllowed
+                    | AfterExit::Dependency
+                    | AfterExit::Asking => {}
+                    AfterExit::Stay | AfterExit::StartLimit => self.drop_stored_of(component),
+                }
                 self.own_log(component, *instance)
+            }
+            Record::ComponentHeld { component, held: true, .. } => {
+                self.drop_stored_of(component);
+                None
             }
             Record::ComponentStarted { component, instance, .. }
             | Record::ComponentStartFailed { component, instance, .. }
@@ -107,8 +128,12 @@ impl Engine {
             | Record::PermissionChanged { .. }
             | Record::ModeSet { .. }
             | Record::ComponentReady { .. }
+            | Record::ComponentHook { .. }
+            | Record::ComponentReloading { .. }
+            | Record::ComponentReloaded { .. }
+            | Record::ComponentMainChanged { .. }
             | Record::ComponentStopping { .. }
-            | Record::ComponentHeld { .. }
+            | Record::ComponentHeld { held: false, .. }
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
@@ -117,6 +142,13 @@ impl Engine {
             | Record::OperatorRefused { .. } => None,
         };
         self.to_say.push((record, own_log));
+    }
+
+    fn drop_stored_of(&mut self, component: &ComponentName) {
+        let slot = self.blueprints.iter().find(|blueprint| blueprint.name == component.0).map(|one| one.slot);
+        if let Some(slot) = slot {
+            self.drop_stored(slot);
+        }
     }
 
     /// Whose log file also says so.
@@ -140,6 +172,8 @@ impl Engine {
             self.not_started(slot, instance, "the kill switch is engaged".to_owned());
             return;
         }
+        // What hung up with the last start's end is known by now, and not dropped yet perhaps.
+        self.drop_hung_up();
         let started = self.start(slot, instance);
         self.output.capture();
         match started {
@@ -175,7 +209,8 @@ impl Engine {
         self.notify_starts.begin(slot, instance);
         let tree = TreeId { slot, instance };
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup };
+        let given: Vec<_> = self.store.of(slot).collect();
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &given };
         let child = match self.spawner.spawn(&command, &place) {
             // It may be made here and not be mounted there: some hosts forbid the one alone. Once, and for good.
             Err(SpawnError::Step { step: Step::Credentials, .. }) => {
@@ -207,6 +242,21 @@ impl Engine {
         if let Err(error) = self.trees.signal(tree, signal) {
             let name = self.name_of(tree.slot).unwrap_or_default().to_owned();
             self.say(&name, &format!("cannot be asked to stop: {error}; it is killed when its grace is over"));
+        }
+    }
+
+    /// A component is asked to read its configuration again: its main process alone, since a helper that knows nothing of the
+    /// signal would end by it.
+    fn reload(&self, tree: TreeId) {
+        let signal = tree
+            .slot
+            .index()
+            .and_then(|index| self.blueprints.get(index))
+            .and_then(|blueprint| blueprint.reload_signal);
+        let Some(signal) = signal else { return };
+        if let Err(error) = self.trees.signal_main(tree, signal) {
+            let name = self.name_of(tree.slot).unwrap_or_default().to_owned();
+            self.say(&name, &format!("cannot be asked to reload: {error}"));
         }
     }
 

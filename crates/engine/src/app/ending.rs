@@ -7,13 +7,13 @@
 use super::engine::Engine;
 use crate::clock;
 use crate::command::{Answer, Principal};
-use crate::config::{Component, Config};
+use crate::config::Config;
 use crate::doors::Pulse;
 use crate::runtime_dir::EngineEnd;
 use crate::status::words;
 use core::time::Duration;
 use failstop_client::status::{Announced, Beat, EndKind, Receipt};
-use failstop_core::{Input, Mode, Permission, STOP_GRACES_MAX};
+use failstop_core::{Input, Mode, Permission};
 use failstop_journal::Head;
 use tokio::sync::{oneshot, watch};
 
@@ -38,7 +38,7 @@ pub struct Ending {
 impl Ending {
     /// Nothing announced; beats go to `beats`.
     pub fn new(config: &Config, beats: watch::Sender<Option<Pulse>>) -> Self {
-        let stop_takes = longest_stop(&config.components) + END_ALLOWANCE;
+        let stop_takes = config.shutdown_within() + END_ALLOWANCE;
         let (announced, recording, waiting) = (None, Recording::Nothing, Vec::new());
         Self { announced, recording, waiting, beats: Some(beats), told: None, stop_takes }
     }
@@ -129,24 +129,6 @@ fn judge(kind: EndKind, expected_epoch: Option<u64>, stand: Stand) -> Result<(),
     }
 }
 
-/// The longest that stopping may take: along each chain of components that wait for one another, every one its grace and
-/// what it may add to it.
-fn longest_stop(components: &[Component]) -> Duration {
-    // The configuration has refused cycles; each level of the walk goes one dependency down.
-    fn of(components: &[Component], component: &Component, depth: usize) -> Duration {
-        let below = component
-            .depends_on
-            .iter()
-            .filter(|_| depth < components.len())
-            .filter_map(|name| components.iter().find(|other| other.name == *name))
-            .map(|other| of(components, other, depth + 1))
-            .max()
-            .unwrap_or_default();
-        component.stop_grace.saturating_mul(STOP_GRACES_MAX).saturating_add(below)
-    }
-    components.iter().map(|component| of(components, component, 0)).max().unwrap_or_default()
-}
-
 impl Engine {
     /// A door asks for an end.
     pub(super) fn end_on_request(
@@ -217,6 +199,7 @@ impl Engine {
         self.say("engine", &format!("{} asked for by {by}{why}", kind.word()));
         let line = self.systemd.stopping(&format!("{} asked for by {by}", kind.word()));
         self.tell_systemd(line);
+        self.ask_for_time();
     }
 
     /// Whether whoever started this engine is to start it again. An engagement of the kill switch since the announcement

@@ -11,8 +11,10 @@ use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
 use super::guard_watch::GuardWatch;
+use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
 use super::latch::{self, Identity as LatchIdentity};
+use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::probes::Probes;
 use super::programs::Programs;
@@ -24,7 +26,7 @@ use crate::command::{self};
 use crate::config::Config;
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::metrics::Meters;
-use crate::notify_socket::NotifyStarts;
+use crate::notify_socket::{FdStore, NotifyStarts};
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
 use crate::process::cgroup::SystemCgroup;
@@ -36,13 +38,15 @@ use crate::process::register::Register;
 use crate::process::signals::Signal;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
+use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
-    Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
+    Core, Effect, Epoch, ExitReason, HookOutcome, Input, Instance, Monotonic, Order, Permission, Record, RequestId,
+    Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -107,9 +111,17 @@ pub struct Engine {
     pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
+    /// When the service manager is asked for more time, while the engine stops.
+    pub(super) extend_at: Option<Monotonic>,
+    /// A SIGHUP came, and the service manager was not told yet that what follows from it is done.
+    pub(super) reloading: bool,
     pub(super) jumps: JumpDetector,
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
+    pub(super) refusals: Refusals,
+    pub(super) hooks: Hooks,
+    pub(super) watch_set: WatchSet,
+    pub(super) store: FdStore,
     pub(super) side: EngineSide,
     pub(super) guard_watch: GuardWatch,
     pub(super) cgroup: Option<SystemCgroup>,
@@ -186,6 +198,7 @@ impl Engine {
             self.programs.next_deadline(),
             self.probes.next_deadline(),
             self.beat_at,
+            self.extend_at,
             Some(self.sample_at),
         ]
         .into_iter()
@@ -203,6 +216,7 @@ impl Engine {
             Event::Latch => self.look_at_latch(),
             Event::ClockChanged => self.look_at_clocks(),
             Event::Notice(received) => self.notice(received),
+            Event::Watched => self.watched(),
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
@@ -261,6 +275,9 @@ impl Engine {
             self.tell_systemd(line);
             self.beat_at = self.systemd.beat_every().map(|every| now.plus(every));
         }
+        if self.extend_at.is_some_and(|at| now >= at) {
+            self.ask_for_time();
+        }
         if now >= self.sample_at {
             self.sample(now);
         }
@@ -277,6 +294,7 @@ impl Engine {
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }
+        self.reload_may_be_over();
         for (record, own_log) in std::mem::take(&mut self.to_say) {
             self.say_record(&record, own_log);
         }
@@ -291,6 +309,13 @@ impl Engine {
         if let Some(line) = line {
             let _ = self.side.notify(&line);
         }
+    }
+
+    /// Asks the service manager for more time to stop, now and again until the end.
+    pub(super) fn ask_for_time(&mut self) {
+        let line = self.systemd.extend();
+        self.tell_systemd(line);
+        self.extend_at = self.systemd.extend_every().map(|every| clock::now().plus(every));
     }
 
     /// Whether no component process is left.
@@ -330,6 +355,7 @@ impl Engine {
             return;
         }
         self.storage_failed = true;
+        self.ask_for_time();
         self.permit.revoke();
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
         self.ledger.fail(error);
@@ -370,7 +396,7 @@ impl Engine {
                     self.end(EndKind::Stop, "a signal", name);
                 }
                 Ok(Some(Signal::Hangup)) => {
-                    self.say("engine", "SIGHUP: this version does not reload its configuration; restart it instead");
+                    self.reload_on_signal();
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -381,13 +407,23 @@ impl Engine {
         }
     }
 
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         let mut may_have_left_orphans = false;
         loop {
             match reaper::next() {
                 Ok(Next::Ended(reaped)) => {
                     self.register.reaped(reaped.pid);
-                    if let Some(tree) = self.trees.reaped(reaped.pid) {
+                    if let Some(tree) = self.trees.of_main(reaped.pid) {
+                        self.take_last_words(tree.slot);
+                        self.trees.unwatch(tree.slot, &self.watch_set);
+                    }
+                    if let Some((tree, hook)) = self.hooks.ended(reaped.pid) {
+                        // The last one is its tree's main process.
+                        self.trees.reaped(reaped.pid);
+                        may_have_left_orphans = true;
+                        let outcome = HookOutcome::Ended(reaped.exit);
+                        self.feed(Input::HookEnded { slot: tree.slot, instance: tree.instance, hook, outcome });
+                    } else if let Some(tree) = self.trees.reaped(reaped.pid) {
                         may_have_left_orphans = true;
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
                     } else if self.programs.ended(reaped) {
@@ -441,6 +477,9 @@ impl Engine {
         }
         self.permit.revoke();
         self.trees.forget_prepared();
+        for slot in self.blueprints.iter().map(|blueprint| blueprint.slot).collect::<Vec<_>>() {
+            self.drop_stored(slot);
+        }
         self.latch_seen = identity;
         self.revoked_until = None;
         let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());

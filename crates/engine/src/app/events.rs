@@ -33,6 +33,8 @@ pub enum Event {
     ClockChanged,
     /// A component said something over sd_notify.
     Notice(Received),
+    /// A main process that a component named has ended, or a kept descriptor hung up.
+    Watched,
     /// Something happened on the bot socket.
     Bot(BotEvent),
     /// A door asks.
@@ -55,6 +57,8 @@ pub struct Sources {
     pub signals: AsyncFd<OwnedFd>,
     /// Readable when the guard is dead.
     pub guard: AsyncFd<OwnedFd>,
+    /// Main processes that components named, and kept descriptors.
+    pub watched: AsyncFd<OwnedFd>,
     /// The kill switch's latch; `None` where the host has no inotify left: then renewals find it.
     pub latch: Option<LatchWatch>,
     /// Steps of wall time and suspends.
@@ -86,6 +90,7 @@ impl Sources {
             due = self.timer.sleep_until(deadline) => due.map(|()| Event::Due),
             gone = self.guard.readable() => gone.map(|mut ready| { ready.clear_ready(); Event::GuardGone }),
             signals = self.signals.readable() => signals.map(|mut ready| { ready.clear_ready(); Event::Signals }),
+            watched = self.watched.readable() => watched.map(|mut ready| { ready.clear_ready(); Event::Watched }),
             Some(report) = self.recorder.recv() => Ok(Event::Recorder(report)),
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),

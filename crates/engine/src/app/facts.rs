@@ -128,6 +128,13 @@ impl Facts {
         }
     }
 
+    /// How many descriptors are kept for a component.
+    pub fn stores(&mut self, component: &str, count: usize) {
+        if let Some(facts) = self.components.get_mut(component) {
+            facts.descriptors_kept = u32::try_from(count).unwrap_or(u32::MAX);
+        }
+    }
+
     /// A figure that a bot reports. `false` when there are too many names already.
     pub fn metric(&mut self, name: &str, value: f64) -> bool {
         if let Some(known) = self.metrics.get_mut(name) {

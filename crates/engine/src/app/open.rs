@@ -7,9 +7,11 @@ use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
 use super::guard_watch::GuardWatch;
+use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
+use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
@@ -27,12 +29,13 @@ use crate::doors::remote::RemoteListener;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::kill_switch::LatchProbe;
 use crate::metrics::Meters;
-use crate::notify_socket::NotifySockets;
+use crate::notify_socket::{FdStore, NotifySockets};
 use crate::output::{self, Output, Rotation};
 use crate::permit::{PermitWriter, Terms};
 use crate::process::procfs;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
+use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, ProcessRef};
 use crate::systemd::Systemd;
 use failstop_core::Input;
@@ -85,11 +88,14 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let trees =
         Trees::new(mark.clone(), names, prepared.cgroup.as_ref()).map_err(host("make the components' cgroups"))?;
 
+    let watch_set = WatchSet::new().map_err(host("make a set of descriptors"))?;
     let mut notify = NotifySockets::new();
     let own_uid = nix::unistd::geteuid().as_raw();
     for blueprint in &blueprints {
         let uid = blueprint.account.uid.unwrap_or(own_uid);
-        notify.add(blueprint.slot, &runtime.notify_socket(&blueprint.name), uid, runtime.access().socket_mode())?;
+        if let Some(address) = &blueprint.notify_socket {
+            notify.add(blueprint.slot, address, uid, runtime.access().socket_mode(), blueprint.notify_access)?;
+        }
     }
     let notify_starts = notify.starts();
     let (report, recorder_reports) = mpsc::channel(REPORTS_WAITING);
@@ -214,6 +220,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         recorder: recorder_reports,
         signals: readable(side.signals.as_fd()).map_err(host("wait for signals"))?,
         guard: readable(side.link()).map_err(host("watch the guard"))?,
+        watched: events::readable(watch_set.to_wait_on().map_err(host("watch descriptors"))?)
+            .map_err(host("watch descriptors"))?,
         latch: LatchWatch::new(&state_dir).ok(),
         clock: ClockChanges::new().ok(),
         notify,
@@ -267,11 +275,17 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         next_request: 1,
         announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
+        extend_at: None,
+        reloading: false,
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
         jumps: JumpDetector::new(Reading::take()),
         sample_at: started_at,
         notify_starts,
+        refusals: Refusals::default(),
+        hooks: Hooks::default(),
+        watch_set,
+        store: FdStore::default(),
         guard_watch: GuardWatch::new(info.guard),
         side,
         cgroup: prepared.cgroup,

@@ -58,7 +58,8 @@ impl Engine {
             | Order::MaintenanceOff
             | Order::StopComponent(_)
             | Order::StartComponent(_)
-            | Order::RestartComponent(_) => false,
+            | Order::RestartComponent(_)
+            | Order::ReloadComponent(_) => false,
         };
         if checks_first {
             self.resumes.push((order, by, reason, request));

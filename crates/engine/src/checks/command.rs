@@ -17,9 +17,13 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut failures = Vec::new();
     let mut found = Vec::new();
     for component in &config.components {
-        match program(component, &config.folder) {
+        match program(component, "command", component.command.program(), &config.folder) {
             Ok(path) => found.push(format!("{} {}", component.name, path.display())),
             Err(finding) => failures.push(finding),
+        }
+        for (key, hook) in [("pre_stop", &component.pre_stop), ("post_stop", &component.post_stop)] {
+            let hook = hook.as_ref().map(|hook| program(component, key, hook.command.program(), &config.folder));
+            failures.extend(hook.and_then(Result::err));
         }
         failures.extend(script(component, &config.folder));
         failures.extend(working_dir(component));
@@ -32,8 +36,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 /// The file of the program: with a slash relative to the configuration's folder, else by PATH, then in that folder.
-fn program(component: &Component, folder: &Path) -> Result<PathBuf, Finding> {
-    let program = component.command.program();
+fn program(component: &Component, key: &str, program: &str, folder: &Path) -> Result<PathBuf, Finding> {
     let name = &component.name;
     let inherited = component.inherit_env.as_ref().is_none_or(|names| names.has(OsStr::new("PATH")));
     let own = || std::env::var_os("PATH").filter(|_| inherited);
@@ -54,19 +57,19 @@ fn program(component: &Component, folder: &Path) -> Result<PathBuf, Finding> {
     Err(match files.first() {
         Some(file) => Finding::failed(
             format!("component \"{name}\": {} is not executable", file.display()),
-            format!("chmod +x {}, or put its interpreter before it in `command`", file.display()),
+            format!("chmod +x {}, or put its interpreter before it in `{key}`", file.display()),
         ),
         None if program.contains(char::is_whitespace) => Finding::failed(
             format!("component \"{name}\": there is no program \"{program}\""),
-            "write program and arguments as separate items of `command`",
+            format!("write program and arguments as separate items of `{key}`"),
         ),
         None if program.contains('/') => Finding::failed(
             format!("component \"{name}\": {} not found", folder.join(program).display()),
-            "correct `command`",
+            format!("correct `{key}`"),
         ),
         None => Finding::failed(
             format!("component \"{name}\": {program} is neither in PATH nor beside the configuration"),
-            format!("install {program}, or write its whole path in `command`"),
+            format!("install {program}, or write its whole path in `{key}`"),
         ),
     })
 }

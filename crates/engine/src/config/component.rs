@@ -2,10 +2,11 @@
 
 use super::credentials::{ComponentCredentials, Credentials};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
-use super::sandbox::Sandbox;
+use super::sandbox::{Files, Sandbox};
 use super::variables::{ComponentVariables, Variables};
 use super::watching::{HealthUrl, Liveness, Readiness};
-use failstop_core::{Orders, RestartPolicy};
+use crate::notify_socket::Access;
+use failstop_core::{DependencyExit, Orders, RestartPolicy};
 use failstop_settings::{Argv, Choice, Consistent, Kind, Name, Places, Reading, section, within};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +58,9 @@ section! {
         capabilities: Option<Capabilities>, absent ["CAP_NET_BIND_SERVICE"];
         /// Components that must be ready before it is started.
         depends_on: Vec<Name>, default [];
+        /// What becomes of it while it runs and one of those is not ready any more: "keep" goes on, "stop" is stopped and
+        /// started again once they are ready.
+        on_dependency_exit: DependencyExit as DependencyExitWord, default "keep";
         /// Dependencies without which it cannot work: while one is down, neither a missed beat nor an exit before it was ready
         /// is held against it.
         needs: Vec<Name>, default [];
@@ -66,12 +70,25 @@ section! {
         backoff: Backoff, default {};
         /// How often it may be started before it stays down.
         start_limit: StartLimit, default {};
+        /// A program that runs before the stop signal of an orderly stop, for example to cancel open orders: as the component's
+        /// user, in its folder, with its environment and FAILSTOP_REASON and MAINPID. Not where the component may not run any
+        /// more, nor after a hang or under the kill switch: nothing holds those up.
+        pre_stop: Option<Hook>, absent { command = ["./cancel-orders.sh"] };
+        /// A program that runs when nothing of the component is left, however it ended (FAILSTOP_REASON says how), but not under
+        /// the kill switch. Its successor waits for it.
+        post_stop: Option<Hook>, absent { command = ["./tidy.sh"] };
         /// What asks it to stop; sent to every process of its tree.
         stop_signal: StopSignal, default "SIGTERM";
+        /// What asks it to read its configuration again: sent to its main process by `failstop reload` and when failstop gets
+        /// SIGHUP. Absent: it is never asked.
+        reload_signal: Option<ReloadSignal>, absent "SIGHUP";
+        /// Whether it answers that signal with RELOADING=1 and, within `start_period`, READY=1 over sd_notify. One that
+        /// does not is then taken for hung. With false, nobody knows when its reload is over.
+        reload_notify: bool, default false;
         /// From the stop signal to SIGKILL of the whole tree. One that asks for more time (EXTEND_TIMEOUT_USEC) gets as much
         /// again at most, and nothing where it may not run.
         stop_grace: Duration, default "10s", within("0s", "1h");
-        /// How long it may take to become ready. EXTEND_TIMEOUT_USEC puts this off, by up to an hour each time.
+        /// How long it may take to become ready. EXTEND_TIMEOUT_USEC puts this off, by up to an hour in all.
         start_period: Duration, default "60s", within("100ms", "24h");
         /// When it counts as ready. Absent: as soon as it is started.
         readiness: Option<Readiness>, absent { notify = true };
@@ -81,12 +98,33 @@ section! {
         health: Option<HealthUrl>, absent { url = "http://127.0.0.1:9000/health" };
         /// The progress counter of its heartbeats must move within this span. Absent: not judged.
         progress_within: Option<Duration>, absent "10m", within("1s", "168h");
+        /// Where its notify socket is (NOTIFY_SOCKET): "path", a file that only its user can reach, or "abstract", a name
+        /// without a file, for programs that cannot open one. Whoever shares the network can send to an abstract one and
+        /// fill its queue; who is listened to is the same.
+        notify_socket: NotifySocket, default "path";
+        /// Whose sd_notify messages count: "all" processes of its tree, "exec" its main process and its hooks, "main" its
+        /// main process alone, "none": then it has no notify socket. It may tighten this itself (NOTIFYACCESS).
+        notify_access: Access, default "all";
+        /// How many descriptors it may have kept over its restarts (FDSTORE=1); given back as LISTEN_FDS. 0: none.
+        fd_store_max: u32, default 0, within("0", "512");
         /// Keeps it from gaining privileges by set-user-ID programs. With false, a kill cannot be promised.
         no_new_privileges: bool, default true;
         /// What the kernel keeps it from, whatever its user may.
         sandbox: Sandbox, default {};
     }
 }
+
+section! {
+    /// A program at the end of a component.
+    pub struct Hook {
+        /// The program and its arguments, as in `command`.
+        command: Argv, required ["./cancel-orders.sh"];
+        /// After this long it is killed, with everything below it.
+        timeout: Duration, default "10s", within("100ms", "1h");
+    }
+}
+
+impl Consistent for Hook {}
 
 section! {
     /// Delays between restarts in a row.
@@ -164,6 +202,57 @@ impl Choice for RestartWord {
     const WANTED: &'static str = "\"always\", \"on-failure\" or \"never\"";
 }
 
+/// Where a component's notify socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotifySocket {
+    /// A file in the runtime directory.
+    Path,
+    /// A name without a file.
+    Abstract,
+}
+
+impl Choice for NotifySocket {
+    const WORDS: &'static [(&'static str, Self)] = &[("path", Self::Path), ("abstract", Self::Abstract)];
+    const WANTED: &'static str = "\"path\" or \"abstract\"";
+}
+
+/// How a [`DependencyExit`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct DependencyExitWord(DependencyExit);
+
+impl From<DependencyExitWord> for DependencyExit {
+    fn from(word: DependencyExitWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for DependencyExitWord {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("keep", Self(DependencyExit::Keep)), ("stop", Self(DependencyExit::Stop))];
+    const WANTED: &'static str = "\"keep\" or \"stop\"";
+}
+
+/// The signal that asks a component to read its configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadSignal(i32);
+
+impl ReloadSignal {
+    /// Its number.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl Choice for ReloadSignal {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("SIGHUP", Self(libc::SIGHUP)),
+        ("SIGUSR1", Self(libc::SIGUSR1)),
+        ("SIGUSR2", Self(libc::SIGUSR2)),
+        ("SIGWINCH", Self(libc::SIGWINCH)),
+    ];
+    const WANTED: &'static str = "\"SIGHUP\", \"SIGUSR1\", \"SIGUSR2\" or \"SIGWINCH\"";
+}
+
 /// The signal that asks a component to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopSignal(i32);
@@ -204,6 +293,44 @@ impl Consistent for Component {
                 &places.first_of(&["progress_within"]),
                 format!("{} has `progress_within` without heartbeats to carry progress", places.label),
                 "add `liveness = { heartbeat = \"2m\" }`, or remove `progress_within`",
+            );
+        }
+        let wants_notices = [
+            ("readiness", matches!(self.readiness, Some(Readiness::Notify))),
+            ("liveness", matches!(self.liveness, Some(Liveness::Watchdog(_)))),
+            ("reload_notify", self.reload_notify),
+            ("fd_store_max", self.fd_store_max > 0),
+        ];
+        if let Some((key, _)) = wants_notices.iter().find(|(_, wants)| *wants && self.notify_access == Access::None) {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["notify_access"]),
+                format!("{} has `notify_access = \"none\"`, and `{key}` needs sd_notify messages", places.label),
+                "write `notify_access = \"main\"` or \"all\", or change the other",
+            );
+        }
+        if self.notify_socket == NotifySocket::Abstract && self.sandbox.filesystem == Files::OwnFolder {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["notify_socket"]),
+                format!("{} has an abstract notify socket, which its sandbox keeps it from", places.label),
+                "write `notify_socket = \"path\"`: the sandbox lets it reach that one",
+            );
+        }
+        if self.reload_notify && self.reload_signal.is_none() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["reload_notify"]),
+                format!("{} has `reload_notify` without a signal to answer", places.label),
+                "add `reload_signal = \"SIGHUP\"`, or remove `reload_notify`",
+            );
+        }
+        if self.on_dependency_exit == DependencyExit::Stop && self.depends_on.is_empty() {
+            reading.refuse(
+                Kind::Contradiction,
+                &places.first_of(&["on_dependency_exit"]),
+                format!("{} has `on_dependency_exit` without `depends_on`", places.label),
+                "name the components in `depends_on`, or remove `on_dependency_exit`",
             );
         }
         if !self.credentials.is_empty() && self.env.contains_key("CREDENTIALS_DIRECTORY") {

@@ -20,13 +20,14 @@ mod probe;
 mod profile;
 mod runtime;
 mod sandbox;
+mod shutdown;
 mod system;
 mod template;
 mod variables;
 mod vocabulary;
 mod watching;
 
-pub use component::{Backoff, Component, StartLimit, StopSignal};
+pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
 pub use dependency::Dependency;
@@ -45,6 +46,7 @@ pub use probe::{Pace, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Limits, Log, Output, Permit, Startup};
 pub use sandbox::{Calls, Files, Sandbox, ours_inside};
+pub use shutdown::Shutdown;
 pub use system::System;
 pub use template::init_template;
 pub use variables::{NameFault, Variables};
@@ -90,6 +92,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[startup]`.
     pub startup: Startup,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
     /// `[journal]`.
     pub journal: Journal,
     /// `[permit]`.
@@ -158,6 +162,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
     let limits = single::<Limits>(root, "limits", reading);
     let startup = single::<Startup>(root, "startup", reading);
+    let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
     let permit = single::<Permit>(root, "permit", reading);
     let output = single::<Output>(root, "output", reading);
@@ -165,6 +170,9 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let alerts = single::<Alerts>(root, "alerts", reading);
     check_names(root, components.as_deref(), dependencies.as_deref(), reading);
     check_own_folders(root, components.as_deref(), system.as_ref(), source, folder, reading);
+    if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
+        shutdown::check(root, shutdown, components, reading);
+    }
     Some(Config {
         file: source.file.clone(),
         folder: folder.to_owned(),
@@ -178,6 +186,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         halts: halts?,
         limits: limits?,
         startup: startup?,
+        shutdown: shutdown?,
         journal: journal?,
         permit: permit?,
         output: output?,

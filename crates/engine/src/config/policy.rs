@@ -1,7 +1,7 @@
 //! What the core needs to know of the configuration.
 
 use super::{Component, Config, Environment, Liveness};
-use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy};
+use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy, Reload};
 
 impl Config {
     /// The numbers and choices that the core decides by.
@@ -39,6 +39,7 @@ impl Config {
             },
             halts: self.halts.clone(),
             heartbeat_every: self.journal.heartbeat_every,
+            shutdown_within: self.shutdown_within(),
             environment_latched: self.startup.environment == Environment::Operator,
             jitter_seed: fnv1a(self.name().as_bytes()),
         }
@@ -56,6 +57,8 @@ impl Config {
             backoff_reset_after: component.backoff.reset_after,
             start_limit: component.start_limit.starts,
             start_limit_within: component.start_limit.within,
+            pre_stop: component.pre_stop.as_ref().map(|hook| hook.timeout),
+            post_stop: component.post_stop.as_ref().map(|hook| hook.timeout),
             stop_grace: component.stop_grace,
             readiness: component.readiness.is_some(),
             start_period: component.start_period,
@@ -68,6 +71,12 @@ impl Config {
             progress_within: component.progress_within,
             needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),
             depends_on: component.depends_on.iter().filter_map(index_of).collect(),
+            on_dependency_exit: component.on_dependency_exit,
+            reload: match (component.reload_signal, component.reload_notify) {
+                (None, _) => None,
+                (Some(_), false) => Some(Reload::Signal),
+                (Some(_), true) => Some(Reload::Announced),
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use super::health::{Failsafe, Health};
 use super::observe::Observe;
 use super::profile::ROWS;
 use super::runtime::{Journal, Limits, Log, Output, Permit, Startup};
+use super::shutdown::Shutdown;
 use super::system::System;
 use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
@@ -30,6 +31,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::optional::<HaltKeys>("halts", Shape::Named { word: "CAUSE", example: "unhealthy" }),
         SectionInfo::of::<Limits>("limits", Shape::Single),
         SectionInfo::of::<Startup>("startup", Shape::Single),
+        SectionInfo::of::<Shutdown>("shutdown", Shape::Single),
         SectionInfo::of::<Journal>("journal", Shape::Single),
         SectionInfo::of::<Permit>("permit", Shape::Single),
         SectionInfo::of::<Output>("output", Shape::Single),

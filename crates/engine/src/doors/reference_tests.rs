@@ -298,6 +298,7 @@ fn what_is_sent_and_refused_fits_its_description() {
         component(ComponentVerb::Start),
         component(ComponentVerb::Stop),
         component(ComponentVerb::Restart),
+        component(ComponentVerb::Reload),
         ControlOrder::AcknowledgeAlert(AcknowledgeAlert { id: "h-31".to_owned() }),
         ControlOrder::TestAlerts(TestAlerts { channel: Some("telegram".to_owned()) }),
         ControlOrder::End { kind: EndKind::Stop, end: End { expected_epoch: Some(7), reason: reason() } },

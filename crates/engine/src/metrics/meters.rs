@@ -31,6 +31,9 @@ pub struct Meters {
     pub(super) halts_raised: [u64; Cause::ALL.len()],
     pub(super) bot_requests: u64,
     pub(super) bot_refused: u64,
+    pub(super) notify_taken: u64,
+    pub(super) notify_refused: u64,
+    pub(super) notify_malformed: u64,
     /// Output of components that got lost, as last looked at.
     pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
@@ -59,6 +62,9 @@ impl Meters {
             halts_raised: [0; Cause::ALL.len()],
             bot_requests: 0,
             bot_refused: 0,
+            notify_taken: 0,
+            notify_refused: 0,
+            notify_malformed: 0,
             output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
         }
@@ -100,6 +106,17 @@ impl Meters {
         if let Some(count) = index.and_then(|index| self.halts_raised.get_mut(index)) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// A message came over a notify socket and was taken, but for so many lines that made no sense.
+    pub fn notify_taken(&mut self, malformed: usize) {
+        self.notify_taken = self.notify_taken.saturating_add(1);
+        self.notify_malformed = self.notify_malformed.saturating_add(u64::try_from(malformed).unwrap_or(u64::MAX));
+    }
+
+    /// A message came over a notify socket and was refused, whole or in part.
+    pub fn notify_refused(&mut self) {
+        self.notify_refused = self.notify_refused.saturating_add(1);
     }
 
     /// A message came over the bot socket, and whether it was taken.

@@ -239,6 +239,14 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     family.sample(&[("outcome", "taken")], whole(meters.bot_requests));
     family.sample(&[("outcome", "refused")], whole(meters.bot_refused));
     let mut family = text.family(
+        "failstop_notify_messages",
+        Kind::Counter,
+        "Messages and malformed lines over sd_notify, by outcome.",
+    );
+    family.sample(&[("outcome", "taken")], whole(meters.notify_taken));
+    family.sample(&[("outcome", "refused")], whole(meters.notify_refused));
+    family.sample(&[("outcome", "malformed")], whole(meters.notify_malformed));
+    let mut family = text.family(
         "failstop_control_refused",
         Kind::Counter,
         "Requests that the control listener did not believe; absent without one.",

@@ -3,7 +3,10 @@
 //! Bots reach this through many libraries, so it is lenient about form and strict about values: a line that is not
 //! understood is left out and counted, never guessed at.
 
+use super::access::Access;
+use crate::clock;
 use failstop_core::Sign;
+use nix::errno::Errno;
 use std::time::Duration;
 
 /// The longest `STATUS=` that is kept, in bytes.
@@ -11,6 +14,30 @@ pub const MAX_STATUS_BYTES: usize = 1024;
 
 /// The longest extension or beat span that a bot may ask for: a larger one is a mistake in units.
 pub const MAX_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Every variable that is understood, for the table of conformance.
+pub const VARIABLES: [&str; 20] = [
+    "READY",
+    "RELOADING",
+    "MONOTONIC_USEC",
+    "STOPPING",
+    "STATUS",
+    "NOTIFYACCESS",
+    "ERRNO",
+    "BUSERROR",
+    "EXIT_STATUS",
+    "MAINPID",
+    "MAINPIDFDID",
+    "MAINPIDFD",
+    "WATCHDOG",
+    "WATCHDOG_USEC",
+    "EXTEND_TIMEOUT_USEC",
+    "FDSTORE",
+    "FDSTOREREMOVE",
+    "FDNAME",
+    "FDPOLL",
+    "BARRIER",
+];
 
 /// The most lines of one datagram that are read.
 const MAX_LINES: usize = 128;
@@ -44,23 +71,35 @@ pub enum Notification {
     /// `EXTEND_TIMEOUT_USEC=`: what it is doing takes this much longer from now.
     ExtendTimeout(Duration),
     /// `MAINPID=`: its main process.
-    MainPid(i32),
+    MainPid {
+        /// Its process number.
+        pid: i32,
+        /// `MAINPIDFDID=`: the inode number of a pidfd of it, by which it is told from a later process of that number.
+        pidfd_id: Option<u64>,
+    },
+    /// `MAINPIDFD=1`: the process behind the pidfd that came along is its main process.
+    MainPidFd,
     /// `BARRIER=1`: it waits until its descriptor is closed.
     Barrier,
-    /// `FDSTORE=1`: it wants descriptors kept over a restart. Not done: they are closed, and that is noted.
+    /// `FDSTORE=1`: it wants the descriptors that came along kept over a restart.
     StoreDescriptors {
         /// `FDNAME=`.
         name: Option<String>,
+        /// Whether one whose other end hangs up is dropped; `FDPOLL=0` says no.
+        poll: bool,
     },
     /// `FDSTOREREMOVE=1`.
     RemoveDescriptors {
         /// `FDNAME=`.
         name: Option<String>,
     },
+    /// `NOTIFYACCESS=`: who of it may speak from now on.
+    Access(Access),
 }
 
 impl Notification {
-    /// The sign that the core takes from it, where there is one.
+    /// The sign that the core takes from it, where there is one. What depends on more than the words is the loop's:
+    /// `MAINPID`, which must be looked at, and descriptors.
     pub fn sign(&self) -> Option<Sign> {
         match self {
             Self::Ready => Some(Sign::Ready),
@@ -69,16 +108,26 @@ impl Notification {
             Self::WatchdogTrigger => Some(Sign::WatchdogTrigger),
             Self::WatchdogSpan(span) => Some(Sign::WatchdogSpan(*span)),
             Self::ExtendTimeout(span) => Some(Sign::ExtendTimeout(*span)),
-            Self::Reloading { .. }
-            | Self::Status(_)
-            | Self::Errno(_)
-            | Self::BusError(_)
-            | Self::ExitStatus(_)
-            | Self::MainPid(_)
+            Self::Reloading { monotonic_us } => Some(Sign::Reloading(monotonic_us.map(clock::of_monotonic))),
+            Self::Errno(number) => Some(Sign::Failing(format!("errno {}", errno(*number)))),
+            Self::BusError(name) => Some(Sign::Failing(format!("bus error {name}"))),
+            Self::ExitStatus(status) => Some(Sign::Failing(format!("exit status {status}"))),
+            Self::Status(_)
+            | Self::MainPid { .. }
+            | Self::MainPidFd
+            | Self::Access(_)
             | Self::Barrier
             | Self::StoreDescriptors { .. }
             | Self::RemoveDescriptors { .. } => None,
         }
+    }
+}
+
+/// `2 (ENOENT: No such file or directory)`, as far as it is known here.
+fn errno(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => number.to_string(),
+        known => format!("{number} ({known})"),
     }
 }
 
@@ -98,6 +147,8 @@ pub fn parse(datagram: &[u8]) -> Parsed {
     let mut parsed = Parsed::default();
     let mut monotonic_us = None;
     let mut descriptor_name = None;
+    let mut pidfd_id = None;
+    let mut polls = true;
     for line in datagram.split(|byte| *byte == b'\n').take(MAX_LINES) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = line.strip_suffix(b"\0").unwrap_or(line);
@@ -113,18 +164,22 @@ pub fn parse(datagram: &[u8]) -> Parsed {
             Line::Says(notification) => parsed.notifications.push(notification),
             Line::MonotonicUs(us) => monotonic_us = Some(us),
             Line::DescriptorName(name) => descriptor_name = Some(name),
-            Line::Understood => {}
+            Line::PidFdId(id) => pidfd_id = Some(id),
+            Line::Polls(wanted) => polls = wanted,
             Line::Malformed => parsed.malformed += 1,
             Line::Unknown => parsed.unknown += 1,
         }
     }
-    // These two qualify other lines, before or after themselves.
+    // These qualify other lines, before or after themselves.
     for notification in &mut parsed.notifications {
         match notification {
             Notification::Reloading { monotonic_us: at } => *at = monotonic_us,
-            Notification::StoreDescriptors { name } | Notification::RemoveDescriptors { name } => {
+            Notification::MainPid { pid: _, pidfd_id: id } => *id = pidfd_id,
+            Notification::StoreDescriptors { name, poll } => {
                 name.clone_from(&descriptor_name);
+                *poll = polls;
             }
+            Notification::RemoveDescriptors { name } => name.clone_from(&descriptor_name),
             _ => {}
         }
     }
@@ -135,8 +190,8 @@ enum Line {
     Says(Notification),
     MonotonicUs(u64),
     DescriptorName(String),
-    /// Known, and nothing follows from it here.
-    Understood,
+    PidFdId(u64),
+    Polls(bool),
     Malformed,
     Unknown,
 }
@@ -147,7 +202,7 @@ fn read_line(key: &[u8], value: &[u8]) -> Line {
         b"RELOADING" => flag(value, Notification::Reloading { monotonic_us: None }),
         b"STOPPING" => flag(value, Notification::Stopping),
         b"BARRIER" => flag(value, Notification::Barrier),
-        b"FDSTORE" => flag(value, Notification::StoreDescriptors { name: None }),
+        b"FDSTORE" => flag(value, Notification::StoreDescriptors { name: None, poll: true }),
         b"FDSTOREREMOVE" => flag(value, Notification::RemoveDescriptors { name: None }),
         b"WATCHDOG" => match value {
             b"1" => Line::Says(Notification::Watchdog),
@@ -162,10 +217,22 @@ fn read_line(key: &[u8], value: &[u8]) -> Line {
         b"BUSERROR" => Line::Says(Notification::BusError(printable(value, 256))),
         b"WATCHDOG_USEC" => span(value, Notification::WatchdogSpan),
         b"EXTEND_TIMEOUT_USEC" => span(value, Notification::ExtendTimeout),
-        b"MAINPID" => number(value, |n| i32::try_from(n).ok().filter(|pid| *pid > 0).map(Notification::MainPid)),
+        b"MAINPID" => number(value, |n| {
+            let pid = i32::try_from(n).ok().filter(|pid| *pid > 0)?;
+            Some(Notification::MainPid { pid, pidfd_id: None })
+        }),
+        b"MAINPIDFD" => flag(value, Notification::MainPidFd),
+        b"MAINPIDFDID" => digits(value).map_or(Line::Malformed, Line::PidFdId),
         b"MONOTONIC_USEC" => digits(value).map_or(Line::Malformed, Line::MonotonicUs),
         b"FDNAME" => Line::DescriptorName(printable(value, 255)),
-        b"MAINPIDFDID" | b"MAINPIDFD" | b"FDPOLL" | b"NOTIFYACCESS" => Line::Understood,
+        b"FDPOLL" => match value {
+            b"0" => Line::Polls(false),
+            b"1" => Line::Polls(true),
+            _ => Line::Malformed,
+        },
+        b"NOTIFYACCESS" => {
+            Access::of_word(value).map_or(Line::Malformed, |access| Line::Says(Notification::Access(access)))
+        }
         _ => Line::Unknown,
     }
 }
@@ -236,14 +303,18 @@ mod tests {
         assert_eq!(said(b"STOPPING=1"), [Notification::Stopping]);
         assert_eq!(said(b"ERRNO=2"), [Notification::Errno(2)]);
         assert_eq!(said(b"EXIT_STATUS=3"), [Notification::ExitStatus(3)]);
-        assert_eq!(said(b"MAINPID=4711"), [Notification::MainPid(4711)]);
+        assert_eq!(said(b"MAINPID=4711"), [Notification::MainPid { pid: 4711, pidfd_id: None }]);
+        assert_eq!(said(b"MAINPID=4711\nMAINPIDFDID=99"), [Notification::MainPid { pid: 4711, pidfd_id: Some(99) }]);
+        assert_eq!(said(b"MAINPIDFD=1"), [Notification::MainPidFd]);
+        assert_eq!(said(b"NOTIFYACCESS=main"), [Notification::Access(Access::Main)]);
         assert_eq!(said(b"BARRIER=1"), [Notification::Barrier]);
         assert_eq!(said(b"BUSERROR=org.x.Y"), [Notification::BusError("org.x.Y".to_owned())]);
         assert_eq!(
             said(b"FDNAME=db\nFDSTORE=1"),
-            [Notification::StoreDescriptors { name: Some("db".to_owned()) }],
+            [Notification::StoreDescriptors { name: Some("db".to_owned()), poll: true }],
             "the name counts from before or after"
         );
+        assert_eq!(said(b"FDSTORE=1\nFDPOLL=0"), [Notification::StoreDescriptors { name: None, poll: false }]);
         assert_eq!(said(b"RELOADING=1\nMONOTONIC_USEC=12\n"), [Notification::Reloading { monotonic_us: Some(12) }]);
         assert_eq!(said(b"STATUS=a=b"), [Notification::Status("a=b".to_owned())]);
         assert_eq!(said(b"STATUS="), [Notification::Status(String::new())]);
@@ -264,6 +335,9 @@ mod tests {
             b"MAINPID=0",
             b"MAINPID=-1",
             b"MAINPID=4294967297",
+            b"MAINPIDFD=0",
+            b"FDPOLL=2",
+            b"NOTIFYACCESS=everybody",
             b"ERRNO=0",
             b"ERRNO=99999",
             b"\xff\xfe",
@@ -287,10 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn every_variable_of_the_list_is_known() {
+        for variable in VARIABLES {
+            let parsed = parse(format!("{variable}=").as_bytes());
+            assert_eq!(parsed.unknown, 0, "{variable}");
+        }
+    }
+
+    #[test]
     fn signs_for_the_core() {
         assert_eq!(Notification::Ready.sign(), Some(Sign::Ready));
         assert_eq!(Notification::Watchdog.sign(), Some(Sign::Beat));
         assert_eq!(Notification::Barrier.sign(), None);
+        let failing = |notification: Notification| match notification.sign() {
+            Some(Sign::Failing(text)) => text,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(failing(Notification::Errno(2)), "errno 2 (ENOENT: No such file or directory)");
+        assert_eq!(failing(Notification::Errno(4000)), "errno 4000");
+        assert_eq!(failing(Notification::ExitStatus(3)), "exit status 3");
+        assert_eq!(failing(Notification::BusError("org.x.Y".to_owned())), "bus error org.x.Y");
     }
 
     proptest::proptest! {

@@ -1,19 +1,25 @@
 //! The sockets on which components speak sd_notify: one each, so that the socket's path is the identity, whoever of the
 //! component's tree sends and however soon it is gone. For the loop, which takes one [`Notice`] at a time.
 //!
-//! Every descriptor that comes along is closed, always: with `BARRIER=1` the closing is the acknowledgement that the
-//! sender waits for. It happens when the notice is dropped, that is, after the loop has dealt with it.
+//! Every descriptor that comes along and is not kept is closed, always: with `BARRIER=1` the closing is the acknowledgement
+//! that the sender waits for. It happens when the notice is dropped, that is, after the loop has dealt with it.
 
+mod access;
+mod fd_store;
 mod message;
 
-pub use message::{MAX_SPAN, MAX_STATUS_BYTES, Notification, Parsed, parse};
+pub use access::Access;
+pub use fd_store::{FdStore, Put, TOKENS_FROM, is_worth_keeping};
+pub use message::{MAX_SPAN, MAX_STATUS_BYTES, Notification, Parsed, VARIABLES, parse};
 
 use failstop_core::{Instance, Slot};
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -41,6 +47,8 @@ pub struct Notice {
     pub pid: i32,
     /// The sender's user.
     pub uid: u32,
+    /// Who of the component may speak now.
+    pub access: Access,
     /// A descriptor of the sending process itself, where the kernel can say (6.5 and later).
     pub pidfd: Option<OwnedFd>,
     /// What it said, in order.
@@ -108,9 +116,18 @@ pub struct NotifyStarts {
 struct Start {
     slot: Slot,
     instance: Cell<Instance>,
+    /// The user that the component runs as.
+    uid: u32,
+    own_uid: u32,
+    /// Who may speak at the beginning of each start, and now.
+    configured: Access,
+    access: Cell<Access>,
     /// A second descriptor of the component's socket.
     socket: UnixDatagram,
 }
+
+/// The most datagrams that are taken at once because a component ended: the kernel keeps fewer.
+const LAST_WORDS_MAX: usize = 1024;
 
 impl NotifyStarts {
     /// Tells which start of a component is behind its socket from now on. What the last one had sent and nobody has
@@ -123,18 +140,67 @@ impl NotifyStarts {
             drop(datagram);
         }
         start.instance.set(instance);
+        start.access.set(start.configured);
+    }
+
+    /// What a component has sent and nobody has read yet.
+    pub fn take_waiting(&self, slot: Slot) -> Vec<Received> {
+        let Some(start) = self.sockets.iter().find(|start| start.slot == slot) else { return Vec::new() };
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut control = ControlBuffer { bytes: [0; CONTROL_BYTES] };
+        let mut waiting = Vec::new();
+        while waiting.len() < LAST_WORDS_MAX {
+            match receive(&start.socket, &mut buffer, &mut control) {
+                Ok(datagram) => waiting.push(start.judge(datagram, &buffer)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Nothing more; whatever else it is, the loop's own look meets it too.
+                Err(_) => break,
+            }
+        }
+        waiting
+    }
+
+    /// Lets in fewer of a component's processes for the rest of this start. `false`, and nothing changes, where it would be
+    /// more.
+    pub fn tighten(&self, slot: Slot, instance: Instance, access: Access) -> bool {
+        let start = self.sockets.iter().find(|start| start.slot == slot && start.instance.get() == instance);
+        start.is_some_and(|start| {
+            let tighter = access <= start.access.get();
+            if tighter {
+                start.access.set(access);
+            }
+            tighter
+        })
     }
 }
 
 /// One component's socket.
 #[derive(Debug)]
 struct NotifySocket {
-    slot: Slot,
     start: Rc<Start>,
-    /// The user that the component runs as.
-    uid: u32,
-    path: PathBuf,
+    /// Its file, where it has one.
+    path: Option<PathBuf>,
     socket: AsyncFd<UnixDatagram>,
+}
+
+/// Where a component's notify socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A file.
+    Path(PathBuf),
+    /// A name of the network namespace, without a file: for programs that cannot reach or open one. Whoever is in the
+    /// namespace can send to it and fill its queue; the sender's user is checked all the same.
+    Abstract(String),
+}
+
+impl Address {
+    /// As `NOTIFY_SOCKET` says it.
+    pub fn as_variable(&self) -> OsString {
+        match self {
+            Self::Path(path) => path.clone().into_os_string(),
+            Self::Abstract(name) => format!("@{name}").into(),
+        }
+    }
 }
 
 /// All sockets of a system.
@@ -171,29 +237,55 @@ impl NotifySockets {
     /// sender's user is checked on every datagram all the same. Needs a tokio runtime with I/O enabled.
     ///
     /// # Errors
-    /// [`NotifySocketError`] when the path is taken, too long, or the directory does not allow it.
-    pub fn add(&mut self, slot: Slot, path: &Path, uid: u32, mode: u32) -> Result<(), NotifySocketError> {
-        let failed = |source: io::Error| NotifySocketError { path: path.to_owned(), source };
-        match std::fs::remove_file(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let socket = UnixDatagram::bind(path).map_err(failed)?;
-        let given = uid != self.own_uid && std::os::unix::fs::chown(path, Some(uid), None).is_ok();
-        let mode = if given { 0o600 } else { mode };
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    /// [`NotifySocketError`] when the address is taken, too long, or the directory does not allow it.
+    pub fn add(
+        &mut self,
+        slot: Slot,
+        address: &Address,
+        uid: u32,
+        mode: u32,
+        access: Access,
+    ) -> Result<(), NotifySocketError> {
+        let failed = |source: io::Error| NotifySocketError { path: address.as_variable().into(), source };
+        let (socket, path) = match address {
+            Address::Path(path) => (self.bind(path, uid, mode).map_err(failed)?, Some(path.clone())),
+            Address::Abstract(name) => {
+                let address = SocketAddr::from_abstract_name(name).map_err(failed)?;
+                (UnixDatagram::bind_addr(&address).map_err(failed)?, None)
+            }
+        };
         socket.set_nonblocking(true).map_err(failed)?;
         set_flag(&socket, libc::SO_PASSCRED).map_err(failed)?;
         // Kernels before 6.5 do not know it: then the process number alone has to do.
         let _ = set_flag(&socket, SO_PASSPIDFD);
         let second = socket.try_clone().map_err(failed)?;
-        let start = Rc::new(Start { slot, instance: Cell::new(Instance(0)), socket: second });
+        let start = Rc::new(Start {
+            slot,
+            instance: Cell::new(Instance(0)),
+            uid,
+            own_uid: self.own_uid,
+            configured: access,
+            access: Cell::new(access),
+            socket: second,
+        });
         // SAFETY: the socket owns its descriptor, which stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         let socket = socket.map_err(|error| failed(error.into()))?;
-        self.sockets.push(NotifySocket { slot, start, uid, path: path.to_owned(), socket });
+        self.sockets.push(NotifySocket { start, path, socket });
         Ok(())
+    }
+
+    fn bind(&self, path: &Path, uid: u32, mode: u32) -> io::Result<UnixDatagram> {
+        match std::fs::remove_file(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let socket = UnixDatagram::bind(path)?;
+        let given = uid != self.own_uid && std::os::unix::fs::chown(path, Some(uid), None).is_ok();
+        let mode = if given { 0o600 } else { mode };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        Ok(socket)
     }
 
     /// What the spawning side holds. Knows the sockets that there are by now.
@@ -219,7 +311,7 @@ impl NotifySockets {
                 match receive(component.socket.get_ref(), &mut self.buffer[..], &mut self.control) {
                     Ok(datagram) => {
                         self.turn = (index + 1) % self.sockets.len();
-                        return Poll::Ready(Ok(component.judge(datagram, &self.buffer[..], self.own_uid)));
+                        return Poll::Ready(Ok(component.start.judge(datagram, &self.buffer[..])));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -233,19 +325,19 @@ impl NotifySockets {
 
 impl Drop for NotifySockets {
     fn drop(&mut self) {
-        for socket in &self.sockets {
+        for path in self.sockets.iter().filter_map(|socket| socket.path.as_ref()) {
             // What stays is removed by the next start.
-            let _ = std::fs::remove_file(&socket.path);
+            let _ = std::fs::remove_file(path);
         }
     }
 }
 
-impl NotifySocket {
-    fn judge(&self, datagram: Datagram, buffer: &[u8], own_uid: u32) -> Received {
+impl Start {
+    fn judge(&self, datagram: Datagram, buffer: &[u8]) -> Received {
         let refused = |refusal| Received::Refused { slot: self.slot, refusal };
         let Some(sender) = datagram.sender else { return refused(Refusal::Anonymous) };
         // Root may speak for any component: a bot's helper that runs with rights of its own.
-        if sender.uid != self.uid && sender.uid != own_uid && sender.uid != 0 {
+        if sender.uid != self.uid && sender.uid != self.own_uid && sender.uid != 0 {
             return refused(Refusal::ForeignUser { uid: sender.uid, pid: sender.pid });
         }
         if datagram.truncated {
@@ -254,9 +346,10 @@ impl NotifySocket {
         let parsed = parse(&buffer[..datagram.length]);
         Received::Notice(Notice {
             slot: self.slot,
-            instance: self.start.instance.get(),
+            instance: self.instance.get(),
             pid: sender.pid,
             uid: sender.uid,
+            access: self.access.get(),
             pidfd: datagram.pidfd,
             notifications: parsed.notifications,
             malformed: parsed.malformed,

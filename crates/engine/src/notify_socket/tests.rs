@@ -20,7 +20,8 @@ impl Rig {
         let mut rig = Self { dir, sockets: NotifySockets::new() };
         for index in 0..components {
             let path = rig.path(index);
-            rig.sockets.add(slot(index), &path, nix::unistd::geteuid().as_raw(), 0o600).unwrap();
+            let uid = nix::unistd::geteuid().as_raw();
+            rig.sockets.add(slot(index), &Address::Path(path), uid, 0o600, Access::All).unwrap();
             rig.sockets.starts().begin(slot(index), Instance(1));
         }
         rig
@@ -162,7 +163,7 @@ fn another_user_is_refused() {
         // Seen from an engine and a component of other users, this process is the stranger; root never is one.
         let us = nix::unistd::geteuid().as_raw();
         rig.sockets.own_uid = us + 1;
-        rig.sockets.add(slot(0), &path, us + 1, 0o600).unwrap();
+        rig.sockets.add(slot(0), &Address::Path(path.clone()), us + 1, 0o600, Access::All).unwrap();
         let sender = rig.sender(0);
         sender.send(b"READY=1").unwrap();
         match rig.received().await {
@@ -231,6 +232,58 @@ fn systemd_notify_is_understood_and_does_not_wait_in_vain() {
 }
 
 #[test]
+fn what_waits_is_taken_at_once_when_a_component_ends() {
+    on_runtime(async {
+        let mut rig = Rig::new(2);
+        let starts = rig.sockets.starts();
+        rig.sender(0).send(b"ERRNO=2").unwrap();
+        rig.sender(0).send(b"EXIT_STATUS=3").unwrap();
+        rig.sender(1).send(b"READY=1").unwrap();
+        let words: Vec<Notification> = starts
+            .take_waiting(slot(0))
+            .into_iter()
+            .flat_map(|received| match received {
+                Received::Notice(notice) => notice.notifications,
+                Received::Refused { refusal, .. } => panic!("{refusal}"),
+            })
+            .collect();
+        assert_eq!(words, [Notification::Errno(2), Notification::ExitStatus(3)]);
+        assert_eq!(rig.notice().await.slot, slot(1), "and nobody else's");
+        assert!(rig.silent().await);
+    });
+}
+
+#[test]
+fn an_abstract_socket_is_as_good_as_a_file() {
+    on_runtime(async {
+        let mut rig = Rig::new(0);
+        let name = format!("failstop-test-{}", std::process::id());
+        let address = Address::Abstract(name.clone());
+        rig.sockets.add(slot(0), &address, nix::unistd::geteuid().as_raw(), 0o600, Access::All).unwrap();
+        assert_eq!(address.as_variable(), format!("@{name}").as_str());
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to_addr(b"READY=1", &SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        assert_eq!(rig.notice().await.notifications, [Notification::Ready]);
+    });
+}
+
+#[test]
+fn who_may_speak_is_only_tightened_and_begins_anew_with_each_start() {
+    on_runtime(async {
+        let mut rig = Rig::new(1);
+        let starts = rig.sockets.starts();
+        assert!(!starts.tighten(slot(0), Instance(0), Access::Main), "a start that is over");
+        assert!(starts.tighten(slot(0), Instance(1), Access::Main));
+        assert!(!starts.tighten(slot(0), Instance(1), Access::All));
+        rig.sender(0).send(b"READY=1").unwrap();
+        assert_eq!(rig.notice().await.access, Access::Main);
+        starts.begin(slot(0), Instance(2));
+        rig.sender(0).send(b"READY=1").unwrap();
+        assert_eq!(rig.notice().await.access, Access::All);
+    });
+}
+
+#[test]
 fn the_paths_go_with_the_engine() {
     on_runtime(async {
         let rig = Rig::new(1);
@@ -252,7 +305,7 @@ fn the_socket_of_another_users_component_is_theirs_alone() {
             // Only root has components of other users.
             return;
         }
-        rig.sockets.add(slot(0), &path, 1, 0o666).unwrap();
+        rig.sockets.add(slot(0), &Address::Path(path.clone()), 1, 0o666, Access::All).unwrap();
         std::fs::set_permissions(rig.dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let send = |uid: u32| {
             let script =

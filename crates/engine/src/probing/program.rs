@@ -54,6 +54,7 @@ pub fn judge(program: &str, end: ProgramEnd) -> Result<Answer, ProbeFault> {
         ProgramEnd::TimedOut => return Err(ProbeFault::TimedOut(program)),
         ProgramEnd::Ended(Exit::Status(status)) => format!("ended with status {status}"),
         ProgramEnd::Ended(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
+        ProgramEnd::Ended(Exit::Unknown) => "ended, nobody knows how".to_owned(),
         ProgramEnd::NotStarted { kind, why } => return Err(ProbeFault::NotStarted { program, kind, why }),
     };
     Err(ProbeFault::Program { program, how })

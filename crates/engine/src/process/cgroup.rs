@@ -200,7 +200,20 @@ impl ComponentCgroup {
     /// # Errors
     /// Whatever the kernel says.
     pub fn instance(&self, instance: u64) -> io::Result<InstanceCgroup> {
-        let path = self.path.join(instance.to_string());
+        self.make(&instance.to_string())
+    }
+
+    /// Makes the cgroup of what runs after one start: another one, since that of the start was killed perhaps. A zero in front
+    /// of its number tells the two apart, and whoever reads the number finds the same start.
+    ///
+    /// # Errors
+    /// Whatever the kernel says.
+    pub fn after(&self, instance: u64) -> io::Result<InstanceCgroup> {
+        self.make(&format!("0{instance}"))
+    }
+
+    fn make(&self, name: &str) -> io::Result<InstanceCgroup> {
+        let path = self.path.join(name);
         remove_tree(&path)?;
         std::fs::create_dir(&path)?;
         let directory = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(&path)?;

@@ -117,6 +117,26 @@ impl CredentialFolders {
         })
     }
 
+    /// The same once more, for a process that is started while the component's own are there: a hook. Nothing of theirs is
+    /// touched; where they are files in a folder, that process finds them there.
+    ///
+    /// # Errors
+    /// See [`CredentialError`].
+    pub fn give_beside(
+        &self,
+        component: &str,
+        credentials: &[(String, Vec<u8>)],
+        owner: Option<(u32, u32)>,
+    ) -> Result<Option<Mount>, CredentialError> {
+        if !self.may_mount {
+            return Ok(None);
+        }
+        let at = self.of(component);
+        let tree = file_system(credentials, owner);
+        tree.map(|tree| Some(Mount { tree: Arc::new(tree), at: at.clone() }))
+            .map_err(|source| CredentialError::Io { path: at.clone(), source })
+    }
+
     /// Removes a component's, after its tree is gone.
     ///
     /// # Errors

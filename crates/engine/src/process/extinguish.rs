@@ -92,7 +92,7 @@ pub(crate) fn kill_child_and_below(child: i32) {
 
 /// Kills these children of `parent`, and what is below them, once. Each one's own children are listed before it is
 /// killed; those that it makes in between come back as our own children.
-fn kill_all_below(parent: i32, children: Vec<i32>) {
+pub(crate) fn kill_all_below(parent: i32, children: Vec<i32>) {
     let me = own_pid();
     let mut open: Vec<(i32, i32)> = children.into_iter().map(|child| (child, parent)).collect();
     for _ in 0..SWEEP_MAX {

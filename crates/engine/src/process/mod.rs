@@ -31,3 +31,4 @@ pub mod signals;
 pub mod spawn;
 pub mod tree;
 pub mod user;
+pub mod watch_set;

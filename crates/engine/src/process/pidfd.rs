@@ -1,6 +1,7 @@
 //! A handle on exactly one process, for everybody who signals: a number may be reused, a pidfd never is.
 
 use crate::process::procfs::{self, ProcessId};
+use failstop_core::Exit;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -41,6 +42,47 @@ impl PidFd {
             Err(error) if procfs::is_gone(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A descriptor that somebody else passed on: itself, and which process it is of.
+    ///
+    /// # Errors
+    /// When it is no pidfd, or its process is gone or not seen from here.
+    pub fn of_descriptor(fd: OwnedFd) -> io::Result<(Self, i32)> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
+        match pid {
+            Some(pid) if pid > 0 => Ok((Self(fd), pid)),
+            Some(_) => Err(io::Error::other("its process is gone, or not seen from here")),
+            None => Err(io::Error::other("it is no pidfd")),
+        }
+    }
+
+    /// The inode number of the pidfd: of no two processes of one boot the same (Linux 6.9; before that of all the same).
+    ///
+    /// # Errors
+    /// When the descriptor cannot be looked at.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(nix::sys::stat::fstat(&self.0)?.st_ino)
+    }
+
+    /// How the process ended, where the kernel remembers it although somebody else took its status (Linux 6.15).
+    pub fn exit(&self) -> Option<Exit> {
+        const PIDFD_GET_INFO: u64 = 3 << 30 | 64 << 16 | 0xff << 8 | 11;
+        const PIDFD_INFO_EXIT: u64 = 1 << 3;
+        /// The kernel's `struct pidfd_info`, as it was first: 64 bytes.
+        #[repr(C)]
+        struct Info {
+            mask: u64,
+            cgroup: u64,
+            numbers: [u32; 11],
+            exit_code: i32,
+        }
+        let mut info = Info { mask: PIDFD_INFO_EXIT, cgroup: 0, numbers: [0; 11], exit_code: 0 };
+        // SAFETY: an open descriptor and a valid place of the size that the request names. The request's type differs
+        // between C libraries.
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
+        (asked == 0 && info.mask & PIDFD_INFO_EXIT != 0).then(|| exit_of_wait_status(info.exit_code))
     }
 
     /// Takes over a pidfd that a clone returned.
@@ -103,6 +145,14 @@ impl AsFd for PidFd {
     }
 }
 
+/// A status as `wait` gives it.
+pub fn exit_of_wait_status(status: i32) -> Exit {
+    match status & 0x7f {
+        0 => Exit::Status(status >> 8 & 0xff),
+        signal => Exit::Signal(signal),
+    }
+}
+
 /// Kills exactly this process. `Ok(false)` when it is gone already.
 ///
 /// # Errors
@@ -118,6 +168,30 @@ pub fn kill_exactly(id: ProcessId) -> io::Result<bool> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+
+    #[test]
+    fn a_descriptor_says_which_process_it_is_of_and_nothing_else_does() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let (pidfd, pid) = PidFd::of_descriptor(PidFd::open(me).unwrap().0).unwrap();
+        assert_eq!(pid, me);
+        assert_eq!(pidfd.inode().unwrap(), PidFd::open(me).unwrap().inode().unwrap());
+        assert!(PidFd::of_descriptor(std::fs::File::open("/dev/null").unwrap().into()).is_err());
+    }
+
+    #[test]
+    fn the_end_of_anothers_child_is_known_where_the_kernel_remembers_it() {
+        assert_eq!((exit_of_wait_status(3 << 8), exit_of_wait_status(9)), (Exit::Status(3), Exit::Signal(9)));
+        let mut command = std::process::Command::new("sh");
+        let mut child = command.args(["-c", "read line; exit 3"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pidfd = PidFd::open(i32::try_from(child.id()).unwrap()).unwrap();
+        assert_eq!(pidfd.exit(), None, "it lives");
+        child.wait().unwrap();
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        if (numbers.next(), numbers.next()) >= (Some(6), Some(15)) {
+            assert_eq!(pidfd.exit(), Some(Exit::Status(3)));
+        }
+    }
 
     #[test]
     fn another_start_time_is_another_process() {

@@ -81,6 +81,14 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     Some(Stat { id: ProcessId { pid, start_time }, parent, state, comm, kernel, exiting })
 }
 
+/// The status with which a zombie ended, as `wait` gives it; `None` where there is no such process, or where this process may
+/// not know.
+pub fn exit_code(pid: i32) -> Option<i32> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Field 52 of the manual page; field 3 is the first one behind the name.
+    line.rsplit_once(')')?.1.split_ascii_whitespace().nth(49)?.parse().ok()
+}
+
 /// Every process number there is, kernel threads included.
 ///
 /// # Errors

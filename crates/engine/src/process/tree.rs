@@ -7,14 +7,16 @@
 //! told to belong to anybody is killed, and until it is dead no tree that is being killed counts as gone.
 
 use crate::process::cgroup::{self, ComponentCgroup, Entry, Inside, InstanceCgroup, SystemCgroup};
-use crate::process::extinguish::kill_child_and_below;
+use crate::process::extinguish::{kill_all_below, kill_child_and_below};
 use crate::process::mark::SystemMark;
-use crate::process::pidfd::PidFd;
+use crate::process::pidfd::{PidFd, exit_of_wait_status};
 use crate::process::procfs::{self, OwnChildren, ProcessId, Stat};
 use crate::process::spawn::Child;
-use failstop_core::{Instance, Slot};
+use crate::process::watch_set::WatchSet;
+use failstop_core::{Exit, Instance, Slot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 /// The first and the longest pause before a kill is tried again; SIGCHLD comes earlier as a rule.
@@ -45,6 +47,28 @@ pub enum PrepareError {
     Cgroup(#[source] io::Error),
 }
 
+/// Why a process that a component named is not its main process.
+#[derive(Debug, thiserror::Error)]
+pub enum HandOverError {
+    /// The component's main process has ended, or its tree is being killed.
+    #[error("MAINPID={0} comes too late: its main process has ended")]
+    TooLate(i32),
+    /// There is no such process, or not the one that was meant.
+    #[error("MAINPID={0}: there is no such process")]
+    Gone(i32),
+    /// It is no process of the component's.
+    #[error("MAINPID={0} is no process of this component's")]
+    Foreign(i32),
+    /// It could not be looked at or watched.
+    #[error("MAINPID={pid} cannot be watched: {source}")]
+    Unwatchable {
+        /// Which.
+        pid: i32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
 /// An orphan that belonged to no running tree and was killed; for the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stray {
@@ -73,6 +97,8 @@ struct Tree {
     main: ProcessId,
     pidfd: PidFd,
     main_reaped: bool,
+    /// Whether it is not the process that was started, but one that the component named: it need not be a child of ours.
+    adopted: bool,
     cgroup: Option<InstanceCgroup>,
     killing: Option<Killing>,
 }
@@ -212,7 +238,8 @@ impl Trees {
         }
         let cgroup = self.prepared.remove(&id.slot).filter(|(instance, _)| *instance == id.instance);
         let cgroup = cgroup.map(|(_, cgroup)| cgroup);
-        let tree = Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, cgroup, killing: None };
+        let tree =
+            Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, adopted: false, cgroup, killing: None };
         self.trees.insert(id.slot, tree);
         Ok(())
     }
@@ -249,6 +276,140 @@ impl Trees {
         Some(tree.id)
     }
 
+    /// Takes a living process of the tree, named by the component itself, for its main process: its end is the component's
+    /// from now on, and the end of the one before is not. `None` when it is that already.
+    ///
+    /// # Errors
+    /// [`HandOverError`]; nothing has changed then.
+    pub fn hand_over(
+        &mut self,
+        id: TreeId,
+        pid: i32,
+        pidfd_id: Option<u64>,
+        named_by: Option<&PidFd>,
+        watch: &WatchSet,
+    ) -> Result<Option<ProcessId>, HandOverError> {
+        let Some(tree) = self.tree(id).filter(|tree| !tree.main_reaped && tree.killing.is_none()) else {
+            return Err(HandOverError::TooLate(pid));
+        };
+        if tree.main.pid == pid {
+            return Ok(None);
+        }
+        let unwatchable = |source| HandOverError::Unwatchable { pid, source };
+        let stat = procfs::stat(pid).ok().filter(|stat| !procfs::is_dead(stat)).ok_or(HandOverError::Gone(pid))?;
+        let pidfd = PidFd::open_exactly(stat.id).map_err(unwatchable)?.ok_or(HandOverError::Gone(pid))?;
+        // The number means the process behind the sender's descriptor as long as that one has not ended.
+        let meant = named_by.is_none_or(|named| matches!(named.has_ended(), Ok(false)))
+            && pidfd_id.is_none_or(|wanted| pidfd.inode().is_ok_and(|inode| inode == wanted));
+        if !meant {
+            return Err(HandOverError::Gone(pid));
+        }
+        // Looked at after opening: what it belongs to is true of this very process.
+        if self.tree_of(pid) != Some(id) {
+            return Err(HandOverError::Foreign(pid));
+        }
+        watch.watch_process(pidfd.as_fd(), Self::token(id.slot)).map_err(unwatchable)?;
+        if let Some(tree) = self.trees.get_mut(&id.slot) {
+            if tree.adopted {
+                watch.forget(tree.pidfd.as_fd());
+            }
+            (tree.main, tree.pidfd, tree.adopted) = (stat.id, pidfd, true);
+        }
+        Ok(Some(stat.id))
+    }
+
+    fn token(slot: Slot) -> u64 {
+        slot.number() as u64
+    }
+
+    /// Whose named main process this token of the watch set is of.
+    pub fn adopted_of(&self, token: u64) -> Option<Slot> {
+        self.trees.values().find(|tree| tree.adopted && Self::token(tree.id.slot) == token).map(|tree| tree.id.slot)
+    }
+
+    /// Watches a named main process no more.
+    pub fn unwatch(&self, slot: Slot, watch: &WatchSet) {
+        if let Some(tree) = self.trees.get(&slot).filter(|tree| tree.adopted) {
+            watch.forget(tree.pidfd.as_fd());
+        }
+    }
+
+    /// A named main process ended: which tree's it was and how it ended, as far as the kernel says. `None` when it lives, or
+    /// when it is our own child and the reaper takes its status.
+    pub fn adopted_ended(&mut self, slot: Slot) -> Option<(TreeId, Exit)> {
+        let own_pid = self.own_pid;
+        let tree = self.trees.get_mut(&slot).filter(|tree| tree.adopted && !tree.main_reaped)?;
+        if !tree.pidfd.has_ended().unwrap_or(false) {
+            return None;
+        }
+        let stat = procfs::stat(tree.main.pid).ok().filter(|stat| stat.id == tree.main);
+        if stat.as_ref().is_some_and(|stat| stat.parent == own_pid) {
+            return None;
+        }
+        let exit = match stat {
+            // Its parent has not looked yet.
+            Some(_) => procfs::exit_code(tree.main.pid).map_or(Exit::Unknown, exit_of_wait_status),
+            None => tree.pidfd.exit().unwrap_or(Exit::Unknown),
+        };
+        tree.main_reaped = true;
+        Some((tree.id, exit))
+    }
+
+    /// Whether this is a start that is here now.
+    pub fn is_here(&self, id: TreeId) -> bool {
+        self.tree(id).is_some()
+    }
+
+    /// Whose main process this is, if it is one that has not ended.
+    pub fn of_main(&self, pid: i32) -> Option<TreeId> {
+        self.trees.values().find(|tree| tree.main.pid == pid && !tree.main_reaped).map(|tree| tree.id)
+    }
+
+    /// The number of a start's main process, ended or not.
+    pub fn main_of(&self, id: TreeId) -> Option<i32> {
+        self.tree(id).map(|tree| tree.main.pid)
+    }
+
+    /// The cgroup of a start that is here, where it has one: for a hook that runs beside it.
+    pub fn entry_of(&self, id: TreeId) -> Option<Entry<'_>> {
+        self.tree(id)?.cgroup.as_ref().map(InstanceCgroup::entry)
+    }
+
+    /// Gets the last hook of a start ready, whose tree is gone: makes the cgroup that it is to be in, where there are cgroups.
+    ///
+    /// # Errors
+    /// See [`PrepareError`]; it may not be spawned then.
+    pub fn prepare_hook(&mut self, id: TreeId) -> Result<Option<InstanceCgroup>, PrepareError> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            return Err(PrepareError::StillThere(tree.id));
+        }
+        self.cgroups
+            .get(&id.slot)
+            .map(|component| component.after(id.instance.0))
+            .transpose()
+            .map_err(PrepareError::Cgroup)
+    }
+
+    /// Notes the last hook of a start: it is the main process of a tree of its own, which is killed like any other.
+    ///
+    /// # Errors
+    /// As [`Trees::planted`].
+    pub fn planted_hook(
+        &mut self,
+        id: TreeId,
+        child: Child,
+        cgroup: Option<InstanceCgroup>,
+    ) -> Result<(), PrepareError> {
+        if let Some(tree) = self.trees.get(&id.slot) {
+            let _ = child.pidfd.signal(libc::SIGKILL);
+            return Err(PrepareError::StillThere(tree.id));
+        }
+        let tree =
+            Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, adopted: false, cgroup, killing: None };
+        self.trees.insert(id.slot, tree);
+        Ok(())
+    }
+
     /// Sends every process of the tree a signal: the stop signal, as a rule. All of them, as a service manager does: behind a shell
     /// or a start script the main process is not the bot. `Ok(false)` when the start has ended or is another one.
     ///
@@ -264,6 +425,17 @@ impl Trees {
             }
         }
         outcome
+    }
+
+    /// Sends the tree's main process a signal. `Ok(false)` when it has ended or is another start's.
+    ///
+    /// # Errors
+    /// `EPERM`, which is not expected of our own children.
+    pub fn signal_main(&self, id: TreeId, signal: i32) -> io::Result<bool> {
+        match self.tree(id).filter(|tree| !tree.main_reaped) {
+            Some(tree) => tree.pidfd.signal(signal),
+            None => Ok(false),
+        }
     }
 
     /// Kills the tree, and goes on doing so at every [`Trees::poll`] until it is gone. A start that is not here is gone.
@@ -426,7 +598,12 @@ impl Trees {
             return;
         }
         // Also where a cgroup was killed before: root may have moved a process out of it.
-        if !tree.main_reaped {
+        if tree.adopted && !tree.main_reaped {
+            // Perhaps no child of ours: its number could be another's by now, its pidfd could not.
+            let below = procfs::children_of(tree.main.pid).unwrap_or_default();
+            let _ = tree.pidfd.signal(libc::SIGKILL);
+            kill_all_below(tree.main.pid, below);
+        } else if !tree.main_reaped {
             kill_child_and_below(tree.main.pid);
         }
         for orphan in orphans {

@@ -6,8 +6,8 @@ use failstop_client::status::{
     Status,
 };
 use failstop_core::{
-    Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Instance, Mode,
-    Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
+    Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
+    Mode, Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,9 @@ fn component(name: &str, pid: Option<u32>) -> ComponentView {
         last_sign: Some(at(996)),
         health: 500,
         queue: pid.map(|_| QueueView { state: QueueState::Processing, depth: 4 }),
+        held: pid.is_none().then(|| Held { by: "ana (1000)".to_owned(), reason: "rate limits".to_owned() }),
+        reloading: false,
+        waits_for: Vec::new(),
     }
 }
 
@@ -103,6 +106,7 @@ fn alerts() -> AlertsSummary {
 
 pub(crate) fn facts() -> HostFacts {
     let known = |bytes| ComponentFacts {
+        descriptors_kept: 1,
         orders: Some(Orders::Asks),
         status_text: Some("trading \"BTC\"\n".to_owned()),
         memory_bytes: Some(bytes),
@@ -234,6 +238,7 @@ fn a_core_that_has_seen_nothing_has_a_status() {
         halts: BTreeMap::new(),
         heartbeat_every: Duration::from_secs(30),
         environment_latched: false,
+        shutdown_within: std::time::Duration::from_secs(60),
         jitter_seed: 1,
     });
     let status = super::build(&core, at(1000), &facts());

@@ -80,6 +80,19 @@ const CASES: &[(&str, &str)] = &[
         "depends on a dependency",
         "depends_on = [\"kraken\"]\n[[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:1\"\n",
     ),
+    ("beats that nobody hears", "liveness = { watchdog = \"1m\" }\nnotify_access = \"none\"\n"),
+    (
+        "a socket that the sandbox hides",
+        "working_dir = \"own\"\nnotify_socket = \"abstract\"\nsandbox = { filesystem = \"own-folder\" }\n",
+    ),
+    (
+        "an end that cuts into a grace",
+        "stop_grace = \"30s\"\npre_stop = { command = [\"./h\"], timeout = \"20s\" }\n[shutdown]\nwithin = \"45s\"\n",
+    ),
+    ("a hook without a program", "pre_stop = { timeout = \"20s\" }\n"),
+    ("a reload that nobody asks for", "reload_notify = true\n"),
+    ("a reload by a signal that ends it", "reload_signal = \"SIGKILL\"\n"),
+    ("stopped with nobody", "on_dependency_exit = \"stop\"\n"),
     ("depends on itself", "depends_on = [\"bot\"]\n"),
     (
         "cycle",

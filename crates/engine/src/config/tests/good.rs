@@ -93,6 +93,7 @@ fn the_shipped_numbers() {
     assert_eq!((bot.start_limit, bot.start_limit_within), (5, seconds(300)));
     assert_eq!((bot.backoff_initial, bot.backoff_max, bot.backoff_reset_after), (seconds(1), seconds(60), seconds(60)));
     assert_eq!((bot.stop_grace, bot.start_period), (seconds(10), seconds(60)));
+    assert_eq!(policy.shutdown_within, seconds(20), "its grace, and as much again where it asks for it");
     assert_eq!((bot.orders, bot.essential, bot.readiness, bot.liveness), (Orders::Asks, true, false, None));
     let health = &policy.health;
     assert_eq!((health.market_data_max_age, health.journal_max_age), (seconds(300), seconds(600)));
@@ -330,4 +331,25 @@ fn a_diamond_is_no_cycle_and_the_policy_keeps_its_edges() {
     let policy = load(text).unwrap().policy();
     let edges: Vec<Vec<usize>> = policy.components.into_iter().map(|component| component.depends_on).collect();
     assert_eq!(edges, [vec![1, 2], vec![3], vec![3], vec![]]);
+}
+
+#[test]
+fn the_whole_end_takes_what_its_longest_chain_takes() {
+    let chain = LEAST.replace(
+        "orders = \"asks\"\n",
+        "orders = \"asks\"\nstop_grace = \"5s\"\npre_stop = { command = [\"./a\"], timeout = \"3s\" }\n\
+         post_stop = { command = [\"./b\"], timeout = \"4s\" }\n\
+         [[component]]\nname = \"feed\"\ncommand = [\"./feed\"]\norders = \"none\"\n\
+         [[component]]\nname = \"long\"\ncommand = [\"./long\"]\norders = \"none\"\nstop_grace = \"15s\"\n",
+    );
+    let within = |text: &str| load(text).unwrap().policy().shutdown_within.as_secs();
+    assert_eq!(within(&chain), 30, "of those that do not wait for one another the longest");
+    let chained = chain.replace("stop_grace = \"5s\"", "depends_on = [\"feed\"]\nstop_grace = \"5s\"");
+    assert_eq!(within(&chained), 3 + 2 * 5 + 4 + 2 * 10);
+    assert_eq!(
+        within(&format!("{chained}[shutdown]\nwithin = \"22s\"\n")),
+        22,
+        "what was promised, and nothing beyond"
+    );
+    assert!(load(format!("{chained}[shutdown]\nwithin = \"21s\"\n")).is_err());
 }

@@ -41,6 +41,7 @@ enum Action {
     StartComponent,
     StopComponent,
     RestartComponent,
+    ReloadComponent,
     AcknowledgeAlert,
     TestAlerts,
 }
@@ -57,6 +58,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/component/{name}/start", action: Action::StartComponent },
     Route { path: "/api/control/component/{name}/stop", action: Action::StopComponent },
     Route { path: "/api/control/component/{name}/restart", action: Action::RestartComponent },
+    Route { path: "/api/control/component/{name}/reload", action: Action::ReloadComponent },
     Route { path: "/api/control/alerts/ack", action: Action::AcknowledgeAlert },
     Route { path: "/api/control/alerts/test", action: Action::TestAlerts },
 ];
@@ -235,6 +237,7 @@ async fn parse(
         Action::StartComponent => component(Order::StartComponent, settings, path, &bytes)?,
         Action::StopComponent => component(Order::StopComponent, settings, path, &bytes)?,
         Action::RestartComponent => component(Order::RestartComponent, settings, path, &bytes)?,
+        Action::ReloadComponent => component(Order::ReloadComponent, settings, path, &bytes)?,
     };
     Ok(Command::Operate { order, reason, peer })
 }

@@ -127,6 +127,7 @@ fn every_order_reaches_the_loop_as_it_was_given() {
         (component(ComponentVerb::Start), "StartComponent(Slot(2))"),
         (component(ComponentVerb::Stop), "StopComponent(Slot(2))"),
         (component(ComponentVerb::Restart), "RestartComponent(Slot(2))"),
+        (component(ComponentVerb::Reload), "ReloadComponent(Slot(2))"),
     ];
     for (order, told) in cases {
         client.order(&order).unwrap();
@@ -366,5 +367,5 @@ fn garbage_holds_up_nobody() {
     assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
     assert_eq!(open.send(&get("/health")).code, 200);
     drop(silent);
-    assert_eq!(ROUTES.len(), 12);
+    assert_eq!(ROUTES.len(), 13);
 }

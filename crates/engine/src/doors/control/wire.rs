@@ -131,6 +131,8 @@ pub enum ComponentVerb {
     Stop,
     /// Stop and start it.
     Restart,
+    /// Ask it to read its configuration again.
+    Reload,
 }
 
 /// An operator's order, as the command line gives it to [`super::client::ControlClient::order`].
@@ -182,6 +184,7 @@ impl ControlOrder {
                     ComponentVerb::Start => "start",
                     ComponentVerb::Stop => "stop",
                     ComponentVerb::Restart => "restart",
+                    ComponentVerb::Reload => "reload",
                 };
                 format!("/api/control/component/{name}/{verb}")
             }

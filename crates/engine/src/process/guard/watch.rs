@@ -137,7 +137,7 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
             ));
             ExitCode::from(ENGINE_DIED)
         }
-        None => ExitCode::from(ENGINE_DIED),
+        Some(Exit::Unknown) | None => ExitCode::from(ENGINE_DIED),
     }
 }
 

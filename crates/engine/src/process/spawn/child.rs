@@ -114,6 +114,11 @@ pub(super) struct Plan {
     /// Null: leave the further groups alone.
     pub groups: *const u32,
     pub group_count: usize,
+    /// Descriptors to be its own from 3 on, all of them above what they are to be. After everything that needs another one.
+    pub given: *const c_int,
+    pub given_count: usize,
+    /// Where its process number is written in digits, up to ten and a zero byte after them; null without `given`.
+    pub own_pid: *mut u8,
     /// The engine's process number.
     pub parent: c_int,
     pub no_new_privileges: bool,
@@ -226,7 +231,10 @@ fn prepare(plan: &Plan) -> Step {
     if plan.ruleset >= 0 && call!(libc::SYS_landlock_restrict_self, plan.ruleset, 0) < 0 {
         return Step::Sandbox;
     }
-    close_all_but_three();
+    if !take_given(plan) {
+        return Step::Descriptors;
+    }
+    close_from(3 + plan.given_count as c_int);
     if !reset_signals(plan.dispositions) {
         return Step::Signals;
     }
@@ -308,13 +316,45 @@ fn keep(kept: Kept) -> bool {
     true
 }
 
-/// No component inherits anything but its three descriptors: neither the instance lock nor what a shell left open.
-fn close_all_but_three() {
-    if call!(libc::SYS_close_range, 3, c_int::MAX, 0) == 0 {
+/// Puts what it is given at 3 and up, and says for whom that is meant: programs look whether `LISTEN_PID` is theirs.
+fn take_given(plan: &Plan) -> bool {
+    let mut index = 0;
+    while index < plan.given_count {
+        // SAFETY: `given` points to `given_count` numbers.
+        let from = unsafe { *plan.given.add(index) };
+        if call!(libc::SYS_dup3, from, 3 + index, 0) < 0 {
+            return false;
+        }
+        index += 1;
+    }
+    if !plan.own_pid.is_null() {
+        let mut number = call!(libc::SYS_getpid).unsigned_abs();
+        let mut digits = [0_u8; 10];
+        let mut length = 0;
+        while length < digits.len() && (number > 0 || length == 0) {
+            digits[length] = b'0' + (number % 10) as u8;
+            number /= 10;
+            length += 1;
+        }
+        let mut at = 0;
+        while at < length {
+            // SAFETY: there is room for ten digits and a zero byte, which nobody else touches while this process runs here.
+            unsafe { *plan.own_pid.add(at) = digits[length - 1 - at] };
+            at += 1;
+        }
+        // SAFETY: as above.
+        unsafe { *plan.own_pid.add(length) = 0 };
+    }
+    true
+}
+
+/// No component inherits anything but its own descriptors: neither the instance lock nor what a shell left open.
+fn close_from(first: c_int) {
+    if call!(libc::SYS_close_range, first, c_int::MAX, 0) == 0 {
         return;
     }
     // Before Linux 5.9. Ours are closed on exec in any case, so this is for what we ourselves inherited.
-    let mut fd = 3;
+    let mut fd = first;
     while fd < 1024 {
         call!(libc::SYS_close, fd);
         fd += 1;

@@ -96,7 +96,13 @@ pub struct Place<'a> {
     pub stderr: BorrowedFd<'a>,
     /// Its cgroup.
     pub cgroup: Option<Entry<'a>>,
+    /// What was kept for it over its last end, by name: its descriptors from 3 on, told to it as `LISTEN_FDS`,
+    /// `LISTEN_FDNAMES` and `LISTEN_PID`. At most [`GIVEN_MAX`].
+    pub given: &'a [(&'a str, BorrowedFd<'a>)],
 }
+
+/// The most descriptors that a process is given beyond its first three.
+pub const GIVEN_MAX: usize = 512;
 
 /// A started process.
 #[derive(Debug)]
@@ -226,7 +232,7 @@ impl Spawner {
         let directory = text(command.directory.as_os_str(), "the working directory")?;
         let arguments =
             command.arguments.iter().map(|argument| text(argument, "an argument")).collect::<Result<Vec<_>, _>>()?;
-        let environment =
+        let mut environment =
             command.environment.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>, _>>()?;
         let limits = command
             .limits
@@ -237,9 +243,25 @@ impl Spawner {
         let stdin = place.stdin.as_ref().map(above_two).transpose().map_err(descriptors)?;
         let stdout = above_two(&place.stdout).map_err(descriptors)?;
         let stderr = above_two(&place.stderr).map_err(descriptors)?;
+        let given = place.given.get(..place.given.len().min(GIVEN_MAX)).unwrap_or_default();
+        let above_all = 3 + i32::try_from(given.len()).unwrap_or(0);
+        let handed = given.iter().map(|(_, fd)| above(fd, above_all)).collect::<io::Result<Vec<_>>>();
+        let handed = handed.map_err(descriptors)?;
+        let numbers: Vec<i32> = handed.iter().map(AsRawFd::as_raw_fd).collect();
+        // Its own number is written by the process itself, into the room behind the name.
+        let mut listen_pid = *b"LISTEN_PID=0000000000\0";
+        if !given.is_empty() {
+            let names: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
+            environment.push(line("LISTEN_FDS".as_ref(), given.len().to_string().as_ref())?);
+            environment.push(line("LISTEN_FDNAMES".as_ref(), names.join(":").as_ref())?);
+        }
         let argv = pointers(arguments.iter());
         // The marks first: of two variables with one name the first counts, for `getenv` and for whoever looks for leftovers.
-        let envp = pointers(environment.iter().chain(command.lasting.iter()));
+        let mut envp = pointers(environment.iter().chain(command.lasting.iter()));
+        let room = listen_pid.as_mut_ptr();
+        if !given.is_empty() {
+            envp.insert(0, room.cast_const().cast());
+        }
 
         let mount =
             command.credentials.as_ref().map(|mount| above_two(&mount.tree)).transpose().map_err(descriptors)?;
@@ -281,6 +303,10 @@ impl Spawner {
             gid: command.gid,
             groups: command.groups.as_ref().map_or(ptr::null(), |groups| groups.as_ptr()),
             group_count: command.groups.as_ref().map_or(0, Vec::len),
+            given: numbers.as_ptr(),
+            given_count: numbers.len(),
+            // SAFETY: within the array, behind the name.
+            own_pid: if given.is_empty() { ptr::null_mut() } else { unsafe { room.add(b"LISTEN_PID=".len()) } },
             parent: self.own_pid,
             no_new_privileges: command.no_new_privileges,
             dispositions: child::ALL_SIGNALS,
@@ -384,8 +410,13 @@ fn ignored_signals() -> u64 {
 /// A duplicate above the three standard descriptors, closed on exec: the child puts it into place by `dup3`, and must not
 /// overwrite one that it still needs.
 fn above_two(fd: &impl AsRawFd) -> io::Result<OwnedFd> {
+    above(fd, 3)
+}
+
+/// A duplicate at or above `least`, closed on exec.
+fn above(fd: &impl AsRawFd, least: i32) -> io::Result<OwnedFd> {
     // SAFETY: an open descriptor and a number.
-    let duplicate = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    let duplicate = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
     if duplicate < 0 {
         return Err(io::Error::last_os_error());
     }

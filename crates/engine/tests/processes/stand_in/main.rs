@@ -139,6 +139,7 @@ fn spawn(options: &Options) -> ExitCode {
         cgroup: cgroup
             .as_ref()
             .map(|(instance, _)| Entry { at_birth: options.get("move").is_none(), ..instance.entry() }),
+        given: &[],
     };
     let spawned = Spawner::new().unwrap().spawn(&command, &place);
     let status = match spawned {
@@ -351,7 +352,7 @@ impl Engine {
         let stdout = std::io::stdout();
         say(format_args!("spawning {}", slot.number()));
         let cgroup = self.trees.prepare(id).unwrap();
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup };
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup, given: &[] };
         let child = self.spawner.spawn(&command, &place).unwrap();
         self.register.started(Recorded { id: child.id, component: name, instance: self.instances }).unwrap();
         say(format_args!("started {} {}", slot.number(), child.id.pid));
