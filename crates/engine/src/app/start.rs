@@ -156,7 +156,8 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         None => Controllers::default(),
     };
     let own_pid = i32::try_from(std::process::id()).unwrap_or_default();
-    let credentials = CredentialFolders::new(runtime.path(), own_pid, runtime.memory_backed());
+    let wanted = config.components.iter().any(|component| !component.credentials.is_empty());
+    let credentials = CredentialFolders::new(runtime.path(), own_pid, runtime.memory_backed(), wanted);
     let blueprints = components::blueprints(&config, accounts, &runtime, &mark.jid, epoch, open_files, &credentials)?;
     let programs = Programs::new(&mark, open_files);
     let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());

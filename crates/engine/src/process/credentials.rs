@@ -63,9 +63,10 @@ pub fn folder_of(runtime_dir: &Path, engine_pid: i32) -> PathBuf {
 }
 
 impl CredentialFolders {
-    /// Below this runtime directory, for this engine.
-    pub fn new(runtime_dir: &Path, engine_pid: i32, memory_backed: bool) -> Self {
-        Self { base: folder_of(runtime_dir, engine_pid), memory_backed, may_mount: may_mount() }
+    /// Below this runtime directory, for this engine. `wanted`: whether any component has credentials; where none has, nothing is
+    /// tried out.
+    pub fn new(runtime_dir: &Path, engine_pid: i32, memory_backed: bool, wanted: bool) -> Self {
+        Self { base: folder_of(runtime_dir, engine_pid), memory_backed, may_mount: wanted && may_mount() }
     }
 
     /// `$CREDENTIALS_DIRECTORY` of a component.
