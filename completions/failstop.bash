@@ -40,6 +40,9 @@ _failstop() {
             failstop,mode)
                 cmd="failstop__subcmd__mode"
                 ;;
+            failstop,ps)
+                cmd="failstop__subcmd__ps"
+                ;;
             failstop,reload)
                 cmd="failstop__subcmd__reload"
                 ;;
@@ -98,7 +101,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts stop start restart reload events logs send completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events logs send completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -530,6 +533,36 @@ _failstop() {
                     ;;
                 --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__ps)
+            opts="-h --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -35,6 +35,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d '
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "mode" -d 'Choose between paper and real orders'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "alerts" -d 'Show what people were told, take an incident on, or try the channels'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "ps" -d 'Show every process under its component, with what it uses'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "stop" -d 'Stop components, and keep them stopped'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "start" -d 'Start components that an operator stopped'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop and start components'
@@ -151,6 +152,12 @@ complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
