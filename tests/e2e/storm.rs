@@ -65,6 +65,8 @@ struct Message {
     /// Which life of the process sent it.
     life: u64,
     answer_lost: bool,
+    #[expect(dead_code, reason = "for whoever reads a failure")]
+    title: String,
 }
 
 /// Messages by channel and incident, in the order in which they came.
@@ -86,7 +88,12 @@ fn told(receiver: &Receiver) -> Told {
             ("ntfy", key, kind.to_owned(), kind.to_owned())
         };
         if kind == "trigger" || kind == "resolve" {
-            let message = Message { end: kind == "resolve", id, life, answer_lost: posted.answer_lost };
+            let title = [&posted.body["title"], &posted.body["data"]["title"]]
+                .map(|title| title.as_str())
+                .into_iter()
+                .flatten();
+            let message =
+                Message { end: kind == "resolve", id, life, answer_lost: posted.answer_lost, title: title.collect() };
             told.entry((channel, key)).or_default().push(message);
         }
     }
@@ -345,7 +352,8 @@ fn every_incident_of_a_watchdog_that_is_killed_at_random_is_told_whole() {
 /// The checks themselves must be able to fail.
 #[test]
 fn the_checks_see_what_they_should() {
-    let message = |end, id: &str, life, answer_lost| Message { end, id: id.into(), life, answer_lost };
+    let message =
+        |end, id: &str, life, answer_lost| Message { end, id: id.into(), life, answer_lost, title: String::new() };
     let good = [message(false, "1", 0, true), message(false, "1", 0, false), message(true, "2", 0, false)];
     in_order(false, &good).unwrap();
     in_order(true, &good[2..]).unwrap();
