@@ -25,12 +25,10 @@ fn lives(default: u64) -> u64 {
     std::env::var("FAILSTOP_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Channels and nothing that would hold a message back. `{extra}` names further channels.
+/// The channels; `{extra}` names further ones.
 fn alerts(extra: &str, sections: &str) -> String {
     format!(
-        "[alerts]\nchannels = [\"webhook\", \"ntfy\"{extra}]\nduplicate_window = \"0s\"\n\
-         cooldown = {{ critical = \"0s\", warning = \"0s\", info = \"0s\" }}\n\
-         reminder = {{ critical = \"0s\", warning = \"0s\", info = \"0s\" }}\n\
+        "[alerts]\nchannels = [\"webhook\", \"ntfy\"{extra}]\n\
          [alerts.webhook]\nurl = {{ file = \"hook-url\" }}\nsecret = {{ file = \"hook-secret\" }}\ntimeout = \"5s\"\n\
          [alerts.ntfy]\ntopic = {{ file = \"topic\" }}\ntimeout = \"5s\"\n{sections}"
     )
