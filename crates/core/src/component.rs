@@ -1,5 +1,5 @@
-//! One component's life: what it is doing, when it may run, and its starts, stops and kills. How it ends is
-//! [`crate::departure`]'s.
+//! One component's life: what it is doing, and its starts, stops and kills. When it may run is
+//! [`crate::hindrance`]'s, how it ends [`crate::departure`]'s.
 //!
 //! ```text
 //!            spawn                Ready                 stop
@@ -13,13 +13,13 @@
 use crate::dependency::{EarlyEnds, Silence};
 use crate::effect::Effect;
 use crate::halt::Cause;
+use crate::hindrance::Hindrance;
 use crate::hook::RunningHook;
-use crate::id::{ComponentName, Instance, Slot};
+use crate::id::{Instance, Slot};
 use crate::input::{OutOfMemory, QueueState};
 use crate::liveness::BEATS_MAX;
 use crate::machine::Core;
-use crate::permission::{Mode, Permission};
-use crate::policy::{ComponentPolicy, DependencyExit, Liveness, Orders};
+use crate::policy::{ComponentPolicy, Liveness, Orders};
 use crate::record::Record;
 use crate::reload::Reloading;
 use crate::time::Monotonic;
@@ -56,47 +56,6 @@ pub(crate) enum Next {
     At(Monotonic),
     /// Its restart policy says no more.
     Spent,
-}
-
-/// Why a component may not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Hindrance {
-    /// The engine's own start is not durable yet.
-    EngineStarting,
-    /// The engine stops.
-    EngineStopping,
-    /// An operator stopped it.
-    Held,
-    /// A `component-failed` halt stands.
-    Failed,
-    /// The permission or the mode does not let it.
-    NotAllowed,
-    /// A component that it depends on is not ready, and it is not to run without.
-    DependencyDown,
-}
-
-impl Hindrance {
-    /// What the component is by it, for refusals.
-    pub fn state(self) -> &'static str {
-        match self {
-            Self::EngineStarting | Self::DependencyDown => "not started yet",
-            Self::EngineStopping => "stopping with the engine",
-            Self::Held => "stopped by an operator",
-            Self::Failed => "down for good",
-            Self::NotAllowed => "not let run by permission and mode",
-        }
-    }
-
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::EngineStarting => "the engine is still starting",
-            Self::EngineStopping => "the engine stops",
-            Self::Held => "an operator stopped it",
-            Self::Failed => "it failed too often",
-            Self::NotAllowed => "permission and mode do not let it run",
-            Self::DependencyDown => "a component that it depends on is not ready",
-        }
-    }
 }
 
 /// A component's state beside its policy.
@@ -327,81 +286,6 @@ impl Core {
         self.at(slot).filter(|(_, component)| component.instance == instance && component.is_running()).map(|(i, _)| i)
     }
 
-    /// Why the component may not run now, if so.
-    pub(crate) fn hindrance(&self, index: usize) -> Option<Hindrance> {
-        let policy = self.policy.components.get(index)?;
-        if self.life.exiting() || self.writing.failed.is_some() {
-            return Some(Hindrance::EngineStopping);
-        }
-        if !self.life.started_durable {
-            return Some(Hindrance::EngineStarting);
-        }
-        if self.recorded.held.contains_key(&policy.name) {
-            return Some(Hindrance::Held);
-        }
-        if self.has_failed(policy) {
-            return Some(Hindrance::Failed);
-        }
-        if !self.may_run(policy) {
-            return Some(Hindrance::NotAllowed);
-        }
-        let without = match policy.on_dependency_exit {
-            DependencyExit::Keep => false,
-            DependencyExit::Stop => !self.dependencies_ready(policy),
-        };
-        without.then_some(Hindrance::DependencyDown)
-    }
-
-    /// Whether a `component-failed` halt stands for it.
-    pub(crate) fn has_failed(&self, policy: &ComponentPolicy) -> bool {
-        self.recorded
-            .halts
-            .values()
-            .any(|halt| halt.cause == Cause::ComponentFailed && halt.component.as_ref() == Some(&policy.name))
-    }
-
-    fn may_run(&self, policy: &ComponentPolicy) -> bool {
-        let mut permission = Permission::Active;
-        for halt in self.recorded.halts.values() {
-            let own_outage = halt.cause == Cause::ComponentDown && halt.component.as_ref() == Some(&policy.name);
-            let binds = halt.scope == crate::Scope::System || halt.component.as_ref() == Some(&policy.name);
-            if binds && !own_outage {
-                permission = permission.min(halt.cap);
-            }
-        }
-        match policy.orders {
-            Orders::Asks | Orders::None => permission > Permission::Shutdown,
-            Orders::Direct => permission == Permission::Active && self.effective_mode() == Mode::Live,
-        }
-    }
-
-    /// Whether every component that this one depends on is ready.
-    fn dependencies_ready(&self, policy: &ComponentPolicy) -> bool {
-        policy.depends_on.iter().all(|&other| self.components.get(other).is_some_and(Component::is_ready))
-    }
-
-    /// Which components keep this one from being started, where nothing else does.
-    pub(crate) fn waits_for(&self, index: usize) -> Vec<ComponentName> {
-        let (Some(component), Some(policy)) = (self.components.get(index), self.policy.components.get(index)) else {
-            return Vec::new();
-        };
-        match self.hindrance(index) {
-            None | Some(Hindrance::DependencyDown) if !component.is_running() && !component.spent => {}
-            None
-            | Some(
-                Hindrance::EngineStarting
-                | Hindrance::EngineStopping
-                | Hindrance::Held
-                | Hindrance::Failed
-                | Hindrance::NotAllowed
-                | Hindrance::DependencyDown,
-            ) => return Vec::new(),
-        }
-        let missing = |other: &&usize| !self.components.get(**other).is_some_and(Component::is_ready);
-        let missing = policy.depends_on.iter().filter(missing);
-        missing.filter_map(|other| Some(self.policy.components.get(*other)?.name.clone())).collect()
-    }
-
     /// Whether a component that depends on this one may still be alive.
     fn has_running_dependents(&self, index: usize) -> bool {
         self.policy
@@ -488,7 +372,12 @@ impl Core {
             | Phase::Killing { .. }
             | Phase::Leaving { .. } => false,
         };
-        due && !component.is_held_back() && self.dependencies_ready(policy) && !self.restart_suppressed(component)
+        due && self.nothing_holds_back(component, policy)
+    }
+
+    /// Whether nothing but time keeps one that may run from its start.
+    fn nothing_holds_back(&self, component: &Component, policy: &ComponentPolicy) -> bool {
+        !component.is_held_back() && self.dependencies_ready(policy) && !self.restart_suppressed(component)
     }
 
     /// A maintenance window holds back restarts that nobody asked for.
@@ -500,12 +389,7 @@ impl Core {
     pub(crate) fn spawn_due(&self, index: usize) -> Option<Monotonic> {
         let (component, policy) = (self.components.get(index)?, self.policy.components.get(index)?);
         match component.phase {
-            Phase::Waiting { due }
-                if self.hindrance(index).is_none()
-                    && !component.is_held_back()
-                    && self.dependencies_ready(policy)
-                    && !self.restart_suppressed(component) =>
-            {
+            Phase::Waiting { due } if self.hindrance(index).is_none() && self.nothing_holds_back(component, policy) => {
                 Some(due)
             }
             Phase::Waiting { .. }
@@ -571,11 +455,6 @@ impl Core {
             Phase::Leaving { kill_at, requested: _, exited: _ } => *kill_at = (*kill_at).min(bound),
             Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Killing { .. } => {}
         }
-    }
-
-    /// Whether permission, mode and its own failures let it run, whatever was ordered.
-    pub(crate) fn is_let_run(&self, index: usize) -> bool {
-        self.policy.components.get(index).is_some_and(|policy| self.may_run(policy) && !self.has_failed(policy))
     }
 
     fn stop(&mut self, turn: &mut Turn<'_>, index: usize, reason: &str) {

@@ -1,7 +1,8 @@
 //! Operators' orders about one component: stop it and keep it stopped, let it start again, restart it.
 
-use crate::component::{Component, Hindrance, Phase};
+use crate::component::{Component, Phase};
 use crate::effect::Effect;
+use crate::hindrance::Hindrance;
 use crate::id::{ComponentName, Slot};
 use crate::machine::Core;
 use crate::operator::Asked;

@@ -1,7 +1,8 @@
 //! For each cause: what still holds it. Self-clearing halts clear when nothing does, latched ones may then be resumed.
 
-use crate::component::{Component, Hindrance, Phase};
+use crate::component::{Component, Phase};
 use crate::halt::{Cause, Halt, Trigger};
+use crate::hindrance::Hindrance;
 use crate::id::{HaltId, Slot};
 use crate::machine::Core;
 use crate::record::ClearedBy;

@@ -20,6 +20,7 @@ mod effect;
 mod failsafe;
 mod halt;
 mod health;
+mod hindrance;
 mod hook;
 mod id;
 mod input;

@@ -1,7 +1,8 @@
 //! What others may read off the machine: status, health and metrics. Changes nothing.
 
-use crate::component::{Hindrance, Phase};
+use crate::component::Phase;
 use crate::halt::Halt;
+use crate::hindrance::Hindrance;
 use crate::input::QueueState;
 use crate::machine::Core;
 use crate::time::Monotonic;

@@ -3,8 +3,9 @@
 //!
 //! A reload takes nothing from a component: it stays ready, its beats are required as ever. What is judged is its end.
 
-use crate::component::{Component, Hindrance, Phase};
+use crate::component::{Component, Phase};
 use crate::effect::Effect;
+use crate::hindrance::Hindrance;
 use crate::id::Slot;
 use crate::machine::Core;
 use crate::operator::Asked;

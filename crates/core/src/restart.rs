@@ -1,7 +1,8 @@
 //! When a component is started again: restart policy, delays with jitter, start limit.
 
-use crate::component::{Hindrance, MAX_STARTS_KEPT, Next};
+use crate::component::{MAX_STARTS_KEPT, Next};
 use crate::dependency::SpentLimit;
+use crate::hindrance::Hindrance;
 use crate::machine::Core;
 use crate::policy::{ComponentPolicy, RestartPolicy};
 use crate::record::AfterExit;
