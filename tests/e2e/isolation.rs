@@ -104,7 +104,8 @@ fn it_sees_a_proc_of_its_own_and_nobody_else() {
             system.start();
             system.wait_status("it has looked", |_| system.path("done").exists());
             let seen = fs::read_to_string(system.path("done")).unwrap();
-            let user = fs::metadata(system.path("made")).map(|made| std::os::unix::fs::MetadataExt::uid(&made)).unwrap();
+            let user =
+                fs::metadata(system.path("made")).map(|made| std::os::unix::fs::MetadataExt::uid(&made)).unwrap();
             let lines: Vec<&str> = seen.lines().collect();
             // The first process, the shell, `ls` and `grep`.
             assert!(lines[0].parse::<u32>().unwrap() <= 4, "{seen}");
@@ -129,8 +130,8 @@ fn how_it_ended_is_told_exactly_and_at_once() {
     each(&configuration, |mut system| {
         system.start();
         for (verb, number) in ways {
-            let exited = system
-                .wait_record(1, "component.exited", |body| body["component"] == format!("{verb}-{number}"));
+            let exited =
+                system.wait_record(1, "component.exited", |body| body["component"] == format!("{verb}-{number}"));
             let (told, other) = if verb == "exit" { ("status", "signal") } else { ("signal", "status") };
             assert_eq!(exited["b"][told], number, "{exited}");
             assert!(exited["b"].get(other).is_none(), "{exited}");
@@ -192,8 +193,12 @@ fn a_stop_gives_helpers_the_rest_of_the_grace_and_ends_when_the_last_is_gone() {
         assert_eq!(system.run("stop", &["bot"]).status.code(), Some(0));
         let said = wait_said(&system, 3);
         assert_eq!(said, ["pre 2 1", "helper", "post 2"], "beside it, to all of it, and alone");
-        let hooks: Vec<_> =
-            system.records().into_iter().filter(|record| record["t"] == "component.hook").map(|hook| hook["b"]["status"].clone()).collect();
+        let hooks: Vec<_> = system
+            .records()
+            .into_iter()
+            .filter(|record| record["t"] == "component.hook")
+            .map(|hook| hook["b"]["status"].clone())
+            .collect();
         assert_eq!(hooks, [3, 0]);
         system.wait_no_survivors(Duration::from_secs(5));
         assert_eq!(system.stop(), 0);
@@ -234,7 +239,8 @@ fn a_sandbox_and_credentials_go_with_it() {
         |mut system| {
             let home = system.path("home");
             fs::create_dir(&home).unwrap();
-            let owner = fs::metadata(system.path("")).map(|folder| std::os::unix::fs::MetadataExt::uid(&folder)).unwrap();
+            let owner =
+                fs::metadata(system.path("")).map(|folder| std::os::unix::fs::MetadataExt::uid(&folder)).unwrap();
             fs::write(system.path("key"), "secret").unwrap();
             fs::set_permissions(system.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
             for path in [&home, &system.path("key")] {
@@ -276,7 +282,10 @@ fn check_tries_it_out_and_a_host_that_refuses_starts_nothing() {
     };
     let output = bare("check").args(["--offline", "--only", "isolation"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!output.status.success() && said.contains("CAP_SYS_ADMIN") && said.contains("no component would start"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("CAP_SYS_ADMIN") && said.contains("no component would start"),
+        "{said}"
+    );
     let run = bare("run");
     system.start_by(run);
     let failed = system.wait_record(1, "component.start_failed", |_| true);
