@@ -5,12 +5,16 @@
 //!
 //! ```text
 //! fake_bot append FILE          write "PID\n" to the end of FILE: it was started
-//!          lock FILE            take a lock on FILE; if another holds it, write "not alone" to FILE.shout
+//!          lock FILE            take a lock on FILE; if another holds it, or the process that FILE.pid names lives, write
+//!                               "not alone" to FILE.shout
 //!          ignore-term          ignore SIGTERM
 //!          ready                say READY=1 over sd_notify
 //!          child                fork a child that ignores SIGTERM in a session of its own
 //!          double-fork          the same, with the parent in between gone
 //!          chain N              a chain of N forks, each the child of the one before
+//!          orphans N            the same as double-fork N times, each in-between process the child of the one before
+//!          storm N MS           N processes each of which forks its successor and ends, every few milliseconds, for MS
+//!          run FILE             fork a child that becomes FILE, with the argument 1000
 //!          stopped-child        fork a child that stops itself
 //!          beat MS              heartbeat on the bot socket every MS milliseconds
 //!          tick MS FEED         market data of FEED every MS milliseconds; SIGUSR1 stops and resumes it
@@ -151,6 +155,28 @@ fn stubborn() -> ! {
     sleep_for_ever()
 }
 
+/// Ahead of whoever looks for it: a new process every few milliseconds.
+fn hop(end: Instant) -> ! {
+    ignore_term();
+    while Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(4));
+        if !fork() {
+            break;
+        }
+    }
+    std::process::exit(0)
+}
+
+/// A process by its number and when it started; its number alone where it is gone or dead.
+fn identity(pid: u32) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    match (fields.first(), fields.get(19)) {
+        (Some(state), Some(start)) if !matches!(*state, "Z" | "X") => format!("{pid} {start}"),
+        _ => format!("{pid} "),
+    }
+}
+
 fn append(path: &str, text: &str) {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -174,6 +200,15 @@ fn main() {
                     append(&format!("{path}.shout"), &format!("not alone: {}\n", std::process::id()));
                 }
                 held.push(file);
+                let (mine, theirs) = (identity(std::process::id()), std::fs::read_to_string(format!("{path}.pid")));
+                let pid = theirs.as_ref().ok().and_then(|text| text.split_once(' ')?.0.parse().ok());
+                if theirs
+                    .as_ref()
+                    .is_ok_and(|theirs| *theirs != mine && pid.is_some_and(|pid| identity(pid) == *theirs))
+                {
+                    append(&format!("{path}.shout"), &format!("not alone: {pid:?} lives\n"));
+                }
+                std::fs::write(format!("{path}.pid"), mine).unwrap();
             }
             "ignore-term" => ignore_term(),
             "ready" => notify("READY=1"),
@@ -200,6 +235,37 @@ fn main() {
                         }
                     }
                     stubborn();
+                }
+            }
+            "orphans" => {
+                let count = argument().parse::<u32>().unwrap();
+                if fork() {
+                    for _ in 0..count {
+                        if fork() {
+                            stubborn();
+                        }
+                        if !fork() {
+                            std::process::exit(0);
+                        }
+                    }
+                    std::process::exit(0);
+                }
+            }
+            "storm" => {
+                let count = argument().parse::<u32>().unwrap();
+                let end = Instant::now() + Duration::from_millis(argument().parse().unwrap());
+                for _ in 0..count {
+                    if fork() {
+                        hop(end);
+                    }
+                }
+            }
+            "run" => {
+                let program = argument();
+                if fork() {
+                    let error =
+                        std::os::unix::process::CommandExt::exec(std::process::Command::new(program).arg("1000"));
+                    panic!("{error}");
                 }
             }
             "stopped-child" => {

@@ -27,6 +27,7 @@ mod lease;
 mod lifecycle;
 mod limits;
 mod listener;
+mod matrix;
 mod output;
 mod outside;
 mod peers;

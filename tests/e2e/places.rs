@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 const USER: u32 = 65_534;
 
 /// A cgroup below this process's own, given to a user, with controllers.
-struct Delegated(PathBuf);
+pub struct Delegated(PathBuf);
 
 impl Delegated {
     /// `None` where there is no cgroup v2 with controllers to give, or not by us.
-    fn make(name: &str) -> Option<Self> {
+    pub fn make(name: &str) -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
         let root = PathBuf::from(line.split(' ').nth(4)?);
@@ -44,16 +44,22 @@ impl Delegated {
 
     /// The same command, started by a shell that moves into the cgroup first.
     fn start(&self, inner: &Command, log: &Path) -> Child {
+        let mut command = self.command(inner);
+        let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command.spawn().unwrap()
+    }
+
+    /// The same command, by a shell that moves into the cgroup first and becomes it.
+    pub fn command(&self, inner: &Command) -> Command {
         let mut command = Command::new("sh");
         let script = format!(
             "echo 0 > {}/cgroup.procs; exec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\"",
             self.0.display()
         );
         command.args(["-c", &script, "sh"]).arg(inner.get_program()).args(inner.get_args());
-        command.current_dir(inner.get_current_dir().unwrap()).stdin(Stdio::null());
-        let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        command.spawn().unwrap()
+        command.current_dir(inner.get_current_dir().unwrap());
+        command
     }
 }
 
@@ -148,7 +154,7 @@ fn where_somebody_else_is_in_its_cgroup_nothing_is_moved() {
 }
 
 /// Runs a command as the first process of namespaces of its own, in which cgroups can only be read.
-fn contained(inner: &Command) -> Command {
+pub fn contained(inner: &Command) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--cgroup", "sh", "-c"]);
     // The mount of cgroups is bound over itself and made read-only, as container engines do it.
@@ -159,7 +165,7 @@ fn contained(inner: &Command) -> Command {
     command
 }
 
-fn can_unshare() -> bool {
+pub fn can_unshare() -> bool {
     let tried =
         Command::new("unshare").args(["--pid", "--fork", "--mount", "--mount-proc", "--cgroup", "true"]).output();
     tried.is_ok_and(|output| output.status.success())
@@ -198,6 +204,18 @@ fn as_the_first_process_of_a_container_it_says_so_and_goes_without_cgroups() {
     let guard: i32 = children.trim().parse().unwrap();
     let exe = fs::read_link(format!("/proc/{guard}/exe")).unwrap();
     assert_eq!(exe.parent(), Path::new(&fake_bot()).parent().unwrap().parent(), "{}", exe.display());
+    // What somebody else started in there loses its parent to the first process, which takes its status.
+    let entered = Command::new("nsenter")
+        .args(["--target", &guard.to_string(), "--pid", "--mount", "sh", "-c", "(sleep 0.05 & echo $!)"])
+        .output()
+        .unwrap();
+    assert!(entered.status.success(), "{entered:?}");
+    let end = Instant::now() + PATIENCE;
+    let children = || fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
+    while children().split_ascii_whitespace().count() > 1 {
+        assert!(Instant::now() < end, "a zombie stays: {}", children());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     signal(guard, libc::SIGTERM);
     let end = Instant::now() + PATIENCE;
     while unshare.try_wait().unwrap().is_none() {
@@ -206,4 +224,34 @@ fn as_the_first_process_of_a_container_it_says_so_and_goes_without_cgroups() {
     }
     assert_eq!(unshare.wait().unwrap().code(), Some(0), "{}", system.log());
     system.wait_no_survivors(PATIENCE);
+}
+
+/// As a line with `@reboot` starts it: no terminal, no standard input or output, three variables, `/` for a folder.
+#[test]
+fn started_by_cron_it_needs_no_more_than_cron_gives() {
+    let mut system = System::new(
+        "[[component]]\nname = \"bot\"\ncommand = [\"sh\", \"-c\", \"exec BOT beat 100 child\"]\norders = \"asks\"\n",
+    );
+    // Under the name by which it is known.
+    let cron = system.path("cron");
+    assert!(Command::new("cp").arg("/bin/sh").arg(&cron).status().unwrap().success());
+    let line = |inner: &Command, closed: &str| {
+        let mut command = Command::new("env");
+        command.args(["-i", "HOME=/", "SHELL=/bin/sh", "LOGNAME=root", "setsid"]).arg(&cron);
+        command.args(["-c", &format!("\"$@\" {closed}; exit $?"), "cron"]);
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir("/");
+        command
+    };
+    let said = line(system.command("check").args(["--offline", "--only", "limits"]), "<&-").output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("started by cron"), "{said}");
+
+    let run = line(&system.command("run"), "<&- >&- 2>&-");
+    system.start_by(run);
+    system.wait_status("the bot beats", |status| status["components"][0]["last_sign_seconds"].is_number());
+    assert_eq!(system.survivors().len(), 2);
+    let engine = system.engine_pid();
+    signal(engine, libc::SIGKILL);
+    system.wait_no_survivors(PATIENCE);
+    assert_eq!(system.wait_end(), 7, "cron's shell hands on the status");
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long a start waits for leftovers to die before it is refused.
 pub const CLEAR_WITHIN: Duration = Duration::from_secs(5);
+/// How long looks are repeated in which something ended before it could be told whose it was.
+const SETTLED_WITHIN: Duration = Duration::from_millis(500);
 /// How long one wait for one process is.
 const WAIT_MS: u16 = 20;
 
@@ -83,8 +85,9 @@ pub enum LeftoverError {
     Unknown(#[source] io::Error),
 }
 
-/// Every living process of the system but the caller. One pass over `/proc`: what forks meanwhile may be missed, so
-/// repeat until nothing is found.
+/// Every living process of the system but the caller, as far as one look over `/proc` tells. When it finds none there was none
+/// when it began, but what is put into the system from outside: see [`Look`]. What is there may have forked meanwhile, so repeat
+/// until nothing is found.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -97,44 +100,105 @@ pub fn find_system(mark: &SystemMark) -> io::Result<Vec<Proc>> {
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn find_system_and(mark: &SystemMark, recorded: &[Recorded]) -> io::Result<Vec<Proc>> {
-    let prefix = SystemCgroup::name_prefix(mark);
-    let me = i32::try_from(std::process::id()).unwrap_or_default();
-    let mut found = Vec::new();
-    for pid in procfs::all()? {
-        if pid != me
-            && let Some(process) = judge(pid, mark, &prefix, recorded)
-        {
-            found.push(process);
+    let begun = Instant::now();
+    let mut before = BTreeSet::new();
+    loop {
+        let look = Look::take(mark, recorded)?;
+        // A host on which processes end all the time must not keep a start waiting for ever.
+        if !look.found.is_empty() || look.untold.is_subset(&before) || begun.elapsed() >= SETTLED_WITHIN {
+            return Ok(look.found);
         }
+        before = look.untold;
     }
-    Ok(found)
 }
 
-/// Whether it belongs to the system, and is alive. A process that vanishes meanwhile does not.
-fn judge(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> Option<Proc> {
-    let (component, found_by) = belongs(pid, mark, prefix, recorded)?;
-    let stat = procfs::stat(pid).ok()?;
+/// One look over `/proc`, process by process.
+///
+/// A process that forks its successor and ends every few milliseconds is always there and never where one looks: it is listed, and
+/// gone before its environment is read, while its successor came behind the list. So a look in which something ended before it
+/// could be told whose it was proves nothing, unless that was there before and stays: a zombie, or a process without any environment.
+struct Look {
+    found: Vec<Proc>,
+    untold: BTreeSet<ProcessId>,
+}
+
+impl Look {
+    fn take(mark: &SystemMark, recorded: &[Recorded]) -> io::Result<Self> {
+        let prefix = SystemCgroup::name_prefix(mark);
+        let me = i32::try_from(std::process::id()).unwrap_or_default();
+        let mut look = Self { found: Vec::new(), untold: BTreeSet::new() };
+        for pid in procfs::all()?.into_iter().filter(|pid| *pid != me) {
+            match judge(pid, mark, &prefix, recorded) {
+                Judged::Ours(process) => look.found.push(process),
+                Judged::Other => {}
+                Judged::Untold(id) => {
+                    look.untold.insert(id);
+                }
+            }
+        }
+        Ok(look)
+    }
+}
+
+enum Judged {
+    Ours(Proc),
+    Other,
+    /// It cannot be told any more, or not yet. Without a start time where it is gone.
+    Untold(ProcessId),
+}
+
+/// Whether it belongs to the system, and is alive.
+fn judge(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> Judged {
+    let gone = Judged::Untold(ProcessId { pid, start_time: u64::MAX });
+    let Ok(first) = procfs::stat(pid) else { return gone };
+    if first.kernel {
+        return Judged::Other;
+    }
+    let belongs = belongs(pid, mark, prefix, recorded);
+    let Ok(stat) = procfs::stat(pid) else { return gone };
     if procfs::is_dead(&stat) {
-        return None;
+        return Judged::Untold(stat.id);
     }
-    let user = procfs::user(pid).unwrap_or(u32::MAX);
-    Some(Proc { id: stat.id, comm: stat.comm, state: stat.state, user, component, found_by })
+    match belongs {
+        Belongs::Yes(component, found_by) => {
+            let user = procfs::user(pid).unwrap_or(u32::MAX);
+            Judged::Ours(Proc { id: stat.id, comm: stat.comm, state: stat.state, user, component, found_by })
+        }
+        Belongs::No if procfs::is_ending(&stat) => Judged::Untold(stat.id),
+        Belongs::No => Judged::Other,
+        Belongs::Untold => Judged::Untold(stat.id),
+    }
 }
 
-fn belongs(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> Option<(Option<String>, FoundBy)> {
-    if let Ok(marks) = procfs::marks(pid)
+enum Belongs {
+    Yes(Option<String>, FoundBy),
+    No,
+    /// It shows no environment, and nothing else says that it is ours.
+    Untold,
+}
+
+fn belongs(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> Belongs {
+    let marks = procfs::marks(pid);
+    if let Ok(marks) = &marks
         && marks.belongs_to(mark)
     {
-        return Some((marks.component, FoundBy::Environment));
+        return Belongs::Yes(marks.component.clone(), FoundBy::Environment);
     }
     if let Ok(Some(path)) = procfs::cgroup_path(pid)
         && let Some(cgroup::Inside { component, .. }) = cgroup::inside(prefix, &path)
     {
-        return Some(((!component.is_empty()).then(|| component.to_owned()), FoundBy::Cgroup));
+        return Belongs::Yes((!component.is_empty()).then(|| component.to_owned()), FoundBy::Cgroup);
     }
-    let recorded = recorded.iter().find(|recorded| recorded.id.pid == pid)?;
-    let same = procfs::stat(pid).is_ok_and(|stat| stat.id == recorded.id);
-    same.then(|| (Some(recorded.component.clone()), FoundBy::Record))
+    if let Some(recorded) = recorded.iter().find(|recorded| recorded.id.pid == pid)
+        && procfs::stat(pid).is_ok_and(|stat| stat.id == recorded.id)
+    {
+        return Belongs::Yes(Some(recorded.component.clone()), FoundBy::Record);
+    }
+    match marks {
+        Ok(marks) if !marks.shown => Belongs::Untold,
+        // Another user's is not shown to us, today or tomorrow.
+        Ok(_) | Err(_) => Belongs::No,
+    }
 }
 
 /// Kills every process of the system, removes its old cgroups, and says what was killed. On `Ok` a full scan has found
@@ -232,6 +296,22 @@ mod tests {
         other.kill().unwrap();
         for child in [&mut one, &mut two, &mut other] {
             child.wait().unwrap();
+        }
+    }
+
+    /// Always there, and never where one looks.
+    #[test]
+    fn one_that_becomes_another_process_all_the_time_is_found_and_killed() {
+        let mark = mark("hopper");
+        let script = "end=$(($(date +%s) + 60)); hop() { [ $(date +%s) -lt $end ] && (hop &) ; }; hop";
+        let mut first = Command::new("sh").args(["-c", script]).envs(mark.variables("bot", 1)).spawn().unwrap();
+        first.wait().unwrap();
+        for _ in 0..50 {
+            assert!(!find_system(&mark).unwrap().is_empty());
+        }
+        clear(&mark, &[], CLEAR_WITHIN).unwrap();
+        for _ in 0..20 {
+            assert!(find_system(&mark).unwrap().is_empty());
         }
     }
 

@@ -52,13 +52,15 @@ pub struct Marks {
     pub component: Option<String>,
     /// The value of [`INSTANCE_VARIABLE`], where it is a number.
     pub instance: Option<u64>,
+    /// Whether there was an environment at all: none is shown while a process ends, and for a moment while it becomes another program.
+    pub shown: bool,
 }
 
 impl Marks {
     /// Reads the marks from an environment block (`KEY=VALUE\0` …), as `/proc/PID/environ` shows it. Where a variable
     /// stands twice the first one counts, as it does for `getenv`.
     pub fn parse(environ: &[u8]) -> Self {
-        let mut marks = Self::default();
+        let mut marks = Self { shown: !environ.is_empty(), ..Self::default() };
         for entry in environ.split(|byte| *byte == 0) {
             let Some((key, value)) = std::str::from_utf8(entry).ok().and_then(|text| text.split_once('=')) else {
                 continue;

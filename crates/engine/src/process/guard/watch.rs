@@ -50,7 +50,7 @@ pub(super) fn until_all_is_over(
         }
         while let Ok(Some(signal)) = signals.next() {
             match signal {
-                Signal::Child => {}
+                Signal::Child => reap_strangers(engine_pid),
                 // A failure means: gone in this very moment, and its end comes next.
                 Signal::Hangup => drop(engine.signal(signal.number())),
                 Signal::Terminate | Signal::Interrupt => {
@@ -62,6 +62,25 @@ pub(super) fn until_all_is_over(
         }
     }
     end(engine_pid, &mut charge)
+}
+
+/// Takes the statuses of what came to the guard without being the engine's: as the first process of a container it is the parent of
+/// whatever loses its own in there (what `docker exec` started, say). The engine's own is taken at the end of everything.
+fn reap_strangers(engine_pid: i32) {
+    loop {
+        // SAFETY: plain data; all zeros is a valid value of it.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: a valid place for the answer.
+        let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, look) };
+        // SAFETY: waitid fills this field; with nothing to report it leaves it zero.
+        let pid = unsafe { info.si_pid() };
+        if done != 0 || pid == 0 || pid == engine_pid {
+            return;
+        }
+        // SAFETY: a child that has ended, whose number this thread alone can free.
+        unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), &raw mut info, libc::WEXITED | libc::WNOHANG) };
+    }
 }
 
 /// Waits for anything; whether the engine has ended.
