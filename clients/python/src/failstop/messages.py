@@ -74,9 +74,9 @@ def encode(id: Optional[int], message: Message) -> bytes:
     return line
 
 
-def _message(kind: str, **fields: Any) -> Message:
+def _message(type_: str, /, **fields: Any) -> Message:
     """A message of the fields that are given."""
-    message: Message = {"type": kind}
+    message: Message = {"type": type_}
     message.update((name, value) for name, value in fields.items() if value is not None)
     return message
 

@@ -179,7 +179,7 @@ class _State(NamedTuple):
     """What a check goes by. Replaced as a whole, so that no thread sees half of a change."""
 
     words: Sequence[int]
-    index: int
+    at: int
     epoch_bits: int
     page: Optional[PermitPage]
 
@@ -313,9 +313,9 @@ class Permit:
         state = self._state
         if state.page is None:
             return Verdict(False, False, Denial.NO_PERMIT, self._problem)
-        word = state.words[state.index]
+        word = state.words[state.at]
         while not _READS_WHOLE_WORDS:
-            again = state.words[state.index]
+            again = state.words[state.at]
             if again == word:
                 break
             word = again
