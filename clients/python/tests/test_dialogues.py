@@ -141,4 +141,3 @@ for _name, _dialogue in load().items():
     if "clients" not in _dialogue:
         add(Blocking, _name, _dialogue["steps"])
         add(Asyncio, _name, _dialogue["steps"])
-

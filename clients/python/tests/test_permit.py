@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
 import tempfile
 import threading
 import unittest
-from typing import Any, Callable, List
+from typing import Any, Callable, List, cast
 from unittest import mock
 
 import failstop
@@ -106,8 +105,8 @@ class Pages(unittest.TestCase):
         held = Permit.open(self.writer.path, 1)
         order: List[str] = []
 
-        class Words:
-            def __getitem__(self, at: int) -> int:
+        class Words(List[int]):
+            def __getitem__(self, at: Any) -> Any:
                 order.append("word")
                 return word(OPEN, 5, 1)
 
@@ -115,7 +114,7 @@ class Pages(unittest.TestCase):
             order.append("clock")
             return 1000
 
-        held._state = held._state._replace(words=Words())
+        held._open = held._reduce = (Words(), 0, 1, 1, held._now(Intent.OPEN))
         with mock.patch.object(permit, "_boottime_ns", clock):
             held.may_open()
             self.assertEqual(order[:2], ["word", "clock"])
@@ -155,6 +154,32 @@ class Pages(unittest.TestCase):
             Permit.open(self.writer.path + ".fifo", 1)
         with self.assertRaises(failstop.PermitError):
             Permit.open(self.writer.path + ".none", 1)
+
+    def test_what_is_known_of_a_word_ends_with_it(self) -> None:
+        self.writer.page(5)
+        soon = now_us() + FAR_US
+        held = Permit.open(self.writer.path, 1)
+        for bits, opens, reduces in (
+            (word(OPEN | REDUCE | LIVE, 5, soon), "live", "live"),
+            (word(OPEN | REDUCE, 5, soon), "paper", "paper"),
+            (word(REDUCE, 5, soon), Denial.REDUCE_ONLY, "paper"),
+            (word(OPEN | REDUCE | LIVE, 5, soon), "live", "live"),
+            (word(OPEN | REDUCE | LIVE, 6, soon), Denial.OTHER_EPOCH, Denial.OTHER_EPOCH),
+            (REVOKED, Denial.REVOKED, Denial.REVOKED),
+            (0, Denial.NOT_GRANTED, Denial.NOT_GRANTED),
+        ):
+            self.writer.grant(1, bits)
+            for _ in range(3):
+                for verdict, expected in ((held.may_open(), opens), (held.may_reduce(), reduces)):
+                    shown = verdict.denial or ("live" if verdict.live else "paper")
+                    self.assertEqual(shown, expected, hex(bits))
+        # The same word, known and allowed, is denied by the clock alone.
+        self.writer.grant(1, word(OPEN | REDUCE | LIVE, 5, soon))
+        self.assertTrue(held.may_open().live and held.may_reduce().live)
+        with mock.patch.object(permit, "_boottime_ns", lambda _: soon * 1000):
+            with mock.patch("failstop.permit.time.clock_gettime_ns", lambda _: soon * 1000):
+                self.assertEqual(held.may_open().denial, Denial.EXPIRED)
+                self.assertEqual(held.may_reduce().denial, Denial.EXPIRED)
 
     def test_an_open_permit_follows_a_new_page(self) -> None:
         self.writer.page(5)
@@ -235,13 +260,14 @@ class Pages(unittest.TestCase):
         held = Permit.open(self.writer.path, 1)
         good = word(OPEN | LIVE, 5, now_us() + FAR_US)
         # A renewal between the first and the second reading, which saw half of it.
-        seen = iter([struct.unpack("<Q", b"\xff" * 8)[0], good, good])
+        seen = iter([2**64 - 1, good, good])
 
-        class Words:
-            def __getitem__(self, at: int) -> int:
+        class Words(List[int]):
+            def __getitem__(self, at: Any) -> Any:
                 return next(seen)
 
-        held._state = held._state._replace(words=Words())
+        assert held._page is not None
+        held._page.words = cast(Any, Words())
         with mock.patch.object(permit, "_READS_WHOLE_WORDS", False):
             self.assertTrue(held._now(Intent.OPEN).live)
 

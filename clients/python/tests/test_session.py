@@ -185,6 +185,7 @@ class Hot(WithSocket):
         ):
             self.assertFalse(sent)
             self.assertTrue(sent.why)
+        quantity: Any
         for quantity in (0.1, "1e3", None, bad):
             self.assertEqual(session.order("c", "i", "buy", quantity, "a").reasons[0].code, "INVALID")
         self.assertEqual(session.rate("b", cost=bad).reasons[0].code, "INVALID")

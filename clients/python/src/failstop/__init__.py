@@ -1,10 +1,10 @@
 """The bot's side of failstop: the permit before each order, and the bot socket. Standard library only.
 
-    permit = Permit.from_env()
-    session = Session.from_env()
-    session.hello("my-bot", "1.0")
-    if permit.may_open().live:
-        ...  # send the order to the exchange
+permit = Permit.from_env()
+session = Session.from_env()
+session.hello("my-bot", "1.0")
+if permit.may_open().live:
+    ...  # send the order to the exchange
 """
 
 from ._version import VERSION as __version__

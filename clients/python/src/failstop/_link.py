@@ -24,6 +24,9 @@ class Link:
             raise
         self._input = bytearray()
         self._unsent = memoryview(b"")
+        self._poll = select.poll()
+        self._wanted = select.POLLIN
+        self._poll.register(self._socket, self._wanted)
 
     def send(self, line: bytes) -> bool:
         """Whether the line was taken. What was taken of a line is finished before the next; none is ever cut."""
@@ -69,10 +72,18 @@ class Link:
             if len(received) < 65536:
                 return lines
 
-    def wait(self, seconds: float, for_room: bool = False) -> None:
-        """Waits until something arrives, or until there is room where that is wanted, or the time is over."""
+    def wait(self, seconds: float) -> None:
+        """Waits until something arrives, or until what is unsent has room, or the time is over. For one thread at a time."""
+        wanted = select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN
+        if wanted != self._wanted:
+            self._poll.register(self._socket, wanted)
+            self._wanted = wanted
+        self._poll.poll(max(0.0, seconds) * 1000)
+
+    def wait_for_room(self, seconds: float) -> None:
+        """Waits until something can be sent, or the time is over. For any number of threads."""
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN | (select.POLLOUT if for_room or self._unsent else 0))
+        poll.register(self._socket, select.POLLOUT)
         poll.poll(max(0.0, seconds) * 1000)
 
     def close(self) -> None:

@@ -52,9 +52,7 @@ class OneWay:
         """Reports a price from a source: `bid` and `ask`, or `last`."""
         return self._tell(lambda: messages.price(source, instrument, bid, ask, last, time))
 
-    def metric(
-        self, name: str, value: Union[float, Decimal, str], labels: Optional[Mapping[str, str]] = None
-    ) -> Sent:
+    def metric(self, name: str, value: Union[float, Decimal, str], labels: Optional[Mapping[str, str]] = None) -> Sent:
         """Reports a figure; it must be finite."""
         return self._tell(lambda: messages.metric(name, value, labels))
 
@@ -66,9 +64,7 @@ class OneWay:
         """Reports the execution queue: `idle`, `processing` or `stalled`, entries waiting, and the oldest one's age."""
         return self._tell(lambda: messages.queue(state, depth, oldest_ms))
 
-    def error(
-        self, kind: str, message: str = "", severity: int = 3, part: Optional[str] = None, fatal: bool = False
-    ) -> Sent:
+    def error(self, kind: str, message: str = "", severity: int = 3, part: Optional[str] = None, fatal: bool = False) -> Sent:
         """Reports an error of severity 1 to 5; 5 and `fatal` end in fail-safe shutdown."""
         return self._tell(lambda: messages.error(kind, message, severity, part, fatal))
 

@@ -126,9 +126,7 @@ class AsyncSession(OneWay):
     ) -> Decision:
         """See `Session.order`: it never raises."""
         try:
-            message = messages.order(
-                client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live
-            )
+            message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
             decision = answers.decision(await self._ask("order", message, timeout))
             return still_good(decision, boottime_us())
         except (SessionError, InvalidMessage) as error:

@@ -190,7 +190,7 @@ Notice = Union[PermissionChanged, Stop, Reclaim, ReduceLoad, Maintenance, Said, 
 def parse(line: bytes) -> Optional[Object]:
     """The object on a line, or None where there is none: a later version may say other things."""
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -214,9 +214,7 @@ def accepted(request: str, answer: Object) -> Object:
     if field(request, answer, "ok", bool):
         return answer
     code, error = answer.get("code"), answer.get("error")
-    raise Refused(
-        request, code if isinstance(code, str) else "OTHER", error if isinstance(error, str) else "no reason was given"
-    )
+    raise Refused(request, code if isinstance(code, str) else "OTHER", error if isinstance(error, str) else "no reason was given")
 
 
 def hello(answer: Object) -> Hello:

@@ -24,6 +24,7 @@ Amount = Union[str, int, Decimal]
 Time = Union[str, int]
 Message = Dict[str, Any]
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -65,8 +66,7 @@ def encode(id: Optional[int], message: Message) -> bytes:
     kind = message.get("type")
     whole = message if id is None else {"id": id, **message}
     try:
-        text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        line = text.encode() + b"\n"
+        line = _JSON.encode(whole).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"this `{kind}` cannot be said in JSON: {error}") from error
     if len(line) > MAX_LINE + 1:
@@ -128,9 +128,7 @@ def queue(state: str, depth: int = 0, oldest_ms: Optional[int] = None) -> Messag
     return _message("queue", state=state, depth=depth, oldest_ms=oldest_ms)
 
 
-def error(
-    kind: str, message: str = "", severity: int = 3, part: Optional[str] = None, fatal: bool = False
-) -> Message:
+def error(kind: str, message: str = "", severity: int = 3, part: Optional[str] = None, fatal: bool = False) -> Message:
     """Something went wrong. Severity 5 and `fatal` end in fail-safe shutdown."""
     return _message("error", kind=kind, message=message, severity=severity, part=part, fatal=fatal or None)
 
@@ -193,9 +191,7 @@ def order_result(
     reason: Optional[str] = None,
 ) -> Message:
     """What became of an order."""
-    return _message(
-        "order_result", client_id=client_id, outcome=outcome, venue_id=venue_id, latency_us=latency_us, reason=reason
-    )
+    return _message("order_result", client_id=client_id, outcome=outcome, venue_id=venue_id, latency_us=latency_us, reason=reason)
 
 
 def rate(bucket: str, user: Optional[str] = None, cost: Amount = 1) -> Message:

@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 import time
-from typing import Callable, Final, NamedTuple, Optional, Sequence
+from typing import Callable, Final, NamedTuple, Optional, Sequence, Tuple
 
 from ._host import CLOCK_BOOTTIME, boot_id, time_namespace
 from .errors import NotUnderFailstop, OtherEpoch, PermitError
@@ -168,21 +168,14 @@ def _validated(path: str, header: bytes) -> int:
         ("clock", clock, CLOCK_BOOTTIME),
     ):
         if found != expected:
-            raise PermitError(
-                f"{path} is not a usable permit page: its {field} is {found!r}, expected {expected!r}"
-            )
+            raise PermitError(f"{path} is not a usable permit page: its {field} is {found!r}, expected {expected!r}")
     assert isinstance(epoch, int)
     return epoch
 
 
-class _State(NamedTuple):
-    """What a check goes by. Replaced as a whole, so that no thread sees half of a change."""
-
-    words: Sequence[int]
-    at: int
-    epoch_bits: int
-    page: Optional[PermitPage]
-
+#: What the last allowed check of one intent went by: where its word is, that word, when its lease runs out in nanoseconds, and the
+#: verdict. The engine renews twice a second, so that most checks meet the same word again.
+_Known = Tuple[Sequence[int], int, int, int, "Verdict"]
 
 _NOTHING: Final[Sequence[int]] = (0,) * (PAGE_SIZE // 8)
 # Only CPython is known to read a word of a memory view with one load. Elsewhere a word counts once it was read twice the same.
@@ -197,6 +190,8 @@ class Permit:
     those that only look, or that failstop does not supervise.
     """
 
+    __slots__ = ("_at", "_bound_to", "_looked_ns", "_open", "_page", "_path", "_problem", "_reduce", "_slot", "_superseded")
+
     def __init__(self, path: str, slot: int, epoch: Optional[int], page: Optional[PermitPage], problem: str) -> None:
         """For `from_env` and `open`."""
         self._path = path
@@ -205,7 +200,8 @@ class Permit:
         self._problem = problem
         self._superseded = False
         self._looked_ns = 0
-        self._state = self._state_of(page)
+        self._at = (_AT_SLOTS + _SLOT_STRIDE * slot) // 8
+        self._take(page)
 
     @classmethod
     def from_env(cls, strict: bool = False) -> Permit:
@@ -244,21 +240,21 @@ class Permit:
 
     def may_open(self) -> Verdict:
         """Whether an order that opens or enlarges a position may go out now."""
-        words, index, epoch_bits, _ = self._state
-        word = words[index]
+        words, at, known, deadline_ns, verdict = self._open
+        word = words[at]
         # The clock after the word: the other order would compare a fresh word with a stale time.
         now_ns = _boottime_ns(CLOCK_BOOTTIME)
-        if word & (_JUDGED | _OPEN) == epoch_bits | _OPEN and now_ns < (word >> 16) * 1000 and _READS_WHOLE_WORDS:
-            return _GO_LIVE if word & _LIVE else _GO_PAPER
+        if word == known and now_ns < deadline_ns:
+            return verdict
         return self._slow(Intent.OPEN)
 
     def may_reduce(self) -> Verdict:
         """Whether an order that shrinks a position, and cannot turn it over, may go out now."""
-        words, index, epoch_bits, _ = self._state
-        word = words[index]
+        words, at, known, deadline_ns, verdict = self._reduce
+        word = words[at]
         now_ns = _boottime_ns(CLOCK_BOOTTIME)
-        if word & (_JUDGED | _REDUCE) == epoch_bits | _REDUCE and now_ns < (word >> 16) * 1000 and _READS_WHOLE_WORDS:
-            return _GO_LIVE if word & _LIVE else _GO_PAPER
+        if word == known and now_ns < deadline_ns:
+            return verdict
         return self._slow(Intent.REDUCE)
 
     def check(self, intent: Intent) -> Verdict:
@@ -270,7 +266,7 @@ class Permit:
 
         Raises PermitError when there is a new page that cannot be used. The permit denies then.
         """
-        page = self._state.page
+        page = self._page
         if not self._path or (page is not None and not page.is_replaced(self._path)):
             return False
         new = PermitPage(self._path)
@@ -278,14 +274,14 @@ class Permit:
             # Epochs only rise: this process's own will not come back.
             self._superseded = True
             raise _other_epoch(self._path, new.epoch, self._bound_to)
-        self._state = self._state_of(new)
+        self._take(new)
         return True
 
     def close(self) -> None:
         """Gives up the page. Every later check is denied."""
         self._problem = "this permit was closed"
         self._path = ""
-        self._state = self._state_of(None)
+        self._take(None)
 
     @property
     def slot(self) -> int:
@@ -295,27 +291,26 @@ class Permit:
     @property
     def epoch(self) -> Optional[int]:
         """The epoch of the page that is read at present."""
-        page = self._state.page
+        page = self._page
         return None if page is None else page.epoch
 
     @property
     def problem(self) -> str:
         """Why there is no page, in words; empty where there is one."""
-        return self._problem if self._state.page is None else ""
+        return self._problem if self._page is None else ""
 
-    def _state_of(self, page: Optional[PermitPage]) -> _State:
-        index = (_AT_SLOTS + _SLOT_STRIDE * self._slot) // 8
-        if page is None:
-            return _State(_NOTHING, index, 0, None)
-        return _State(page.words, index, (page.epoch % 1024) << 6, page)
+    def _take(self, page: Optional[PermitPage]) -> None:
+        """Reads this page from now on."""
+        self._page = page
+        self._open = self._reduce = _unknown(page, self._at)
 
     def _now(self, intent: Intent) -> Verdict:
-        state = self._state
-        if state.page is None:
+        page = self._page
+        if page is None:
             return Verdict(False, False, Denial.NO_PERMIT, self._problem)
-        word = state.words[state.at]
+        word = page.words[self._at]
         while not _READS_WHOLE_WORDS:
-            again = state.words[state.at]
+            again = page.words[self._at]
             if again == word:
                 break
             word = again
@@ -323,7 +318,15 @@ class Permit:
             now_ns = time.clock_gettime_ns(CLOCK_BOOTTIME)
         except OSError:
             return _DENIED[Denial.NO_CLOCK]
-        return judge(word, state.page.epoch, intent, now_ns)
+        verdict = judge(word, page.epoch, intent, now_ns)
+        # Whoever comes with an old page at the moment of its replacement goes by it until its lease is over, as before.
+        if verdict.allows and _READS_WHOLE_WORDS:
+            known: _Known = (page.words, self._at, word, (word >> 16) * 1000, verdict)
+            if intent == Intent.OPEN:
+                self._open = known
+            else:
+                self._reduce = known
+        return verdict
 
     def _slow(self, intent: Intent) -> Verdict:
         verdict = self._now(intent)
@@ -341,9 +344,14 @@ class Permit:
         except OtherEpoch:
             return _DENIED[Denial.OTHER_EPOCH]
         except PermitError as error:
-            if self._state.page is None:
+            if self._page is None:
                 self._problem = str(error)
             return self._now(intent)
+
+
+def _unknown(page: Optional[PermitPage], at: int) -> _Known:
+    """Nothing is known yet: no word is -1."""
+    return (_NOTHING if page is None else page.words, at, -1, 0, _DENIED[Denial.NOT_GRANTED])
 
 
 def _boottime_or_end(clock: int) -> int:

@@ -127,17 +127,13 @@ class Session(OneWay):
         After TIMED_OUT or LOST the intent may be in the journal: say what became of the order (`not-sent`) with `order_result`.
         """
         try:
-            message = messages.order(
-                client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live
-            )
+            message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
             decision = answers.decision(self._ask("order", message, timeout))
             return still_good(decision, boottime_us())
         except (SessionError, InvalidMessage) as error:
             return refusal(error)
 
-    def rate(
-        self, bucket: str, user: Optional[str] = None, cost: Amount = 1, timeout: Optional[float] = None
-    ) -> RateDecision:
+    def rate(self, bucket: str, user: Optional[str] = None, cost: Amount = 1, timeout: Optional[float] = None) -> RateDecision:
         """Asks the limiter whether something else may be done now. It never raises; what goes wrong is a refusal."""
         try:
             return answers.rate_decision(self._ask("rate", messages.rate(bucket, user, cost), timeout))
@@ -295,7 +291,7 @@ class Session(OneWay):
                 # Others may go on meanwhile; nobody waits for longer than this for room that another took.
                 self._lock.release()
                 try:
-                    link.wait(min(left, 0.05), for_room=True)
+                    link.wait_for_room(min(left, 0.05))
                 finally:
                     self._lock.acquire()
             except (OSError, ValueError) as error:
