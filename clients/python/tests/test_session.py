@@ -28,6 +28,8 @@ class Engine:
         self.listener.listen(16)
         self.answer = answer
         self.heard: List[Any] = []
+        # Said to whoever comes, who is shown out with it.
+        self.greeting = b""
         self.connections: List[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -38,6 +40,10 @@ class Engine:
             except OSError:
                 return
             self.connections.append(connection)
+            if self.greeting:
+                connection.sendall(self.greeting)
+                connection.close()
+                continue
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -146,8 +152,33 @@ class Offline(WithSocket):
         self.assertEqual(pauses, sorted(pauses))
         self.engine(echo)
         session._not_before = 0.0
-        self.assertTrue(session.heartbeat())
+        session.event("x.a")
+        session.close()
         self.assertEqual(session._pause, 0.1)
+
+    def test_whoever_is_turned_away_hears_why_and_does_not_rush_back(self) -> None:
+        turned_away = b'{"ok":false,"code":"TOO_MANY_CONNECTIONS","error":"close some"}\n'
+        engine = self.engine(lambda _: None)
+        engine.greeting = turned_away
+        session = self.session()
+        while not isinstance(session.wait_notice(PATIENCE), failstop.RefusedNotice):
+            pass
+        while session.connected:
+            pass
+        self.assertIn("close some", session.heartbeat().why)
+        before = len(engine.connections)
+        session._pause = 1000.0
+        session._not_before = 0.0
+        session.wait_notice(0.2)
+        self.assertLess(len(engine.connections) - before, 3)
+
+        async def through() -> None:
+            async with failstop.AsyncSession(self.path) as session:
+                while session._refused == "" or session.connected:
+                    await asyncio.sleep(0)
+                self.assertIn("close some", session.heartbeat().why)
+
+        asyncio.run(through())
 
     def test_not_under_failstop(self) -> None:
         with mock.patch.dict(os.environ, clear=True):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Callable, Final, Mapping, Optional, Union
 
 from . import messages
-from .answers import Decision, Reason, Sent
+from .answers import Decision, Object, Reason, Sent
 from .errors import InvalidMessage, Lost, NotConnected, NotUnderFailstop, Refused, SessionError, TimedOut
 from .messages import Amount, Message, Time
 
@@ -110,3 +110,8 @@ def still_good(decision: Decision, now_us: int) -> Decision:
         reason = Reason("PERMIT_EXPIRED", "the decision came after its permit had run out: ask again")
         return decision._replace(allow=False, reasons=(*decision.reasons, reason), paper_fill=None)
     return decision
+
+
+def served(line: Object) -> bool:
+    """Whether a line shows that this connection is served, and not one that is being turned away."""
+    return line.get("ok") is True or "event" in line

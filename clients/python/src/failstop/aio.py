@@ -18,10 +18,11 @@ from ._talk import (
     MAX_NOTICES,
     OneWay,
     refusal,
+    served,
     socket_path,
     still_good,
 )
-from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, RateDecision, Sent
+from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, RateDecision, RefusedNotice, Sent
 from .errors import InvalidMessage, Lost, NotConnected, SessionError, TimedOut
 from .messages import Amount, Leg, Message, encode
 from .session import keep_notice
@@ -45,6 +46,8 @@ class AsyncSession(OneWay):
         self._writer: Optional[asyncio.StreamWriter] = None
         self._last: Optional[asyncio.StreamWriter] = None
         self._why = "this session was not opened: use `async with`, or await `open()`"
+        self._served = False
+        self._refused = ""
         self._keeper: Optional[asyncio.Task[None]] = None
 
     @classmethod
@@ -270,7 +273,7 @@ class AsyncSession(OneWay):
                 await asyncio.sleep(pause * random.uniform(0.75, 1.0))
                 pause = min(pause * 2, BACKOFF_MOST)
                 continue
-            pause = BACKOFF_FIRST
+            self._served, self._refused = False, ""
             why = "failstop closed the connection"
             try:
                 if self._hello is not None:
@@ -293,6 +296,13 @@ class AsyncSession(OneWay):
                     writer.transport.abort()
                 writer.close()
                 self._news.set()
+            if self._served:
+                # One that worked is replaced at once.
+                pause = BACKOFF_FIRST
+            else:
+                self._why = f"{self._why} ({self._refused})" if self._refused else self._why
+                await asyncio.sleep(pause * random.uniform(0.75, 1.0))
+                pause = min(pause * 2, BACKOFF_MOST)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:
@@ -302,6 +312,7 @@ class AsyncSession(OneWay):
             line = answers.parse(text)
             if line is None:
                 continue
+            self._served = self._served or served(line)
             id = line.get("id")
             if isinstance(id, int) and "event" not in line:
                 waiting = self._pending.get(id)
@@ -309,6 +320,8 @@ class AsyncSession(OneWay):
                     waiting.set_result(line)
                 continue
             notice = answers.notice(line)
+            if isinstance(notice, RefusedNotice):
+                self._refused = notice.error
             if notice is not None:
                 keep_notice(self._notices, notice)
                 self._news.set()

@@ -20,10 +20,11 @@ from ._talk import (
     MAX_NOTICES,
     OneWay,
     refusal,
+    served,
     socket_path,
     still_good,
 )
-from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, PermissionChanged, RateDecision, Sent
+from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, PermissionChanged, RateDecision, RefusedNotice, Sent
 from .errors import InvalidMessage, Lost, NotConnected, SessionError, TimedOut
 from .messages import Amount, Leg, Message, encode
 
@@ -52,6 +53,9 @@ class Session(OneWay):
     def _begin(self) -> None:
         self._lock = threading.Condition()
         self._link: Optional[Link] = None
+        # Whether anything but refusals came over it; and the last of those.
+        self._served = False
+        self._refused = ""
         self._why = ""
         self._pause = BACKOFF_FIRST
         self._not_before = 0.0
@@ -346,12 +350,15 @@ class Session(OneWay):
             line = answers.parse(text)
             if line is None:
                 continue
+            self._served = self._served or served(line)
             id = line.get("id")
             if isinstance(id, int) and "event" not in line:
                 if id in self._pending:
                     self._pending[id] = line
                 continue
             notice = answers.notice(line)
+            if isinstance(notice, RefusedNotice):
+                self._refused = notice.error
             if notice is not None:
                 keep_notice(self._notices, notice)
 
@@ -361,6 +368,7 @@ class Session(OneWay):
             return True
         if self._closed or time.monotonic() < self._not_before:
             return False
+        self._served, self._refused = False, ""
         try:
             self._link = Link(self._path)
             if self._hello is not None:
@@ -368,17 +376,21 @@ class Session(OneWay):
                 self._link.send(encode(None, self._hello))
         except OSError as error:
             self._drop(f"cannot connect to the bot socket {self._path}: {error}")
-            self._not_before = time.monotonic() + self._pause * random.uniform(0.75, 1.0)
-            self._pause = min(self._pause * 2, BACKOFF_MOST)
             return False
         self._why = ""
-        self._pause = BACKOFF_FIRST
         return True
 
     def _drop(self, why: str) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
+        if self._served:
+            # One that worked is replaced at once.
+            self._pause = BACKOFF_FIRST
+        else:
+            self._not_before = time.monotonic() + self._pause * random.uniform(0.75, 1.0)
+            self._pause = min(self._pause * 2, BACKOFF_MOST)
+            why = f"{why} ({self._refused})" if self._refused else why
         self._why = why
         self._lock.notify_all()
 
