@@ -8,11 +8,13 @@
 mod alerts;
 mod bot_socket;
 mod certificates;
+mod clients;
 mod commands;
 mod conformance;
 mod crash;
 mod credentials;
 mod dependency;
+mod dialogues;
 mod direct;
 mod environment;
 mod forged;
