@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask TASK`. Everything CI does is one of these, so that it can be done at a desk too.
 
 mod bench;
+mod clients;
 mod generate;
 mod manual;
 mod quickstart;
@@ -23,7 +24,8 @@ struct Arguments {
 enum Task {
     /// Build everything and run the quickstart: a paper-trading bot under `failstop run` on recorded market data.
     Quickstart,
-    /// Install what the tests need, then format check, lints, walls, generated files and every test: what CI runs.
+    /// Install what the tests need, then format check, lints, walls, generated files, the clients in other languages
+    /// and every test: what CI runs.
     Test {
         /// The long variants too: 10 000 simulated power losses, the full model check, 200 rounds of each kill.
         #[arg(long)]
