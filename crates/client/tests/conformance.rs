@@ -199,3 +199,15 @@ fn the_client_speaks_as_recorded() {
     }
     assert!(played >= 14, "{played} dialogues were played");
 }
+
+#[test]
+fn the_reference_has_every_message() {
+    let page = std::fs::read_to_string(folder().join("../../docs/reference/bot-socket.md")).unwrap();
+    let unknown = decode(br#"{"type":"nonsense"}"#).unwrap_err().error;
+    let (_, types) = unknown.split_once("one of ").unwrap();
+    let types: Vec<&str> = types.split(", ").collect();
+    assert!(types.len() >= 10, "{unknown}");
+    for kind in types {
+        assert!(page.contains(&format!("\n| `{kind}` |")), "`{kind}` has no row");
+    }
+}

@@ -286,7 +286,10 @@ impl Session {
                 return Err(SessionError::TimedOut { request, waited: self.timeout });
             };
             match serde_json::from_str::<Addressed>(&line) {
-                Ok(Addressed { id: Some(to) }) if to == id => return answered(request, &line),
+                // A derived reader also takes a list of the fields in order, and no answer is one.
+                Ok(Addressed { id: Some(to) }) if to == id && line.trim_start().starts_with('{') => {
+                    return answered(request, &line);
+                }
                 // An answer that came too late, a push, or a refusal of something said one way.
                 Ok(_) | Err(_) => self.note(&line),
             }
