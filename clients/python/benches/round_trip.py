@@ -42,7 +42,7 @@ def main() -> None:
         listener.bind(path)
         listener.listen(8)
         children = []
-        for _ in range(3):
+        for _ in range(4):
             child = os.fork()
             if child == 0:
                 try:
@@ -53,9 +53,18 @@ def main() -> None:
         echo = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         echo.connect(path)
         session = Session(path)
-        bare, ours, tasks = [], [], []
+        bare, ours, streams, tasks = [], [], [], []
         loop = asyncio.new_event_loop()
         aio = loop.run_until_complete(AsyncSession(path).open())
+
+        reader, writer = loop.run_until_complete(asyncio.open_unix_connection(path))
+
+        async def bare_trips() -> None:
+            for _ in range(TRIPS):
+                begin = time.perf_counter_ns()
+                writer.write(LINE)
+                await reader.readline()
+                streams.append(time.perf_counter_ns() - begin)
 
         async def trips() -> None:
             for _ in range(TRIPS):
@@ -73,18 +82,23 @@ def main() -> None:
                 begin = time.perf_counter_ns()
                 session.event("x.a")
                 ours.append(time.perf_counter_ns() - begin)
+            loop.run_until_complete(bare_trips())
             loop.run_until_complete(trips())
         loop.run_until_complete(aio.close())
+        writer.close()
+        loop.run_until_complete(writer.wait_closed())
         loop.close()
         session.close()
         echo.close()
         for child in children:
             os.waitpid(child, 0)
         listener.close()
-    reference = statistics.median(bare) / 1000
-    for name, figures in (("Session", ours), ("AsyncSession", tasks)):
-        figure = statistics.median(figures) / 1000
-        print(f"python round trip: bare echo {reference:.1f} us   {name} {figure:.1f} us   ratio {figure / reference:.2f}")
+    for name, figures, bare_name, references in (
+        ("Session", ours, "bare echo", bare),
+        ("AsyncSession", tasks, "bare asyncio streams", streams),
+    ):
+        figure, reference = statistics.median(figures) / 1000, statistics.median(references) / 1000
+        print(f"python round trip: {bare_name} {reference:.1f} us   {name} {figure:.1f} us   ratio {figure / reference:.2f}")
 
 
 if __name__ == "__main__":
