@@ -1,4 +1,4 @@
-//! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
+//! Installs what the tests need beyond the Rust toolchain, git, python3, node and npm: Debian packages when root, otherwise it
 //! says what is missing; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
 
 use crate::run::{TaskError, command, root, run};
