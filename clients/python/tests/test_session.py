@@ -210,6 +210,8 @@ class Hot(WithSocket):
             session.metric("m", float("nan")),
             session.tick("\ud800"),
             session.price("s", "i"),
+            session.metric("m", 1.0, labels=bad),
+            session.metric("m", 1.0, labels={bad: "x"}),
             session.price("s", "i", last=bad),
             session.tell("heartbeat", progress=bad),
             session.error("k", "m" * 70_000),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Callable, Final, Mapping, Optional, Union
 
 from . import messages
+from ._host import boottime_us
 from .answers import Decision, Object, Reason, Sent
 from .errors import InvalidMessage, Lost, NotConnected, NotUnderFailstop, Refused, SessionError, TimedOut
 from .messages import Amount, Message, Time
@@ -104,12 +105,19 @@ def refusal(error: Union[SessionError, InvalidMessage]) -> Decision:
     return Decision(False, reasons=(Reason(code, str(error)),))
 
 
-def still_good(decision: Decision, now_us: int) -> Decision:
+def still_good(decision: Decision) -> Decision:
     """The decision, or its refusal where it came too late."""
-    if decision.allow and (decision.permit_deadline is None or now_us >= decision.permit_deadline):
+    if not decision.allow:
+        return decision
+    try:
+        now_us = boottime_us()
+    except OSError as error:
+        reason = Reason("NO_CLOCK", f"the decision's deadline cannot be judged: {error}")
+    else:
+        if decision.permit_deadline is not None and now_us < decision.permit_deadline:
+            return decision
         reason = Reason("PERMIT_EXPIRED", "the decision came after its permit had run out: ask again")
-        return decision._replace(allow=False, reasons=(*decision.reasons, reason), paper_fill=None)
-    return decision
+    return decision._replace(allow=False, reasons=(*decision.reasons, reason), paper_fill=None)
 
 
 def served(line: Object) -> bool:

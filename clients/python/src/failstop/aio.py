@@ -8,7 +8,6 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterable, Mapping, Optional
 
 from . import answers, messages
-from ._host import boottime_us
 from ._talk import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
@@ -131,7 +130,7 @@ class AsyncSession(OneWay):
         try:
             message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
             decision = answers.decision(await self._ask("order", message, timeout))
-            return still_good(decision, boottime_us())
+            return still_good(decision)
         except (SessionError, InvalidMessage) as error:
             return refusal(error)
 
@@ -220,7 +219,8 @@ class AsyncSession(OneWay):
     def _tell(self, build: Callable[[], Message]) -> Sent:
         try:
             line = encode(None, build())
-        except InvalidMessage as error:
+        except (TypeError, ValueError) as error:
+            # InvalidMessage is a ValueError. Arguments of other types than declared end here too.
             return Sent(False, str(error))
         if self._writer is None:
             return Sent(False, self._why)

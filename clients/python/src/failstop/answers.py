@@ -87,7 +87,7 @@ class Decision(NamedTuple):
     """The gate's decision over one order. As a truth value it is `live`: send it to the exchange.
 
     An order that could not be asked for is refused too, with a code of the client's own: OFFLINE, LOST, TIMED_OUT, UNREADABLE,
-    PERMIT_EXPIRED or INVALID.
+    PERMIT_EXPIRED, NO_CLOCK or INVALID.
     """
 
     allow: bool

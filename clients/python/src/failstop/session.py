@@ -11,7 +11,6 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, NoReturn, Optional
 
 from . import answers, messages
-from ._host import boottime_us
 from ._link import Link
 from ._talk import (
     BACKOFF_FIRST,
@@ -133,7 +132,7 @@ class Session(OneWay):
         try:
             message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
             decision = answers.decision(self._ask("order", message, timeout))
-            return still_good(decision, boottime_us())
+            return still_good(decision)
         except (SessionError, InvalidMessage) as error:
             return refusal(error)
 
@@ -236,7 +235,8 @@ class Session(OneWay):
     def _tell(self, build: Callable[[], Message]) -> Sent:
         try:
             line = encode(None, build())
-        except InvalidMessage as error:
+        except (TypeError, ValueError) as error:
+            # InvalidMessage is a ValueError. Arguments of other types than declared end here too.
             return Sent(False, str(error))
         with self._lock:
             if not self._connect():
