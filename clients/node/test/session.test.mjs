@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
+import { setTimeout } from "node:timers/promises";
 import {
   InvalidMessage,
   Lost,
@@ -94,9 +95,10 @@ test("whoever is turned away hears why and does not rush back", async (test) => 
   assert.equal((await session.waitNotice(PATIENCE_MS)).event, "refused");
   while (session.connected) await new Promise((done) => session.once("disconnected", done));
   assert.match(session.heartbeat().why, /close some/);
-  await session.waitNotice(PATIENCE_MS);
-  await session.waitNotice(PATIENCE_MS);
-  assert.ok(came <= 4, `${came} connections for three notices`);
+  // Three at most with pauses of 75 ms and more that double; hundreds without. A slow machine makes it fewer.
+  came = 0;
+  await setTimeout(300);
+  assert.ok(came <= 3, `${came} connections in 300 ms`);
 });
 
 test("closed is closed", async (test) => {
