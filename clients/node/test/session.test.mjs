@@ -214,16 +214,14 @@ test("many requests each get their own answer, in whatever order", async (test) 
 });
 
 test("lines come whole however they are cut", async (test) => {
+  // More than one reading takes, and characters of three bytes, so that some are cut in the middle.
+  const reason = "\u4e2d".repeat(100_000);
   const engine = await listen(test, (socket) => {
-    socket.once("data", async () => {
-      for (const byte of Buffer.from('{"event":"stop","reason":"\u00e9\u4e2d","grace_ms":5}\n{"id":1,"ok":true,"seq":9}\n')) {
-        await new Promise((done) => socket.write(Buffer.from([byte]), done));
-      }
-    });
+    socket.once("data", () => socket.write(`{"event":"stop","reason":"${reason}","grace_ms":5}\n{"id":1,"ok":true,"seq":9}\n`));
   });
   const session = await opened(test, engine.path, { timeoutMs: PATIENCE_MS });
   assert.equal(await session.event({ name: "x.a" }), 9);
-  assert.deepEqual(session.notice(), { event: "stop", reason: "\u00e9\u4e2d", graceMs: 5 });
+  assert.deepEqual(session.notice(), { event: "stop", reason, graceMs: 5 });
 });
 
 test("notices are bounded and the latest stay; listeners hear all", async (test) => {

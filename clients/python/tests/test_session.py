@@ -348,6 +348,22 @@ class Together(WithSocket):
         self.assertEqual(taken[-1], failstop.Stop(str(MAX_NOTICES + 9), 1))
         self.assertIsNone(session.notice())
 
+    def test_lines_come_whole_however_they_are_cut(self) -> None:
+        # More than one reading takes, and characters of three bytes, so that some are cut in the middle.
+        reason = "\u4e2d" * 100_000
+        push = json.dumps({"event": "stop", "reason": reason, "grace_ms": 5}, ensure_ascii=False).encode() + b"\n"
+        self.engine(lambda said: push + echo(said))
+        session = self.session()
+        self.assertEqual(session.event("x.a", {"n": 9}), 9)
+        self.assertEqual(session.notice(), failstop.Stop(reason, 5))
+
+        async def through() -> None:
+            async with failstop.AsyncSession(self.path, timeout=PATIENCE) as session:
+                self.assertEqual(await session.event("x.a", {"n": 9}), 9)
+                self.assertEqual(session.notice(), failstop.Stop(reason, 5))
+
+        asyncio.run(through())
+
     def test_a_line_without_end_ends_the_connection(self) -> None:
         self.engine(lambda _: b"x" * (MAX_ANSWER + 2))
         session = self.session()
