@@ -11,13 +11,14 @@ const WHEELS: &str = "target/clients/wheels";
 const INSTALLED: &str = "target/clients/python";
 
 /// The Node client's JavaScript, for its tests and for the end-to-end tests.
-pub fn build_node() -> Result<(), TaskError> {
+fn build_node() -> Result<(), TaskError> {
     run(command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(root().join(NODE)))?;
     run(command("npm", &["run", "build", "--silent"]).current_dir(root().join(NODE)))
 }
 
-/// Types, wheel and tests of the Python client, the tests against the installed wheel; tests of the built Node client.
+/// Types, wheel and tests of the Python client, the tests against the installed wheel; build and tests of the Node client.
 pub fn test() -> Result<(), TaskError> {
+    build_node()?;
     let requirements = format!("{PYTHON_CLIENT}/requirements-dev.txt");
     run(&mut command(
         PYTHON,

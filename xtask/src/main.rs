@@ -48,6 +48,8 @@ enum Task {
         /// Only benches whose name contains this.
         filter: Option<String>,
     },
+    /// Build, check and test the clients in Python and Node, and nothing else.
+    Clients,
     /// Install what the tests need, and nothing else.
     Setup,
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Task::Walls { write } => walls::walls(write),
         Task::Generate { check } => generate::generate(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
+        Task::Clients => setup::setup().and_then(|()| clients::test()),
         Task::Setup => setup::setup(),
     };
     match outcome {

@@ -9,7 +9,6 @@ pub fn test(long: bool) -> Result<(), TaskError> {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
     walls::walls(false)?;
     generate::generate(true)?;
-    clients::build_node()?;
     clients::test()?;
     run(&mut command("cargo", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
     // The end-to-end tests start the real binaries and examples; the integration tests of the root package find them.
