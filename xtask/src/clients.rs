@@ -1,7 +1,7 @@
 //! The clients in other languages: builds, checks and tests them. What they need of PyPI and npm is pinned by hash in their folders.
 
 use crate::run::{TaskError, command, root, run};
-use crate::setup::PYTHON;
+use crate::setup::{self, PYTHON};
 use std::path::PathBuf;
 
 const NODE: &str = "clients/node";
@@ -19,6 +19,7 @@ fn build_node() -> Result<(), TaskError> {
 /// Types, wheel and tests of the Python client, the tests against the installed wheel; build and tests of the Node client.
 pub fn test() -> Result<(), TaskError> {
     build_node()?;
+    setup::python()?;
     let requirements = format!("{PYTHON_CLIENT}/requirements-dev.txt");
     run(&mut command(
         PYTHON,
