@@ -303,8 +303,10 @@ mod tests {
     #[test]
     fn one_that_becomes_another_process_all_the_time_is_found_and_killed() {
         let mark = mark("hopper");
-        let script = "end=$(($(date +%s) + 60)); hop() { [ $(date +%s) -lt $end ] && (hop &) ; }; hop";
-        let mut first = Command::new("sh").args(["-c", script]).envs(mark.variables("bot", 1)).spawn().unwrap();
+        // Each becomes the next after a few milliseconds, for a minute at most.
+        let script = "import os, time\nend = time.time() + 60\nif os.fork():\n    os._exit(0)\n\
+                      while time.time() < end:\n    time.sleep(0.004)\n    if os.fork():\n        os._exit(0)\n";
+        let mut first = Command::new("python3").args(["-c", script]).envs(mark.variables("bot", 1)).spawn().unwrap();
         first.wait().unwrap();
         for _ in 0..50 {
             assert!(!find_system(&mark).unwrap().is_empty());
