@@ -18,6 +18,7 @@ mod departure;
 mod dependency;
 mod effect;
 mod failsafe;
+pub mod gate;
 mod halt;
 mod health;
 mod hindrance;
