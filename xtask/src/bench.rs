@@ -8,6 +8,7 @@ const BENCHES: &[(&str, &str, &str)] = &[
     ("failstop-engine", "spawn", "bench"),
     ("failstop-engine", "bot_socket", "bench"),
     ("failstop-client", "permit_read", "bench"),
+    ("failstop-core", "gate", "bench"),
     ("failstop-journal", "append", "bench"),
     ("failstop-journal", "verification", "bench"),
     ("failstop-watchdog", "footprint", "small"),

@@ -1,7 +1,7 @@
 //! Who holds what: the accounts as their venue has them, and beside them what each component and each user holds by its own orders.
 //! One book for the exchange and one for paper, which know nothing of each other.
 
-use crate::gate::holding::{Holding, Open, Position};
+use crate::gate::holding::{Holding, Open, Position, Turn};
 use crate::gate::order::Side;
 use crate::gate::time::GateTime;
 use crate::gate::users::UserId;
@@ -222,8 +222,8 @@ pub(crate) struct Trade {
     pub at: GateTime,
     pub delta: i128,
     pub price: u128,
-    /// When its order was allowed.
-    pub allowed: Option<GateTime>,
+    /// In which turn its order was allowed.
+    pub allowed: Option<Turn>,
 }
 
 /// What a position was entered for after a trade, finely. Rounded to where liquidation is nearer.

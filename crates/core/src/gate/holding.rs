@@ -94,13 +94,14 @@ impl Holding {
         }
     }
 
-    /// The result since the day began, finely; `None` while something has no price to count from.
+    /// The result since the day began, finely, in the currency of the price; `None` while something has no price to count from.
     pub fn result(&self, mark: u128, valuation: &Valuation) -> Option<Result<i128, Overflow>> {
         if self.unpriced != 0 {
             return None;
         }
-        let worth = valuation.worth_signed(self.quantity, mark);
-        Some(worth.and_then(|worth| self.flow.checked_add(worth).ok_or(Overflow)))
+        let came_in = valuation.quoted(self.flow, mark);
+        let worth = valuation.held(self.quantity, mark);
+        Some(came_in.and_then(|came_in| came_in.checked_add(worth?).ok_or(Overflow)))
     }
 
     /// Whether there is neither a position nor a result.
@@ -108,6 +109,10 @@ impl Holding {
         self.quantity == 0 && self.flow == 0 && self.unpriced == 0
     }
 }
+
+/// A count of orders allowed and positions reported: which came first, also where both came at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn(pub u64);
 
 /// What is known of a position at the venue. A fill that a report may have had in it already leaves two possible quantities until
 /// the next report.
@@ -117,8 +122,8 @@ pub(crate) struct Position {
     pub low: i128,
     /// The most that it may be.
     pub high: i128,
-    /// When it was reported.
-    pub reported: GateTime,
+    /// In which turn it was reported.
+    pub reported: Turn,
     /// When it was heard of last.
     pub heard: GateTime,
     /// What it was worth when it was entered, finely.
@@ -128,8 +133,8 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// A trade of an order that was allowed at `allowed`, or of nobody's.
-    pub fn trade(&mut self, at: GateTime, delta: i128, allowed: Option<GateTime>) -> Result<(), Overflow> {
+    /// A trade of an order that was allowed in the turn `allowed`, or of nobody's.
+    pub fn trade(&mut self, at: GateTime, delta: i128, allowed: Option<Turn>) -> Result<(), Overflow> {
         let certain = allowed.is_some_and(|allowed| allowed > self.reported);
         let (mut low, mut high) = (self.low, self.high);
         if certain || delta < 0 {

@@ -4,7 +4,7 @@
 use crate::gate::book::{Account, Book, Holder, Place, Trade};
 use crate::gate::confirmation::{Confirmations, Confirmed};
 use crate::gate::fact::GivenBack;
-use crate::gate::holding::{Open, Position};
+use crate::gate::holding::{Open, Position, Turn};
 use crate::gate::open::{OpenOrder, OpenOrders};
 use crate::gate::order::{Kind, Placed, ShortText, Side, fingerprint, signed};
 use crate::gate::overrides::{Override, Overrides};
@@ -45,6 +45,7 @@ pub struct GateMemory {
     pub(crate) confirmations: Confirmations,
     day: Option<TradingDay>,
     day_began: GateTime,
+    turn: Turn,
     /// By instrument: whether something may wait for a price to count from.
     unpriced: Vec<bool>,
 }
@@ -103,6 +104,7 @@ impl GateMemory {
             confirmations: Confirmations::default(),
             day: None,
             day_began: GateTime::default(),
+            turn: Turn::default(),
             unpriced: vec![false; policy.instruments.len()],
         }
     }
@@ -118,6 +120,11 @@ impl GateMemory {
     /// The trading day.
     pub fn day(&self) -> Option<TradingDay> {
         self.day
+    }
+
+    fn next_turn(&mut self) -> Turn {
+        self.turn = Turn(self.turn.0 + 1);
+        self.turn
     }
 
     /// Whether a client id was used.
@@ -220,6 +227,7 @@ impl GateMemory {
             price: placed.price.or(reference),
             volume,
             allowed: at,
+            turn: self.next_turn(),
             opening: !reduces,
             copy,
             leverage: placed.leverage,
@@ -317,7 +325,7 @@ impl GateMemory {
             at,
             delta: signed(fill.side, fill.quantity).ok_or(Overflow)?,
             price: fill.price,
-            allowed: order.map(|order| order.allowed),
+            allowed: order.map(|order| order.turn),
         };
         let paper = order.map_or(fill.paper, |order| order.paper);
         self.book_mut(paper).trade(place, &trade, valuation)?;
@@ -360,7 +368,7 @@ impl GateMemory {
         line.position = Some(Position {
             low: read.quantity,
             high: read.quantity,
-            reported: at,
+            reported: self.next_turn(),
             heard: at,
             basis,
             leverage: read.leverage.or(known.and_then(|known| known.leverage)),

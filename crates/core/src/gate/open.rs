@@ -1,6 +1,6 @@
 //! Orders that were allowed and of which something may still become: what they count, and what they give back.
 
-use crate::gate::holding::Open;
+use crate::gate::holding::{Open, Turn};
 use crate::gate::order::{ShortText, Side, fingerprint};
 use crate::gate::time::GateTime;
 use crate::gate::users::UserId;
@@ -27,6 +27,7 @@ pub(crate) struct OpenOrder {
     /// What all of it counts against volumes, in money.
     pub volume: u128,
     pub allowed: GateTime,
+    pub turn: Turn,
     /// Whether it counts as an opening.
     pub opening: bool,
     /// Whether it counts as a copy.

@@ -54,48 +54,60 @@ pub struct OverrideView {
     pub until: GateTime,
 }
 
-/// Those that stand, in the order in which they were given.
+/// Those that stand, in the order in which they were given. What is in here does not hang on the order in which they came to be
+/// durable: replay knows only the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Overrides(Vec<Override>);
+pub(crate) struct Overrides {
+    standing: Vec<Override>,
+    /// What ended before is forgotten.
+    latest: GateTime,
+}
 
 impl Overrides {
     /// The value of a limit: the override that was given last, else what is configured.
     pub fn of(&self, at: GateTime, limit: LimitName, of: &Of, configured: Limit) -> Limit {
         let stands = |over: &&Override| over.limit == limit && over.of == *of && at < over.until;
-        self.0.iter().rev().find(stands).map_or(configured, |over| over.value)
+        self.standing.iter().rev().find(stands).map_or(configured, |over| over.value)
     }
 
     /// Whether one of this name stands.
     pub fn stands(&self, at: GateTime, name: &ShortText) -> bool {
-        self.0.iter().any(|over| over.name == *name && at < over.until)
+        self.standing.iter().any(|over| over.name == *name && at < over.until)
     }
 
     /// Whether there is no room for another of this name.
     pub fn is_full(&self, at: GateTime, name: &ShortText) -> bool {
-        self.0.iter().filter(|over| over.name != *name && at < over.until).count() >= MAX_OVERRIDES
+        self.standing.iter().filter(|over| over.name != *name && at < over.until).count() >= MAX_OVERRIDES
     }
 
     /// Gives one; an earlier one of the same name ends.
     pub fn add(&mut self, at: GateTime, over: Override) {
-        if self.0.iter().any(|other| other.name == over.name && other.given > over.given) {
-            return;
+        if !self.standing.iter().any(|other| other.name == over.name && other.given > over.given) {
+            self.standing.retain(|other| other.name != over.name);
+            let place = self.standing.partition_point(|other| other.given < over.given);
+            self.standing.insert(place, over);
         }
-        self.0.retain(|other| other.name != over.name && at < other.until);
-        let place = self.0.partition_point(|other| other.given < over.given);
-        self.0.insert(place, over);
+        self.forget(at);
     }
 
     /// Ends the one of this name, if it was given before.
-    pub fn end(&mut self, name: &ShortText, given: u64) {
-        self.0.retain(|other| other.name != *name || other.given > given);
+    pub fn end(&mut self, at: GateTime, name: &ShortText, given: u64) {
+        self.standing.retain(|other| other.name != *name || other.given > given);
+        self.forget(at);
+    }
+
+    fn forget(&mut self, at: GateTime) {
+        self.latest = self.latest.max(at);
+        let latest = self.latest;
+        self.standing.retain(|over| latest < over.until);
     }
 
     pub fn get(&self, name: &ShortText) -> Option<&Override> {
-        self.0.iter().find(|over| over.name == *name)
+        self.standing.iter().find(|over| over.name == *name)
     }
 
     pub fn views(&self, at: GateTime) -> Vec<OverrideView> {
-        let standing = self.0.iter().filter(|over| at < over.until);
+        let standing = self.standing.iter().filter(|over| at < over.until);
         standing
             .map(|over| OverrideView {
                 name: over.name.as_str().to_owned(),

@@ -62,10 +62,10 @@ impl Gate {
                 let over = self.read_override(note)?;
                 self.memory.override_limit(note.at, Override { given: self.tickets, ..over });
             }
-            GateRecord::OverrideEnded { at: _, name, by: _ } => {
+            GateRecord::OverrideEnded { at, name, by: _ } => {
                 self.tickets += 1;
                 let name = ShortText::of(name).ok_or(FactError::Invalid(What::Override))?;
-                self.memory.overrides.end(&name, self.tickets);
+                self.memory.overrides.end(*at, &name, self.tickets);
             }
             GateRecord::Confirmed { at, order, by: _, until } => {
                 self.tickets += 1;

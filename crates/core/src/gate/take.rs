@@ -38,6 +38,16 @@ enum Loosening {
     Confirmed(Confirmed),
 }
 
+impl Loosening {
+    fn is_of_override(&self, name: &ShortText) -> bool {
+        match self {
+            Self::Override(over) => over.name == *name,
+            Self::EndOverride(other, _) => other == name,
+            Self::Confirmed(_) => false,
+        }
+    }
+}
+
 /// What somebody outside said of the rates of one order.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedWord {
@@ -290,13 +300,17 @@ impl Gate {
         if self.memory.overrides.is_full(at, &over.name) {
             return Err(FactError::TooManyOverrides);
         }
+        if self.pending.len() >= MAX_PENDING {
+            return Err(FactError::TooManyOverrides);
+        }
+        self.supersede(&over.name);
         self.tickets += 1;
         let over = Override { given: self.tickets, ..over };
         let standing = self.view(at).limit(over.limit, &over.of);
         // One that takes the place of another of its name may loosen what that one held.
         let replaces = self.memory.overrides.stands(at, &over.name);
         let tightens = !replaces && over.limit.tightens(standing, over.value);
-        self.loosen_or(at, tightens, Loosening::Override(over), GateRecord::Override(Box::new(note)))
+        Ok(self.loosen_or(at, tightens, Loosening::Override(over), GateRecord::Override(Box::new(note))))
     }
 
     /// An override, read; in which order it was given is its taker's to say.
@@ -318,14 +332,18 @@ impl Gate {
         }
         // What stands without it: another override of the same limit, else what is configured.
         let mut without = self.memory.overrides.clone();
-        without.end(&short, u64::MAX);
+        without.end(at, &short, u64::MAX);
         let tightens = self.memory.overrides.get(&short).is_some_and(|over| {
             let configured = self.setup.configured(over.limit, &over.of);
             over.limit.tightens(over.value, without.of(at, over.limit, &over.of, configured))
         });
         let record = GateRecord::OverrideEnded { at, name: name.to_owned(), by: by.to_owned() };
+        if self.pending.len() >= MAX_PENDING {
+            return Err(FactError::TooManyOverrides);
+        }
+        self.supersede(&short);
         self.tickets += 1;
-        self.loosen_or(at, tightens, Loosening::EndOverride(short, self.tickets), record)
+        Ok(self.loosen_or(at, tightens, Loosening::EndOverride(short, self.tickets), record))
     }
 
     fn confirm(&mut self, at: GateTime, client: &str, by: &str) -> Result<Taken, FactError> {
@@ -337,7 +355,7 @@ impl Gate {
         let confirmed = self.read_confirmed(&order, until)?;
         self.tickets += 1;
         let record = GateRecord::Confirmed { at, order: Box::new(order), by: by.to_owned(), until };
-        self.loosen_or(at, false, Loosening::Confirmed(confirmed), record)
+        Ok(self.loosen_or(at, false, Loosening::Confirmed(confirmed), record))
     }
 
     /// A confirmation, read.
@@ -346,24 +364,20 @@ impl Gate {
         Ok(Confirmed { client: placed.client, content: placed.content(), until })
     }
 
+    /// Whatever still waits about an override of this name will never be in force: a later word counts.
+    fn supersede(&mut self, name: &ShortText) {
+        self.pending.retain(|pending| !pending.what.is_of_override(name));
+    }
+
     /// What tightens is in force at once, what loosens when its record is durable.
-    fn loosen_or(
-        &mut self,
-        at: GateTime,
-        tightens: bool,
-        what: Loosening,
-        record: GateRecord,
-    ) -> Result<Taken, FactError> {
+    fn loosen_or(&mut self, at: GateTime, tightens: bool, what: Loosening, record: GateRecord) -> Taken {
         if tightens {
             self.in_force(at, what);
-            return Ok(only(record));
-        }
-        if self.pending.len() >= MAX_PENDING {
-            return Err(FactError::TooManyOverrides);
+            return only(record);
         }
         let ticket = GateTicket(self.tickets);
         self.pending.push(Pending { ticket, at, what });
-        Ok(Taken { waits: Some(ticket), ..only(record) })
+        Taken { waits: Some(ticket), ..only(record) }
     }
 
     fn durable(&mut self, ticket: GateTicket) {
@@ -377,7 +391,7 @@ impl Gate {
     fn in_force(&mut self, at: GateTime, what: Loosening) {
         match what {
             Loosening::Override(over) => self.memory.override_limit(at, over),
-            Loosening::EndOverride(name, given) => self.memory.overrides.end(&name, given),
+            Loosening::EndOverride(name, given) => self.memory.overrides.end(at, &name, given),
             Loosening::Confirmed(confirmed) => self.memory.confirm(at, confirmed),
         }
     }

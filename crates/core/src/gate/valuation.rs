@@ -93,23 +93,38 @@ impl Valuation {
         to_money(self.face(quantity, price)?, conversion, money, Rounding::Up)
     }
 
-    /// A result in money, rounded down, from a fine one. That of an inverse contract is in the underlying and worth `price`.
-    pub fn result(
-        &self,
-        fine: i128,
-        price: u128,
-        conversion: Option<Conversion>,
-        money: Scale,
-    ) -> Result<i128, Overflow> {
+    /// Something fine that came in, in the currency of the price: of an inverse contract it came in the underlying, which is worth
+    /// `price`. Rounded towards less.
+    pub fn quoted(&self, fine: i128, price: u128) -> Result<i128, Overflow> {
+        if !self.inverse {
+            return Ok(fine);
+        }
         let rounding = if fine >= 0 { Rounding::Down } else { Rounding::Up };
-        let quoted = if self.inverse {
-            mul_div(fine.unsigned_abs(), price, power(self.price_decimals)?, rounding).ok_or(Overflow)?
-        } else {
-            fine.unsigned_abs()
-        };
-        let size = i128::try_from(to_money(quoted, conversion, money, rounding)?).map_err(|_| Overflow)?;
-        Ok(if fine >= 0 { size } else { -size })
+        let size = mul_div(fine.unsigned_abs(), price, power(self.price_decimals)?, rounding).ok_or(Overflow)?;
+        with_sign(size, fine >= 0)
     }
+
+    /// What would come in if a quantity were closed at `price`, finely and in the currency of the price: an inverse contract gives its
+    /// value back, whatever the price. Rounded towards less.
+    pub fn held(&self, quantity: i128, price: u128) -> Result<i128, Overflow> {
+        if !self.inverse {
+            return self.worth_signed(quantity, price);
+        }
+        let rounding = if quantity >= 0 { Rounding::Up } else { Rounding::Down };
+        let contracts = quantity.unsigned_abs().checked_mul(self.one).ok_or(Overflow)?;
+        with_sign(at_decimals(contracts, 1, self.contract_decimals, FINE, rounding)?, quantity < 0)
+    }
+
+    /// A fine result in the currency of the price, in money, rounded towards less.
+    pub fn result(&self, fine: i128, conversion: Option<Conversion>, money: Scale) -> Result<i128, Overflow> {
+        let rounding = if fine >= 0 { Rounding::Down } else { Rounding::Up };
+        with_sign(to_money(fine.unsigned_abs(), conversion, money, rounding)?, fine >= 0)
+    }
+}
+
+fn with_sign(size: u128, positive: bool) -> Result<i128, Overflow> {
+    let size = i128::try_from(size).map_err(|_| Overflow)?;
+    Ok(if positive { size } else { -size })
 }
 
 /// What one unit of another currency is worth in money.

@@ -122,8 +122,7 @@ impl Judge<'_> {
 
     fn total_leverage(&mut self, exposed: u128, price: u128, limit: u128) {
         let (Some(equity), Some(own)) = (self.equity(), self.notional(exposed, price)) else { return };
-        let others = self.others(|_, notional| Ok(notional));
-        let Some(others) = self.gap(others) else { return };
+        let Some(others) = self.rest().map(|rest| rest.notional) else { return };
         let Some(total) = self.counted(own.checked_add(others).ok_or(Overflow)) else { return };
         if compare_share(total, equity, limit, TIMES_ONE) == Ordering::Greater {
             let found = mul_div(total, TIMES_ONE, equity, Rounding::Up).map(|times| shown(times, TIMES_SCALE));
@@ -131,25 +130,43 @@ impl Judge<'_> {
         }
     }
 
-    /// The sum, over everything else that is held or open in the account, of what `part` makes of what it is worth at most.
-    pub(super) fn others(&self, part: impl Fn(usize, u128) -> Result<u128, Overflow>) -> Result<u128, Gap> {
-        let mut sum = 0u128;
+    /// Everything else that is held or open in the account, looked at once.
+    pub(super) fn rest(&mut self) -> Option<Rest> {
+        let rest = match self.rest {
+            Some(rest) => rest,
+            None => self.sum_up(),
+        };
+        self.rest = Some(rest);
+        self.gap(rest)
+    }
+
+    fn sum_up(&self) -> Result<Rest, Gap> {
+        let mut rest = Rest { notional: 0, bound: 0, unknown: false };
+        let overflow = |Overflow| Gap::Overflow;
         for (index, line) in self.book.lines(self.placed.account) {
             if index == self.placed.instrument {
                 continue;
             }
-            let exposed = at_most_exposed(line).map_err(|Overflow| Gap::Overflow)?;
+            let exposed = at_most_exposed(line).map_err(overflow)?;
             if exposed == 0 {
                 continue;
             }
-            let (_, valuation) = self.view.setup.at(index).ok_or(Gap::Unpriced(Unpriced::Missing))?;
+            let (instrument, valuation) = self.view.setup.at(index).ok_or(Gap::Unpriced(Unpriced::Missing))?;
             let price = self.view.mark(index).map_err(Gap::Unpriced)?;
             let conversion = self.view.conversion(valuation).map_err(Gap::Unpriced)?;
             let notional = valuation.notional(exposed, price, conversion, self.view.setup.policy.money);
-            let more = notional.and_then(|notional| part(index, notional)).map_err(|Overflow| Gap::Overflow)?;
-            sum = sum.checked_add(more).ok_or(Gap::Overflow)?;
+            let notional = notional.map_err(overflow)?;
+            rest.notional = rest.notional.checked_add(notional).ok_or(Gap::Overflow)?;
+            match instrument.margin {
+                Margin::Cross { maintenance: Some(rate) } => {
+                    let bound = mul_div(notional, rate.into(), SHARE_ONE, Rounding::Up).ok_or(Gap::Overflow)?;
+                    rest.bound = rest.bound.checked_add(bound).ok_or(Gap::Overflow)?;
+                }
+                Margin::Cross { maintenance: None } => rest.unknown = true,
+                Margin::Isolated { .. } | Margin::Spot => {}
+            }
         }
-        Ok(sum)
+        Ok(rest)
     }
 
     /// A sum, or the refusal for what it lacks.
@@ -166,6 +183,17 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// What the rest of an account comes to, in money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// What it is worth, each on the side where it is more.
+    pub notional: u128,
+    /// The maintenance margin of what is cross.
+    pub bound: u128,
+    /// Whether the maintenance margin of some of it is not declared.
+    pub unknown: bool,
 }
 
 /// What a sum over positions lacks.

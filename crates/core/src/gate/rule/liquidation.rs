@@ -95,29 +95,12 @@ impl Judge<'_> {
         let equity = self.equity()?;
         let own = mul_div(notional, maintenance, SHARE_ONE, Rounding::Up).ok_or(Overflow);
         let own = self.counted(own)?;
-        let unknown = self.book.lines(self.placed.account).any(|(index, line)| {
-            let (held, pending) = (
-                line.holding.quantity != 0
-                    || line.position.is_some_and(|position| (position.low, position.high) != (0, 0)),
-                line.holding.pending,
-            );
-            let margin = self.view.setup.at(index).map(|(instrument, _)| instrument.margin);
-            margin == Some(Margin::Cross { maintenance: None }) && (held || !pending.is_nothing())
-        });
-        if unknown {
+        let rest = self.rest()?;
+        if rest.unknown {
             self.out.refuse(Code::MissingMaintenance, Scope::System);
             return None;
         }
-        let setup = self.view.setup;
-        let others = self.others(|index, notional| {
-            let rate = match setup.at(index).map(|(instrument, _)| instrument.margin) {
-                Some(Margin::Cross { maintenance: Some(rate) }) => u128::from(rate),
-                Some(Margin::Cross { maintenance: None } | Margin::Isolated { .. } | Margin::Spot) | None => 0,
-            };
-            mul_div(notional, rate, SHARE_ONE, Rounding::Up).ok_or(Overflow)
-        });
-        let others = self.gap(others)?;
-        let bound = self.counted(own.checked_add(others).ok_or(Overflow))?;
+        let bound = self.counted(own.checked_add(rest.bound).ok_or(Overflow))?;
         let free = equity.saturating_sub(bound);
         Some(cross_is_near(buy, self.valuation.inverse, free, notional, buffer))
     }

@@ -51,7 +51,7 @@ fn result(view: &View<'_>, instrument: usize, holding: &Holding) -> Result<i128,
         if holding.quantity == 0 && !valuation.inverse { 1 } else { view.mark(instrument).map_err(Gap::Unpriced)? };
     let fine = holding.result(mark, valuation).ok_or(Gap::Unpriced(Unpriced::Missing))?.map_err(|_| Gap::Overflow)?;
     let conversion = view.conversion(valuation).map_err(Gap::Unpriced)?;
-    valuation.result(fine, mark, conversion, view.setup.policy.money).map_err(|_| Gap::Overflow)
+    valuation.result(fine, conversion, view.setup.policy.money).map_err(|_| Gap::Overflow)
 }
 
 impl Judge<'_> {
@@ -77,8 +77,7 @@ impl Judge<'_> {
             self.out.refuse(Code::MissingOpeningEquity, Scope::System);
             return;
         };
-        let result = loss_of(&self.view, self.book, self.placed.account, loss);
-        let Some(result) = self.gap(result) else { return };
+        let Some(result) = self.result_of(self.placed.account, loss) else { return };
         let opening = u128::try_from(opening).unwrap_or(0);
         let lost = if result < 0 { result.unsigned_abs() } else { 0 };
         // Without a loss nothing is reached, not even where the limit or the equity is nothing.
@@ -88,13 +87,25 @@ impl Judge<'_> {
         }
     }
 
+    /// A result, or the refusal for what it lacks. That of the order's account is looked at once.
+    fn result_of(&mut self, account: usize, loss: LossOf) -> Option<i128> {
+        let own = account == self.placed.account && loss == LossOf::Account;
+        let result = match self.result.filter(|_| own) {
+            Some(result) => result,
+            None => loss_of(&self.view, self.book, account, loss),
+        };
+        if own {
+            self.result = Some(result);
+        }
+        self.gap(result)
+    }
+
     /// In money, over all accounts.
     fn money(&mut self, of: &Of, loss: LossOf) {
         let Limit::Set(limit) = self.view.limit(LimitName::DailyLossMoney, of) else { return };
         let mut sum = 0i128;
         for account in 0..self.book.accounts.len() {
-            let result = loss_of(&self.view, self.book, account, loss);
-            let Some(result) = self.gap(result) else { return };
+            let Some(result) = self.result_of(account, loss) else { return };
             let Some(more) = sum.checked_add(result) else {
                 self.out.refuse(Code::Overflow, Scope::System);
                 return;

@@ -9,7 +9,7 @@ mod rates;
 mod repeat;
 mod size;
 
-pub(crate) use exposure::Gap;
+pub(crate) use exposure::{Gap, Rest};
 pub(crate) use loss::{LossOf, loss_of};
 pub(crate) use rates::judge_rates;
 
@@ -50,6 +50,10 @@ pub(crate) struct Judge<'a> {
     pub reference: Reference,
     pub conversion: Result<Option<Conversion>, Unpriced>,
     pub reduces: bool,
+    /// What the rest of the account comes to, once somebody asked.
+    rest: Option<Result<Rest, Gap>>,
+    /// The day's result of the account, once somebody asked.
+    result: Option<Result<i128, Gap>>,
     pub out: &'a mut Decision,
 }
 
@@ -140,6 +144,8 @@ impl<'a> View<'a> {
             reference,
             conversion: self.conversion(valuation),
             reduces: false,
+            rest: None,
+            result: None,
             out,
         };
         judge.reduces = judge.is_reducing();
