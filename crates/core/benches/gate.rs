@@ -6,7 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the measurement")]
 
 use failstop_amount::{Amount, Scale};
-use failstop_core::gate::*;
+use failstop_core::gate::{
+    ComponentRules, Contract, Decision, Fact, Gate, GatePolicy, GateTime, InstrumentPolicy, Kind, Limit, LimitName,
+    Limits, Margin, Order, Quote, Quoted, Scope, SharedRates, Side, TradingDay,
+};
 use failstop_core::{ComponentName, Monotonic, Rights, Slot};
 use std::hint::black_box;
 use std::time::{Duration, Instant};

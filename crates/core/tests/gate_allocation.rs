@@ -5,17 +5,24 @@ use failstop_amount::{Amount, Scale};
 use failstop_core::gate::*;
 use failstop_core::{ComponentName, Monotonic, Rights, Slot};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 use std::time::Duration;
 
 struct Counting;
 
-static COUNT: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// Of this thread alone: the test harness allocates in its own.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    COUNT.with(|count| count.set(count.get() + 1));
+}
 
 // SAFETY: every call is the system allocator's own; counting changes nothing of what it is asked for.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -26,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller keeps the contract of `realloc`.
         unsafe { System.realloc(place, layout, size) }
     }
@@ -107,9 +114,9 @@ fn a_decision_that_refuses_nothing_allocates_nothing() {
             reduce_only: false,
             live: true,
         };
-        let before = COUNT.load(Ordering::Relaxed);
+        let before = COUNT.with(Cell::get);
         gate.decide(at(u64::try_from(round).unwrap()), &order, rights, &mut out);
-        let allocated = COUNT.load(Ordering::Relaxed) - before;
+        let allocated = COUNT.with(Cell::get) - before;
         assert!(out.allows(), "{round}: {:?}", out.refusals);
         allocated
     };

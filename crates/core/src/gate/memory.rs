@@ -163,6 +163,9 @@ impl GateMemory {
                 self.users.remove(id);
                 self.live.forget(Holder::User(id));
                 self.paper.forget(Holder::User(id));
+                // Whoever takes his place has nothing to do with his orders.
+                let closed = self.closed.iter_mut().filter(|closed| closed.order.user == Some(id));
+                closed.for_each(|closed| closed.order.user = None);
             }
         }
         self.users.add(name)
@@ -230,7 +233,6 @@ impl GateMemory {
             turn: self.next_turn(),
             opening: !reduces,
             copy,
-            leverage: placed.leverage,
             said_filled: false,
         };
         if self.open.insert(order) {
@@ -319,7 +321,7 @@ impl GateMemory {
             account: fill.account,
             instrument: fill.instrument,
             component: order.and_then(|order| order.component),
-            user: order.and_then(|order| order.user).filter(|id| self.users.get(*id).is_some()),
+            user: order.and_then(|order| order.user),
         };
         let trade = Trade {
             at,

@@ -32,7 +32,6 @@ pub(crate) struct OpenOrder {
     pub opening: bool,
     /// Whether it counts as a copy.
     pub copy: bool,
-    pub leverage: Option<u128>,
     /// The venue says that it was filled whole.
     pub said_filled: bool,
 }

@@ -7,10 +7,12 @@ use crate::gate::memory::{FillRead, PositionRead};
 use crate::gate::order::{ShortText, leverage};
 use crate::gate::overrides::{Of, Override};
 use crate::gate::price::{Reference, middle};
+use crate::gate::rates::RATES;
 use crate::gate::record::{Filled, GateRecord, Mark, OrderText, Outcome, OverrideNote, PositionSeen, limit_text};
 use crate::gate::time::{GateTime, TradingDay};
 use crate::gate::{Gate, MAX_OVERRIDE};
 use crate::time::Monotonic;
+use crate::turn::{TEXT_MAX_BYTES, clip};
 use core::time::Duration;
 use failstop_amount::Amount;
 
@@ -99,8 +101,8 @@ impl Gate {
                 let note = OverrideNote {
                     at,
                     name: name.to_owned(),
-                    by: by.to_owned(),
-                    reason: reason.to_owned(),
+                    by: clip(by.to_owned(), TEXT_MAX_BYTES),
+                    reason: clip(reason.to_owned(), TEXT_MAX_BYTES),
                     limit,
                     scope,
                     of: of.map(str::to_owned),
@@ -117,12 +119,23 @@ impl Gate {
             }
             Fact::RateDecided { client_id, refused } => {
                 let client = ShortText::of(client_id).ok_or(FactError::Invalid(What::Id))?;
+                // A refusal that means nothing must not pass for an allowance.
+                if !refused
+                    .iter()
+                    .all(|(limit, scope)| RATES.iter().any(|(rate, _)| rate == limit) && limit.applies(*scope))
+                {
+                    return Err(FactError::Misplaced);
+                }
                 self.shared.retain(|word| at < word.until && word.client != client);
                 if self.shared.len() >= MAX_SHARED_WORDS {
                     self.shared.pop_front();
                 }
                 let until = at.plus(SHARED_WORD_FOR);
-                self.shared.push_back(SharedWord { client, refused: refused.to_vec(), until });
+                // However often each is said, there are only so many.
+                let scopes = [Scope::System, Scope::Component, Scope::User];
+                let rates = RATES.iter().flat_map(|(rate, _)| scopes.map(|scope| (*rate, scope)));
+                let refused = rates.filter(|rate| refused.contains(rate)).collect();
+                self.shared.push_back(SharedWord { client, refused, until });
                 Ok(Taken::default())
             }
         }
@@ -337,7 +350,7 @@ impl Gate {
             let configured = self.setup.configured(over.limit, &over.of);
             over.limit.tightens(over.value, without.of(at, over.limit, &over.of, configured))
         });
-        let record = GateRecord::OverrideEnded { at, name: name.to_owned(), by: by.to_owned() };
+        let record = GateRecord::OverrideEnded { at, name: name.to_owned(), by: clip(by.to_owned(), TEXT_MAX_BYTES) };
         if self.pending.len() >= MAX_PENDING {
             return Err(FactError::TooManyOverrides);
         }
@@ -354,7 +367,8 @@ impl Gate {
         let until = at.plus(self.setup.policy.confirm_within);
         let confirmed = self.read_confirmed(&order, until)?;
         self.tickets += 1;
-        let record = GateRecord::Confirmed { at, order: Box::new(order), by: by.to_owned(), until };
+        let record =
+            GateRecord::Confirmed { at, order: Box::new(order), by: clip(by.to_owned(), TEXT_MAX_BYTES), until };
         Ok(self.loosen_or(at, false, Loosening::Confirmed(confirmed), record))
     }
 

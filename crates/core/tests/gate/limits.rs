@@ -245,6 +245,16 @@ fn another_currency_is_converted_exactly_and_needs_its_price() {
 }
 
 #[test]
+fn what_an_order_is_worth_is_rounded_up_to_the_cent() {
+    // 0.0001 at 100.01 is 0.010001.
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 1));
+    assert_eq!(bed.ask(&buy(SPOT, "0.0001")), [], "0.01 at 100");
+    bed.price(SPOT, "100.01");
+    assert_eq!(bed.ask(&buy(SPOT, "0.0001")), [Code::OrderNotional]);
+    assert_eq!(bed.last.notional.unwrap().to_string(), "0.02");
+}
+
+#[test]
 fn an_inverse_contract_is_worth_its_value_at_any_price() {
     let mut bed = Bed::flat(with(LimitName::OrderNotional, 10 * HUNDRED));
     let ask = |quantity| Order { leverage: Some("2"), ..buy(INVERSE, quantity) };

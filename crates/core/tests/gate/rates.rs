@@ -181,6 +181,11 @@ fn a_word_from_outside_only_ever_refuses_more() {
         bed.pass(2 * MINUTE);
         bed.prices();
         assert_eq!(bed.ask_as(&order("d")), without, "{shared:?}");
+        // One that means nothing is none.
+        for (limit, scope) in [(LimitName::Position, Scope::System), (LimitName::VolumePerHour, Scope::Instrument)] {
+            let fact = Fact::RateDecided { client_id: "e", refused: &[(limit, scope)] };
+            assert_eq!(bed.take(fact), Err(FactError::Misplaced));
+        }
         // What reduces needs no word.
         bed.position(SPOT, "5");
         assert_eq!(bed.ask(&sell(SPOT, "1")), [], "{shared:?}");

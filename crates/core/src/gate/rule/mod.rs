@@ -273,10 +273,10 @@ impl Judge<'_> {
         self.counted(notional)
     }
 
-    /// A number, or the refusal that it is beyond counting.
+    /// A number, or the refusal (of what opens) that it is beyond counting.
     pub(in crate::gate::rule) fn counted<T>(&mut self, number: Result<T, Overflow>) -> Option<T> {
         if number.is_err() {
-            self.out.refuse(Code::Overflow, Scope::System);
+            self.refuse_unless_reducing(Code::Overflow, Scope::System);
         }
         number.ok()
     }
