@@ -49,8 +49,7 @@ impl Wide {
         if divisor == 0 || self.high >= divisor {
             return None;
         }
-        let (quotient, rest) =
-            if self.high == 0 { (self.low / divisor, self.low % divisor) } else { self.long(divisor) };
+        let (quotient, rest) = if self.high == 0 { short(self.low, divisor) } else { self.long(divisor) };
         match rounding {
             Rounding::Up if rest > 0 => quotient.checked_add(1),
             Rounding::Up | Rounding::Down => Some(quotient),
@@ -71,6 +70,12 @@ impl Wide {
         }
         (quotient, rest)
     }
+}
+
+/// Division within 128 bits: once, since the rest costs a multiplication only.
+const fn short(dividend: u128, divisor: u128) -> (u128, u128) {
+    let quotient = dividend / divisor;
+    (quotient, dividend - quotient * divisor)
 }
 
 /// `left × right / divisor`, rounded as said, without losing anything on the way; `None` where the quotient is beyond 128 bits or

@@ -90,7 +90,13 @@ impl Valuation {
         conversion: Option<Conversion>,
         money: Scale,
     ) -> Result<u128, Overflow> {
-        to_money(self.face(quantity, price)?, conversion, money, Rounding::Up)
+        if conversion.is_some() {
+            return to_money(self.face(quantity, price)?, conversion, money, Rounding::Up);
+        }
+        // The same in one division: rounding up twice is rounding up once.
+        let contracts = quantity.checked_mul(self.one).ok_or(Overflow)?;
+        let (price, decimals) = if self.inverse { (1, 0) } else { (price, self.price_decimals) };
+        at_decimals(contracts, price, self.contract_decimals + decimals, u32::from(money.decimals()), Rounding::Up)
     }
 
     /// Something fine that came in, in the currency of the price: of an inverse contract it came in the underlying, which is worth

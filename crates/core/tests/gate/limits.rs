@@ -270,6 +270,7 @@ fn what_is_beyond_counting_refuses_and_is_no_zero() {
     let mut bed = Bed::flat(with(LimitName::Position, u128::MAX));
     bed.price(SPOT, "99999999999999999999.99");
     assert_eq!(bed.ask(&buy(SPOT, "99999999999999999999.9999")), [Code::Overflow]);
+    bed.price(SPOT, "100");
     let huge = "17014118346046923173168730371588410.5727";
     assert_eq!(bed.ask(&buy(SPOT, huge)), [Code::Overflow]);
     assert_eq!(bed.ask(&sell(SPOT, huge)), [Code::Overflow]);

@@ -322,7 +322,7 @@ fn a_daily_loss_a_rate_and_a_duplicate_survive_a_restart_and_a_reboot() {
     bed.gate.start(bed.now(), behind);
     bed.prices();
     assert_eq!(bed.ask(&buy(SPOT, "1")), all);
-    assert_eq!(bed.ask_as(&Order { client_id: &id, ..buy(SPOT, "1") }).contains(&Code::Duplicate), true);
+    assert!(bed.ask_as(&Order { client_id: &id, ..buy(SPOT, "1") }).contains(&Code::Duplicate));
     assert_eq!(bed.take(Fact::Day(TradingDay(1))), Err(FactError::DayNotLater), "the day does not begin twice");
     // Time stands until the clock is where the journal was.
     bed.pass(MINUTE);

@@ -28,23 +28,32 @@ impl Judge<'_> {
         if let Some(highest) = highest {
             self.at_most(LimitName::Leverage, highest, Code::Leverage);
         }
+        let own = self.worth(of_account);
         for of in self.bound() {
-            let exposed = match of {
-                Of::System | Of::Instrument(_) => of_account,
-                Of::Component(index) => self.exposed_of(Some(Holder::Component(index))),
-                Of::User(name) => self.exposed_of(self.view.memory.users.find(&name).map(Holder::User)),
+            let notional = match of {
+                Of::System | Of::Instrument(_) => own,
+                Of::Component(index) => {
+                    let exposed = self.exposed_of(Some(Holder::Component(index)));
+                    self.worth(exposed)
+                }
+                Of::User(name) => {
+                    let exposed = self.exposed_of(self.view.memory.users.find(&name).map(Holder::User));
+                    self.worth(exposed)
+                }
             };
-            let Some(exposed) = exposed else { continue };
-            let Some(price) = self.reference.known() else { continue };
-            let Some(notional) = self.notional(exposed, price) else { continue };
+            let Some(notional) = notional else { continue };
             self.position_limit(&of, notional);
             self.account_risk(&of, notional, margin);
         }
-        if let (Some(exposed), Some(price)) = (of_account, self.reference.known())
-            && let Limit::Set(limit) = self.view.limit(LimitName::TotalLeverage, &Of::System)
-        {
-            self.total_leverage(exposed, price, limit);
+        if let (Some(own), Limit::Set(limit)) = (own, self.view.limit(LimitName::TotalLeverage, &Of::System)) {
+            self.total_leverage(own, limit);
         }
+    }
+
+    /// What an exposure is worth at the reference price.
+    fn worth(&mut self, exposed: Option<u128>) -> Option<u128> {
+        let price = self.reference.known()?;
+        self.notional(exposed?, price)
     }
 
     /// What is known of the position, if it is fresh.
@@ -120,8 +129,8 @@ impl Judge<'_> {
         }
     }
 
-    fn total_leverage(&mut self, exposed: u128, price: u128, limit: u128) {
-        let (Some(equity), Some(own)) = (self.equity(), self.notional(exposed, price)) else { return };
+    fn total_leverage(&mut self, own: u128, limit: u128) {
+        let Some(equity) = self.equity() else { return };
         let Some(others) = self.rest().map(|rest| rest.notional) else { return };
         let Some(total) = self.counted(own.checked_add(others).ok_or(Overflow)) else { return };
         if compare_share(total, equity, limit, TIMES_ONE) == Ordering::Greater {
@@ -159,7 +168,7 @@ impl Judge<'_> {
             rest.notional = rest.notional.checked_add(notional).ok_or(Gap::Overflow)?;
             match instrument.margin {
                 Margin::Cross { maintenance: Some(rate) } => {
-                    let bound = mul_div(notional, rate.into(), SHARE_ONE, Rounding::Up).ok_or(Gap::Overflow)?;
+                    let bound = notional.checked_mul(rate.into()).ok_or(Gap::Overflow)?;
                     rest.bound = rest.bound.checked_add(bound).ok_or(Gap::Overflow)?;
                 }
                 Margin::Cross { maintenance: None } => rest.unknown = true,
@@ -190,7 +199,7 @@ impl Judge<'_> {
 pub(crate) struct Rest {
     /// What it is worth, each on the side where it is more.
     pub notional: u128,
-    /// The maintenance margin of what is cross.
+    /// The maintenance margin of what is cross, in millionths of a unit.
     pub bound: u128,
     /// Whether the maintenance margin of some of it is not declared.
     pub unknown: bool,

@@ -12,7 +12,7 @@ use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
 use crate::gate::valuation::Overflow;
 use core::cmp::Ordering;
-use failstop_amount::{Rounding, Wide, compare_share, mul_div};
+use failstop_amount::{Rounding, Wide, compare_share};
 
 impl Judge<'_> {
     pub(super) fn liquidation(&mut self) {
@@ -93,14 +93,14 @@ impl Judge<'_> {
         }
         let notional = self.notional(quantity, mark)?;
         let equity = self.equity()?;
-        let own = mul_div(notional, maintenance, SHARE_ONE, Rounding::Up).ok_or(Overflow);
-        let own = self.counted(own)?;
         let rest = self.rest()?;
         if rest.unknown {
             self.out.refuse(Code::MissingMaintenance, Scope::System);
             return None;
         }
-        let bound = self.counted(own.checked_add(rest.bound).ok_or(Overflow))?;
+        // All of it together, in millionths, rounded up once.
+        let bound = notional.checked_mul(maintenance).and_then(|own| own.checked_add(rest.bound)).ok_or(Overflow);
+        let bound = self.counted(bound)?.div_ceil(SHARE_ONE);
         let free = equity.saturating_sub(bound);
         Some(cross_is_near(buy, self.valuation.inverse, free, notional, buffer))
     }

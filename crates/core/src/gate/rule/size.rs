@@ -4,6 +4,7 @@ use super::Judge;
 use crate::gate::limit::LimitName;
 use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
+use failstop_amount::Rounding;
 
 impl Judge<'_> {
     /// What the order is worth in money, at its limit price where that is above the reference. 0 where that cannot be said: then it
@@ -19,6 +20,11 @@ impl Judge<'_> {
 
     pub(super) fn size(&mut self) {
         self.at_most(LimitName::OrderQuantity, self.placed.quantity, Code::OrderQuantity);
+        // While it is open it counts finely as well.
+        if let Some(price) = self.placed.price.or(self.reference.known()) {
+            let fine = self.valuation.worth(self.placed.quantity, price, Rounding::Up);
+            self.counted(fine);
+        }
         let notional = self.out.volume;
         self.at_most(LimitName::OrderNotional, notional, Code::OrderNotional);
         let content = self.placed.content();
