@@ -1,6 +1,7 @@
 //! The `failstop` command: arguments in, text and exit status out.
 
 mod args;
+mod check_in;
 mod commands;
 mod configuration;
 mod engine_client;

@@ -55,8 +55,8 @@ Examples:
 
 /// Below the options of `verify-data`.
 pub const VERIFY_HELP: &str = "\
-It needs no running engine, writes nothing, and may run while the engine does. It reads as
-the engine's user or as root.
+It needs no running engine, writes nothing (but --checkpoint), and may run while the engine does. It
+reads as the engine's user or as root.
 
 Exit status:
   0  intact (a torn end that the next start repairs is reported, and is intact)
@@ -64,10 +64,15 @@ Exit status:
   2  usage, or the configuration cannot be read
   3  could not verify
 
+A checkpoint that cannot be used is refused in words, and everything is verified. A run from a
+checkpoint also reads some old segments again, in turn: damage to what was verified once shows there.
+
 Examples:
   failstop verify-data --config failstop.toml
   failstop verify-data --state /var/lib/failstop/demo --format json
-  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact";
+  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact
+  failstop verify-data --since-checkpoint v.ckpt --checkpoint v.ckpt --quiet --nice    every hour
+  failstop verify-data --witness https://watch.example.com:8081/witness/demo --ca-file ca.pem";
 
 /// Below the options of `status`.
 pub const STATUS_HELP: &str = "\

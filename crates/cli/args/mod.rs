@@ -241,6 +241,24 @@ pub struct VerifyArgs {
     /// Give way to other processes: lowest processor and disk priority
     #[arg(long)]
     pub nice: bool,
+    /// Threads that read and hash [default: as many as there are processors, 1 with --nice]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet
+    #[arg(long, value_name = "FILE")]
+    pub since_checkpoint: Option<PathBuf>,
+    /// Write a checkpoint there when intact: the next run may go on from it
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported
+    #[arg(long, value_name = "URL|FILE")]
+    pub witness: Option<String>,
+    /// Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify
+    #[arg(long, value_name = "URL")]
+    pub check_in: Option<String>,
+    /// Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print nothing when intact
     #[arg(long)]
     pub quiet: bool,

@@ -40,4 +40,6 @@ pub use segment::{
 };
 pub use storage::{Disk, Storage, StorageFile};
 pub use time::Wall;
-pub use verify::{Class, Outcome, Position, Report, TornTail, VerifyError, Violation, verify};
+pub use verify::{
+    Checkpoint, Class, Outcome, Position, Report, TornTail, VerifyError, Violation, verify, verify_since,
+};

@@ -20,6 +20,25 @@ impl Wall {
         Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// The time that a text of this form says; `None` where there is no such time.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if !is_time(bytes) {
+            return None;
+        }
+        let number =
+            |from: usize, to: usize| bytes[from..to].iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
+        let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+        let (hour, minute, second) = (number(11, 13), number(14, 16), number(17, 19));
+        // From 0000-03-01, as in `civil`.
+        let (of_year, in_year) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+        let days = of_year * 365 + of_year / 4 - of_year / 100 + of_year / 400 + (153 * in_year + 2) / 5 + day;
+        let seconds = days.checked_sub(719_469)? * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+        let wall = Self(seconds.checked_mul(SECOND)?.checked_add(number(20, 29))?);
+        // Only what exists comes back as it went.
+        (wall.text() == bytes).then_some(wall)
+    }
+
     /// Days since 1970-01-01: segments are rolled when it rises.
     pub(crate) fn day(self) -> u64 {
         self.0 / SECOND / DAY_SECONDS
@@ -89,6 +108,26 @@ mod tests {
             let known = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
             assert_eq!(Wall(nanos).to_string(), format!("{known:.9}"));
             assert!(is_time(&Wall(nanos).text()));
+            assert_eq!(Wall::parse(&Wall(nanos).to_string()), Some(Wall(nanos)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read_as_one() {
+        for odd in [
+            "2026-02-29T00:00:00.000000000Z",
+            "2026-13-01T00:00:00.000000000Z",
+            "2026-00-01T00:00:00.000000000Z",
+            "2026-01-00T00:00:00.000000000Z",
+            "2026-01-01T24:00:00.000000000Z",
+            "2026-01-01T00:60:00.000000000Z",
+            "1969-12-31T23:59:59.000000000Z",
+            "0000-01-01T00:00:00.000000000Z",
+            "9999-12-31T23:59:59.999999999Z",
+            "2026-01-01T00:00:00Z",
+            "",
+        ] {
+            assert_eq!(Wall::parse(odd), None, "{odd}");
         }
     }
 }

@@ -19,6 +19,7 @@ use super::open::{Opened, open};
 use super::probes::Probes;
 use super::programs::Programs;
 use super::start::Prepared;
+use super::verifier::Verifier;
 use crate::alerts::Delivery;
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
@@ -105,6 +106,7 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
+    pub(super) verifier: Verifier,
     /// The way to people.
     pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
@@ -202,6 +204,7 @@ impl Engine {
             self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
+            self.verifier.due(),
             self.programs.next_deadline(),
             self.probes.next_deadline(),
             self.beat_at,
@@ -227,6 +230,7 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
+            Event::Verified(verified) => self.verified(verified),
             Event::Program(request) => {
                 self.run_program(request);
             }
@@ -277,6 +281,7 @@ impl Engine {
             self.trees.tidy();
         }
         self.diagnosis.retry(now);
+        self.begin_to_verify(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
             self.tell_systemd(line);

@@ -30,6 +30,7 @@ mod reload;
 mod sandbox;
 mod start;
 mod summary;
+pub(crate) mod verifier;
 
 pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;

@@ -15,6 +15,7 @@ use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
+use super::verifier::Verifier;
 use super::{RunError, summary};
 use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
@@ -210,6 +211,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
 
     let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
+    let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -235,6 +237,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots,
         commands: command_requests,
         checks: checks_done,
+        verified,
         programs: program_requests,
         tries,
     };
@@ -250,6 +253,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let mut engine = Engine {
         alerts,
         facts: Facts::new(&config, identity, host_notes),
+        verifier,
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),
