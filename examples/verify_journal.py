@@ -244,7 +244,7 @@ def main(arguments):
         worst = 0
         for line in sys.stdin:
             found = verify(line.rstrip("\n"))
-            print(json.dumps(found))
+            print(json.dumps(found), flush=True)
             worst = max(worst, found["result"] == "violated")
         return int(worst)
     if len(arguments) != 1 or arguments[0].startswith("-"):

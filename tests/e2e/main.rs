@@ -50,8 +50,10 @@ mod survivors;
 mod system;
 mod two_hosts;
 mod venue;
+mod verifying;
 mod watched;
 mod wire;
+mod witness;
 
 /// How many rounds a randomised test runs.
 fn rounds(default: u32) -> u32 {

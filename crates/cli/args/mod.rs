@@ -77,6 +77,9 @@ pub enum Command {
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
+    /// Write a slice of the journal as CSV or Parquet
+    #[command(after_help = help::EXPORT_HELP)]
+    Export(ExportArgs),
     /// Print what components wrote to standard output and standard error
     #[command(after_help = help::LOGS_HELP)]
     Logs(LogsArgs),
@@ -481,6 +484,41 @@ pub struct EventsArgs {
     /// How they are printed; json is the journal's own lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `failstop export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    pub config: Option<PathBuf>,
+    /// The state directory, without any configuration
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The file; `-` is standard output, for CSV
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Its format [default: what the file's name ends with]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only records before then
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
+    #[arg(long = "type", value_name = "T")]
+    pub types: Vec<String>,
+}
+
+/// What a slice of the journal is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// For spreadsheets
+    Csv,
+    /// For pandas, DuckDB and their kin
+    Parquet,
 }
 
 /// `failstop logs`.

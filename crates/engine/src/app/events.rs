@@ -4,6 +4,7 @@ use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
 use super::verifier::Verified;
+use super::witness::Word;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
@@ -44,6 +45,8 @@ pub enum Event {
     Checked(Findings),
     /// A verification that ran beside the loop is over.
     Verified(Verified),
+    /// The witness answered, or did not.
+    Witness(Word),
     /// A check or an alert channel wants a program to be run.
     Program(ProgramRequest),
     /// A try of a probe ended.
@@ -76,6 +79,8 @@ pub struct Sources {
     pub checks: mpsc::Receiver<Findings>,
     /// Verifications of the journal.
     pub verified: mpsc::Receiver<Verified>,
+    /// The witness's words.
+    pub witness: mpsc::Receiver<Word>,
     /// Probes.
     pub tries: mpsc::Receiver<Tried>,
     /// Programs that checks and alert channels want to be run.
@@ -102,6 +107,7 @@ impl Sources {
             Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
             Some(verified) = self.verified.recv() => Ok(Event::Verified(verified)),
+            Some(word) = self.witness.recv() => Ok(Event::Witness(word)),
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }
     }

@@ -18,7 +18,7 @@ const UNREADABLE_MAX: u32 = 2;
 #[derive(Debug)]
 pub struct Verified {
     /// The report, or why there is none.
-    pub outcome: Result<Report, String>,
+    pub outcome: Result<Box<Report>, String>,
     /// What people should know beside it.
     pub notes: Vec<String>,
 }
@@ -141,7 +141,7 @@ fn run(state: &Path, now: Wall) -> Verified {
         notes.extend(report.notes.iter().cloned());
         notes.extend(trust(state, report, before.as_ref(), now).err());
     }
-    Verified { outcome: outcome.map_err(|error: VerifyError| error.to_string()), notes }
+    Verified { outcome: outcome.map(Box::new).map_err(|error: VerifyError| error.to_string()), notes }
 }
 
 /// Writes the trusted checkpoint that a verification allows.

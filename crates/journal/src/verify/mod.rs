@@ -16,7 +16,7 @@ pub(crate) mod sums;
 mod work;
 
 pub use checkpoint::{CHECKPOINT, CHECKPOINT_DIR, Checkpoint, CheckpointError};
-pub use outside::{Alarm, MEMORY_MAX_BYTES, Memory, MemoryError, Point};
+pub use outside::{Agreement, Alarm, MEMORY_MAX_BYTES, Memory, MemoryError, Point};
 pub use report::{Class, End, Outcome, Position, Report, Scrub, Since, TornTail, Violation, Witnessed};
 pub use since::{SCRUB_MIN_BYTES, SCRUB_RUNS, verify_since};
 

@@ -3,6 +3,7 @@
 
 use super::report::{Class, Outcome, Report, Violation, Witnessed};
 use super::scan::pieces::line_before;
+use super::since::opening;
 use super::{VerifyError, list};
 use crate::chain::Head;
 use crate::jid::Jid;
@@ -37,6 +38,17 @@ pub struct Memory {
     pub shown: Option<Point>,
     /// What the witness found to be wrong.
     pub alarm: Option<Alarm>,
+}
+
+/// What a look at a witness's memory says, without a verification.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// The last record on which both agree.
+    pub last_agreed: Option<u64>,
+    /// The last record that the witness has agreed on and made durable itself.
+    pub kept: Option<u64>,
+    /// Where they do not agree, in words.
+    pub disagreement: Option<String>,
 }
 
 /// A record as a witness remembers it.
@@ -118,7 +130,41 @@ impl Memory {
         self.compare_with(&Disk::new(state), report).map_err(|error| error.below(state))
     }
 
+    /// Compares it with the records' own hash texts, without a verification of the chain: for whoever has verified that, or
+    /// only wants to know how far the witness is.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] where the journal cannot be read.
+    pub fn agreement(&self, state: &Path) -> Result<Agreement, VerifyError> {
+        self.agreement_in(&Disk::new(state)).map_err(|error| error.below(state))
+    }
+
+    fn agreement_in<S: Storage>(&self, storage: &S) -> Result<Agreement, VerifyError> {
+        let firsts = list(storage)?;
+        let jid = match firsts.last() {
+            Some(first) => jid_of(storage, *first)?,
+            None => None,
+        };
+        let report = Report { result: Outcome::Intact, jid, ..Report::without_a_verdict() };
+        let (said, found) = self.look(storage, &report)?;
+        let disagreement = found.into_iter().next().map(|violation| violation.detail);
+        let kept = self.points.last().map(|point| point.seq).filter(|_| disagreement.is_none());
+        Ok(Agreement { last_agreed: said.last_agreed, kept, disagreement })
+    }
+
     pub(crate) fn compare_with<S: Storage>(&self, storage: &S, report: &mut Report) -> Result<(), VerifyError> {
+        let (said, found) = self.look(storage, report)?;
+        report.witness = Some(said);
+        if !found.is_empty() {
+            report.violations.extend(found);
+            report.result = Outcome::Violated;
+        }
+        Ok(())
+    }
+
+    /// What it says of the journal that a report is about, and where that is otherwise.
+    fn look<S: Storage>(&self, storage: &S, report: &Report) -> Result<(Witnessed, Vec<Violation>), VerifyError> {
         let mut found = Vec::new();
         let mut said = Witnessed { witness: self.witness.clone(), agreed: 0, last_agreed: None };
         let another = match (report.jid, self.jid) {
@@ -139,12 +185,7 @@ impl Memory {
             let seq = last_agreed.map_or(1, |seq| seq + 1);
             found.push(Violation { class: Class::Rewrite, file: segment_name(1), line: 0, seq, offset: 0, detail });
         }
-        report.witness = Some(said);
-        if !found.is_empty() {
-            report.violations.extend(found);
-            report.result = Outcome::Violated;
-        }
-        Ok(())
+        Ok((said, found))
     }
 
     /// Looks at each record that the witness remembers, up to the first that differs.
@@ -156,7 +197,7 @@ impl Memory {
         found: &mut Vec<Violation>,
     ) -> Result<(), VerifyError> {
         let firsts = list(storage)?;
-        let have = report.head.map_or(0, |head| head.seq);
+        let have = report.head.map(|head| head.seq);
         let agreed = |last: Option<u64>| match last {
             Some(seq) => format!("the last record on which both agree is {seq}"),
             None => "no record is known on which both agree".to_owned(),
@@ -180,8 +221,12 @@ impl Memory {
                     let what = format!("record {seq} has the hash {found}; {witness} saw {head} at {at}");
                     differs(Class::Rewrite, line, offset, what);
                 }
-                None if *seq > have && report.result == Outcome::Intact => {
-                    let what = format!("the journal ends with record {have}; {witness} saw record {seq} at {at}");
+                None if have.is_none_or(|have| *seq > have) && report.result == Outcome::Intact => {
+                    let ends = match have {
+                        Some(have) => format!("the journal ends with record {have}"),
+                        None => format!("the journal has no record {seq}"),
+                    };
+                    let what = format!("{ends}; {witness} saw record {seq} at {at}");
                     differs(Class::Rollback, 0, 0, what);
                 }
                 // Why it is not where it must be stands in the report already.
@@ -191,6 +236,13 @@ impl Memory {
         }
         Ok(())
     }
+}
+
+/// Whose journal a segment's first line says that it is.
+fn jid_of<S: Storage>(storage: &S, first: u64) -> Result<Option<Jid>, VerifyError> {
+    let path = path_of(&segment_name(first));
+    let file = storage.open(&path).map_err(|source| VerifyError::Unreadable { path, source })?;
+    Ok(opening(&file, first).map(|(open, _)| open.jid))
 }
 
 /// A record's line, where it begins, and its hash.

@@ -182,7 +182,9 @@ impl<'a> Join<'a> {
         if let Some(last) = scan.verified {
             self.head = Some(Position { seq: last.seq, hash: last.head });
             let offset = scan.damage.as_ref().map_or(scan.bytes, |damage| damage.offset);
-            let durable = if scan.closed { last.seq } else { last.durable };
+            // A sealing line may be seen before its fdatasync; the list of sums names the segment after it.
+            let settled = scan.closed && self.sums.names(scan.first);
+            let durable = if settled { last.seq } else { last.durable };
             self.end = Some(End { first: scan.first, seq: last.seq, offset, durable });
         }
         self.damaged = scan.damage.is_some();

@@ -156,7 +156,7 @@ fn middle<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<Option<Mid
 }
 
 /// A segment's first line, where its own hash vouches for it.
-fn opening<F: StorageFile>(file: &F, first: u64) -> Option<(SegOpen, Last)> {
+pub(super) fn opening<F: StorageFile>(file: &F, first: u64) -> Option<(SegOpen, Last)> {
     let line = read_line(file, 0)?;
     let open = read_opening(&line).filter(|open| open.first == first)?;
     let frame = Frame::read(&line)?;
