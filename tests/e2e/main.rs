@@ -20,6 +20,7 @@ mod guard;
 mod hang;
 mod health_over_tls;
 mod hosts;
+mod injected;
 mod instance;
 mod kill_switch;
 mod lease;
