@@ -175,3 +175,61 @@ fn a_check_in_that_is_not_taken_is_said_and_changes_no_verdict() {
     assert_eq!(posted.recv_timeout(Duration::from_secs(30)).unwrap().0, "/witness/demo");
     folder.run(&["verify-data", "--check-in", "nightly"]).ends(2);
 }
+
+#[test]
+fn the_crontab_lines_as_a_user_copies_them() {
+    let folder = Folder::with_system();
+    let mut journal = journal(&folder, 10);
+    let whole = report(&folder, 0, &[]);
+    let seq = whole["head"]["seq"].clone();
+    let memory = json!({"format": "failstop-witness/1", "witness": "wd1", "origin": folder.name, "jid": whole["jid"],
+        "points": [{"seq": seq, "head": whole["head"]["hash"], "at": "then"}], "alarm": null});
+    folder.write("memory.json", &memory.to_string());
+    std::fs::create_dir(folder.path("kept")).unwrap();
+    let crontab = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/cron/verify-data");
+    let text = std::fs::read_to_string(crontab).unwrap();
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/cron.md")).unwrap();
+    let jobs: Vec<&str> = text.lines().filter(|line| line.contains("  failstop  ")).collect();
+    assert_eq!(jobs.len(), 2);
+    // As cron does it: by a shell, with nothing but the file's own variables.
+    let run = |job: &str, url: &str| {
+        assert!(guide.contains(job), "the guide and the example differ: {job}");
+        let fields: Vec<&str> = job.splitn(7, [' ']).collect();
+        assert_eq!(fields[..5].iter().filter(|field| !field.is_empty()).count(), 5, "{job}");
+        let command = job.split("  failstop  ").nth(1).unwrap();
+        let binary = assert_cmd::cargo::cargo_bin("failstop");
+        let command = command
+            .replacen("failstop ", &format!("{} ", binary.display()), 1)
+            .replace("/etc/failstop/demo.toml", "failstop.toml")
+            .replace("/var/lib/failstop-verify/", "kept/")
+            .replace("https://watch.example.com:8081/witness/demo", "memory.json")
+            .replace("https://watch.example.com:8081", url);
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &command]).env_clear().env("SHELL", "/bin/sh").current_dir(folder.path(""));
+        crate::folder::Ran::of(shell.stdin(std::process::Stdio::null()).output().unwrap())
+    };
+    for job in &jobs {
+        let (url, posted) = address(OK, 4);
+        for _ in 0..2 {
+            let ran = run(job, &url).ends(0).quiet();
+            assert_eq!(ran.out, "", "silent on success: {job}");
+            write(&mut journal, 3);
+        }
+        let paths: Vec<String> = posted.iter().take(4).map(|(path, _)| path).collect();
+        assert!(paths.iter().all(|path| path.starts_with("/ping/")), "{paths:?}");
+        assert_eq!(paths.iter().filter(|path| path.ends_with("/0")).count(), 2, "{paths:?}");
+    }
+    drop(journal);
+    let segment = folder.path("state/journal/j-0000000000000001.ndjson");
+    let mut bytes = contents(&segment);
+    bytes[900] ^= 1;
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::write(&segment, bytes).unwrap();
+    for job in &jobs {
+        let (url, posted) = address(OK, 2);
+        let ran = run(job, &url).ends(1);
+        assert!(ran.out.starts_with("violated: ") && ran.out.lines().count() <= 24, "{}", ran.out);
+        let (path, body) = posted.iter().nth(1).unwrap();
+        assert!(path.ends_with("/1") && body == ran.out, "{path} {body}");
+    }
+}

@@ -2,6 +2,7 @@
 //! chained SHA-256 on as many threads over as many bytes, and against `sha256sum` of the same files, in the same run. Prints our
 //! figure, the reference's, the ratio, and the most memory that the verifying process had. Then an incremental run after a day's
 //! growth. `FAILSTOP_BENCH_GB=10` takes so many gigabytes instead of half a one; `FAILSTOP_BENCH_DIR` says where.
+//! `FAILSTOP_BENCH_SEGMENTS=700000` asks instead how much memory so many segments take.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
@@ -10,7 +11,7 @@ use failstop_journal::{
     Disk, Importance, JOURNAL_DIR, Journal, Outcome, Settings, Wall, recover, verify, verify_since,
 };
 use sha2::{Digest, Sha256};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +30,9 @@ fn main() {
         && verify == "--verify"
     {
         return child(Path::new(state), threads.parse().unwrap(), sums == "sums");
+    }
+    if let Ok(segments) = std::env::var("FAILSTOP_BENCH_SEGMENTS") {
+        return very_many(segments.parse().unwrap());
     }
     let large: Option<u64> = std::env::var("FAILSTOP_BENCH_GB").ok().map(|text| text.parse().unwrap());
     let bytes = large.map_or(512 << 20, |gigabytes| gigabytes * 1_000_000_000);
@@ -50,6 +54,68 @@ fn main() {
             incremental(dir.path(), roll);
         }
     }
+}
+
+/// So many sealed segments of three records each. A writer would list each sum before it opens the next segment; here the list is
+/// written once.
+fn very_many(segments: u64) {
+    let at = std::env::var("FAILSTOP_BENCH_DIR").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let dir = tempfile::tempdir_in(at).unwrap();
+    let folder = dir.path().join(JOURNAL_DIR);
+    std::fs::create_dir(&folder).unwrap();
+    let jid = Jid::from_u128(7);
+    let mut head = Head::genesis("bench", &jid);
+    let mut before = String::new();
+    let mut sums = std::io::BufWriter::new(std::fs::File::create(folder.join(SUMS)).unwrap());
+    let mut bytes_in_all = 0;
+    for segment in 0..segments {
+        let first = segment * 3 + 1;
+        let mut text = String::new();
+        let mut add = |seq: u64, kind: &str, payload: &str| {
+            let d = seq - 1;
+            let body = format!(
+                "{{\"seq\":{seq},\"d\":{d},\"ep\":1,\"ts\":\"2026-11-07T00:00:00.000000000Z\",\"t\":\"{kind}\",\"b\":{payload}"
+            );
+            head = head.next(body.as_bytes());
+            text.push_str(&format!("{body},\"h\":\"{head}\"}}\n"));
+            text.len()
+        };
+        let prev = if segment == 0 { Head::genesis("bench", &jid) } else { before_head(&before) };
+        let left = before.split_once(' ').map(|(left, _)| left).unwrap_or_default();
+        let number = segment + 1;
+        add(
+            first,
+            "seg.open",
+            &format!(
+                "{{\"fmt\":\"failstop-journal/1\",\"origin\":\"bench\",\"jid\":\"{jid}\",\"seg\":{number},\"first\":{first},\"prev\":\"{prev}\"{left},\"boot\":\"b\",\"writer\":\"w\"}}"
+            ),
+        );
+        let bytes = add(first + 1, "x.note", "{}");
+        let bytes = add(
+            first + 2,
+            "seg.close",
+            &format!("{{\"records\":3,\"bytes\":{bytes},\"first\":{first},\"d\":{}}}", first + 1),
+        );
+        let name = segment_name(first);
+        std::fs::write(folder.join(&name), &text).unwrap();
+        let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(sums, "{digest}  {name}").unwrap();
+        before = format!(",\"prev_seg\":{{\"name\":\"{name}\",\"bytes\":{bytes},\"records\":3}} {head}");
+        bytes_in_all += bytes;
+    }
+    sums.flush().unwrap();
+    for threads in [1, 2] {
+        let (span, kilobytes) = verified(dir.path(), threads, true);
+        println!(
+            "{segments} segments, {bytes_in_all} bytes, threads {threads}: {:.1} s, {:.1} MB",
+            span.as_secs_f64(),
+            kilobytes as f64 / 1000.0
+        );
+    }
+}
+
+fn before_head(before: &str) -> Head {
+    before.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
 fn open(state: &Path, roll: u64, epoch: u64) -> Journal<Disk> {
