@@ -423,30 +423,46 @@ impl<'f, F: StorageFile> Scan<'f, F> {
     /// A first line that is a line, but does not open a segment.
     fn unopened(&mut self, chunk: &Chunk<'_>, frame: &Frame, head: Head) {
         let first = self.out.first;
-        let agrees = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit).is_some_and(|n| n.follows(&head));
-        let detail = if agrees {
-            "the body of this record was changed: it no longer opens the segment (the next one agrees on the hash it had)"
+        let next = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit);
+        let (class, detail) = if frame.seq > first && next.as_ref().is_some_and(|next| next.opens(first)) {
+            (Class::Reorder, format!("record {} stands before the one that opens the segment", frame.seq))
+        } else if frame.seq > first {
+            (Class::Gap, format!("the segment's first record is missing: it begins with record {}", frame.seq))
+        } else if next.is_some_and(|next| next.follows(&head)) {
+            let detail = "the body of this record was changed: it no longer opens the segment (the next one agrees on the hash it had)";
+            (Class::BodyChanged, detail.to_owned())
         } else {
-            "the segment does not begin with seg.open"
+            (Class::BodyChanged, "the segment does not begin with seg.open".to_owned())
         };
-        self.violate(Class::BodyChanged, chunk, first, detail.into(), true);
+        self.violate(class, chunk, first, detail, true);
         self.note_line(frame, head);
-        self.expect = Some(Expect::Anchor { seq: first + 1, previous: Some(head) });
+        let seq = if class == Class::Gap { frame.seq + 1 } else { first + 1 };
+        self.expect = Some(Expect::Anchor { seq, previous: Some(head) });
     }
 
-    /// A line whose hash text is not even digits: true where the next line agrees on the hash that its body has.
+    /// A line whose hash text is not even digits: true where the next line agrees on the hash that its body has, or most of the
+    /// text is still what that hash is.
     fn rehashed(&mut self, frame: &Frame, chunk: &Chunk<'_>) -> bool {
-        let Some(Expect::Next { seq, previous }) = self.expect.filter(|_| !self.closed && frame.own == Own::No) else {
-            return false;
+        let open = self.opening(frame, chunk).filter(|_| self.expect.is_none());
+        let (seq, previous) = match (self.expect, &open) {
+            (Some(Expect::Next { seq, previous }), _) if !self.closed => (seq, previous),
+            (None, Some(open)) => (self.out.first, open.prev),
+            _ => return false,
         };
         let computed = previous.next(&chunk.bytes[..frame.hashed]);
         let next = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit);
-        if frame.seq != seq || !next.is_some_and(|next| next.follows(&computed)) {
+        let agreed = next.is_some_and(|next| next.follows(&computed));
+        if frame.seq != seq || !(agreed || blame::is_near(&computed, &frame.head_bytes(chunk.bytes))) {
             return false;
         }
-        let detail = "the hash text of this record was changed (its body fits the next record's hash)";
+        let detail = if agreed {
+            "the hash text of this record was changed (its body fits the next record's hash)"
+        } else {
+            "the hash text of this record was changed (its body hashes to nearly the same digits)"
+        };
         self.violate(Class::HashChanged, chunk, seq, detail.into(), true);
         self.note_line(frame, computed);
+        self.out.open = open.or(self.out.open.take());
         self.expect = Some(Expect::Next { seq: seq + 1, previous: computed });
         true
     }

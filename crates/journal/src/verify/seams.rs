@@ -271,6 +271,11 @@ impl<'a> Join<'a> {
             let detail = format!("seg.open names {} as the segment before it, not {}", left.name, before.name);
             return self.add(Class::Fork, &scan.name, 1, scan.first, 0, detail);
         }
+        let ends_well = !before.damaged_end && before.last.is_some_and(|last| last.head == open.prev);
+        if before.bytes < left.bytes && ends_well && !before.clean {
+            // What is missing is missing before its end, where it was found.
+            return;
+        }
         if before.bytes < left.bytes {
             let missing = left.bytes - before.bytes;
             let detail = format!("{missing} bytes are missing at the end of the file");

@@ -71,9 +71,10 @@ pub(crate) fn examine_since<S: Storage>(
     let (from, to) = turns.first().copied().unwrap_or((0, 0));
     let read = lengths[from..to].iter().sum();
     let left = lengths[to..].iter().sum();
-    let scrubbed = if from < to { Some(run.scrub(from..to, progress)?) } else { None };
-    let mut report = run.end(index, middle, progress)?;
-    let round_is_over = to == index;
+    let scrubbed = if from < to.min(index) { Some(run.scrub(from..to.min(index), progress)?) } else { None };
+    // Last in a round comes what the checkpoint's own segment has before it.
+    let round_is_over = to > index;
+    let mut report = run.end(index, Some(middle).filter(|_| !round_is_over), progress)?;
     let round_began = if from == 0 { now } else { checkpoint.round_began };
     report.scrub = Some(Scrub {
         segments: (to - from) as u64,
@@ -217,10 +218,12 @@ struct Run<'a, S> {
 }
 
 impl<S: Storage> Run<'_, S> {
-    /// How long the segments before this one are. What cannot be asked counts as nothing here; the scan says so.
+    /// How long the segments before this one are, and what this one has before the checkpoint. What cannot be asked counts as
+    /// nothing here; the scan says so.
     fn lengths(&self, before: usize) -> Vec<u64> {
         let length = |first: &u64| self.storage.open(&path_of(&segment_name(*first))).and_then(|file| file.len());
-        self.firsts[..before].iter().map(|first| length(first).unwrap_or(0)).collect()
+        let lengths = self.firsts[..before].iter().map(|first| length(first).unwrap_or(0));
+        lengths.chain([self.checkpoint.offset]).collect()
     }
 
     /// Which old segments are read again by this run, and by those after it until the round is over.
@@ -274,10 +277,15 @@ impl<S: Storage> Run<'_, S> {
     }
 
     /// Verifies everything behind the checkpoint.
-    fn end(&self, index: usize, middle: Middle, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, VerifyError> {
-        let identity = Identity { segment: middle.open.seg.saturating_sub(1), ..self.identity.clone() };
+    fn end(
+        &self,
+        index: usize,
+        middle: Option<Middle>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, VerifyError> {
+        let identity = Identity { segment: self.identity.segment.saturating_sub(1), ..self.identity.clone() };
         let join = Join::new(self.sums, Part::End, Some(identity));
-        let work = self.work(index..self.firsts.len(), Some(middle), true);
+        let work = self.work(index..self.firsts.len(), middle, true);
         Ok(work.run(join, self.firsts, self.options.threads.max(1), progress)?.0)
     }
 
@@ -401,6 +409,8 @@ mod tests {
         let stage = Stage::new(12);
         let last = stage.segments().len() - 1;
         let clean = stage.checkpoint(NOW);
+        // Twelve old segments, and the checkpoint's own.
+        assert_eq!(last, 12);
         for damaged in 0..last {
             stage.flip(damaged, 300);
             let mut checkpoint = clean.clone();
@@ -414,13 +424,13 @@ mod tests {
                     break found.clone();
                 }
                 let scrub = report.scrub.clone().unwrap();
-                assert!(scrub.segments > 0 && (scrub.left_bytes == 0) == (runs == 6), "{scrub:?} in run {runs}");
+                assert!(scrub.segments > 0 && (scrub.left_bytes == 0) == (runs == 7), "{scrub:?} in run {runs}");
                 if scrub.left_bytes > 0 {
-                    let runs_left = 6 - runs;
+                    let runs_left = 7 - runs;
                     assert_eq!(scrub.round_ends, Some(Wall(now + runs_left * HOUR).to_string()), "{scrub:?}");
                 }
                 checkpoint = Checkpoint::of(stage.dir.path(), &report, Some(&checkpoint), Wall(now)).unwrap().unwrap();
-                assert!(runs < 7, "a round is over and the damage was not seen");
+                assert!(runs < 8, "a round is over and the damage was not seen");
             };
             assert_eq!(stage.segments()[damaged].file_name().unwrap().to_str().unwrap(), found.file);
             assert_eq!(runs as usize, damaged / 2 + 1);
@@ -428,17 +438,11 @@ mod tests {
         }
         // A sound round ends and the next begins.
         let mut checkpoint = clean;
-        for run in 1..=13 {
+        for run in 1..=15 {
             let now = NOW + run * HOUR;
             let report = stage.since(&checkpoint, now, 6_000);
             assert_eq!(report.result, Outcome::Intact, "{:?}", report.violations);
-            let began = if run <= 6 {
-                NOW + HOUR
-            } else if run <= 12 {
-                NOW + 7 * HOUR
-            } else {
-                NOW + 13 * HOUR
-            };
+            let began = NOW + (run - 1) / 7 * 7 * HOUR + HOUR;
             assert_eq!(report.scrub.as_ref().unwrap().round_began, Wall(began).to_string(), "run {run}");
             checkpoint = Checkpoint::of(stage.dir.path(), &report, Some(&checkpoint), Wall(now)).unwrap().unwrap();
         }
