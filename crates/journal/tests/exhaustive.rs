@@ -320,7 +320,7 @@ fn every_line_dropped_doubled_or_swapped_is_named_as_such() {
                 swapped.swap(index, index + 1);
                 let report = check(swapped);
                 python.agrees(&stage, &report, &what);
-                assert_eq!(report.result == Outcome::Violated || open_end && index + 2 == lines.len(), true, "{what}");
+                assert!(report.result == Outcome::Violated || open_end && index + 2 == lines.len(), "{what}");
                 if let Some(found) = report.violations.first() {
                     let (file, line, offset, seq) = at(index);
                     assert_eq!(
