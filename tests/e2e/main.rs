@@ -22,6 +22,7 @@ mod health_over_tls;
 mod hosts;
 mod injected;
 mod instance;
+mod isolation;
 mod kill_switch;
 mod lease;
 mod lifecycle;
