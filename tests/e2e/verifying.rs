@@ -42,13 +42,13 @@ fn the_trusted_checkpoint_follows_the_journal() {
     let first = trusted(&system);
     assert!(first.at <= Wall::now() && first.seq > 2);
     // A record each second would do; a resume that is refused writes one too.
-    let mut last = first.clone();
+    let name = system.name.clone();
     system.wait_status("a later checkpoint", |_| {
-        let name = system.name.clone();
         system.run("resume", &["--reason", "nothing", "--confirm", &name]);
-        last = trusted(&system);
-        last.seq > first.seq && last.at > first.at
+        let now = trusted(&system);
+        now.seq > first.seq && now.at > first.at
     });
+    let last = trusted(&system);
     assert_eq!(system.stop(), 0);
     let since =
         system.run("verify-data", &["--since-checkpoint", "state/checkpoints/trusted.ckpt", "--format", "json"]);
