@@ -8,6 +8,7 @@
 mod alerts;
 mod bot_socket;
 mod certificates;
+mod clock_step;
 mod commands;
 mod conformance;
 mod crash;
@@ -35,6 +36,7 @@ mod places;
 mod probes;
 mod ps;
 mod python_bot;
+mod real_bots;
 mod receiver;
 mod remote;
 mod sandbox;

@@ -2,6 +2,7 @@
 //! says what is missing; Python packages (a foreign sd_notify library, a mail server, a
 //! reader of Parquet) in a virtual environment under `target/`.
 
+use crate::bots;
 use crate::run::{TaskError, command, root, run};
 use std::path::Path;
 use std::process::Command;
@@ -47,7 +48,7 @@ pub fn setup() -> Result<(), TaskError> {
             run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", package]))?;
         }
     }
-    Ok(())
+    bots::bots()
 }
 
 fn on_path(program: &str) -> bool {
