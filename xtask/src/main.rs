@@ -3,6 +3,7 @@
 mod bench;
 mod generate;
 mod manual;
+mod package;
 mod quickstart;
 mod run;
 mod setup;
@@ -46,6 +47,8 @@ enum Task {
         /// Only benches whose name contains this.
         filter: Option<String>,
     },
+    /// Build the Debian package into target/debian.
+    Package,
     /// Install what the tests need, and nothing else.
     Setup,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Walls { write } => walls::walls(write),
         Task::Generate { check } => generate::generate(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
+        Task::Package => package::package(),
         Task::Setup => setup::setup(),
     };
     match outcome {
