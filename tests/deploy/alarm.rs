@@ -3,7 +3,7 @@
 
 use crate::dashboards;
 use crate::files::{prometheus_tool, read, root};
-use crate::running::{Running, encoded, engine, free_port, get_json, until, watching};
+use crate::running::{Running, alertmanager, encoded, engine, free_port, get_json, until, watching};
 use serde_json::Value;
 use std::fs;
 
@@ -41,26 +41,16 @@ fn value(prometheus: u16, query: &str) -> Result<String, String> {
 #[test]
 fn a_bot_that_dies_is_an_alert_at_alertmanager() {
     let folder = tempfile::tempdir().unwrap();
-    let [port, watchdog, own, alertmanager] = std::array::from_fn(|_| free_port());
+    let [port, watchdog, own, alertmanager_port] = std::array::from_fn(|_| free_port());
     let bot = format!(
         "[[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"600\"]\norders = \"none\"\nrestart = \"never\"\n\
          stop_grace = \"1s\"\n[alerts]\nchannels = [\"alertmanager\"]\n\
-         [alerts.alertmanager]\nmembers = [\"http://127.0.0.1:{alertmanager}\"]\n"
+         [alerts.alertmanager]\nmembers = [\"http://127.0.0.1:{alertmanager_port}\"]\n"
     );
     let name = format!("alarm-{}", std::process::id());
 
-    fs::write(folder.path().join("prometheus.yml"), scraping(port, watchdog, own, alertmanager)).unwrap();
-    let alerting = Running::start(
-        folder.path(),
-        "alertmanager",
-        &prometheus_tool("prometheus-alertmanager"),
-        &[
-            &format!("--config.file={}", root().join("deploy/alertmanager/alertmanager.yml").display()),
-            "--storage.path=alertmanager",
-            &format!("--web.listen-address=127.0.0.1:{alertmanager}"),
-            "--cluster.listen-address=",
-        ],
-    );
+    fs::write(folder.path().join("prometheus.yml"), scraping(port, watchdog, own, alertmanager_port)).unwrap();
+    let alerting = alertmanager(folder.path(), alertmanager_port);
     let _engine = engine(folder.path(), &name, port, &bot);
     let _watchdog = watching(folder.path(), watchdog, port);
     let scraper = Running::start(
@@ -82,8 +72,10 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
 
     // Nothing is wrong: no rule of the engine's or the watchdog's fires or is about to.
     seen("sum(up{job=\"alertmanager\"})", "1");
-    let quiet = get_json(own, "/api/v1/alerts").unwrap();
-    assert_eq!(quiet["data"]["alerts"].as_array().unwrap().len(), 0, "{quiet}");
+    until("silence", || match get_json(own, "/api/v1/alerts")? {
+        quiet if quiet["data"]["alerts"].as_array().unwrap().is_empty() => Ok(()),
+        loud => Err(loud.to_string()),
+    });
 
     let status = get_json(port, "/api/status").unwrap();
     let bot = i32::try_from(status["components"][0]["pid"].as_i64().unwrap()).unwrap();
@@ -91,8 +83,8 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
 
     let told = |wanted: &dyn Fn(&Value) -> bool, what: &str| {
         until(what, || {
-            let alerts =
-                get_json(alertmanager, "/api/v2/alerts").map_err(|error| format!("{error}\n{}", alerting.said()))?;
+            let alerts = get_json(alertmanager_port, "/api/v2/alerts")
+                .map_err(|error| format!("{error}\n{}", alerting.said()))?;
             match alerts.as_array().unwrap().iter().find(|alert| wanted(&alert["labels"])) {
                 Some(alert) => Ok(alert.clone()),
                 None => Err(alerts.to_string()),

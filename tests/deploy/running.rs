@@ -1,6 +1,6 @@
 //! Programs that run for a test on loopback, and what they answer over HTTP.
 
-use crate::files::{failstop, watchdog};
+use crate::files::{failstop, prometheus_tool, root, watchdog};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -104,6 +104,23 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Alertmanager with the shipped configuration. Debian's looks for its templates in `/usr/share`: it sees those that were
+/// unpacked there, in a mount namespace of its own.
+pub fn alertmanager(folder: &Path, port: u16) -> Running {
+    let mut arguments = vec!["--mount"];
+    if !nix::unistd::geteuid().is_root() {
+        arguments.extend(["--user", "--map-root-user"]);
+    }
+    let see = "mount -t overlay -o \"lowerdir=$1:/usr/share\" overlay /usr/share && shift && exec \"$@\"";
+    let share = root().join("target/prometheus/usr/share").display().to_string();
+    let program = prometheus_tool("prometheus-alertmanager").display().to_string();
+    let configuration = format!("--config.file={}", root().join("deploy/alertmanager/alertmanager.yml").display());
+    let listen = format!("--web.listen-address=127.0.0.1:{port}");
+    arguments.extend(["sh", "-c", see, "sh", &share, &program, &configuration, &listen]);
+    arguments.extend(["--storage.path=alertmanager", "--cluster.listen-address="]);
+    Running::start(folder, "alertmanager", Path::new("unshare"), &arguments)
 }
 
 /// `failstop run` with these sections, once it answers; the port of its observe address is `port`.
