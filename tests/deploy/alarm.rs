@@ -1,4 +1,4 @@
-//! The whole way: a bot dies, Prometheus scrapes the engine with the shipped rules, and Alertmanager has the alert, on loopback
+//! The whole way: a bot dies for good, Prometheus scrapes the engine with the shipped rules, and Alertmanager has the alert, on loopback
 //! and with intervals of a second.
 
 use crate::dashboards;
@@ -43,7 +43,7 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
     let folder = tempfile::tempdir().unwrap();
     let [port, watchdog, own, alertmanager_port] = std::array::from_fn(|_| free_port());
     let bot = format!(
-        "[[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"600\"]\norders = \"none\"\nrestart = \"never\"\n\
+        "[[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"600\"]\norders = \"none\"\nstart_limit = {{ starts = 1, within = \"300s\" }}\n\
          stop_grace = \"1s\"\n[alerts]\nchannels = [\"alertmanager\"]\n\
          [alerts.alertmanager]\nmembers = [\"http://127.0.0.1:{alertmanager_port}\"]\n"
     );
