@@ -86,11 +86,14 @@ fn it_installs_checks_runs_and_leaves_what_is_yours() {
     machine.until(&format!("test \"$({BOT})\" = 1"));
     let said = machine.good("failstop status --config /etc/failstop/demo.toml");
     assert!(said.contains("kill of its whole tree (cgroup)"), "{said}");
-    let checks = machine.shell("failstop status --config /etc/failstop/demo.toml --format json").1;
-    assert!(!checks.contains("could not find out"), "{checks}");
     // What the sandbox of the unit would break: whether the clock is synchronised is asked by a system call.
-    let log = machine.good("journalctl --no-pager --output=cat --unit failstop@demo");
-    assert!(!log.contains("adjtimex"), "{log}");
+    let (_, clock) = machine.shell(
+        "systemd-run --quiet --wait --pipe -p SystemCallErrorNumber=EPERM \
+         -p \"SystemCallFilter=$(systemctl show -P SystemCallFilter failstop@demo)\" \
+         failstop check --only clock --config /etc/failstop/demo.toml",
+    );
+    assert!(clock.contains("synchronised") && !clock.contains("does not say"), "{clock}");
+    machine.good("test -S /run/failstop/demo/control.sock");
     machine.good("systemctl start failstop-verify@demo");
     machine.good("systemctl reload failstop@demo");
 
@@ -123,9 +126,33 @@ fn what_dies_is_started_again_and_what_was_stopped_is_not() {
     // Guard and engine killed at once: only the unit's cgroup is left to end the bot.
     let bot = machine.good("pgrep --full '^/bin/sleep 7261'");
     machine.good(&format!("kill -KILL {first} $(pgrep --parent {first})"));
-    let second = another_life(&machine, &first);
+    another_life(&machine, &first);
     machine.good(&format!("test ! -e /proc/{bot}"));
     machine.until(&format!("test \"$({BOT})\" = 1"));
+
+    // The same with a child that left its parents, and nobody who starts the unit again and finds it.
+    machine.good("systemctl stop failstop@demo");
+    machine.write(
+        "/etc/failstop/demo.toml",
+        &DEMO.replace(
+            r#"["/bin/sleep", "7261"]"#,
+            r#"["/bin/sh", "-c", "setsid --fork /bin/sleep 7261; exec /bin/sleep 9"]"#,
+        ),
+    );
+    let folder = "/run/systemd/system/failstop@demo.service.d";
+    machine.good(&format!(
+        "mkdir -p {folder} && printf '[Service]\\nRestart=no\\n' > {folder}/no.conf && systemctl daemon-reload"
+    ));
+    machine.good("systemctl start failstop@demo");
+    machine.until(&format!("test \"$({BOT})\" = 1"));
+    let main = machine.property("failstop@demo", "MainPID");
+    machine.good(&format!("kill -KILL {main} $(pgrep --parent {main})"));
+    machine.until("systemctl show -P ActiveState failstop@demo | grep -qx failed");
+    assert_eq!(machine.shell(BOT).1.trim(), "0");
+    machine.good(&format!("rm -r {folder} && systemctl daemon-reload && systemctl reset-failed failstop@demo"));
+    machine.write("/etc/failstop/demo.toml", DEMO);
+    machine.good("systemctl start failstop@demo");
+    let second = machine.property("failstop@demo", "MainPID");
 
     // A stop that was asked for, by whatever way, is not undone.
     machine.good(&format!("kill -TERM {second}"));
@@ -188,6 +215,8 @@ fn a_bot_with_a_user_and_a_sandbox_of_its_own_runs_under_the_drop_in() {
     for line in ["hush", "nobody", "wrote", "NoNewPrivs:\t1", "beat"] {
         assert!(said.contains(&format!("bot | {line}")), "{line}:\n{said}");
     }
+    // Mounted for it alone, and not merely put where only it may read.
+    machine.good("grep -q /credentials/ /proc/$(pgrep --full '^sleep 7262')/mountinfo");
     machine.good("systemctl stop failstop@own");
     assert_eq!(machine.shell("pgrep --count --full '^sleep 7262'").1.trim(), "0");
 }
