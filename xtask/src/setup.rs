@@ -1,6 +1,7 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
 //! says what is missing; those that would start a service are unpacked under `target/`; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
 
+use crate::bots;
 use crate::run::{TaskError, command, root, run};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,7 +66,7 @@ pub fn setup() -> Result<(), TaskError> {
             run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", package]))?;
         }
     }
-    Ok(())
+    bots::bots()
 }
 
 /// Downloads the packages of [`UNPACKED`] and unpacks them, if one of the programs is missing.
