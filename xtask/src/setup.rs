@@ -1,5 +1,6 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
-//! says what is missing; those that would start a service are unpacked under `target/`; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
+//! says what is missing; packages that would start a service are unpacked under `target/` instead; Python packages (a
+//! foreign sd_notify library, a mail server) go into a virtual environment there.
 
 use crate::bots;
 use crate::run::{TaskError, command, root, run};
