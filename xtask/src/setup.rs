@@ -1,5 +1,5 @@
-//! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
-//! says what is missing; packages that would start a service are unpacked under `target/` instead; Python packages (a
+//! Installs what the tests need beyond the Rust toolchain, git, python3, node and npm: Debian packages when root,
+//! otherwise it says what is missing; packages that would start a service are unpacked under `target/` instead; Python packages (a
 //! foreign sd_notify library, a mail server) go into a virtual environment there.
 
 use crate::bots;
@@ -58,9 +58,7 @@ pub fn setup() -> Result<(), TaskError> {
         run(install.args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     unpack()?;
-    if !root().join(PYTHON).exists() {
-        run(&mut command("python3", &["-m", "venv", "target/python"]))?;
-    }
+    python()?;
     for package in PACKAGES {
         let import = Command::new(root().join(PYTHON)).args(["-c", &format!("import {package}")]).output();
         if !import.is_ok_and(|output| output.status.success()) {
@@ -96,6 +94,14 @@ fn unpack() -> Result<(), TaskError> {
         std::fs::remove_file(&package).map_err(|source| TaskError::File { path: package, source })?;
     }
     Ok(())
+}
+
+/// Makes the virtual environment.
+pub fn python() -> Result<(), TaskError> {
+    if root().join(PYTHON).exists() {
+        return Ok(());
+    }
+    run(&mut command("python3", &["-m", "venv", "target/python"]))
 }
 
 fn on_path(program: &str) -> bool {
