@@ -50,7 +50,8 @@ fn configurations_are_taken() {
         for block in blocks(&read(&file), "toml") {
             let folder = tempfile::tempdir().unwrap();
             found += 1;
-            let output = if block.contains("[watchdog]") || block.contains("[actuate]") {
+            let watched = ["[watchdog]", "[actuate]", "[[target]]", "[[checkin]]"];
+            let output = if watched.iter().any(|section| block.contains(section)) {
                 fs::write(folder.path().join("w.toml"), &block).unwrap();
                 check(&watchdog(), folder.path(), &["--config", "w.toml"])
             } else {

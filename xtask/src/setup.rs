@@ -1,6 +1,6 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3, node and npm: Debian packages when root,
 //! otherwise it says what is missing; packages that would start a service are unpacked under `target/` instead; Python packages (a
-//! foreign sd_notify library, a mail server) go into a virtual environment there.
+//! foreign sd_notify library, a mail server, a reader of Parquet) go into a virtual environment there.
 
 use crate::bots;
 use crate::run::{TaskError, command, root, run};
@@ -37,7 +37,7 @@ const UNPACKED: &[(&str, &str)] = &[
 const UNPACKED_TO: &str = "target/prometheus";
 
 /// Python packages that tests use.
-const PACKAGES: &[&str] = &["sdnotify", "aiosmtpd"];
+const PACKAGES: &[&str] = &["sdnotify", "aiosmtpd", "duckdb"];
 
 /// Where the tests find the Python that has them.
 pub const PYTHON: &str = "target/python/bin/python3";
