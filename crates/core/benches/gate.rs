@@ -93,6 +93,7 @@ impl Bed {
 
     fn refresh(&mut self) {
         let now = Monotonic::from_nanos(self.nanos);
+        self.gate.take(now, Fact::Equity { account: "main", equity: "1000000", paper: false }).unwrap();
         for index in 0..INSTRUMENTS {
             let instrument = format!("COIN{index}-PERP");
             for (source, last) in [("one", "1000"), ("two", "1000.5"), ("three", "1001")] {
