@@ -5,6 +5,7 @@
 //! alone, and [`seams`] puts them together.
 
 mod blame;
+pub mod deep;
 mod report;
 pub(crate) mod scan;
 pub(crate) mod seams;

@@ -288,6 +288,8 @@ impl<'a> Join<'a> {
             torn_tail: self.torn,
             origin: self.identity.map(|open| open.origin.clone()),
             jid: self.identity.map(|open| open.jid),
+            warnings: Vec::new(),
+            deep: None,
             error: None,
             seconds: 0.0,
         }
