@@ -19,6 +19,7 @@ use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
+use crate::status::held::HeldSince;
 use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
 use jiff::Timestamp;
@@ -73,6 +74,8 @@ pub struct Prepared {
     pub leftovers: Vec<Proc>,
     /// When the halts of earlier epochs that stand were raised.
     pub raised: BTreeMap<HaltId, Timestamp>,
+    /// Since when operators keep components stopped.
+    pub held: HeldSince,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -190,6 +193,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         register,
         leftovers,
         raised: replayed.raised,
+        held: replayed.held,
         notes,
     })
 }
@@ -243,20 +247,27 @@ struct Replayed {
     unknown: Option<String>,
     /// When the halts that stand were raised; the core knows no wall time.
     raised: BTreeMap<HaltId, Timestamp>,
+    /// Since when operators keep components stopped, likewise.
+    held: HeldSince,
 }
 
 /// Replays the journal into the core.
 fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunError> {
     let mut unknown = None;
     let mut raised = BTreeMap::new();
+    let mut held = HeldSince::default();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
         }
         match journal::decode(record.kind, record.payload) {
             Ok(Some(known)) => {
-                if let (Record::HaltRaised(halt), Ok(at)) = (&known, record.time.parse()) {
-                    raised.insert(halt.id, at);
+                match (&known, record.time.parse()) {
+                    (Record::HaltRaised(halt), Ok(at)) => {
+                        raised.insert(halt.id, at);
+                    }
+                    (Record::ComponentHeld { component, held: stays, .. }, Ok(at)) => held.note(component, *stays, at),
+                    (_, _) => {}
                 }
                 core.replay(&known);
             }
@@ -273,7 +284,8 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
-    Ok(Replayed { unknown, raised })
+    held.forget_lifted();
+    Ok(Replayed { unknown, raised, held })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.
