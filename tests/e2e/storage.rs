@@ -29,7 +29,7 @@ while True:
         acknowledged.write(f"{answer['seq']} {mark}\n")
 "#;
 
-fn recording() -> System {
+pub fn recording() -> System {
     let system = System::new(concat!(
         "[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"recorder.py\", \"DIR/acknowledged\"]\norders = \"asks\"\n",
         "[journal]\nsegment_max = \"128KiB\"\n",
@@ -38,7 +38,7 @@ fn recording() -> System {
     system
 }
 
-fn acknowledged(system: &System) -> Vec<(u64, String)> {
+pub fn acknowledged(system: &System) -> Vec<(u64, String)> {
     let text = std::fs::read_to_string(system.path("acknowledged")).unwrap_or_default();
     // The last line may be cut: its writer was killed.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -47,7 +47,7 @@ fn acknowledged(system: &System) -> Vec<(u64, String)> {
 }
 
 #[track_caller]
-fn everything_acknowledged_is_there(system: &System) {
+pub fn everything_acknowledged_is_there(system: &System) {
     let records = system.records();
     for (seq, mark) in acknowledged(system) {
         let record = records.get(usize::try_from(seq).unwrap() - 1);
@@ -58,7 +58,7 @@ fn everything_acknowledged_is_there(system: &System) {
 
 /// Both verifiers, and they agree.
 #[track_caller]
-fn verified(system: &System) {
+pub fn verified(system: &System) {
     let ours = system.run("verify-data", &["--format", "json"]);
     assert_eq!(ours.status.code(), Some(0), "{}", String::from_utf8_lossy(&ours.stdout));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify_journal.py");

@@ -1,5 +1,6 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
-//! says what is missing; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
+//! says what is missing; Python packages (a foreign sd_notify library, a mail server, a
+//! reader of Parquet) in a virtual environment under `target/`.
 
 use crate::bots;
 use crate::run::{TaskError, command, root, run};
@@ -18,7 +19,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// Python packages that tests use.
-const PACKAGES: &[&str] = &["sdnotify", "aiosmtpd"];
+const PACKAGES: &[&str] = &["sdnotify", "aiosmtpd", "duckdb"];
 
 /// Where the tests find the Python that has them.
 pub const PYTHON: &str = "target/python/bin/python3";

@@ -57,7 +57,7 @@ pub struct Ledger {
     handle: Handle,
     next: u64,
     waiting: VecDeque<Waiting>,
-    durable: Ticket,
+    durable: (Ticket, u64),
     /// Last words were handed over.
     last_words: bool,
     /// Records were handed over that the recorder has not been woken for.
@@ -69,6 +69,8 @@ pub struct Ledger {
 pub struct Settled {
     /// The core's highest durable ticket.
     pub ticket: Ticket,
+    /// The journal's sequence number of that record.
+    pub seq: u64,
     /// The highest number of a durable record, as [`Ledger::note`] gave it.
     pub number: u64,
     /// Bytes of payload.
@@ -80,7 +82,7 @@ pub struct Settled {
 impl Ledger {
     /// Over this recorder.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false, unwoken: false }
+        Self { handle, next: 1, waiting: VecDeque::new(), durable: (Ticket(0), 0), last_words: false, unwoken: false }
     }
 
     /// Hands a record of the core's over; the recorder begins with it after [`Ledger::flush`] at the latest.
@@ -165,7 +167,8 @@ impl Ledger {
     /// Answers everybody who waited for these records.
     pub fn settle(&mut self, written: &[Written]) -> Settled {
         let now = clock::now();
-        let mut settled = Settled { ticket: self.durable, number: 0, bytes: 0, waited: Duration::ZERO };
+        let (ticket, seq) = self.durable;
+        let mut settled = Settled { ticket, seq, number: 0, bytes: 0, waited: Duration::ZERO };
         for written in written {
             settled.number = settled.number.max(written.ticket);
             // In order; what lies before it and was not written is lost, and its waiter is told so.
@@ -174,7 +177,7 @@ impl Ledger {
                 settled.bytes = settled.bytes.saturating_add(bytes);
                 settled.waited = settled.waited.max(now.since(since));
                 match waiter {
-                    Waiter::Core(ticket) => self.durable = ticket,
+                    Waiter::Core(ticket) => self.durable = (ticket, written.seq),
                     Waiter::Bot(answer) if number == written.ticket => {
                         answer.give(&wire::Reply::Recorded { seq: written.seq });
                     }
@@ -183,7 +186,7 @@ impl Ledger {
                 }
             }
         }
-        settled.ticket = self.durable;
+        (settled.ticket, settled.seq) = self.durable;
         settled
     }
 

@@ -31,6 +31,8 @@ mod reload;
 mod sandbox;
 mod start;
 mod summary;
+pub(crate) mod verifier;
+mod witness;
 
 pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;

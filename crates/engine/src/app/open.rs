@@ -15,6 +15,8 @@ use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::start::Prepared;
+use super::verifier::Verifier;
+use super::witness::Witness;
 use super::{RunError, summary};
 use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
@@ -152,7 +154,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         component_processes: Arc::new(move |pid| {
             procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
         }),
-        limits: Limits::CONTROL,
+        limits: Limits::CONTROL.for_orders_that_wait(config.witness.second_key().unwrap_or_default()),
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?;
     let mut notes = prepared.notes;
@@ -210,6 +212,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
 
     let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
+    let (witness, words) = Witness::new(&config.witness, &state_dir);
+    let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -235,6 +239,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots,
         commands: command_requests,
         checks: checks_done,
+        verified,
+        witness: words,
         programs: program_requests,
         tries,
     };
@@ -250,6 +256,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let mut engine = Engine {
         alerts,
         facts: Facts::new(&config, identity, prepared.held, host_notes),
+        verifier,
+        witness,
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone()),
         recorder: Some(recorder),

@@ -27,6 +27,7 @@ mod runtime;
 mod sandbox;
 mod secrets;
 mod snapshots;
+mod witness;
 
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
@@ -131,6 +132,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: true,
         run: snapshots::check,
+    },
+    Check {
+        name: "witness",
+        about: "the journal is the one that its witness remembers",
+        class: Class::Witness,
+        network: true,
+        at_start: true,
+        run: witness::check,
     },
     Check {
         name: "latches",

@@ -27,6 +27,7 @@ mod template;
 mod variables;
 mod vocabulary;
 mod watching;
+mod witness;
 
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
@@ -54,6 +55,7 @@ pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
 pub use watching::{HealthUrl, Liveness, Readiness};
+pub use witness::Witness;
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};
@@ -98,6 +100,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// `[journal]`.
     pub journal: Journal,
+    /// `[witness]`.
+    pub witness: Witness,
     /// `[permit]`.
     pub permit: Permit,
     /// `[output]`.
@@ -166,6 +170,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
+    let witness = single::<Witness>(root, "witness", reading);
     let permit = single::<Permit>(root, "permit", reading);
     let output = single::<Output>(root, "output", reading);
     let log = single::<Log>(root, "log", reading);
@@ -190,6 +195,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         startup: startup?,
         shutdown: shutdown?,
         journal: journal?,
+        witness: witness?,
         permit: permit?,
         output: output?,
         log: log?,

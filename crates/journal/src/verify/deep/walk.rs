@@ -2,7 +2,7 @@
 
 use crate::journal::path_of;
 use crate::reader::{Record, replay_segment};
-use crate::segment::{JOURNAL_DIR, segment_first};
+use crate::segment::{JOURNAL_DIR, segment_first, segment_name};
 use crate::storage::Storage;
 use std::io;
 
@@ -42,12 +42,13 @@ pub(super) fn walk_from<S: Storage>(
     end: Option<u64>,
     mut each: impl FnMut(&Place, &Record<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut firsts: Vec<(u64, String)> =
-        storage.list(JOURNAL_DIR)?.into_iter().filter_map(|name| Some((segment_first(&name)?, name))).collect();
+    let mut firsts = Vec::new();
+    storage.each_name(JOURNAL_DIR, &mut |name| firsts.extend(segment_first(name)))?;
     firsts.sort_unstable();
     let mut expected = None;
-    for (index, (first, name)) in firsts.iter().enumerate() {
-        if firsts.get(index + 1).is_some_and(|(next, _)| *next <= from) {
+    for (index, first) in firsts.iter().enumerate() {
+        let name = segment_name(*first);
+        if firsts.get(index + 1).is_some_and(|next| *next <= from) {
             continue;
         }
         if expected.is_some_and(|expected| expected != *first) {
@@ -65,7 +66,7 @@ pub(super) fn walk_from<S: Storage>(
             place.offset += record.line.len() as u64 + 1;
             Ok(())
         };
-        match replay_segment(&storage.open(&path_of(name))?, name, *first, &mut one) {
+        match replay_segment(&storage.open(&path_of(&name))?, &name, *first, &mut one) {
             Ok(()) => expected = Some(next),
             Err(Stop::Done) => return Ok(()),
             Err(Stop::Io(error)) => return Err(error),
