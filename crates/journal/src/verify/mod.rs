@@ -6,8 +6,8 @@
 //! However large the journal, what is held in memory is bounded: a buffer a worker, a few scans, and 60 bytes a segment.
 
 mod blame;
-pub mod deep;
 mod checkpoint;
+pub mod deep;
 mod outside;
 mod report;
 pub(crate) mod scan;

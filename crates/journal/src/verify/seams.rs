@@ -433,13 +433,6 @@ impl<'a> Join<'a> {
             violations: self.found,
             more_violations: self.more,
             torn_tail: self.torn,
-            origin: self.identity.map(|open| open.origin.clone()),
-            jid: self.identity.map(|open| open.jid),
-            warnings: Vec::new(),
-            deep: None,
-            error: None,
-            seconds: 0.0,
-        }
             origin: self.identity.as_ref().map(|known| known.origin.clone()),
             jid: self.identity.as_ref().map(|known| known.jid),
             end: self.end,
