@@ -120,6 +120,7 @@ fn no_history_of_crashes_is_accused_and_no_named_snapshot_is_lost() {
                 match live(&mut keeper, &mut random, 20) {
                     Ok(()) => {}
                     Err(Failure::Take(error)) => panic!("{at}: {error}"),
+                    Err(Failure::Open(error)) => panic!("{at}: {error}"),
                     Err(Failure::Store(StoreError::Exists { path })) => panic!("{at}: {path} is there"),
                     Err(Failure::Journal(error)) => full += u32::from(error.is_no_space()),
                     Err(Failure::Store(_)) => failed_syncs += u32::from(!disk.crashed()),

@@ -121,7 +121,7 @@ fn random_legs(random: &mut Random) -> Vec<Leg> {
     let count = 1 + random.below(4);
     let mut legs = Vec::new();
     let mut sum = BigInt::ZERO;
-    let mut place = |random: &mut Random| match random.below(3) {
+    let place = |random: &mut Random| match random.below(3) {
         0 => (random.of(&["venue", "fees", "funding", "pnl", "suspense"]), None),
         _ => (random.of(&["x", "y", "z"]), Some(random.of(&POOLS))),
     };

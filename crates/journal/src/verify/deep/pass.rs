@@ -18,7 +18,7 @@ use crate::verify::Position;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
-/// How many closings are kept. A snapshot is named before the next one is taken, so the last of them is the one that is asked for.
+/// How many closings are kept: those of the last named snapshot, and of what was taken since. The next to be named is the last of them.
 const CLOSINGS_KEPT: usize = 4;
 
 /// What replay gave at a record.
@@ -207,8 +207,11 @@ impl<'s, S: Storage> Pass<'s, S> {
         let projected =
             Projected { seq: record.seq, closings: given.closings().clone(), sum: known.then(|| given.sum()) };
         self.recent.push_back(projected);
-        if self.recent.len() > CLOSINGS_KEPT {
-            self.recent.pop_front();
+        // The last that the journal names is what the next ones open from, however many crashes left between them.
+        if self.recent.len() > CLOSINGS_KEPT
+            && let Some(oldest) = self.recent.iter().position(|projected| Some(projected.seq) != before)
+        {
+            self.recent.remove(oldest);
         }
         if sound.is_some() && openings.is_some() {
             self.compare(record.seq, &given)?;
