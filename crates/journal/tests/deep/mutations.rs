@@ -16,7 +16,7 @@ fn snapshots(files: &Files) -> impl Iterator<Item = (&String, &Vec<u8>)> {
 }
 
 fn seq_of(name: &str) -> u64 {
-    name[11..27].parse().unwrap()
+    name[12..28].parse().unwrap()
 }
 
 /// The line of a byte and where it begins.
