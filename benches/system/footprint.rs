@@ -44,8 +44,17 @@ fn at_rest_in(place: Place, site: Site) {
     println!(
         "at rest, 10 components, {:<10} ours {:.1} MB PSS, {millis} ms CPU a minute, {threads} threads (reach 12 MB, 60 ms)",
         place.name(),
-        pss as f64 / 1e3 * 1.024
+        megabytes(pss)
     );
+    let inits = run.inits();
+    if !inits.is_empty() {
+        let more: u64 = inits.iter().map(|pid| pss_kib(*pid)).sum();
+        println!("  and {} first processes of namespaces, {:.1} MB more", inits.len(), megabytes(more));
+    }
+}
+
+fn megabytes(kib: u64) -> f64 {
+    kib as f64 / 1e3 * 1.024
 }
 
 fn pss_kib(pid: i32) -> u64 {

@@ -25,10 +25,12 @@ pub enum Place {
     User,
     /// The first process of namespaces of its own, in which cgroups can only be read.
     Container,
+    /// As whoever runs the bench, each component in a process namespace of its own.
+    Isolated,
 }
 
 impl Place {
-    const ALL: [Self; 5] = [Self::Plain, Self::Cgroup, Self::NoCgroup, Self::User, Self::Container];
+    const ALL: [Self; 6] = [Self::Plain, Self::Cgroup, Self::NoCgroup, Self::User, Self::Container, Self::Isolated];
 
     /// As in `FAILSTOP_BENCH_PLACES`.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Place {
             Self::NoCgroup => "no-cgroup",
             Self::User => "user",
             Self::Container => "container",
+            Self::Isolated => "isolated",
         }
     }
 
@@ -63,6 +66,7 @@ impl Place {
             Self::Cgroup => return Delegated::make().map(|own| Site { place: self, delegated: Some(own) }),
             Self::User => &[],
             Self::NoCgroup => &["--mount"],
+            Self::Isolated => &["--pid", "--fork", "--mount-proc"],
             Self::Container => &["--pid", "--fork", "--mount", "--mount-proc", "--cgroup"],
         };
         if !namespaces.is_empty() {
@@ -98,6 +102,11 @@ impl Site {
         (self.place == Place::User).then_some(USER)
     }
 
+    /// What its configuration says in `[system]`.
+    pub fn system_lines(&self) -> &'static str {
+        if self.place == Place::Isolated { "isolation = \"pid-namespace\"\n" } else { "" }
+    }
+
     /// Whether what is started is the parent of the guard, and not the guard itself.
     pub fn is_parent_of_guard(&self) -> bool {
         self.place == Place::Container
@@ -111,7 +120,7 @@ impl Site {
         let user = USER.to_string();
         let enter = self.delegated.as_ref().map(Delegated::enter).unwrap_or_default();
         let before: Vec<&str> = match self.place {
-            Place::Plain => Vec::new(),
+            Place::Plain | Place::Isolated => Vec::new(),
             Place::Cgroup => vec!["sh", "-c", &enter, "sh"],
             Place::NoCgroup => vec!["unshare", "--mount", "sh", "-c", READ_ONLY, "sh"],
             Place::User => vec!["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"],

@@ -65,8 +65,9 @@ impl Run {
     pub fn start_in(site: Site, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let head = format!(
-            "[system]\nname = \"bench-{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\nmode = \"dry\"\n[observe]\nlisten = \"127.0.0.1:0\"\n",
-            std::process::id()
+            "[system]\nname = \"bench-{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\nmode = \"dry\"\n{}[observe]\nlisten = \"127.0.0.1:0\"\n",
+            std::process::id(),
+            site.system_lines()
         );
         let text = format!("{head}{configuration}")
             .replace("STAMP", &stamp_program())
@@ -156,13 +157,26 @@ impl Run {
         let guard = self.guard_pid();
         [guard, only_child(guard)]
     }
+
+    /// The first processes of the components' namespaces, where they have such: failstop's own, too.
+    pub fn inits(&self) -> Vec<i32> {
+        let [_, engine] = self.own_pids();
+        let is_init = |pid: &i32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "failstop-init")
+        };
+        children(engine).into_iter().filter(is_init).collect()
+    }
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 fn only_child(pid: i32) -> i32 {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let children: Vec<&str> = children.split_whitespace().collect();
+    let children = children(pid);
     assert_eq!(children.len(), 1, "process {pid} has the children {children:?}");
-    children[0].parse().unwrap()
+    children[0]
 }
 
 impl Drop for Run {

@@ -8,12 +8,14 @@
 mod alerts;
 mod bot_socket;
 mod certificates;
+mod clients;
 mod clock_step;
 mod commands;
 mod conformance;
 mod crash;
 mod credentials;
 mod dependency;
+mod dialogues;
 mod direct;
 mod environment;
 mod forged;

@@ -15,11 +15,12 @@ stream = socket.socket(socket.AF_UNIX)
 stream.connect(os.environ["FAILSTOP_SOCKET"])
 lines = stream.makefile("rb")
 acknowledged = open(sys.argv[1], "a", buffering=1)
+pad = "y" * int(sys.argv[2]) if len(sys.argv) > 2 else ""
 number = 0
 while True:
     number += 1
     mark = f"{os.environ['FAILSTOP_EPOCH']}-{os.getpid()}-{number}"
-    request = {"type": "event", "id": number, "name": "x.test", "data": {"mark": mark}}
+    request = {"type": "event", "id": number, "name": "x.test", "data": {"mark": mark, "pad": pad}}
     stream.sendall(json.dumps(request).encode() + b"\n")
     while True:
         answer = json.loads(lines.readline())

@@ -1,7 +1,7 @@
 //! Everything that must hold before a change lands, in the order in which failures are cheapest.
 
 use crate::run::{TaskError, command, run};
-use crate::{generate, setup, walls};
+use crate::{clients, generate, setup, walls};
 
 /// Installs, checks, tests. `long` takes the long variants of the randomised and exhaustive tests.
 pub fn test(long: bool) -> Result<(), TaskError> {
@@ -9,10 +9,13 @@ pub fn test(long: bool) -> Result<(), TaskError> {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
     walls::walls(false)?;
     generate::generate(true)?;
+    clients::test()?;
     run(&mut command("cargo", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
     // The end-to-end tests start the real binaries and examples; the integration tests of the root package find them.
     run(&mut command("cargo", &["build", "--workspace", "--bins", "--examples"]))?;
     let mut tests = command("cargo", &["test", "--workspace", "--no-fail-fast"]);
+    // They are there: a test that needs one may not be skipped.
+    tests.env("FAILSTOP_NODE_CLIENT", "built");
     if long {
         tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full");
         tests.env("FAILSTOP_EXHAUSTIVE", "1");

@@ -8,7 +8,8 @@
 
 use failstop_journal::verify::{Checkpoint, Options};
 use failstop_journal::{
-    Disk, Importance, JOURNAL_DIR, Journal, Outcome, Settings, Wall, recover, verify, verify_since,
+    Disk, Head, Importance, JOURNAL_DIR, Jid, Journal, Outcome, SUMS, Settings, Wall, recover, segment_name, verify,
+    verify_since,
 };
 use sha2::{Digest, Sha256};
 use std::io::{Read as _, Write as _};

@@ -57,7 +57,8 @@ impl Witness {
 
     /// When it is to be asked next.
     pub fn due(&self) -> Option<Monotonic> {
-        self.due
+        // While it is being asked its answer is waited for, and no deadline.
+        self.due.filter(|_| !self.asking)
     }
 
     /// The core's records up to this one are durable; it has this sequence number.
