@@ -153,7 +153,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
             reasons: view.health.reasons.clone(),
             errors_per_minute: view.health.errors_per_minute,
             journal_write_age_seconds: view.health.last_journal_write.map(age),
-            snapshot_age_seconds: view.health.last_snapshot.map(age),
+            snapshot_age_seconds: view.health.snapshot_age.map(|age| age.as_secs_f64()),
         },
         halts: view.halts.iter().map(|(halt, since)| halt_summary(halt, *since, view.now, facts)).collect(),
         components: view.components.iter().map(|component| component_summary(component, view.now, facts)).collect(),

@@ -5,6 +5,7 @@
 //! its own file, by `section!`: type, default, range and meaning; the reference is generated from the same declaration.
 //! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
 
+mod books;
 mod component;
 mod control;
 mod credentials;
@@ -28,6 +29,7 @@ mod variables;
 mod vocabulary;
 mod watching;
 
+pub use books::{Account, Arrow, Asset, Declared, Every, Instrument, Ledger, Pool, Snapshots, Strategy, Symbol};
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
@@ -100,6 +102,12 @@ pub struct Config {
     pub journal: Journal,
     /// `[permit]`.
     pub permit: Permit,
+    /// `[[asset]]`, `[[account]]`, `[[pool]]`, `[[instrument]]`, `[[strategy]]`.
+    pub books: Declared,
+    /// `[ledger]`.
+    pub ledger: Ledger,
+    /// `[snapshots]`.
+    pub snapshots: Snapshots,
     /// `[output]`.
     pub output: Output,
     /// `[log]`.
@@ -167,6 +175,9 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
     let permit = single::<Permit>(root, "permit", reading);
+    let books = Declared::read(root, reading);
+    let ledger = single::<Ledger>(root, "ledger", reading);
+    let snapshots = single::<Snapshots>(root, "snapshots", reading);
     let output = single::<Output>(root, "output", reading);
     let log = single::<Log>(root, "log", reading);
     let alerts = single::<Alerts>(root, "alerts", reading);
@@ -191,6 +202,9 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         shutdown: shutdown?,
         journal: journal?,
         permit: permit?,
+        books: books?,
+        ledger: ledger?,
+        snapshots: snapshots?,
         output: output?,
         log: log?,
         alerts: alerts?,

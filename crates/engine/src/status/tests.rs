@@ -61,7 +61,7 @@ pub(crate) fn view() -> View {
             reasons: vec!["bot is degraded".to_owned()],
             errors_per_minute: 3,
             last_journal_write: Some(at(999)),
-            last_snapshot: None,
+            snapshot_age: None,
         },
         components: vec![component("bot", Some(4242)), component("scanner", None)],
         feeds: vec![
