@@ -12,6 +12,7 @@ mod out;
 mod place;
 mod priority;
 mod render;
+mod statement;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -65,6 +66,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
         Command::Logs(args) => commands::logs::logs(&args),
+        Command::Snapshot(args) => commands::snapshot::snapshot(args.action),
+        Command::Orders(args) => commands::orders::orders(args.action),
+        Command::Import(args) => commands::import::import(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

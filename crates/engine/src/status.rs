@@ -7,7 +7,7 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use failstop_client::status::{
-    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary, HostSummary,
+    AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary, HostSummary,
     JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
@@ -100,6 +100,8 @@ pub struct HostFacts {
     pub alerts: AlertsSummary,
     /// The end that is coming on purpose.
     pub announced: Option<Announced>,
+    /// How the books stand.
+    pub books: BooksSummary,
 }
 
 /// What the host knows of one component.
@@ -202,6 +204,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         environment: facts.environment.clone(),
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
+        books: facts.books.clone(),
     }
 }
 

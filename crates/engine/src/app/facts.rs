@@ -7,7 +7,7 @@ use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::{ComponentFacts, HostFacts};
-use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
+use failstop_client::status::{AlertsSummary, BooksSummary, HostSummary, JournalSummary};
 use failstop_core::{Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -195,6 +195,7 @@ impl Facts {
             alerts,
             host: self.host_sample.clone(),
             announced: None,
+            books: BooksSummary::default(),
         }
     }
 }
