@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alerts;
+mod books;
 mod bots;
 mod closing;
 mod components;
@@ -28,6 +29,7 @@ mod probes;
 mod programs;
 mod reload;
 mod sandbox;
+mod snapshots;
 mod start;
 mod summary;
 

@@ -5,6 +5,7 @@ use super::accounts;
 use super::components::{self, Blueprint};
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
+use crate::books::note_snapshots;
 use crate::config::Config;
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
@@ -20,6 +21,7 @@ use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
 use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
+use failstop_journal::ledger::{Book, Unsound};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +75,12 @@ pub struct Prepared {
     pub leftovers: Vec<Proc>,
     /// When the halts of earlier epochs that stand were raised.
     pub raised: BTreeMap<HaltId, Timestamp>,
+    /// The books, with the journal replayed.
+    pub book: Book,
+    /// Snapshots that the journal names and has not retired.
+    pub named: BTreeSet<u64>,
+    /// The first record that breaks a rule of the books, with its number.
+    pub unsound: Option<(u64, Unsound)>,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -114,9 +122,10 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
     let replayed = replay(&recovered, &mut core)?;
-    if let Some(unknown) = replayed.unknown {
-        damage.get_or_insert(unknown);
+    if let Some(unknown) = &replayed.unknown {
+        damage.get_or_insert_with(|| unknown.clone());
     }
+    fits_the_journal(&config, &replayed.book)?;
 
     latch::put_back(&state)
         .map_err(|error| RunError::StateDir { path: state.clone(), source: io::Error::other(error) })?;
@@ -190,6 +199,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         register,
         leftovers,
         raised: replayed.raised,
+        book: replayed.book,
+        named: replayed.named,
+        unsound: replayed.unsound,
         notes,
     })
 }
@@ -243,15 +255,40 @@ struct Replayed {
     unknown: Option<String>,
     /// When the halts that stand were raised; the core knows no wall time.
     raised: BTreeMap<HaltId, Timestamp>,
+    /// The books.
+    book: Book,
+    /// Snapshots that are named and not retired.
+    named: BTreeSet<u64>,
+    /// The first record that breaks a rule of the books.
+    unsound: Option<(u64, Unsound)>,
 }
 
-/// Replays the journal into the core.
+/// Whether everything that the configuration declares for the books may be declared in this journal: a scale never changes.
+fn fits_the_journal(config: &Config, book: &Book) -> Result<(), RunError> {
+    let mut book = book.clone();
+    let at = failstop_journal::ledger::At { seq: u64::MAX, epoch: u64::MAX, time: Wall::now() };
+    for entry in config.books.entries() {
+        if let Err(violation) = book.apply(&at, &entry) {
+            return Err(RunError::Declaration { file: config.file.clone(), violation: violation.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Replays the journal into the core and into the books.
 fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunError> {
     let mut unknown = None;
     let mut raised = BTreeMap::new();
+    let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
+        }
+        match book.replay(&record) {
+            Ok(()) => note_snapshots(&mut named, record.kind, record.payload),
+            Err(wrong) => {
+                unsound.get_or_insert((record.seq, wrong));
+            }
         }
         match journal::decode(record.kind, record.payload) {
             Ok(Some(known)) => {
@@ -273,7 +310,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
-    Ok(Replayed { unknown, raised })
+    Ok(Replayed { unknown, raised, book, named, unsound })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.
