@@ -134,7 +134,10 @@ pub fn read(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
             // The same file is the same statement: importing it twice compares it once.
             statement.id = format!("file-{digest}-{}", statement.account);
         }
-        if let Some(too_long) = [(&statement.account, NAME_MAX), (&statement.id, ID_MAX)].into_iter().find(|(text, most)| text.len() > *most) {
+        if let Some(too_long) = [(&statement.account, NAME_MAX), (&statement.id, ID_MAX)]
+            .into_iter()
+            .find(|(text, most)| text.len() > *most)
+        {
             let (text, most) = too_long;
             return Err(StatementError::Whole(format!("\"{text}\" has {} bytes and may have {most}", text.len())));
         }
@@ -161,11 +164,8 @@ fn json(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
             as_of: statement.as_of.or_else(|| frame.as_of.clone()),
         });
     }
-    stated.orders = file
-        .orders
-        .into_iter()
-        .map(|JsonOrder { id, outcome, reason }| FoundOrder { id, outcome, reason })
-        .collect();
+    stated.orders =
+        file.orders.into_iter().map(|JsonOrder { id, outcome, reason }| FoundOrder { id, outcome, reason }).collect();
     Ok(stated)
 }
 
@@ -198,7 +198,9 @@ fn explained(error: &serde_json::Error) -> String {
 }
 
 fn no_account() -> StatementError {
-    StatementError::Whole("the file does not say which account it is of: add `account` to it, or name it with --account".to_owned())
+    StatementError::Whole(
+        "the file does not say which account it is of: add `account` to it, or name it with --account".to_owned(),
+    )
 }
 
 /// The columns that mean something.
@@ -263,7 +265,11 @@ fn rows(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
             (None, None, Some(instrument), Some(quantity)) => statement
                 .positions
                 .push(StatedPosition { instrument: instrument.to_owned(), quantity: quantity.to_owned() }),
-            _ => return Err(wrong("a row states either an `asset` with its `total` or an `instrument` with its `quantity`")),
+            _ => {
+                return Err(wrong(
+                    "a row states either an `asset` with its `total` or an `instrument` with its `quantity`",
+                ));
+            }
         }
     }
     Ok(stated)

@@ -90,7 +90,11 @@ impl Lines {
 
 /// The file, or standard input for `-`, bounded.
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |source| Failure::Unreadable { path: file.to_owned(), source, next: "name a file of at most 16 MiB, or - for standard input" };
+    let unreadable = |source| Failure::Unreadable {
+        path: file.to_owned(),
+        source,
+        next: "name a file of at most 16 MiB, or - for standard input",
+    };
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(FILE_MAX + 1).read_to_end(&mut bytes)

@@ -16,7 +16,9 @@ pub fn snapshot(action: SnapshotAction) -> Result<Exit, Failure> {
         SnapshotAction::Take { reason, place, format } => {
             let taken = Engine::of(&Place::find(&place)?)?.take_snapshot(reason.unwrap_or_default())?;
             out::print_last(&match format {
-                Format::Text => format!("snapshot {} taken at record {}, sha256 {}\n", taken.file, taken.seq, taken.sha256),
+                Format::Text => {
+                    format!("snapshot {} taken at record {}, sha256 {}\n", taken.file, taken.seq, taken.sha256)
+                }
                 Format::Json => json(&taken)?,
             })?;
             Ok(Exit::Good)
@@ -60,11 +62,9 @@ fn unreadable(state: &Path, error: SnapshotsUnreadable) -> Failure {
                 None => "take one with `failstop snapshot take`".to_owned(),
             },
         },
-        SnapshotsUnreadable::Disk(source) => Failure::Unreadable {
-            path: state.join("snapshots"),
-            source,
-            next: "run it as failstop's user or as root",
-        },
+        SnapshotsUnreadable::Disk(source) => {
+            Failure::Unreadable { path: state.join("snapshots"), source, next: "run it as failstop's user or as root" }
+        }
         SnapshotsUnreadable::Damaged(what) => Failure::Refused {
             reasons: vec![format!("{what}; it is never made again: see docs/runbooks/integrity.md")],
         },

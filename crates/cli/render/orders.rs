@@ -43,7 +43,8 @@ fn state(order: &OrderEntry) -> String {
 fn what(order: &OrderEntry) -> String {
     let price = order.price.as_ref().map(|price| format!("at {price}"));
     let account = order.account.as_ref().map(|account| format!("in {account}"));
-    let parts = [order.side.as_ref(), order.quantity.as_ref(), order.instrument.as_ref(), price.as_ref(), account.as_ref()];
+    let parts =
+        [order.side.as_ref(), order.quantity.as_ref(), order.instrument.as_ref(), price.as_ref(), account.as_ref()];
     parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
@@ -70,7 +71,10 @@ mod tests {
         };
         let shown = list(&OrderList { orders: vec![open, doubtful], in_doubt: 1, timestamp: since });
         let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[1].starts_with("b\\u{1b}   in doubt (engine-gone)   buy 0.5 BTC/USDT at 64000 in kraken   bot"), "{shown}");
+        assert!(
+            lines[1].starts_with("b\\u{1b}   in doubt (engine-gone)   buy 0.5 BTC/USDT at 64000 in kraken   bot"),
+            "{shown}"
+        );
         assert!(lines[2].starts_with("a"), "{shown}");
         assert!(shown.ends_with("  failstop orders resolve ID --outcome O --reason TEXT\n"), "{shown}");
         let none = OrderList { orders: Vec::new(), in_doubt: 0, timestamp: String::new() };

@@ -79,16 +79,21 @@ fn system(line: &Line) -> Option<[Cell; 4]> {
 
 fn assets(line: &Line) -> Option<[Cell; 4]> {
     match line {
-        Line::Asset { name, accounts, pools, outside, .. } => {
-            Some([name.as_str().into(), Cell::from(accounts.as_str()).right(), Cell::from(pools.as_str()).right(), Cell::from(outside.as_str()).right()])
-        }
+        Line::Asset { name, accounts, pools, outside, .. } => Some([
+            name.as_str().into(),
+            Cell::from(accounts.as_str()).right(),
+            Cell::from(pools.as_str()).right(),
+            Cell::from(outside.as_str()).right(),
+        ]),
         _ => None,
     }
 }
 
 fn balances(line: &Line) -> Option<[Cell; 4]> {
     match line {
-        Line::AccountBalance { account, asset, opening, closing } => cells(&format!("account {account}"), asset, opening, closing),
+        Line::AccountBalance { account, asset, opening, closing } => {
+            cells(&format!("account {account}"), asset, opening, closing)
+        }
         Line::PoolBalance { pool, asset, opening, closing } => cells(&format!("pool {pool}"), asset, opening, closing),
         Line::OutsideBalance { account, asset, opening, closing, .. } => {
             cells(&format!("outside {account}"), asset, opening, closing)

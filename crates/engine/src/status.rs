@@ -7,8 +7,8 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary, HostSummary,
-    JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
+    AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
+    HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,

@@ -33,7 +33,8 @@ fn begun(delivery: &Delivery, words: &str, open: Option<Key>, at: jiff::Timestam
     let title = format!("{system}: money stands unexplained");
     let mut notice = of(delivery, key, Change::Trigger, title, at);
     notice.message = format!("At {}: {words}.", clock_time(at));
-    notice.root_cause = Some("what was posted to the outside account \"suspense\" was not posted on in time".to_owned());
+    notice.root_cause =
+        Some("what was posted to the outside account \"suspense\" was not posted on in time".to_owned());
     notice.recommended_action =
         Some("find out what it was, and post it from suspense to where it belongs; trading goes on".to_owned());
     Ok(notice)

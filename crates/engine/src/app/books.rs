@@ -43,7 +43,8 @@ impl Engine {
     /// A bot says something that goes into the books; whether it was taken.
     pub(super) fn booked_by_bot(&mut self, tree: TreeId, message: wire::Message, answer: Answer) -> bool {
         if let Some(missing) = self.not_configured(&message) {
-            let why = format!("no [[{missing}]] is configured: this system keeps no book of it (docs/guide/capital.md)");
+            let why =
+                format!("no [[{missing}]] is configured: this system keeps no book of it (docs/guide/capital.md)");
             answer.refuse(Code::NotConfigured, why);
             return false;
         }

@@ -57,11 +57,9 @@ impl Engine {
     /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
     fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
         let checks_first = match order {
-            Order::Resume(_) | Order::KillSwitchRelease => {
-                self.core.halts().any(|(halt, _)| {
-                    matches!(halt.cause, Cause::Integrity | Cause::Environment) || halt.trigger == Some(Trigger::Capital)
-                })
-            }
+            Order::Resume(_) | Order::KillSwitchRelease => self.core.halts().any(|(halt, _)| {
+                matches!(halt.cause, Cause::Integrity | Cause::Environment) || halt.trigger == Some(Trigger::Capital)
+            }),
             Order::KillSwitchEngage
             | Order::Mode(_)
             | Order::MaintenanceOn { .. }
@@ -103,11 +101,7 @@ impl Engine {
 
     fn host_facts(&self) -> crate::status::HostFacts {
         let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
-        crate::status::HostFacts {
-            announced: self.ending.announced().cloned(),
-            books: self.books_summary(),
-            ..facts
-        }
+        crate::status::HostFacts { announced: self.ending.announced().cloned(), books: self.books_summary(), ..facts }
     }
 
     fn status(&mut self) -> failstop_client::status::Status {

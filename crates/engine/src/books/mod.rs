@@ -10,8 +10,8 @@ mod view;
 
 pub use fold::{Folded, fold};
 pub use keeper::{Books, Judgement, note_snapshots};
-pub use orders::{order_list, orders_in_the_journal};
 pub(crate) use orders::word as orders_word;
+pub use orders::{order_list, orders_in_the_journal};
 pub use spoken::spoken;
 pub use taking::{Asked, Made, NotMade, Request, make, retire_files};
 pub use view::{SnapshotFile, SnapshotsUnreadable, snapshot_entry, snapshot_files, snapshot_of};

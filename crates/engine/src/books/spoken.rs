@@ -48,7 +48,5 @@ pub fn spoken(message: wire::Message, component: &str) -> Option<Entry> {
 }
 
 fn legs(said: Vec<wire::Leg>) -> Vec<Leg> {
-    said.into_iter()
-        .map(|wire::Leg { asset, account, pool, amount }| Leg { asset, account, pool, amount })
-        .collect()
+    said.into_iter().map(|wire::Leg { asset, account, pool, amount }| Leg { asset, account, pool, amount }).collect()
 }

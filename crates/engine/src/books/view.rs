@@ -158,9 +158,10 @@ pub fn snapshot_of(state: &Path, which: Option<&str>) -> Result<Snapshot, Snapsh
     let files = snapshot_files(state)?;
     let chosen = match which {
         None => files.iter().rev().find(|file| file.recorded.is_some()).or_else(|| files.last()),
-        Some(which) => files.iter().rev().find(|file| {
-            file.file == which || file.day.as_deref() == Some(which) || which.parse() == Ok(file.seq)
-        }),
+        Some(which) => files
+            .iter()
+            .rev()
+            .find(|file| file.file == which || file.day.as_deref() == Some(which) || which.parse() == Ok(file.seq)),
     };
     let Some(chosen) = chosen else {
         let known = files.last().map(|file| file.file.clone());

@@ -42,7 +42,10 @@ pub(super) fn capital(subject: &Subject<'_>) -> Vec<Finding> {
     let most = u64::try_from(subject.config.ledger.suspense_max_age.as_nanos()).unwrap_or(u64::MAX);
     let old = folded.map(|folded| folded.book.old_suspense(Wall::now(), most)).unwrap_or_default();
     if let Some(first) = old.first() {
-        return vec![Finding::warning(first.detail.clone(), "find out what it was, and post it on; see docs/runbooks/suspense.md")];
+        return vec![Finding::warning(
+            first.detail.clone(),
+            "find out what it was, and post it on; see docs/runbooks/suspense.md",
+        )];
     }
     let books = &subject.config.books;
     vec![Finding::passed(if books.keeps_capital() {
@@ -68,7 +71,10 @@ pub(super) fn strategies(subject: &Subject<'_>) -> Vec<Finding> {
     }
     vec![Finding::passed(match subject.config.books.strategies.len() {
         0 => "no [[strategy]] is configured".to_owned(),
-        count => format!("{} in declared states", if count == 1 { "1 strategy".to_owned() } else { format!("{count} strategies") }),
+        count => format!(
+            "{} in declared states",
+            if count == 1 { "1 strategy".to_owned() } else { format!("{count} strategies") }
+        ),
     })]
 }
 

@@ -1,7 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
-use failstop_client::status::{
+use failstop_client::books::SnapshotEntry;
+use failstop_client::status::{BooksSummary, 
     AlertsSummary, Announced, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts,
     Status,
 };
@@ -152,6 +153,21 @@ pub(crate) fn facts() -> HostFacts {
             by: "watchdog wd1".to_owned(),
             reason: "no progress".to_owned(),
         }),
+        books: BooksSummary {
+            snapshot: Some(SnapshotEntry {
+                seq: 18_400,
+                sha256: "cd".repeat(32),
+                file: "s-0000000000018400.ndjson".to_owned(),
+                day: Some("2026-11-02".to_owned()),
+                recorded: 18_402,
+                taken: "2026-11-03T00:00:00.120Z".to_owned(),
+            }),
+            orders_open: 3,
+            orders_in_doubt: 1,
+            discrepancies: vec!["statement: statement kraken: 0.01 apart".to_owned()],
+            violations: 2,
+            booked: 40,
+        },
     }
 }
 

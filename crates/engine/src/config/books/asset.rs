@@ -31,8 +31,16 @@ impl Consistent for Asset {
         reading.refuse(
             Kind::BadValue,
             &places.first_of(&["tolerance"]),
-            format!("`tolerance` of {} cannot be \"{}\": {wrong}", places.label, failstop_settings::shown(&self.tolerance)),
-            format!("write an amount with at most {} decimals, for example \"{}\"", self.scale, Amount::from_units(1, scale)),
+            format!(
+                "`tolerance` of {} cannot be \"{}\": {wrong}",
+                places.label,
+                failstop_settings::shown(&self.tolerance)
+            ),
+            format!(
+                "write an amount with at most {} decimals, for example \"{}\"",
+                self.scale,
+                Amount::from_units(1, scale)
+            ),
         );
     }
 }

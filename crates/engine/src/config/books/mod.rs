@@ -17,7 +17,9 @@ pub use pool::Pool;
 pub use strategy::Strategy;
 pub use symbol::{Arrow, Symbol};
 
-use failstop_journal::ledger::{ACCOUNTS_MAX, ASSETS_MAX, Entry, INSTRUMENTS_MAX, POOLS_MAX, STATES_MAX, STRATEGIES_MAX};
+use failstop_journal::ledger::{
+    ACCOUNTS_MAX, ASSETS_MAX, Entry, INSTRUMENTS_MAX, POOLS_MAX, STATES_MAX, STRATEGIES_MAX,
+};
 use failstop_settings::document::{Table, Value};
 use failstop_settings::{Kind, Origin, Reading, Section, label, nearest, origin_in, repeated, tables};
 
@@ -109,10 +111,13 @@ impl Declared {
             let origin = origin_in(root, "pool", index, "within");
             if !self.pools.iter().any(|known| known.name == *within) {
                 let message = format!("pool \"{}\" is within \"{within}\", which is no pool", pool.name);
-                reading.refuse(Kind::UnknownName, &origin, message, nearest_of(within, self.pools.iter().map(|one| &one.name)));
-            } else if !ordered.iter().any(|known| known.name == pool.name)
-                && self.is_in_its_own_chain(pool)
-            {
+                reading.refuse(
+                    Kind::UnknownName,
+                    &origin,
+                    message,
+                    nearest_of(within, self.pools.iter().map(|one| &one.name)),
+                );
+            } else if !ordered.iter().any(|known| known.name == pool.name) && self.is_in_its_own_chain(pool) {
                 let message = format!("pool \"{}\" is an allocation of itself, by way of \"{within}\"", pool.name);
                 reading.refuse(Kind::Cycle, &origin, message, "remove one of the `within`");
             }
@@ -198,12 +203,21 @@ fn check_strategy(root: &Table, index: usize, strategy: &Strategy, reading: &mut
             reading.refuse(Kind::Duplicate, &at("transitions", item), message, "remove one");
         }
         for state in [&arrow.from, &arrow.to].into_iter().filter(|state| !known(state)) {
-            let message = format!("the transition \"{arrow}\" of strategy \"{name}\" names the state \"{state}\", which is none of its own");
-            reading.refuse(Kind::UnknownName, &at("transitions", item), message, nearest_of(state, strategy.states.iter()));
+            let message = format!(
+                "the transition \"{arrow}\" of strategy \"{name}\" names the state \"{state}\", which is none of its own"
+            );
+            reading.refuse(
+                Kind::UnknownName,
+                &at("transitions", item),
+                message,
+                nearest_of(state, strategy.states.iter()),
+            );
         }
     }
     let ends = strategy.r#final.iter().enumerate().map(|(item, state)| ("final", item, state));
-    for (key, item, state) in ends.chain([("initial", usize::MAX, &strategy.initial)]).filter(|(_, _, state)| !known(state)) {
+    for (key, item, state) in
+        ends.chain([("initial", usize::MAX, &strategy.initial)]).filter(|(_, _, state)| !known(state))
+    {
         let message = format!("`{key}` of strategy \"{name}\" names the state \"{state}\", which is none of its own");
         reading.refuse(Kind::UnknownName, &at(key, item), message, nearest_of(state, strategy.states.iter()));
     }

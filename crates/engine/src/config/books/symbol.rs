@@ -67,9 +67,9 @@ impl Setting for Arrow {
             wrong_type(node, at, reading, None);
             return None;
         };
-        let arrow = text.split_once("->").and_then(|(from, to)| {
-            Some(Self { from: Symbol::of(from.trim())?, to: Symbol::of(to.trim())? })
-        });
+        let arrow = text
+            .split_once("->")
+            .and_then(|(from, to)| Some(Self { from: Symbol::of(from.trim())?, to: Symbol::of(to.trim())? }));
         if arrow.is_none() {
             bad_value(node, at, reading, text, None);
         }

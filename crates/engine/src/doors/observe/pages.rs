@@ -67,10 +67,8 @@ pub(crate) const ON_CONTROL: &[Route] = &[
 ];
 
 /// What the control socket alone serves: process numbers are for this host, orders for those who may act on them.
-pub(crate) const ON_CONTROL_ONLY: &[Route] = &[
-    Route { path: "/api/processes", page: Page::Processes },
-    Route { path: "/api/orders", page: Page::Orders },
-];
+pub(crate) const ON_CONTROL_ONLY: &[Route] =
+    &[Route { path: "/api/processes", page: Page::Processes }, Route { path: "/api/orders", page: Page::Orders }];
 
 /// Everything that the observe address answers.
 pub(super) fn router(asker: &Arc<Asker>, streams: &Streams) -> Router {
