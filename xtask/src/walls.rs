@@ -14,6 +14,10 @@ struct Wall {
 
 const WALLS: &[Wall] = &[
     Wall {
+        package: "failstop-amount",
+        never: &["serde", "tokio", "libc", "failstop-core", "failstop-journal", "failstop-client", "failstop-engine"],
+    },
+    Wall {
         package: "failstop-core",
         never: &["tokio", "libc", "tracing", "log", "failstop-journal", "failstop-client", "failstop-engine"],
     },

@@ -27,7 +27,7 @@ impl Jid {
     }
 
     /// The identity with this number; for simulations, where randomness is seeded.
-    pub fn from_u128(number: u128) -> Self {
+    pub const fn from_u128(number: u128) -> Self {
         Self(number)
     }
 

@@ -1,10 +1,12 @@
 //! The journal of a failstop system: an append-only, hash-chained event log that tells a torn tail from damage by proof.
 //!
-//! Three ways in:
+//! The ways in:
 //!
 //! - [`recover`] reads and judges what the disk holds, then [`Recovered::start`] opens it for appending; [`Recorder`] is the
 //!   thread that commits in groups.
 //! - [`verify`] checks a journal without writing, also beside a running engine.
+//! - [`ledger::Book`] is the fold of capital, positions, strategies and orders, and the judge of what may be recorded;
+//!   [`snapshot`] keeps its state as a file for each day.
 //! - [`Head`] is the chain's arithmetic, for whoever remembers heads outside the host.
 //!
 //! The format, the fault model and the recovery table are in `docs/journal-format.md`. Everything goes through [`Storage`], so
@@ -13,6 +15,7 @@
 mod chain;
 mod jid;
 mod journal;
+pub mod ledger;
 mod lines;
 mod payload;
 mod range;
@@ -22,6 +25,7 @@ mod recorder;
 mod recovery;
 mod segment;
 mod sha256;
+pub mod snapshot;
 mod storage;
 mod time;
 pub mod verify;

@@ -20,6 +20,27 @@ impl Wall {
         Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// Reads what [`Self::text`] writes. `None` for another form, another day than the calendar has, or a time beyond this type.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if !is_time(bytes) {
+            return None;
+        }
+        let part = |from: usize, to: usize| bytes[from..to].iter().fold(0, |sum, b| sum * 10 + u64::from(*b - b'0'));
+        let day = day_of(part(0, 4), part(5, 7), part(8, 10))?;
+        let (hour, minute, second) = (part(11, 13), part(14, 16), part(17, 19));
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let seconds = day * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+        seconds.checked_mul(SECOND)?.checked_add(part(20, 29)).map(Self)
+    }
+
+    /// The day in UTC: `2026-11-07`.
+    pub fn date(self) -> String {
+        String::from_utf8_lossy(&self.text()[..10]).into_owned()
+    }
+
     /// Days since 1970-01-01: segments are rolled when it rises.
     pub(crate) fn day(self) -> u64 {
         self.0 / SECOND / DAY_SECONDS
@@ -67,6 +88,22 @@ fn civil(day: u64) -> (u64, u64, u64) {
     (year, month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 
+/// The number of a day from 1970 on, if the calendar has it.
+fn day_of(year: u64, month: u64, day: u64) -> Option<u64> {
+    if year < 1970 || !(1..=12).contains(&month) || day == 0 {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let in_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let number = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + in_year - 719_468;
+    (civil(number) == (year, month, day)).then_some(number)
+}
+
+/// Whether a text is a day of the calendar, as `2026-11-07`.
+pub(crate) fn is_date(text: &str) -> bool {
+    text.len() == 10 && Wall::parse(&format!("{text}T00:00:00.000000000Z")).is_some()
+}
+
 /// Whether these bytes have a time's shape (not whether the day exists: times inform only).
 pub(crate) fn is_time(text: &[u8]) -> bool {
     const SHAPE: &[u8; TEXT] = b"0000-00-00T00:00:00.000000000Z";
@@ -89,6 +126,27 @@ mod tests {
             let known = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
             assert_eq!(Wall(nanos).to_string(), format!("{known:.9}"));
             assert!(is_time(&Wall(nanos).text()));
+            assert_eq!(Wall::parse(&Wall(nanos).to_string()), Some(Wall(nanos)));
         }
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_none() {
+        for text in [
+            "2026-02-29T00:00:00.000000000Z",
+            "2026-13-01T00:00:00.000000000Z",
+            "2026-00-01T00:00:00.000000000Z",
+            "2026-01-00T00:00:00.000000000Z",
+            "2026-01-01T24:00:00.000000000Z",
+            "2026-01-01T00:60:00.000000000Z",
+            "2026-01-01T00:00:60.000000000Z",
+            "1969-12-31T23:59:59.000000000Z",
+            "2999-01-01T00:00:00.000000000Z",
+            "2026-01-01 00:00:00.000000000Z",
+            "2026-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Wall::parse(text), None, "{text}");
+        }
+        assert!(is_date("2024-02-29") && !is_date("2026-02-29") && !is_date("2026-2-9"));
     }
 }
