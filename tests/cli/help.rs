@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 35] = [
     "",
     "init",
     "run",
@@ -29,6 +29,14 @@ const COMMANDS: [&str; 27] = [
     "reload",
     "events",
     "logs",
+    "snapshot",
+    "snapshot take",
+    "snapshot list",
+    "snapshot show",
+    "orders",
+    "orders list",
+    "orders resolve",
+    "import",
     "send",
     "completions",
 ];

@@ -76,7 +76,10 @@ impl Engine {
         let judged = self.ledger.books.judge(&entry, now).and_then(|judged| match (&entry, judged) {
             // A report agrees with the book or it is a difference, as a venue's statement is.
             (Entry::Capital(capital), Judgement::New) => {
-                self.ledger.books.judge(&as_statement(capital), now).map(|_| Judgement::New)
+                let compared = self.ledger.books.judge(&as_statement(capital), now).map(|_| Judgement::New);
+                // It stands until a report of this balance, or a statement of it, agrees.
+                let subject = || format!("capital {} {}", capital.account, capital.asset);
+                compared.map_err(|violation| Violation { subject: subject(), ..violation })
             }
             (_, judged) => Ok(judged),
         });

@@ -2,9 +2,9 @@
 
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::books::SnapshotEntry;
-use failstop_client::status::{BooksSummary, 
-    AlertsSummary, Announced, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts,
-    Status,
+use failstop_client::status::{
+    AlertsSummary, Announced, BooksSummary, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary,
+    SeverityCounts, Status,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,

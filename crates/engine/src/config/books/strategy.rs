@@ -10,11 +10,11 @@ section! {
         /// Its name.
         name: Symbol, required "grid";
         /// Every state that it may be in.
-        states: Vec<Symbol>, required ["idle", "entering", "holding", "exiting"];
+        states: Vec<Symbol>, required ["idle", "entering", "holding"];
         /// The state before its first transition.
         initial: Symbol, required "idle";
         /// Every transition that it may make.
-        transitions: Vec<Arrow>, required ["idle -> entering", "entering -> holding", "holding -> exiting", "exiting -> idle"];
+        transitions: Vec<Arrow>, required ["idle -> entering", "entering -> holding"];
         /// States at which a named instance of it ends; its name may then be used for another.
         r#final: Vec<Symbol>, default [];
     }
