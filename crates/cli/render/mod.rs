@@ -1,6 +1,7 @@
 //! How facts are put into words: numbers, sizes, durations, tables and the few words that have a colour.
 
 pub mod alerts;
+pub mod booked;
 pub mod bot_line;
 pub mod duration;
 pub mod event;
