@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 /// Takes `ask-N`, sends it, writes `answer-N`, in order. One that was not answered is said again after a restart.
 const BOT: &str = r#"
-import json, os, socket, sys, time
+import json, os, signal, socket, sys, time
+stopping = []
+# What was asked is answered first: what stops it may come with the answer.
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
 folder, number = sys.argv[1], 1
 one = socket.socket(socket.AF_UNIX)
 one.connect(os.environ["FAILSTOP_SOCKET"])
 lines = one.makefile()
-while True:
+while not stopping:
     ask, answer = f"{folder}/ask-{number}", f"{folder}/answer-{number}"
     if os.path.exists(answer):
         number += 1

@@ -185,6 +185,7 @@ impl Engine {
             Unsound::Violation(violation) => violation.check,
             Unsound::Malformed(_) => Check::Declaration,
         };
+        self.snapshots.bar(&evidence);
         self.halt_for(check, evidence.clone());
         self.feed(Input::Raise { cause: Cause::Integrity, slot: None, evidence });
     }

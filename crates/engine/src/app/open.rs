@@ -214,6 +214,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
     let (made, snapshots) = mpsc::channel(2);
+    let barred = prepared.start.damage.clone();
     let books = Books::new(prepared.book, prepared.named, head.seq, prepared.epoch.0);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
@@ -259,7 +260,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone(), books),
         watch: Watch::default(),
-        snapshots: Snapshots::new(made, started_at),
+        snapshots: Snapshots::new(made, started_at, barred),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
         latch_seen: latch::identity(&prepared.latch),

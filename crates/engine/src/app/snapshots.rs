@@ -63,11 +63,13 @@ pub struct Snapshots {
     gate: Option<Option<Result<(), String>>>,
     /// Why the last attempt failed.
     problem: Option<String>,
+    /// Why none is made in this process: what it would be of could not be proved.
+    barred: Option<String>,
 }
 
 impl Snapshots {
-    /// Results go to `results`.
-    pub fn new(results: mpsc::Sender<Result<Made, NotMade>>, now: Monotonic) -> Self {
+    /// Results go to `results`. `barred` says why none can be made, if so.
+    pub fn new(results: mpsc::Sender<Result<Made, NotMade>>, now: Monotonic, barred: Option<String>) -> Self {
         let wall = clock::wall();
         Self {
             results,
@@ -79,7 +81,13 @@ impl Snapshots {
             for_a_bot: None,
             gate: Some(None),
             problem: None,
+            barred,
         }
+    }
+
+    /// None is made from here on.
+    pub fn bar(&mut self, why: &str) {
+        self.barred.get_or_insert_with(|| why.to_owned());
     }
 
     /// When something is due next.
@@ -141,6 +149,13 @@ impl Engine {
         }
         // The first record of this epoch first: what is made before it would be of the last one.
         if self.snapshots.making.is_some() || self.storage_failed || !self.books_opened() {
+            return;
+        }
+        if let Some(why) = self.snapshots.barred.clone() {
+            self.open_gate(None);
+            for wants in std::mem::take(&mut self.snapshots.waiting) {
+                wants.refuse(Code::NotNow, &format!("no snapshot can be made: {why}"));
+            }
             return;
         }
         let due = self.ledger.books.settled().last_day().is_none_or(|last| last < self.snapshots.day.as_str());
