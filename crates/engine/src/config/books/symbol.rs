@@ -1,8 +1,8 @@
 //! Names as venues give them: `USDT`, `BTC/USDT:USDT`, `kraken`.
 
 use failstop_settings::document::{Node, Value};
-use failstop_settings::setting::{as_quoted, bad_value, text_of, wrong_type};
-use failstop_settings::{At, MAX_NAME, Reading, Setting};
+use failstop_settings::setting::{as_quoted, text_of, wrong_type};
+use failstop_settings::{At, Kind, MAX_NAME, Reading, Setting, shown};
 
 /// The name of an asset, an account, a pool, an instrument, a strategy or a state: letters, digits and `- _ . / : @ # +`, 1 to
 /// [`MAX_NAME`] of them.
@@ -38,7 +38,8 @@ impl Setting for Symbol {
         };
         let symbol = Self::of(&text);
         if symbol.is_none() {
-            bad_value(node, at, reading, &text, None);
+            let message = format!("{} has \"{}\", which is no name here", at.name(), shown(&text));
+            reading.refuse(Kind::BadValue, &node.origin, message, format!("write {}", Self::WANTED));
         }
         symbol
     }
@@ -71,7 +72,8 @@ impl Setting for Arrow {
             .split_once("->")
             .and_then(|(from, to)| Some(Self { from: Symbol::of(from.trim())?, to: Symbol::of(to.trim())? }));
         if arrow.is_none() {
-            bad_value(node, at, reading, text, None);
+            let message = format!("{} has \"{}\", which is no transition", at.name(), shown(text));
+            reading.refuse(Kind::BadValue, &node.origin, message, format!("write {}", Self::WANTED));
         }
         arrow
     }
