@@ -153,7 +153,7 @@ fn json(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
     })?;
     let mut stated = Stated::default();
     for statement in file.statements {
-        let account = statement.account.or_else(|| frame.account.clone()).ok_or_else(|| no_account())?;
+        let account = statement.account.or_else(|| frame.account.clone()).ok_or_else(no_account)?;
         stated.statements.push(Statement {
             id: statement.id.unwrap_or_default(),
             account,
@@ -215,7 +215,7 @@ fn rows(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
         let name = header.to_ascii_lowercase();
         match COLUMNS.iter().find(|known| **known == name) {
             Some(known) => {
-                if at.insert(known, index).is_some() {
+                if at.insert(*known, index).is_some() {
                     return Err(StatementError::Row { line: 1, why: format!("the column `{known}` stands twice") });
                 }
             }
