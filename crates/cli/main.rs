@@ -23,6 +23,10 @@ use std::process::ExitCode;
 
 // No thread and no runtime starts before a command is chosen: `run` forks its guard first.
 fn main() -> ExitCode {
+    // As the first process of a component's namespace it is no command at all.
+    if let Some(status) = failstop_engine::process::init::run_if_first() {
+        return status;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

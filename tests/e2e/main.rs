@@ -23,6 +23,7 @@ mod hang;
 mod health_over_tls;
 mod hosts;
 mod instance;
+mod isolation;
 mod kill_switch;
 mod lease;
 mod lifecycle;

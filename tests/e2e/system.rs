@@ -91,6 +91,14 @@ impl System {
         self
     }
 
+    /// The same by another command, which becomes it.
+    pub fn start_by(&mut self, mut command: Command) -> &mut Self {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("run.log")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.guard = Some(command.spawn().unwrap());
+        self
+    }
+
     /// `failstop run`, and waits until it answers.
     pub fn start(&mut self) -> &mut Self {
         self.start_with(&[], &[]);

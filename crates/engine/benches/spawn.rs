@@ -150,7 +150,14 @@ impl Ours {
         let name = format!("c{}", self.id.slot.number());
         self.command.environment = self.mark.variables(&name, self.id.instance.0).to_vec();
         let cgroup = self.trees.prepare(self.id).unwrap();
-        let place = Place { stdin: None, stdout: self.writer.as_fd(), stderr: self.writer.as_fd(), cgroup, given: &[] };
+        let place = Place {
+            stdin: None,
+            stdout: self.writer.as_fd(),
+            stderr: self.writer.as_fd(),
+            cgroup,
+            given: &[],
+            beside: None,
+        };
         let child = self.spawner.spawn(&self.command, &place).unwrap();
         self.pid = child.id.pid;
         self.trees.planted(self.id, child).unwrap();

@@ -3,7 +3,8 @@
 use super::RunError;
 use super::accounts::Account;
 use crate::config::{
-    Argv, Calls, Config, Credentials, Files, Liveness, Nice, NotifySocket, ReloadSignal, Sandbox, Umask, env_file,
+    Argv, Calls, Config, Credentials, Files, Isolation, Liveness, Nice, NotifySocket, ReloadSignal, Sandbox, Umask,
+    env_file,
 };
 use crate::limits::rlimits::{self, Rlimit};
 use crate::notify_socket::{Access, Address};
@@ -49,6 +50,8 @@ pub struct Blueprint {
     /// Where the program is looked for.
     path: Option<OsString>,
     no_new_privileges: bool,
+    /// Whether each start has a process namespace of its own.
+    isolated: bool,
     /// What it is given as files.
     pub credentials: Credentials,
     /// Whether they may be on a disk.
@@ -175,6 +178,7 @@ pub fn blueprints(
             environment,
             path,
             no_new_privileges: component.no_new_privileges,
+            isolated: config.system.isolation == Isolation::PidNamespace,
             credentials: component.credentials.clone(),
             credentials_on_disk: component.credentials_on_disk,
             filter: filter_of(&component.sandbox).map_err(|error| RunError::Component {
@@ -252,6 +256,7 @@ impl Blueprint {
         command.umask = self.umask;
         command.nice = self.nice;
         command.no_new_privileges = self.no_new_privileges;
+        command.isolated = self.isolated;
         command.limits.extend(&self.limits);
         Ok(command)
     }

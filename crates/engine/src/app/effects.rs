@@ -214,7 +214,8 @@ impl Engine {
         let component_cgroup = self.trees.component_cgroup(slot).map(|cgroup| cgroup.path().to_owned());
         let cgroup = self.trees.prepare(tree).map_err(|error| error.to_string())?;
         let given: Vec<_> = self.store.of(slot).collect();
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &given };
+        let place =
+            Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &given, beside: None };
         self.kill_counts.begin(slot, component_cgroup.as_deref());
         let child = match self.spawner.spawn(&command, &place) {
             // It may be made here and not be mounted there: some hosts forbid the one alone. Once, and for good.
@@ -233,6 +234,7 @@ impl Engine {
             self.say("engine", &format!("the register of processes cannot be written: {error}"));
         }
         self.trees.planted(tree, child).map_err(|error| error.to_string())?;
+        self.heed_namespace(tree);
         self.tidy_at.get_or_insert(crate::clock::now().plus(TIDY_AFTER));
         Ok(pid)
     }

@@ -438,7 +438,13 @@ impl Engine {
                         self.take_last_words(tree.slot);
                         self.trees.unwatch(tree.slot, &self.watch_set);
                     }
-                    if let Some((tree, hook)) = self.hooks.ended(reaped.pid) {
+                    if let Some(tree) = self.trees.of_first(reaped.pid) {
+                        may_have_left_orphans = true;
+                        self.take_last_words(tree.slot);
+                        if let Some((tree, exit)) = self.trees.namespace_ended(tree.slot, &self.watch_set) {
+                            self.main_ended(tree, exit);
+                        }
+                    } else if let Some((tree, hook)) = self.hooks.ended(reaped.pid) {
                         // The last one is its tree's main process.
                         self.trees.reaped(reaped.pid);
                         may_have_left_orphans = true;
@@ -470,7 +476,7 @@ impl Engine {
     }
 
     /// Tells the core whether the kernel killed this tree for want of memory, before it hears of the end.
-    fn look_for_kills(&mut self, tree: TreeId, exit: failstop_core::Exit) {
+    pub(super) fn look_for_kills(&mut self, tree: TreeId, exit: failstop_core::Exit) {
         let cgroup = self.trees.component_cgroup(tree.slot).map(ComponentCgroup::path);
         let by_us = self.trees.is_being_killed(tree);
         if let Some(certainty) = self.kill_counts.judge(tree.slot, cgroup, exit, by_us) {

@@ -85,6 +85,7 @@ impl Engine {
         command.sandbox = sandbox::of(blueprint, &command, &self.runtime, &self.credentials)?;
         command.environment.push(("FAILSTOP_HOOK".into(), name(hook).into()));
         command.environment.push(("FAILSTOP_REASON".into(), reason.replace('\0', " ").into()));
+        let pid = pid.and_then(|pid| self.trees.number_inside(tree, pid.cast_signed()));
         command.environment.extend(pid.map(|pid| ("MAINPID".into(), pid.to_string().into())));
         let stdout = self.output.pipe(tree.slot).map_err(|error| error.to_string())?;
         let stderr = self.output.pipe(tree.slot).map_err(|error| error.to_string())?;
@@ -95,7 +96,16 @@ impl Engine {
             Hook::PostStop => self.trees.prepare_hook(tree).map_err(|error| error.to_string())?,
         };
         let cgroup = of_its_own.as_ref().map(|cgroup| cgroup.entry()).or_else(|| self.trees.entry_of(tree));
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &[] };
+        // What runs beside its component sees it, and ends with what that one ends with; what comes after it is alone.
+        let beside = match hook {
+            Hook::PreStop if command.isolated => {
+                let namespace = self.trees.namespace_of(tree);
+                Some(namespace.ok_or_else(|| "nothing is left of its component".to_owned())?)
+            }
+            Hook::PreStop | Hook::PostStop => None,
+        };
+        command.isolated &= beside.is_none();
+        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stderr.as_fd(), cgroup, given: &[], beside };
         let child = self.spawner.spawn(&command, &place).map_err(|error| error.to_string())?;
         let pid = child.id.pid;
         let recorded = Recorded { id: child.id, component, instance: tree.instance.0 };
@@ -104,6 +114,7 @@ impl Engine {
         }
         if hook == Hook::PostStop {
             self.trees.planted_hook(tree, child, of_its_own).map_err(|error| error.to_string())?;
+            self.heed_namespace(tree);
         }
         Ok(pid)
     }

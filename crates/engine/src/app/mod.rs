@@ -18,6 +18,7 @@ mod facts;
 mod findings;
 mod guard_watch;
 mod hooks;
+mod isolation;
 mod journal;
 mod latch;
 mod latch_watch;

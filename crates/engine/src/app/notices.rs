@@ -81,7 +81,15 @@ impl Engine {
                     let name = self.name_of(slot).unwrap_or_default().to_owned();
                     self.facts.says(&name, Some(text));
                 }
-                Notification::MainPid { pid, pidfd_id } => self.names_main(&notice, pid, pidfd_id, None),
+                Notification::MainPid { pid, pidfd_id } => {
+                    // As it is numbered where the sender is: only senders are translated by the kernel, texts are not.
+                    let tree = TreeId { slot, instance: notice.instance };
+                    match self.trees.number_outside(tree, pid) {
+                        Some(pid) => self.names_main(&notice, pid, pidfd_id, None),
+                        None => self
+                            .refused_notice(slot, &format!("MAINPID={pid}: there is no such process in its namespace")),
+                    }
+                }
                 Notification::MainPidFd => {
                     // Exactly one descriptor is meant; which of several would be guessing.
                     match (notice.descriptors.pop(), notice.descriptors.is_empty()) {
@@ -240,6 +248,10 @@ impl Engine {
 
     fn watched_one(&mut self, token: u64) {
         if self.drop_if_kept(token) {
+            return;
+        }
+        if let Some(slot) = self.trees.namespace_token(token) {
+            self.namespace_speaks(slot);
             return;
         }
         let Some(slot) = self.trees.adopted_of(token) else { return };

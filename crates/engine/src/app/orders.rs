@@ -93,7 +93,8 @@ impl Engine {
         let components = self.blueprints.iter().filter_map(|blueprint| {
             let tree = self.trees.of_slot(blueprint.slot)?;
             let main = self.trees.main_processes().find(|(id, _)| *id == tree).map(|(_, main)| main.pid);
-            Some((blueprint.name.clone(), main, self.trees.members(tree)))
+            let first = self.trees.first_processes().filter(|(id, _)| *id == tree).map(|(_, first)| first);
+            Some((blueprint.name.clone(), main, self.trees.members(tree).into_iter().chain(first).collect()))
         });
         let engine = i32::try_from(std::process::id()).unwrap_or_default();
         Membership { components: components.collect(), failstop: vec![self.side.guard_pid, engine] }

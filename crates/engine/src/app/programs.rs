@@ -147,7 +147,7 @@ impl Engine {
         let null = File::options().write(true).open("/dev/null").map_err(NotStarted::Null)?;
         let input = input(&request.input).map_err(NotStarted::Input)?;
         let stdin = input.as_ref().map(|file| file.as_fd());
-        let place = Place { stdin, stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None, given: &[] };
+        let place = Place { stdin, stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None, given: &[], beside: None };
         let child = self.spawner.spawn(&command, &place)?;
         self.trees.other_started(child.id.pid);
         Ok(child.id.pid)

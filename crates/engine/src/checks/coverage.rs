@@ -1,7 +1,7 @@
 //! What is enforced, what is only monitored, and what is not covered: a line a component, and never more than is true.
 
 use super::host::{Cgroup, HostFacts};
-use crate::config::{Calls, Component, Config, Files, Liveness, Readiness};
+use crate::config::{Calls, Component, Config, Files, Isolation, Liveness, Readiness};
 use crate::limits::kernel::KernelLimits;
 use crate::limits::kernel_count;
 use crate::process::controllers::Controller;
@@ -33,10 +33,13 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
         RestartPolicy::OnFailure => enforced.push("restart on failure".to_owned()),
         RestartPolicy::Never => {}
     }
-    enforced.push(match &host.cgroup {
-        Cgroup::Writable { .. } => "kill of its whole tree (cgroup)".to_owned(),
-        Cgroup::None(_) => "kill of its whole tree".to_owned(),
-    });
+    let by = match (&host.cgroup, config.system.isolation) {
+        (Cgroup::Writable { .. }, Isolation::PidNamespace) => " (cgroup, process namespace)",
+        (Cgroup::None(_), Isolation::PidNamespace) => " (process namespace)",
+        (Cgroup::Writable { .. }, Isolation::None) => " (cgroup)",
+        (Cgroup::None(_), Isolation::None) => "",
+    };
+    enforced.push(format!("kill of its whole tree{by}"));
     if let Some(kept) = &component.capabilities {
         let names: Vec<String> = kept.named().into_iter().map(|(_, name)| name).collect();
         enforced.push(match names.as_slice() {
@@ -168,7 +171,7 @@ pub fn host_notes(config: &Config, host: &HostFacts) -> Vec<String> {
     if !host.caught_from_above {
         notes.push(
             "if engine and guard are both SIGKILLed at once, components may live on until the next start kills them; \
-             as a systemd service or as the first process of a container they do not"
+             as a systemd service, as the first process of a container or with `isolation = \"pid-namespace\"` they do not"
                 .to_owned(),
         );
     }

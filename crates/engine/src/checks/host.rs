@@ -1,9 +1,10 @@
 //! Facts about this host that decide what failstop can promise on it.
 
 use super::place::Kind;
-use crate::config::Config;
+use crate::config::{Config, Isolation};
 use crate::process::cgroup::home;
 use crate::process::controllers::{self, Outlook};
+use crate::process::init;
 use crate::process::sandbox::{filters_available, landlock_version};
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ pub struct HostFacts {
     /// Whether this is root.
     pub root: bool,
     /// Whether something above failstop ends whatever outlives both engine and guard: systemd, whose service this process
-    /// or its guard is, or the process namespace whose first process failstop is.
+    /// or its guard is, the process namespace whose first process failstop is, or those that each component has to itself.
     pub caught_from_above: bool,
     /// The version of Landlock, which keeps a component to its own folder; 0 for none.
     pub landlock: u32,
@@ -76,6 +77,8 @@ impl HostFacts {
             self.cgroup = Cgroup::None("`cgroup = false` in [system]".to_owned());
             self.kernel = Outlook { why_not: Some("`cgroup = false` in [system]".to_owned()), ..Outlook::default() };
         }
+        // Where none can be had no component is started.
+        self.caught_from_above |= config.system.isolation == Isolation::PidNamespace;
         self
     }
 }
@@ -86,8 +89,13 @@ fn is_service() -> bool {
     named.is_some_and(|pid| pid == nix::unistd::getpid().as_raw() || pid == nix::unistd::getppid().as_raw())
 }
 
-/// Whether this program is the first process of its process namespace, as in a container of its own.
+/// Whether this program is the first process of its process namespace, as in a container of its own; and not a component's in
+/// whose namespace a failstop of its own looks.
 fn is_init() -> bool {
+    let named = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
+    if named.trim() == init::NAME {
+        return false;
+    }
     match (std::fs::read_link("/proc/1/exe"), std::fs::read_link("/proc/self/exe")) {
         (Ok(first), Ok(own)) => first == own,
         _ => false,

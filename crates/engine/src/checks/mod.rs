@@ -14,6 +14,7 @@ mod disk;
 mod endpoints;
 mod host;
 mod instance;
+mod isolation;
 mod journal;
 mod latches;
 mod limits;
@@ -245,6 +246,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: true,
         run: sandbox::check,
+    },
+    Check {
+        name: "isolation",
+        about: "this host gives each component a process namespace, where that is wanted",
+        class: Class::Environment,
+        network: false,
+        at_start: false,
+        run: isolation::check,
     },
     Check {
         name: "output",

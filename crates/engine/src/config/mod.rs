@@ -51,7 +51,7 @@ pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Log, Output, Permit, Startup};
 pub use sandbox::{Calls, Files, Sandbox, ours_inside};
 pub use shutdown::Shutdown;
-pub use system::System;
+pub use system::{Isolation, System};
 pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};

@@ -27,7 +27,37 @@ section! {
         /// Whether components are born into cgroups of their own where the host allows it. Without one, trees are followed
         /// by ancestry and marks.
         cgroup: bool, default true;
+        /// "pid-namespace": each start of a component has a process namespace of its own, so that nothing of it lives on where
+        /// guard and engine are both killed, on a host without systemd and container too. Its processes then see none but
+        /// themselves, under other numbers, and a /proc of their own. As root, or in a user namespace where the host lets this user
+        /// have one (`failstop check` says so). "none": a component sees what its user may see.
+        isolation: Isolation as IsolationWord, default "none";
     }
+}
+
+/// What keeps a component's processes together whatever becomes of failstop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nothing of the kernel's.
+    None,
+    /// A process namespace a start.
+    PidNamespace,
+}
+
+/// How [`Isolation`] is written.
+#[derive(Clone, Copy)]
+pub(crate) struct IsolationWord(Isolation);
+
+impl From<IsolationWord> for Isolation {
+    fn from(word: IsolationWord) -> Self {
+        word.0
+    }
+}
+
+impl Choice for IsolationWord {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self(Isolation::None)), ("pid-namespace", Self(Isolation::PidNamespace))];
+    const WANTED: &'static str = "\"none\" or \"pid-namespace\"";
 }
 
 /// How a [`Mode`] is written.

@@ -260,6 +260,16 @@ pub fn cgroup_path(pid: i32) -> io::Result<Option<String>> {
     Ok(String::from_utf8_lossy(&text).lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned))
 }
 
+/// How the process is numbered in each process namespace that it is in: first in the one that `/proc` shows, last in its own.
+///
+/// # Errors
+/// `NotFound` or `ESRCH` for a process that is gone.
+pub fn numbers(pid: i32) -> io::Result<Vec<i32>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    Ok(line.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
+}
+
 /// The user that the process runs as: the owner of its directory in `/proc`.
 ///
 /// # Errors
@@ -316,6 +326,13 @@ mod tests {
         for line in [&b""[..], b"1", b"1 (x", b"1 (x) S", b"x (x) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"] {
             assert_eq!(parse_stat(line), None);
         }
+    }
+
+    #[test]
+    fn a_process_of_this_namespace_has_one_number_the_last_of_which_is_its_own() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(numbers(me).unwrap().last(), Some(&me));
+        assert!(numbers(0).is_err());
     }
 
     #[test]

@@ -52,6 +52,6 @@ pub fn next() -> io::Result<Next> {
     }
 }
 
-fn exit_of(code: i32, status: i32) -> Exit {
+pub(crate) fn exit_of(code: i32, status: i32) -> Exit {
     if code == libc::CLD_EXITED { Exit::Status(status) } else { Exit::Signal(status) }
 }

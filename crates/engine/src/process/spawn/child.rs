@@ -5,6 +5,7 @@
 //! signals every thread), and every failure goes home through [`Plan::failed`].
 
 use crate::process::privileges::Kept;
+use crate::process::spawn::first::Seclusion;
 use libc::{c_char, c_int, c_long};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -14,6 +15,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 pub enum Step {
     /// A session of its own.
     Session = 1,
+    /// Namespaces of its own, or those of the component beside which it runs.
+    Namespaces,
+    /// A view of the processes in its namespace.
+    Proc,
+    /// The first process of its namespace.
+    First,
     /// Into its cgroup.
     Cgroup,
     /// Standard input, output and error.
@@ -47,8 +54,11 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Session,
+        Self::Namespaces,
+        Self::Proc,
+        Self::First,
         Self::Cgroup,
         Self::Descriptors,
         Self::Limits,
@@ -119,8 +129,12 @@ pub(super) struct Plan {
     pub given_count: usize,
     /// Where its process number is written in digits, up to ten and a zero byte after them; null without `given`.
     pub own_pid: *mut u8,
-    /// The engine's process number.
+    /// The number of its parent as it sees it: the engine's, or 1 in a namespace of its own, or 0 in another's.
     pub parent: c_int,
+    /// Where it tells the engine which process it is, or -1.
+    pub link: c_int,
+    /// What its namespace needs; null without one.
+    pub seclusion: *const Seclusion,
     pub no_new_privileges: bool,
     /// The dispositions to reset, bit `n - 1` for signal `n`: all where the engine's handlers came along, only the ignored
     /// ones where the kernel has dropped handlers at birth.
@@ -140,6 +154,8 @@ macro_rules! call {
     };
 }
 
+pub(super) use call;
+
 /// The child's whole life before its program.
 ///
 /// # Safety
@@ -148,22 +164,41 @@ pub(super) unsafe extern "C" fn run(plan: *const Plan) -> ! {
     // SAFETY: by this function's contract. Only the two atomics are written through it.
     let plan = unsafe { &*plan };
     let step = prepare(plan);
-    // SAFETY: the thread's own errno; the engine's main thread, whose it is, is suspended.
-    let errno = unsafe { *libc::__errno_location() };
-    plan.failed_errno.store(errno, Ordering::Relaxed);
-    plan.failed_step.store(step as i32, Ordering::Release);
+    plan.fail(step, errno());
+}
+
+/// The thread's own errno; the engine's main thread, whose it is, is suspended.
+pub(super) fn errno() -> c_int {
+    // SAFETY: its address is the thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+impl Plan {
+    /// Says where the way ended and why, and ends.
+    pub(super) fn fail(&self, step: Step, errno: c_int) -> ! {
+        self.failed_errno.store(errno, Ordering::Relaxed);
+        self.failed_step.store(step as i32, Ordering::Release);
+        end(127);
+    }
+}
+
+/// Ends the calling process.
+pub(super) fn end(status: c_int) -> ! {
     loop {
-        call!(libc::SYS_exit_group, 127);
+        call!(libc::SYS_exit_group, status);
     }
 }
 
 /// Goes through the steps; returns only when one failed, errno saying why.
 fn prepare(plan: &Plan) -> Step {
+    // Whatever it says: the kernel adds which process said it.
+    if plan.link >= 0 && call!(libc::SYS_write, plan.link, c"".as_ptr(), 1) != 1 {
+        return Step::Namespaces;
+    }
     if call!(libc::SYS_setsid) < 0 {
         return Step::Session;
     }
-    // "0" means the writer. Before the user changes: afterwards it might not be allowed.
-    if plan.cgroup_procs >= 0 && call!(libc::SYS_write, plan.cgroup_procs, c"0".as_ptr(), 1) != 1 {
+    if !enter_cgroup(plan) {
         return Step::Cgroup;
     }
     for (from, to) in [(plan.stdin, 0), (plan.stdout, 1), (plan.stderr, 2)] {
@@ -246,16 +281,25 @@ fn prepare(plan: &Plan) -> Step {
     Step::Exec
 }
 
+/// "0" means the writer. Before the user changes: afterwards it might not be allowed.
+pub(super) fn enter_cgroup(plan: &Plan) -> bool {
+    plan.cgroup_procs < 0 || call!(libc::SYS_write, plan.cgroup_procs, c"0".as_ptr(), 1) == 1
+}
+
 /// Mounts made for it are seen by its own tree alone; what is mounted elsewhere is still seen by it.
 fn mount_credentials(plan: &Plan) -> bool {
     /// From mount.h: the source is the descriptor itself.
     const MOVE_MOUNT_F_EMPTY_PATH: c_long = 4;
-    let nothing: *const c_char = std::ptr::null();
-    let everywhere = libc::MS_REC | libc::MS_SLAVE;
     call!(libc::SYS_unshare, libc::CLONE_NEWNS) == 0
-        && call!(libc::SYS_mount, nothing, c"/".as_ptr(), nothing, everywhere, nothing) == 0
+        && keep_mounts_to_itself()
         && call!(libc::SYS_move_mount, plan.mount, c"".as_ptr(), libc::AT_FDCWD, plan.mount_at, MOVE_MOUNT_F_EMPTY_PATH)
             == 0
+}
+
+/// What is mounted from here on is seen in this mount namespace alone; what is mounted on the host is still seen in it.
+pub(super) fn keep_mounts_to_itself() -> bool {
+    let nothing: *const c_char = std::ptr::null();
+    call!(libc::SYS_mount, nothing, c"/".as_ptr(), nothing, libc::MS_REC | libc::MS_SLAVE, nothing) == 0
 }
 
 /// The priority, and that of the group that the scheduler makes of each session where nothing else groups processes
@@ -280,8 +324,7 @@ fn bound(kept: Kept, user_changes: bool) -> bool {
         while number < 64 {
             if kept.bits >> number & 1 == 0 && call!(libc::SYS_prctl, libc::PR_CAPBSET_DROP, number, 0, 0, 0) < 0 {
                 // Beyond the last one that this kernel knows.
-                // SAFETY: the thread's own errno; the engine's main thread, whose it is, is suspended.
-                if unsafe { *libc::__errno_location() } == libc::EINVAL {
+                if errno() == libc::EINVAL {
                     break;
                 }
                 return false;
@@ -349,7 +392,7 @@ fn take_given(plan: &Plan) -> bool {
 }
 
 /// No component inherits anything but its own descriptors: neither the instance lock nor what a shell left open.
-fn close_from(first: c_int) {
+pub(super) fn close_from(first: c_int) {
     if call!(libc::SYS_close_range, first, c_int::MAX, 0) == 0 {
         return;
     }

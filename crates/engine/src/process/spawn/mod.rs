@@ -2,18 +2,24 @@
 //! the engine. For the loop, on the main thread only.
 
 mod child;
+mod first;
 mod resolve;
+mod seclude;
 mod vfork;
 
 pub use child::Step;
+pub(crate) use first::LINK;
 pub use resolve::{ResolveError, resolve};
+pub use seclude::try_namespaces;
 
 use crate::process::cgroup::Entry;
 use crate::process::credentials::{self, Mount};
+use crate::process::namespace::Namespace;
 use crate::process::pidfd::PidFd;
 use crate::process::privileges::Kept;
 use crate::process::procfs::{self, ProcessId};
 use crate::process::sandbox::Sandbox;
+use seclude::Secluded;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -55,6 +61,8 @@ pub struct Command {
     pub credentials: Option<Mount>,
     /// What it puts in force on itself. Needs `no_new_privileges`.
     pub sandbox: Sandbox,
+    /// Whether it runs in a process namespace of its own: whatever it starts ends with that, and that with the engine.
+    pub isolated: bool,
     /// Resource limits: `RLIMIT_…`, soft, hard.
     pub limits: Vec<(u32, u64, u64)>,
     /// Whether a set-user-ID program stays powerless. On unless the user insists: such a program would clear the
@@ -79,6 +87,7 @@ impl Command {
             kept: None,
             credentials: None,
             sandbox: Sandbox::default(),
+            isolated: false,
             limits: Vec::new(),
             no_new_privileges: true,
         }
@@ -99,6 +108,8 @@ pub struct Place<'a> {
     /// What was kept for it over its last end, by name: its descriptors from 3 on, told to it as `LISTEN_FDS`,
     /// `LISTEN_FDNAMES` and `LISTEN_PID`. At most [`GIVEN_MAX`].
     pub given: &'a [(&'a str, BorrowedFd<'a>)],
+    /// The namespace that it goes into, which is its component's: for what runs beside one.
+    pub beside: Option<&'a Namespace>,
 }
 
 /// The most descriptors that a process is given beyond its first three.
@@ -111,6 +122,8 @@ pub struct Child {
     pub id: ProcessId,
     /// The handle to signal it by.
     pub pidfd: PidFd,
+    /// The namespace that it began; its first process is the child of this process then, and it is not.
+    pub namespace: Option<Namespace>,
 }
 
 /// Why a process was not started. Nothing of it is left.
@@ -156,6 +169,9 @@ pub enum SpawnError {
 fn step_in_words(step: Step) -> &'static str {
     match step {
         Step::Session => "making its session",
+        Step::Namespaces => "making or entering its namespaces (`isolation`)",
+        Step::Proc => "mounting its /proc (`isolation`)",
+        Step::First => "starting the first process of its namespace (`isolation`)",
         Step::Cgroup => "entering its cgroup",
         Step::Descriptors => "connecting its standard input and output",
         Step::Limits => "setting its resource limits",
@@ -181,6 +197,16 @@ fn hint(step: Step, source: &io::Error) -> &'static str {
         }
         (Step::Exec, Some(libc::ENOENT)) => "; the file or the interpreter in its first line is missing",
         (Step::Exec, Some(libc::EACCES)) => "; its user may not execute it, or its file system is mounted noexec",
+        (Step::Namespaces | Step::Proc, Some(libc::EPERM | libc::EACCES)) => {
+            "; this host does not let failstop: run it as root with CAP_SYS_ADMIN, allow user namespaces to this user \
+             (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, a container's seccomp filter), or \
+             remove `isolation`"
+        }
+        (Step::Namespaces, Some(libc::ENOSPC | libc::EUSERS)) => {
+            "; too many namespaces: raise user.max_pid_namespaces, user.max_mnt_namespaces and user.max_user_namespaces, or \
+             remove `isolation`"
+        }
+        (Step::Namespaces, Some(libc::EINVAL)) => "; this kernel has no process or user namespaces: remove `isolation`",
         (Step::Groups | Step::User, Some(libc::EPERM)) => {
             "; only root may change users: remove `user` and `group`, or run failstop as root"
         }
@@ -279,6 +305,8 @@ impl Spawner {
         });
         let autogroup = command.nice.and_then(|nice| CString::new(nice.to_string()).ok());
 
+        let around = (&self.null, self.stack.lower(), self.clone3_refused);
+        let secluded = Secluded::of(command, place, around)?;
         let mut plan = child::Plan {
             path: program.as_ptr(),
             argv: argv.as_ptr(),
@@ -307,21 +335,32 @@ impl Spawner {
             given_count: numbers.len(),
             // SAFETY: within the array, behind the name.
             own_pid: if given.is_empty() { ptr::null_mut() } else { unsafe { room.add(b"LISTEN_PID=".len()) } },
-            parent: self.own_pid,
+            parent: secluded.as_ref().map_or(self.own_pid, Secluded::parent),
+            link: secluded.as_ref().map_or(-1, Secluded::link),
+            seclusion: secluded.as_ref().map_or(ptr::null(), |secluded| &raw const *secluded.orders),
             no_new_privileges: command.no_new_privileges,
             dispositions: child::ALL_SIGNALS,
             failed_step: AtomicI32::new(0),
             failed_errno: AtomicI32::new(0),
         };
-        let born = self.bear(&mut plan, place.cgroup).map_err(|source| match source {
+        let flags = secluded.as_ref().map_or(0, |secluded| secluded.flags);
+        let step = |step, source| SpawnError::Step { program: command.program.clone(), step, source };
+        let born = self.bear(&mut plan, flags, place.cgroup).map_err(|source| match source {
             Unborn::Clone(source) => SpawnError::Clone { program: command.program.clone(), source },
-            Unborn::Cgroup(source) => SpawnError::Step { program: command.program.clone(), step: Step::Cgroup, source },
+            Unborn::Cgroup(source) => step(Step::Cgroup, source),
+            Unborn::Namespaces(source) => step(Step::Namespaces, source),
         })?;
 
         if let Some(step) = Step::from_number(plan.failed_step.load(Ordering::Acquire)) {
-            reap(&born.pidfd);
+            match &secluded {
+                Some(secluded) => secluded.clear(&born),
+                None => reap(&born.pidfd),
+            }
             let source = io::Error::from_raw_os_error(plan.failed_errno.load(Ordering::Relaxed));
             return Err(SpawnError::Step { program: command.program.clone(), step, source });
+        }
+        if let Some(secluded) = secluded {
+            return secluded.hold(born);
         }
         // Even if it has ended by now it is a zombie until our reaper takes it, and still says when it started.
         let start_time = match procfs::stat(born.pid) {
@@ -333,11 +372,12 @@ impl Spawner {
                 return Err(SpawnError::Prepare { what: "reading when the new process started", source });
             }
         };
-        Ok(Child { id: ProcessId { pid: born.pid, start_time }, pidfd: born.pidfd })
+        Ok(Child { id: ProcessId { pid: born.pid, start_time }, pidfd: born.pidfd, namespace: None })
     }
 
-    fn bear(&mut self, plan: &mut child::Plan, cgroup: Option<Entry<'_>>) -> Result<vfork::Born, Unborn> {
+    fn bear(&mut self, plan: &mut child::Plan, flags: i32, cgroup: Option<Entry<'_>>) -> Result<vfork::Born, Unborn> {
         let _held = vfork::SignalsHeld::new();
+        let life = if plan.seclusion.is_null() { child::run } else { first::run };
         let at_birth = cgroup.filter(|entry| entry.at_birth && !self.clone3_refused);
         // Kept open until the child no longer needs it.
         let mut procs = None;
@@ -349,13 +389,17 @@ impl Spawner {
         if !self.clone3_refused {
             // It drops handlers at birth, and spares the child a call a signal.
             plan.dispositions = self.ignored;
-            // SAFETY: the plan is complete and lives in the caller's frame, which waits.
-            match unsafe { vfork::by_clone3(plan, &self.stack, at_birth.map(|entry| entry.directory)) } {
+            let directory = at_birth.map_or(-1, |entry| entry.directory.as_raw_fd());
+            let kind = vfork::Kind { flags, cgroup: directory };
+            // SAFETY: the plan is complete and lives in the caller's frame, which waits; the life fits it.
+            match unsafe { vfork::by_clone3(plan, life, &self.stack, kind) } {
                 Ok(born) => return Ok(born),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN | libc::ENOMEM) => return Err(Unborn::Clone(error)),
-                    Some(libc::ENOSYS | libc::E2BIG | libc::EPERM) => self.clone3_refused = true,
-                    // The cgroup was refused at birth: the way below asks again, and says it as a failed step.
+                    Some(libc::ENOSPC | libc::EUSERS) if flags != 0 => return Err(Unborn::Namespaces(error)),
+                    Some(libc::ENOSYS | libc::E2BIG) => self.clone3_refused = true,
+                    Some(libc::EPERM) if flags == 0 => self.clone3_refused = true,
+                    // The cgroup or the namespaces were refused at birth: the way below asks again, and says it as a failed step.
                     _ => {}
                 },
             }
@@ -365,7 +409,11 @@ impl Spawner {
             plan.cgroup_procs = procs.insert(open_procs(entry.directory).map_err(Unborn::Cgroup)?).as_raw_fd();
         }
         // SAFETY: as above; `procs` outlives the call too.
-        unsafe { vfork::by_clone(plan, &self.stack) }.map_err(Unborn::Clone)
+        unsafe { vfork::by_clone(plan, life, &self.stack, flags) }.map_err(if flags == 0 {
+            Unborn::Clone
+        } else {
+            Unborn::Namespaces
+        })
     }
 }
 
@@ -384,6 +432,7 @@ pub fn line(name: &OsStr, value: &OsStr) -> Result<CString, SpawnError> {
 enum Unborn {
     Clone(io::Error),
     Cgroup(io::Error),
+    Namespaces(io::Error),
 }
 
 fn text(value: &OsStr, what: &'static str) -> Result<CString, SpawnError> {
@@ -435,7 +484,7 @@ fn open_procs(cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Takes the status of a child that is ending, and only of that one.
-fn reap(pidfd: &PidFd) {
+pub(crate) fn reap(pidfd: &PidFd) {
     use std::os::fd::AsFd as _;
     let id = pidfd.as_fd().as_raw_fd().unsigned_abs();
     loop {

@@ -5,16 +5,25 @@
 //! its tree hangs, at the top, directly off the engine. So a tree is gone when its main process is reaped and no direct
 //! child of the engine is an orphan of it; a cgroup, where there is one, must be empty besides. A process that cannot be
 //! told to belong to anybody is killed, and until it is dead no tree that is being killed counts as gone.
+//!
+//! A tree in a process namespace of its own ([`namespaced`]) hangs off the first process of that, which is the engine's child: when
+//! its status is taken the kernel has ended everything in there.
 
 pub mod named_main;
+pub mod namespaced;
+mod orphans;
 
-use crate::process::cgroup::{self, ComponentCgroup, Entry, Inside, InstanceCgroup, SystemCgroup};
+pub use orphans::Stray;
+
+use crate::process::cgroup::{ComponentCgroup, Entry, InstanceCgroup, SystemCgroup};
 use crate::process::extinguish::{kill_all_below, kill_child_and_below};
 use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
 use crate::process::procfs::{self, OwnChildren, ProcessId, Stat};
 use crate::process::spawn::Child;
 use failstop_core::{Instance, Slot};
+use namespaced::Inner;
+use orphans::{Orphans, Owner};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
@@ -47,17 +56,6 @@ pub enum PrepareError {
     Cgroup(#[source] io::Error),
 }
 
-/// An orphan that belonged to no running tree and was killed; for the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stray {
-    /// Which process.
-    pub id: ProcessId,
-    /// Its program's name.
-    pub comm: String,
-    /// The component that it was of, where that is known (an older start's).
-    pub component: Option<String>,
-}
-
 /// A process that does not die of SIGKILL, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
@@ -78,6 +76,7 @@ struct Tree {
     /// Whether it is not the process that was started, but one that the component named: it need not be a child of ours.
     adopted: bool,
     cgroup: Option<InstanceCgroup>,
+    namespace: Option<Inner>,
     killing: Option<Killing>,
 }
 
@@ -92,27 +91,6 @@ impl Tree {
 struct Killing {
     rounds: u32,
     pause: Duration,
-}
-
-/// Whose a direct child of the engine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Owner {
-    /// A tree that is here now.
-    Tree(TreeId),
-    /// Nobody's who is here; the component is named where it is known.
-    Nobody(Option<String>),
-    /// Dead, or about to be; the reaper takes it.
-    Dead,
-}
-
-/// What hangs directly off the engine without being a main process.
-#[derive(Debug, Default)]
-struct Orphans {
-    /// Living ones, by the tree that they belong to.
-    of: BTreeMap<Slot, Vec<i32>>,
-    /// Whether there is something that belongs to nobody, or that changed while it was looked at: then nothing is
-    /// proven gone in this look.
-    unsettled: bool,
 }
 
 /// Every tree there is.
@@ -223,10 +201,19 @@ impl Trees {
         if let Some(tree) = self.trees.get(&id.slot) {
             // It comes back as an unknown child and dies as a stray, whatever becomes of this signal.
             let _ = child.pidfd.signal(libc::SIGKILL);
+            let _ = child.namespace.map(|namespace| namespace.kill());
             return Err(PrepareError::StillThere(tree.id));
         }
-        let tree =
-            Tree { id, main: child.id, pidfd: child.pidfd, main_reaped: false, adopted: false, cgroup, killing: None };
+        let tree = Tree {
+            id,
+            main: child.id,
+            pidfd: child.pidfd,
+            main_reaped: false,
+            adopted: false,
+            cgroup,
+            namespace: child.namespace.map(Inner::new),
+            killing: None,
+        };
         self.trees.insert(id.slot, tree);
         Ok(())
     }
@@ -258,7 +245,8 @@ impl Trees {
     /// Notes what the reaper took; whose main process it was, if it was one.
     pub fn reaped(&mut self, pid: i32) -> Option<TreeId> {
         self.others.remove(&pid);
-        let tree = self.trees.values_mut().find(|tree| tree.main.pid == pid && !tree.main_reaped)?;
+        let ours = |tree: &&mut Tree| tree.main.pid == pid && !tree.main_reaped;
+        let tree = self.trees.values_mut().find(ours)?;
         tree.main_reaped = true;
         Some(tree.id)
     }
@@ -357,12 +345,14 @@ impl Trees {
         }
         let Orphans { of, unsettled } = self.orphans();
         for slot in self.trees.keys().copied().collect::<Vec<_>>() {
-            self.kill_round(slot, of.get(&slot).map(Vec::as_slice).unwrap_or_default());
+            let orphans = of.get(&slot).map(Vec::as_slice).unwrap_or_default();
+            self.kill_round(slot, orphans);
+            self.end_empty_namespace(slot, orphans);
         }
         let gone: Vec<TreeId> = self
             .trees
             .values()
-            .filter(|tree| tree.main_reaped)
+            .filter(|tree| tree.main_reaped && tree.has_left_its_namespace())
             .filter(|tree| !unsettled && !of.contains_key(&tree.id.slot))
             .filter(|tree| tree.is_unpopulated())
             .map(|tree| tree.id)
@@ -412,6 +402,12 @@ impl Trees {
         }
         let mut members = Vec::new();
         let mut seen = BTreeSet::new();
+        if let Some(first) = tree.first() {
+            // Ours and not the component's. What lost its parent in there hangs off it.
+            seen.insert(first.pid);
+            let below = procfs::children_of(first.pid).unwrap_or_default();
+            open.splice(0..0, below.into_iter().filter(|pid| *pid != tree.main.pid));
+        }
         while let Some(pid) = open.pop() {
             if seen.insert(pid)
                 && let Ok(stat) = procfs::stat(pid)
@@ -441,21 +437,12 @@ impl Trees {
         self.sampled = sampled.collect();
     }
 
-    /// Kills orphans that belong to no tree. Call after reaping a main process and with every sampling.
-    pub fn sweep_strays(&mut self) {
-        let _ = self.orphans();
-    }
-
-    /// The strays that were killed since this was last asked, for the journal.
-    pub fn take_strays(&mut self) -> Vec<Stray> {
-        std::mem::take(&mut self.strays)
-    }
-
     /// Which tree a process is in: for doors that must know whether a peer is a component's. `None` for everybody else.
     pub fn tree_of(&self, pid: i32) -> Option<TreeId> {
         let mut current = pid;
         for _ in 0..DEPTH_MAX {
-            if let Some(tree) = self.trees.values().find(|tree| tree.main.pid == current && !tree.main_reaped) {
+            let is_of = |tree: &&Tree| tree.main.pid == current && !tree.main_reaped || tree.is_first(current);
+            if let Some(tree) = self.trees.values().find(is_of) {
                 return Some(tree.id);
             }
             let parent = procfs::stat(current).ok()?.parent;
@@ -496,7 +483,7 @@ impl Trees {
             killing.pause = (killing.pause * 2).min(RETRY_LONGEST);
         }
         killing.rounds += 1;
-        if tree.main_reaped && orphans.is_empty() && tree.is_unpopulated() {
+        if tree.main_reaped && orphans.is_empty() && tree.is_unpopulated() && tree.has_left_its_namespace() {
             return;
         }
         let by_cgroup = tree.cgroup.as_ref().is_some_and(|cgroup| cgroup.kill().is_ok());
@@ -504,7 +491,9 @@ impl Trees {
             return;
         }
         // Also where a cgroup was killed before: root may have moved a process out of it.
-        if tree.adopted && !tree.main_reaped {
+        if tree.first().is_some() {
+            tree.kill_namespace();
+        } else if tree.adopted && !tree.main_reaped {
             // Perhaps no child of ours: its number could be another's by now, its pidfd could not.
             let below = procfs::children_of(tree.main.pid).unwrap_or_default();
             let _ = tree.pidfd.signal(libc::SIGKILL);
@@ -514,81 +503,6 @@ impl Trees {
         }
         for orphan in orphans {
             kill_child_and_below(*orphan);
-        }
-    }
-
-    /// Looks at every direct child once, and kills those that cannot be told to be anybody's.
-    fn orphans(&mut self) -> Orphans {
-        let mut orphans = Orphans::default();
-        let Ok(children) = self.direct_children() else {
-            return Orphans { unsettled: true, ..orphans };
-        };
-        for pid in children {
-            match self.owner_of_child(pid) {
-                Owner::Tree(id) => orphans.of.entry(id.slot).or_default().push(pid),
-                // What it was of can no longer be told, and its children may have come to us since we listed. SIGCHLD
-                // is on its way.
-                Owner::Dead => orphans.unsettled = true,
-                Owner::Nobody(component) => {
-                    orphans.unsettled = true;
-                    let stat = procfs::stat(pid);
-                    kill_child_and_below(pid);
-                    if let Ok(stat) = stat
-                        && !self.strays.iter().any(|stray| stray.id == stat.id)
-                    {
-                        self.strays.push(Stray { id: stat.id, comm: stat.comm, component });
-                    }
-                }
-            }
-        }
-        orphans
-    }
-
-    /// The engine's children that are neither main processes nor noted by [`Trees::other_started`]. Those of its main
-    /// thread suffice: it alone starts components, and orphans come to it.
-    fn direct_children(&self) -> io::Result<Vec<i32>> {
-        let mut children = self.own_children.read()?;
-        children.retain(|pid| {
-            !self.others.contains(pid) && !self.trees.values().any(|tree| tree.main.pid == *pid && !tree.main_reaped)
-        });
-        Ok(children)
-    }
-
-    /// Told apart by the cgroup, else by the environment's mark, else by the last sampled ancestry.
-    fn owner_of_child(&self, pid: i32) -> Owner {
-        let Ok(stat) = procfs::stat(pid) else { return Owner::Dead };
-        if procfs::is_ending(&stat) {
-            return Owner::Dead;
-        }
-        if let Ok(Some(path)) = procfs::cgroup_path(pid)
-            && let Some(Inside { component, instance }) = cgroup::inside(&self.cgroup_prefix, &path)
-        {
-            return self.owner_named(component, instance);
-        }
-        let marks = procfs::marks(pid).unwrap_or_default();
-        if marks.belongs_to(&self.mark)
-            && let Some(component) = &marks.component
-        {
-            return self.owner_named(component, marks.instance);
-        }
-        // It may have begun to end since the first look, and then its environment was gone for that reason alone.
-        if procfs::stat(pid).map_or(true, |now| now.id != stat.id || procfs::is_ending(&now)) {
-            return Owner::Dead;
-        }
-        match self.sampled.get(&stat.id) {
-            Some(id) if self.tree(*id).is_some() => Owner::Tree(*id),
-            Some(id) => Owner::Nobody(self.names.get(&id.slot).cloned()),
-            None => Owner::Nobody(None),
-        }
-    }
-
-    fn owner_named(&self, component: &str, instance: Option<u64>) -> Owner {
-        let tree = self.trees.values().find(|tree| {
-            instance == Some(tree.id.instance.0) && self.names.get(&tree.id.slot).is_some_and(|name| name == component)
-        });
-        match tree {
-            Some(tree) => Owner::Tree(tree.id),
-            None => Owner::Nobody(Some(component.to_owned())),
         }
     }
 }

@@ -70,6 +70,7 @@ impl Trees {
             }
             (tree.main, tree.pidfd, tree.adopted) = (stat.id, pidfd, true);
         }
+        self.main_is_now(id, pid);
         Ok(Some(stat.id))
     }
 
@@ -98,7 +99,8 @@ impl Trees {
             return None;
         }
         let stat = procfs::stat(tree.main.pid).ok().filter(|stat| stat.id == tree.main);
-        if stat.as_ref().is_some_and(|stat| stat.parent == own_pid) {
+        // Its status is the reaper's to take, or its namespace's first process's, which tells.
+        if stat.as_ref().is_some_and(|stat| stat.parent == own_pid || tree.is_first(stat.parent)) {
             return None;
         }
         let exit = match stat {

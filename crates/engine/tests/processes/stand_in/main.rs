@@ -140,6 +140,7 @@ fn spawn(options: &Options) -> ExitCode {
             .as_ref()
             .map(|(instance, _)| Entry { at_birth: options.get("move").is_none(), ..instance.entry() }),
         given: &[],
+        beside: None,
     };
     let spawned = Spawner::new().unwrap().spawn(&command, &place);
     let status = match spawned {
@@ -352,7 +353,8 @@ impl Engine {
         let stdout = std::io::stdout();
         say(format_args!("spawning {}", slot.number()));
         let cgroup = self.trees.prepare(id).unwrap();
-        let place = Place { stdin: None, stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup, given: &[] };
+        let place =
+            Place { stdin: None, stdout: stdout.as_fd(), stderr: stdout.as_fd(), cgroup, given: &[], beside: None };
         let child = self.spawner.spawn(&command, &place).unwrap();
         self.register.started(Recorded { id: child.id, component: name, instance: self.instances }).unwrap();
         say(format_args!("started {} {}", slot.number(), child.id.pid));
