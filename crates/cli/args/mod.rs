@@ -80,7 +80,7 @@ pub enum Command {
     /// Print what components wrote to standard output and standard error
     #[command(after_help = help::LOGS_HELP)]
     Logs(LogsArgs),
-    /// Take a snapshot of capital, positions, strategies and halts, or look at those there are
+    /// Take a snapshot of capital, positions and halts, or look at those there are
     #[command(after_help = help::SNAPSHOT_HELP, subcommand_required = true, arg_required_else_help = true)]
     Snapshot(SnapshotArgs),
     /// Show open orders, and say what became of one that is in doubt
