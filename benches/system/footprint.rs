@@ -1,12 +1,28 @@
-//! What guard and engine use at rest, with ten components.
+//! What guard and engine use at rest, with ten components, in each place.
 
+use crate::place::{Place, Site};
 use crate::run::Run;
 use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-/// Proportional set size and processor time over a minute.
+/// How long rest is watched, seconds; a minute where it is not set. A shorter one shows that the bench works, and its figure is
+/// no figure.
+const REST: &str = "FAILSTOP_BENCH_REST_SECONDS";
+
+/// Proportional set size and processor time over a minute, place by place: one after the other, since processes of one program
+/// that run side by side share their pages.
 pub fn at_rest() {
+    for place in Place::wanted() {
+        match place.make() {
+            Ok(site) => at_rest_in(place, site),
+            Err(why) => println!("at rest, 10 components, {:<10} passed over: {why}", place.name()),
+        }
+    }
+}
+
+fn at_rest_in(place: Place, site: Site) {
+    let watched = std::env::var(REST).map_or(60, |text| text.parse::<u64>().unwrap().max(1));
     let mut configuration = String::new();
     for index in 0..10 {
         writeln!(
@@ -15,19 +31,30 @@ pub fn at_rest() {
         )
         .unwrap();
     }
-    let run = Run::start(&configuration);
+    let run = Run::start_in(site, &configuration);
     let own = run.own_pids();
     // Past start-up's work, so that it is rest that is measured.
     std::thread::sleep(Duration::from_secs(5));
     let before: u64 = own.iter().map(|pid| processor_ns(*pid)).sum();
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(watched));
     let after: u64 = own.iter().map(|pid| processor_ns(*pid)).sum();
     let pss: u64 = own.iter().map(|pid| pss_kib(*pid)).sum();
-    let millis = (after - before) / 1_000_000;
+    let millis = (after - before) * 60 / watched / 1_000_000;
+    let threads: usize = own.iter().map(|pid| fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()).sum();
     println!(
-        "at rest, 10 components          ours {:.1} MB PSS, {millis} ms CPU a minute (reach 12 MB, 60 ms)",
-        pss as f64 / 1e3 * 1.024
+        "at rest, 10 components, {:<10} ours {:.1} MB PSS, {millis} ms CPU a minute, {threads} threads (reach 12 MB, 60 ms)",
+        place.name(),
+        megabytes(pss)
     );
+    let inits = run.inits();
+    if !inits.is_empty() {
+        let more: u64 = inits.iter().map(|pid| pss_kib(*pid)).sum();
+        println!("  and {} first processes of namespaces, {:.1} MB more", inits.len(), megabytes(more));
+    }
+}
+
+fn megabytes(kib: u64) -> f64 {
+    kib as f64 / 1e3 * 1.024
 }
 
 fn pss_kib(pid: i32) -> u64 {

@@ -1,11 +1,13 @@
 //! Whole-system figures: the built `failstop` with a real component, beside a bare loop measured in the same run.
 //!
-//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed.
+//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed. `FAILSTOP_BENCH_ONLY=rest` leaves out all
+//! but the figures at rest, which are taken in each place of `FAILSTOP_BENCH_PLACES`.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the bench")]
 
 mod bare;
 mod footprint;
+mod place;
 mod run;
 
 use failstop_client::permit::{Intent, PermitPage};
@@ -13,9 +15,15 @@ use run::{Run, monotonic};
 use std::time::Duration;
 
 fn main() {
-    crash_to_first_instruction();
-    hang_to_new_instance();
-    kill_switch();
+    match std::env::var("FAILSTOP_BENCH_ONLY").as_deref() {
+        Ok("rest") => {}
+        Ok(other) => panic!("FAILSTOP_BENCH_ONLY is {other:?}; it may be \"rest\""),
+        Err(_) => {
+            crash_to_first_instruction();
+            hang_to_new_instance();
+            kill_switch();
+        }
+    }
     footprint::at_rest();
 }
 

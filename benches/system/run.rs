@@ -1,6 +1,8 @@
 //! A running system for the benches.
 
+use crate::place::Site;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,31 +50,42 @@ pub fn wait_stamp(path: &Path, index: usize) -> u64 {
 /// `failstop run` in a folder of its own, stopped on drop.
 pub struct Run {
     folder: tempfile::TempDir,
-    guard: Child,
+    /// What was started: the guard, or in some places its parent.
+    started: Child,
+    site: Site,
 }
 
 impl Run {
     /// Starts it with this configuration; `STAMP` is the stamping component, `DIR` the folder.
     pub fn start(configuration: &str) -> Self {
+        Self::start_in(Site::plain(), configuration)
+    }
+
+    /// The same in a place.
+    pub fn start_in(site: Site, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let head = format!(
-            "[system]\nname = \"bench-{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\nmode = \"dry\"\n[observe]\nlisten = \"127.0.0.1:0\"\n",
-            std::process::id()
+            "[system]\nname = \"bench-{}\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\nmode = \"dry\"\n{}[observe]\nlisten = \"127.0.0.1:0\"\n",
+            std::process::id(),
+            site.system_lines()
         );
         let text = format!("{head}{configuration}")
             .replace("STAMP", &stamp_program())
             .replace("DIR", folder.path().to_str().unwrap());
         fs::write(folder.path().join("failstop.toml"), text).unwrap();
         let log = fs::File::create(folder.path().join("run.log")).unwrap();
-        let guard = Command::new(env!("CARGO_BIN_EXE_failstop"))
-            .args(["run", "--config"])
-            .arg(folder.path().join("failstop.toml"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let run = Self { folder, guard };
+        if let Some(owner) = site.owner() {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            for path in [folder.path().to_owned(), folder.path().join("failstop.toml")] {
+                chown(path, Some(owner), Some(owner)).unwrap();
+            }
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failstop"));
+        command.args(["run", "--config"]).arg(folder.path().join("failstop.toml"));
+        let mut command = site.command(&command);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let started = command.spawn().unwrap();
+        let run = Self { folder, started, site };
         run.wait_active();
         run
     }
@@ -134,17 +147,41 @@ impl Run {
         panic!("no component runs");
     }
 
-    /// Guard and engine.
-    pub fn own_pids(&self) -> [i32; 2] {
-        let text = fs::read_to_string(self.path("run/engine.json")).unwrap();
-        let info: serde_json::Value = serde_json::from_str(&text).unwrap();
-        [i32::try_from(self.guard.id()).unwrap(), i32::try_from(info["engine"]["pid"].as_i64().unwrap()).unwrap()]
+    fn guard_pid(&self) -> i32 {
+        let started = i32::try_from(self.started.id()).unwrap();
+        if self.site.is_parent_of_guard() { only_child(started) } else { started }
     }
+
+    /// Guard and engine, by the numbers that they have here: the engine is the guard's only child.
+    pub fn own_pids(&self) -> [i32; 2] {
+        let guard = self.guard_pid();
+        [guard, only_child(guard)]
+    }
+
+    /// The first processes of the components' namespaces, where they have such: failstop's own, too.
+    pub fn inits(&self) -> Vec<i32> {
+        let [_, engine] = self.own_pids();
+        let is_init = |pid: &i32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "failstop-init")
+        };
+        children(engine).into_iter().filter(is_init).collect()
+    }
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+fn only_child(pid: i32) -> i32 {
+    let children = children(pid);
+    assert_eq!(children.len(), 1, "process {pid} has the children {children:?}");
+    children[0]
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        signal(i32::try_from(self.guard.id()).unwrap(), libc::SIGTERM);
-        drop(self.guard.wait());
+        signal(self.guard_pid(), libc::SIGTERM);
+        drop(self.started.wait());
     }
 }

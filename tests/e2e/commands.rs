@@ -42,12 +42,18 @@ fn stopped_started_and_restarted_and_answered_when_it_is_done() {
     let shown = system.run("status", &[]);
     let shown = String::from_utf8_lossy(&shown.stdout);
     assert!(shown.contains("kept stopped by") && shown.contains("rate limits"), "{shown}");
+    let since = |status: &Value| component(status, "bot")["held"]["since"].as_str().unwrap().to_owned();
+    assert!(shown.contains(" since ") && since(&status).ends_with('Z'), "{shown}");
+    let stopped = |record: &Value| record["t"] == "component.held" && record["b"]["component"] == "bot";
+    let written = system.records().into_iter().find(stopped).unwrap();
 
     // Over a restart of the engine, too.
     assert_eq!(system.stop(), 0);
     system.start();
     let status = system.wait_status("checked", |status| status["permission"] == "active");
     assert_eq!(component(&status, "bot")["state"], "stopped");
+    let (written, since) = (written["ts"].as_str().unwrap(), since(&status));
+    assert!(written.starts_with(since.trim_end_matches('Z')), "since {since}, and it was stopped at {written}");
     let by = component(&status, "bot")["held"]["by"].as_str().unwrap().to_owned();
     assert!(by.contains('(') && by.ends_with(')'), "{by}");
 

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +18,8 @@ const NOT_TO_BE_HAD: &[&str] = &["not permitted", "ermission denied", "Unknown d
 pub struct Host {
     /// Its network namespace; `None`: the one that the tests run in.
     namespace: Option<String>,
+    /// What its programs read as `/etc/hosts`, where that is another file than this machine's.
+    names: Option<PathBuf>,
     /// Where others reach it.
     pub address: Ipv4Addr,
 }
@@ -24,14 +27,19 @@ pub struct Host {
 impl Host {
     /// This host, at its loopback address.
     pub fn here() -> Self {
-        Self { namespace: None, address: Ipv4Addr::LOCALHOST }
+        Self { namespace: None, names: None, address: Ipv4Addr::LOCALHOST }
     }
 
     /// A program on this host, not started yet. Its process number is the one that its child has.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let Some(namespace) = &self.namespace else { return Command::new(program) };
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{namespace}")).arg("--").arg(program);
+        command.arg(format!("--net=/run/netns/{namespace}")).arg("--");
+        if let Some(names) = &self.names {
+            let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+            command.args(["unshare", "--mount", "sh", "-c", script]).arg(names);
+        }
+        command.arg(program);
         command
     }
 
@@ -79,6 +87,7 @@ impl Net {
         let tag = format!("fs{}n{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let host = |letter: char, last: u8| Host {
             namespace: Some(format!("{tag}{letter}")),
+            names: None,
             address: Ipv4Addr::new(10, 77, 0, last),
         };
         let (hub, eye, bot) = (host('h', 1), host('w', 2), host('b', 3));
@@ -103,11 +112,7 @@ impl Net {
             format!("-n {tag}w link set lo up"),
             format!("-n {tag}b link set lo up"),
         ] {
-            if let Err(why) = ip(&line) {
-                assert!(NOT_TO_BE_HAD.iter().any(|known| why.contains(known)), "`ip {line}`: {why}");
-                let test = std::thread::current().name().unwrap_or_default().to_owned();
-                // Past the capture of output: a test that was skipped must be seen to be.
-                let _ = writeln!(std::io::stderr(), "skipped {test}: no network namespaces here: `ip {line}`: {why}");
+            if !ip_or_skip(&line) {
                 return None;
             }
         }
@@ -140,6 +145,46 @@ impl Drop for Net {
             let _ = ip(&format!("netns del {}{letter}", self.tag));
         }
     }
+}
+
+/// A host with no way to any other, for programs whose venue's name stands in them: the names lead to its own loopback address,
+/// where the test has put somebody to answer. It goes with the test.
+pub struct Island {
+    name: String,
+    /// The host.
+    pub host: Host,
+}
+
+impl Island {
+    /// Makes it, with these names for its loopback address in a file in `folder`; `None`, said aloud, where this machine does
+    /// not permit it.
+    pub fn make(folder: &Path, names: &[&str]) -> Option<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("fs{}i{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let file = folder.join("hosts");
+        std::fs::write(&file, format!("127.0.0.1 localhost {}\n", names.join(" "))).unwrap();
+        let host = Host { namespace: Some(name.clone()), names: Some(file), address: Ipv4Addr::LOCALHOST };
+        let island = Self { name: name.clone(), host };
+        let made = ip_or_skip(&format!("netns add {name}")) && ip_or_skip(&format!("-n {name} link set lo up"));
+        made.then_some(island)
+    }
+}
+
+impl Drop for Island {
+    fn drop(&mut self) {
+        // One that was never made cannot be removed.
+        let _ = ip(&format!("netns del {}", self.name));
+    }
+}
+
+/// Runs `ip`; `false`, said aloud, where this machine does not permit it.
+fn ip_or_skip(line: &str) -> bool {
+    let Err(why) = ip(line) else { return true };
+    assert!(NOT_TO_BE_HAD.iter().any(|known| why.contains(known)), "`ip {line}`: {why}");
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    // Past the capture of output: a test that was skipped must be seen to be.
+    let _ = writeln!(std::io::stderr(), "skipped {test}: no network namespaces here: `ip {line}`: {why}");
+    false
 }
 
 /// Runs `ip`; what it says where it fails.

@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask TASK`. Everything CI does is one of these, so that it can be done at a desk too.
 
 mod bench;
+mod bots;
 mod generate;
 mod manual;
 mod quickstart;

@@ -1,6 +1,7 @@
 //! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
 //! says what is missing; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
 
+use crate::bots;
 use crate::run::{TaskError, command, root, run};
 use std::path::Path;
 use std::process::Command;
@@ -46,7 +47,7 @@ pub fn setup() -> Result<(), TaskError> {
             run(&mut command(PYTHON, &["-m", "pip", "install", "--quiet", package]))?;
         }
     }
-    Ok(())
+    bots::bots()
 }
 
 fn on_path(program: &str) -> bool {

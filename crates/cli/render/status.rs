@@ -57,7 +57,7 @@ fn for_people(status: &Status, now: Timestamp) -> String {
     out.push('\n');
     let names = status.components.iter().map(|component| component.name.chars().count());
     let label = names.max().unwrap_or(0).max("journal".len());
-    out.push_str(&what_runs(status, label));
+    out.push_str(&what_runs(status, now, label));
     if !status.coverage.is_empty() {
         out.push('\n');
         out.push_str(&coverage_block(&status.coverage, label));
@@ -103,10 +103,10 @@ fn since(text: &str, now: Timestamp) -> String {
 }
 
 /// Components, then what they report, then the journal: one aligned block with first words of width `label`.
-fn what_runs(status: &Status, label: usize) -> String {
+fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     let mut table = Table::with_first_column(label);
     for component in &status.components {
-        table.row(component_row(status, component));
+        table.row(component_row(status, now, component));
     }
     let mut out = table.render();
     let mut fact = |name: &str, text: &str| {
@@ -161,7 +161,7 @@ fn books(status: &Status) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn component_row(status: &Status, component: &ComponentSummary) -> [Cell; 8] {
+fn component_row(status: &Status, now: Timestamp, component: &ComponentSummary) -> [Cell; 8] {
     [
         component.name.clone().into(),
         Cell::state(&component.state),
@@ -170,13 +170,13 @@ fn component_row(status: &Status, component: &ComponentSummary) -> [Cell; 8] {
         component.last_sign_seconds.map(|seconds| format!("beat {} ago", age(seconds))).unwrap_or_default().into(),
         memory(component).into(),
         Cell::from(cpu(component)).right(),
-        printable(&said_or_kept(status, component).unwrap_or_default()).into_owned().into(),
+        printable(&said_or_kept(status, now, component).unwrap_or_default()).into_owned().into(),
     ]
 }
 
 /// What a component says of itself, or else what keeps it from running.
-fn said_or_kept(status: &Status, component: &ComponentSummary) -> Option<String> {
-    let text = component.status_text.clone().or_else(|| kept_from(status, component));
+fn said_or_kept(status: &Status, now: Timestamp, component: &ComponentSummary) -> Option<String> {
+    let text = component.status_text.clone().or_else(|| kept_from(status, now, component));
     if component.reloading {
         return Some(text.map_or_else(|| "reloading".to_owned(), |text| format!("reloading; {text}")));
     }
@@ -184,10 +184,11 @@ fn said_or_kept(status: &Status, component: &ComponentSummary) -> Option<String>
 }
 
 /// What keeps a component from running: an operator, what it depends on, or that it asks nobody.
-fn kept_from(status: &Status, component: &ComponentSummary) -> Option<String> {
+fn kept_from(status: &Status, now: Timestamp, component: &ComponentSummary) -> Option<String> {
     if let Some(held) = &component.held {
         let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
-        return Some(format!("kept stopped by {}{reason}; next: failstop start {}", held.by, component.name));
+        let when = held.since.as_deref().map(|text| format!(" {}", since(text, now))).unwrap_or_default();
+        return Some(format!("kept stopped by {}{when}{reason}; next: failstop start {}", held.by, component.name));
     }
     if !component.waits_for.is_empty() {
         return Some(format!("waits for {}", component.waits_for.join(", ")));
@@ -303,7 +304,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("halt", &line);
     }
     for component in &status.components {
-        fact("component", &component_line(status, component));
+        fact("component", &component_line(status, now, component));
     }
     for (name, queue) in &status.queue {
         fact("queue", &format!("{name} {} {} waiting", queue.state, queue.depth));
@@ -345,7 +346,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     out
 }
 
-fn component_line(status: &Status, component: &ComponentSummary) -> String {
+fn component_line(status: &Status, now: Timestamp, component: &ComponentSummary) -> String {
     let mut line = format!("{} {}", component.name, component.state);
     if let Some(pid) = component.pid {
         let _ = write!(line, " pid {pid}");
@@ -368,7 +369,7 @@ fn component_line(status: &Status, component: &ComponentSummary) -> String {
     }
     if let Some(text) = &component.status_text {
         let _ = write!(line, ", says: {text}");
-    } else if let Some(why) = kept_from(status, component) {
+    } else if let Some(why) = kept_from(status, now, component) {
         let _ = write!(line, ", {why}");
     }
     line

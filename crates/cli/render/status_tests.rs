@@ -117,6 +117,29 @@ fn a_component_that_may_not_run_says_why() {
 }
 
 #[test]
+fn a_component_that_an_operator_keeps_stopped_says_by_whom_since_when_and_why() {
+    let mut status = sample();
+    let scanner = &mut status.components[1];
+    (scanner.state, scanner.pid) = ("stopped".to_owned(), None);
+    let mut held =
+        serde_json::json!({"by": "ana (1000)", "reason": "rate limits", "since": "2026-11-07T19:00:10.000Z"});
+    let mut shown = |held: &serde_json::Value| {
+        status.components[1].held = Some(serde_json::from_value(held.clone()).unwrap());
+        [Layout::Lines, Layout::People].map(|layout| plain(&status, layout))
+    };
+    for text in shown(&held) {
+        let wanted =
+            "kept stopped by ana (1000) since 19:00:10Z (2 h 5 min): rate limits; next: failstop start scanner";
+        assert!(text.contains(wanted), "{text}");
+    }
+    // An engine of before does not say since when.
+    held.as_object_mut().unwrap().remove("since");
+    for text in shown(&held) {
+        assert!(text.contains("kept stopped by ana (1000): rate limits; next: failstop start scanner"), "{text}");
+    }
+}
+
+#[test]
 fn every_reason_has_a_line_of_its_own() {
     let mut status = sample();
     status.health.reasons = vec!["one".to_owned(), "two".to_owned()];

@@ -362,10 +362,13 @@ pub struct ComponentSummary {
 /// An operator's word that keeps a component stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldSummary {
-    /// Who gave it.
+    /// Who gave the latest.
     pub by: String,
     /// Why; empty where nobody said it.
     pub reason: String,
+    /// Since when it has been kept stopped without a break, RFC 3339 in UTC; `None` where the journal took no record of it.
+    #[serde(default)]
+    pub since: Option<String>,
 }
 
 /// A part inside a bot.

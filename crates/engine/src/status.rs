@@ -2,10 +2,12 @@
 //!
 //! Pure: the same state and facts give the same answer, and nothing is changed by asking.
 
+pub mod held;
 pub mod words;
 
 pub use failstop_core::next_step;
 
+use self::held::HeldSince;
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
     HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
@@ -72,6 +74,8 @@ pub struct HostFacts {
     pub wall: jiff::Timestamp,
     /// When the halts of earlier epochs were raised: the view knows only since when this engine has had them.
     pub raised_before: Arc<BTreeMap<HaltId, jiff::Timestamp>>,
+    /// Since when operators keep components stopped.
+    pub held: HeldSince,
     /// The journal's durable head.
     pub journal: JournalSummary,
     /// What is known of each component beside the core, by name.
@@ -248,7 +252,11 @@ fn component_summary(component: &ComponentView, now: Monotonic, facts: &HostFact
         files_max: known.and_then(|facts| facts.files_max),
         descriptors_kept: known.map_or(0, |facts| facts.descriptors_kept),
         starts: component.instance.0,
-        held: component.held.as_ref().map(|held| HeldSummary { by: held.by.clone(), reason: held.reason.clone() }),
+        held: component.held.as_ref().map(|held| HeldSummary {
+            by: held.by.clone(),
+            reason: held.reason.clone(),
+            since: facts.held.of(&component.name).map(rfc3339),
+        }),
         reloading: component.reloading,
         waits_for: component.waits_for.iter().map(|name| name.0.clone()).collect(),
     }

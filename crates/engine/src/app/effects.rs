@@ -116,8 +116,11 @@ impl Engine {
                 }
                 self.own_log(component, *instance)
             }
-            Record::ComponentHeld { component, held: true, .. } => {
-                self.drop_stored_of(component);
+            Record::ComponentHeld { component, held, .. } => {
+                self.facts.held(component, *held);
+                if *held {
+                    self.drop_stored_of(component);
+                }
                 None
             }
             Record::ComponentStarted { component, instance, .. }
@@ -134,7 +137,6 @@ impl Engine {
             | Record::ComponentReloaded { .. }
             | Record::ComponentMainChanged { .. }
             | Record::ComponentStopping { .. }
-            | Record::ComponentHeld { held: false, .. }
             | Record::LimitWarned { .. }
             | Record::LimitPassed { .. }
             | Record::HealthChanged { .. }

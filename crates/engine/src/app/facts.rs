@@ -6,9 +6,10 @@ use crate::config::{Bytes, Config};
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
 use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
+use crate::status::held::HeldSince;
 use crate::status::{ComponentFacts, HostFacts};
 use failstop_client::status::{AlertsSummary, BooksSummary, HostSummary, JournalSummary};
-use failstop_core::{Epoch, HaltId, Monotonic, Usage};
+use failstop_core::{ComponentName, Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub struct Facts {
     components: BTreeMap<String, ComponentFacts>,
     dependencies: BTreeMap<String, Option<bool>>,
     metrics: BTreeMap<String, f64>,
+    held: HeldSince,
     host_notes: Vec<String>,
     guard_note: Option<String>,
     trees: TreeSampler,
@@ -54,7 +56,7 @@ pub struct Facts {
 
 impl Facts {
     /// Nothing sampled yet.
-    pub fn new(config: &Config, identity: Identity, host_notes: Vec<String>) -> Self {
+    pub fn new(config: &Config, identity: Identity, held: HeldSince, host_notes: Vec<String>) -> Self {
         let coverage = checks::coverage(config, &checks::HostFacts::gather());
         let mut components: BTreeMap<String, ComponentFacts> = config
             .components
@@ -82,6 +84,7 @@ impl Facts {
             components,
             dependencies,
             metrics: BTreeMap::new(),
+            held,
             host_notes,
             guard_note: None,
             trees: TreeSampler::new(),
@@ -152,6 +155,11 @@ impl Facts {
         }
     }
 
+    /// An operator's word about a component was recorded.
+    pub fn held(&mut self, component: &ComponentName, held: bool) {
+        self.held.note(component, held, crate::clock::wall());
+    }
+
     /// How many descriptors are kept for a component.
     pub fn stores(&mut self, component: &str, count: usize) {
         if let Some(facts) = self.components.get_mut(component) {
@@ -181,6 +189,7 @@ impl Facts {
             started: self.identity.started,
             wall: crate::clock::wall(),
             raised_before: Arc::clone(&self.identity.raised_before),
+            held: self.held.clone(),
             journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),

@@ -256,7 +256,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let alerts = Delivery::open(&config, Some(Arc::new(ProgramDoor::new(programs.clone(), config.folder.clone()))));
     let mut engine = Engine {
         alerts,
-        facts: Facts::new(&config, identity, host_notes),
+        facts: Facts::new(&config, identity, prepared.held, host_notes),
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone(), books),
         watch: Watch::default(),

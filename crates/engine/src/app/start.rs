@@ -20,6 +20,7 @@ use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
+use crate::status::held::HeldSince;
 use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
 use failstop_journal::ledger::{Book, Unsound};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
@@ -81,6 +82,8 @@ pub struct Prepared {
     pub named: BTreeSet<u64>,
     /// The first record that breaks a rule of the books, with its number.
     pub unsound: Option<(u64, Unsound)>,
+    /// Since when operators keep components stopped.
+    pub held: HeldSince,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -202,6 +205,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         book: replayed.book,
         named: replayed.named,
         unsound: replayed.unsound,
+        held: replayed.held,
         notes,
     })
 }
@@ -261,6 +265,8 @@ struct Replayed {
     named: BTreeSet<u64>,
     /// The first record that breaks a rule of the books.
     unsound: Option<(u64, Unsound)>,
+    /// Since when operators keep components stopped, likewise.
+    held: HeldSince,
 }
 
 /// Whether everything that the configuration declares for the books may be declared in this journal: a scale never changes.
@@ -280,6 +286,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     let mut unknown = None;
     let mut raised = BTreeMap::new();
     let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
+    let mut held = HeldSince::default();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
@@ -292,8 +299,12 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
         }
         match journal::decode(record.kind, record.payload) {
             Ok(Some(known)) => {
-                if let (Record::HaltRaised(halt), Ok(at)) = (&known, record.time.parse()) {
-                    raised.insert(halt.id, at);
+                match (&known, record.time.parse()) {
+                    (Record::HaltRaised(halt), Ok(at)) => {
+                        raised.insert(halt.id, at);
+                    }
+                    (Record::ComponentHeld { component, held: stays, .. }, Ok(at)) => held.note(component, *stays, at),
+                    (_, _) => {}
                 }
                 core.replay(&known);
             }
@@ -310,7 +321,8 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     replayed.map_err(|source| RunError::Host { what: "replay the journal", source })?;
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
-    Ok(Replayed { unknown, raised, book, named, unsound })
+    held.forget_lifted();
+    Ok(Replayed { unknown, raised, held, book, named, unsound })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

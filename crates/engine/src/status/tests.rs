@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use super::held::HeldSince;
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::books::SnapshotEntry;
 use failstop_client::status::{
@@ -105,6 +106,12 @@ fn alerts() -> AlertsSummary {
     }
 }
 
+fn held() -> HeldSince {
+    let mut held = HeldSince::default();
+    held.note(&ComponentName("scanner".to_owned()), true, "2026-11-03T19:00:00Z".parse().unwrap());
+    held
+}
+
 pub(crate) fn facts() -> HostFacts {
     let known = |bytes| ComponentFacts {
         descriptors_kept: 1,
@@ -128,6 +135,7 @@ pub(crate) fn facts() -> HostFacts {
         started: at(400),
         wall: "2026-11-03T21:05:00Z".parse().unwrap(),
         raised_before: Arc::default(),
+        held: held(),
         journal: JournalSummary { seq: 18_441, head: "9f".repeat(32), jid: "ab".repeat(16) },
         components: BTreeMap::from([("bot".to_owned(), known(1000)), ("scanner".to_owned(), known(500))]),
         dependencies: BTreeMap::from([("kraken".to_owned(), Some(false)), ("redis".to_owned(), None)]),
@@ -202,6 +210,14 @@ fn a_halt_of_an_earlier_epoch_stands_since_it_was_raised() {
     let status = from_view(&view(), &facts);
     assert_eq!(status.halts[0].since, "2026-11-01T03:00:00.000Z");
     assert_eq!(status.halts[1].since, "2026-11-03T21:04:50.000Z", "raised by this engine");
+}
+
+#[test]
+fn one_that_an_operator_keeps_stopped_says_since_when() {
+    let held = status().components[1].held.clone().unwrap();
+    assert_eq!(held.since.as_deref(), Some("2026-11-03T19:00:00.000Z"));
+    let unknown = HostFacts { held: HeldSince::default(), ..facts() };
+    assert_eq!(from_view(&view(), &unknown).components[1].held.as_ref().unwrap().since, None);
 }
 
 #[test]
