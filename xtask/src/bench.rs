@@ -1,5 +1,6 @@
 //! Runs the benches one after the other: each prints our figure, the reference's figure from the same run, and the ratio.
 
+use crate::clients;
 use crate::run::{TaskError, command, run};
 
 /// The packages that have benches, with the names of those and the profile that their program is installed with.
@@ -22,5 +23,5 @@ pub fn bench(filter: Option<&str>) -> Result<(), TaskError> {
     {
         run(&mut command("cargo", &["bench", "--quiet", "--profile", profile, "--package", package, "--bench", name]))?;
     }
-    Ok(())
+    clients::bench(filter)
 }

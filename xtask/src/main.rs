@@ -2,6 +2,7 @@
 
 mod bench;
 mod bots;
+mod clients;
 mod generate;
 mod manual;
 mod quickstart;
@@ -24,7 +25,8 @@ struct Arguments {
 enum Task {
     /// Build everything and run the quickstart: a paper-trading bot under `failstop run` on recorded market data.
     Quickstart,
-    /// Install what the tests need, then format check, lints, walls, generated files and every test: what CI runs.
+    /// Install what the tests need, then format check, lints, walls, generated files, the clients in other languages
+    /// and every test: what CI runs.
     Test {
         /// The long variants too: 10 000 simulated power losses, the full model check, 200 rounds of each kill.
         #[arg(long)]
@@ -47,6 +49,8 @@ enum Task {
         /// Only benches whose name contains this.
         filter: Option<String>,
     },
+    /// Build, check and test the clients in Python and Node, and nothing else.
+    Clients,
     /// Install what the tests need, and nothing else.
     Setup,
 }
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Task::Walls { write } => walls::walls(write),
         Task::Generate { check } => generate::generate(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
+        Task::Clients => clients::test(),
         Task::Setup => setup::setup(),
     };
     match outcome {

@@ -1,4 +1,4 @@
-//! Installs what the tests need beyond the Rust toolchain, git, python3 and node: Debian packages when root, otherwise it
+//! Installs what the tests need beyond the Rust toolchain, git, python3, node and npm: Debian packages when root, otherwise it
 //! says what is missing; Python packages (a foreign sd_notify library, a mail server) in a virtual environment under `target/`.
 
 use crate::bots;
@@ -38,9 +38,7 @@ pub fn setup() -> Result<(), TaskError> {
         let mut install = command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends"]);
         run(install.args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
-    if !root().join(PYTHON).exists() {
-        run(&mut command("python3", &["-m", "venv", "target/python"]))?;
-    }
+    python()?;
     for package in PACKAGES {
         let import = Command::new(root().join(PYTHON)).args(["-c", &format!("import {package}")]).output();
         if !import.is_ok_and(|output| output.status.success()) {
@@ -48,6 +46,14 @@ pub fn setup() -> Result<(), TaskError> {
         }
     }
     bots::bots()
+}
+
+/// Makes the virtual environment.
+pub fn python() -> Result<(), TaskError> {
+    if root().join(PYTHON).exists() {
+        return Ok(());
+    }
+    run(&mut command("python3", &["-m", "venv", "target/python"]))
 }
 
 fn on_path(program: &str) -> bool {

@@ -286,14 +286,10 @@ impl Session {
             let Some(line) = self.line_before(end)? else {
                 return Err(SessionError::TimedOut { request, waited: self.timeout });
             };
-            match serde_json::from_str::<Answer>(&line) {
-                Ok(answer) if answer.id.as_ref() == Some(&id) => {
-                    if answer.ok {
-                        return serde_json::from_str(&line)
-                            .map_err(|source| SessionError::Unreadable { request, source });
-                    }
-                    let (code, error) = (answer.code.unwrap_or(Code::Other), answer.error.unwrap_or_default());
-                    return Err(SessionError::Refused { request, code, error });
+            match serde_json::from_str::<Addressed>(&line) {
+                // A derived reader also takes a list of the fields in order, and no answer is one.
+                Ok(Addressed { id: Some(to) }) if to == id && line.trim_start().starts_with('{') => {
+                    return answered(request, &line);
                 }
                 // An answer that came too late, a push, or a refusal of something said one way.
                 Ok(_) | Err(_) => self.note(&line),
@@ -394,6 +390,23 @@ impl Session {
     fn lost(&self, source: io::Error) -> SessionError {
         SessionError::Lost { path: self.path.clone(), source }
     }
+}
+
+/// Whom a line answers. Read before the rest: an answer that cannot be read is an error of whoever asked, and nobody else's line.
+#[derive(Deserialize)]
+struct Addressed {
+    #[serde(default)]
+    id: Option<Id>,
+}
+
+fn answered<T: DeserializeOwned>(request: &'static str, line: &str) -> Result<T, SessionError> {
+    let unreadable = |source| SessionError::Unreadable { request, source };
+    let answer: Answer = serde_json::from_str(line).map_err(unreadable)?;
+    if answer.ok {
+        return serde_json::from_str(line).map_err(unreadable);
+    }
+    let (code, error) = (answer.code.unwrap_or(Code::Other), answer.error.unwrap_or_default());
+    Err(SessionError::Refused { request, code, error })
 }
 
 #[derive(Deserialize)]

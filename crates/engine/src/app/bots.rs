@@ -54,7 +54,7 @@ impl Engine {
             BotEvent::Closed(id) => {
                 self.bots.clients.remove(&id);
             }
-            BotEvent::Request(request) => self.bot_request(request),
+            BotEvent::Request(request) => self.bot_request(*request),
         }
     }
 

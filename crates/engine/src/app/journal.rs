@@ -263,7 +263,7 @@ impl Ledger {
         let folded = (!kind.starts_with("x.")).then(|| (kind.clone(), payload.clone()));
         self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
         if let Some((kind, payload)) = folded {
-            self.books.handed_over(self.next, &kind, &payload, wall());
+            self.books.handed_over(self.next, kind, payload, wall());
         }
         self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });

@@ -111,17 +111,17 @@ impl Books {
     }
 
     /// A record was handed to the recorder under this number. Types that only inform are nobody's business here.
-    pub fn handed_over(&mut self, number: u64, kind: &Cow<'static, str>, payload: &str, now: Wall) {
+    pub fn handed_over(&mut self, number: u64, kind: Cow<'static, str>, payload: String, now: Wall) {
         if kind.starts_with("x.") {
             return;
         }
         let guess = self.seq.saturating_add(1).saturating_add(u64::try_from(self.pending.len()).unwrap_or(u64::MAX));
         if let Some(ahead) = &mut self.ahead {
-            drop(ahead.take(&At { seq: guess, epoch: self.epoch, time: now }, kind, payload));
+            drop(ahead.take(&At { seq: guess, epoch: self.epoch, time: now }, &kind, &payload));
         }
         let entry = KINDS.contains(&kind.as_ref());
         self.entries += usize::from(entry);
-        self.pending.push_back(Pending { number, kind: kind.clone(), payload: payload.to_owned(), entry });
+        self.pending.push_back(Pending { number, kind, payload, entry });
     }
 
     /// These records are durable. Returns what the journal should not have, if anything: a defect, since it was judged.
@@ -217,7 +217,7 @@ mod tests {
         fn hand(&mut self, entry: &Entry) {
             assert_eq!(self.books.judge(entry, NOW), Ok(Judgement::New), "{entry:?}");
             self.number += 1;
-            self.books.handed_over(self.number, &Cow::Borrowed(entry.kind()), &entry.payload(), NOW);
+            self.books.handed_over(self.number, Cow::Borrowed(entry.kind()), entry.payload(), NOW);
         }
 
         fn settle_all(&mut self) {
