@@ -30,6 +30,8 @@ _failstop() {
                 ;;
             failstop,import)
                 cmd="failstop__subcmd__import"
+            failstop,export)
+                cmd="failstop__subcmd__export"
                 ;;
             failstop,init)
                 cmd="failstop__subcmd__init"
@@ -126,6 +128,7 @@ _failstop() {
     case "${cmd}" in
         failstop)
             opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events logs snapshot orders import send completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs send completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -322,6 +325,8 @@ _failstop() {
             ;;
         failstop__subcmd__import)
             opts="-h --account --complete --as-of --format --config --state --runtime --help"
+        failstop__subcmd__export)
+            opts="-h --config --state --output --format --since --until --type --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -348,6 +353,23 @@ _failstop() {
                     return 0
                     ;;
                 --runtime)
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "csv parquet" -- "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1073,7 +1095,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__verify__subcmd__data)
-            opts="-h --config --state --nice --quiet --format --help"
+            opts="-h --config --state --nice --threads --since-checkpoint --checkpoint --witness --check-in --ca-file --quiet --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1084,6 +1106,30 @@ _failstop() {
                     return 0
                     ;;
                 --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since-checkpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checkpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check-in)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -41,6 +41,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "start" -d 'Start 
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop and start components'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "reload" -d 'Ask components to read their configuration again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "export" -d 'Write a slice of the journal as CSV or Parquet'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "logs" -d 'Print what components wrote to standard output and standard error'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "snapshot" -d 'Take a snapshot of capital, positions and halts, or look at those there are'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "orders" -d 'Show open orders, and say what became of one that is in doubt'
@@ -79,6 +80,12 @@ complete -c failstop -n "__fish_failstop_using_subcommand check" -l strict -d 'L
 complete -c failstop -n "__fish_failstop_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l threads -d 'Threads that read and hash [default: as many as there are processors, 1 with --nice]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l since-checkpoint -d 'Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l checkpoint -d 'Write a checkpoint there when intact: the next run may go on from it' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l witness -d 'Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l check-in -d 'Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l ca-file -d 'Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l nice -d 'Give way to other processes: lowest processor and disk priority'
@@ -201,6 +208,15 @@ complete -c failstop -n "__fish_failstop_using_subcommand events" -l format -d '
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l follow -d 'Go on printing what is recorded from now on'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l output -d 'The file; `-` is standard output, for CSV' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l format -d 'Its format [default: what the file\'s name ends with]' -r -f -a "csv\t'For spreadsheets'
+parquet\t'For pandas, DuckDB and their kin'"
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l since -d 'Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l until -d 'Only records before then' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l state -d 'The state directory, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s n -l lines -d 'At most so many lines of each component from before now [default: 100, or all with --since]' -r

@@ -74,6 +74,7 @@ class Journal:
         path = os.path.join(self.folder, name)
         size = os.path.getsize(path)
         if self.before is None and first != 1:
+            self.renamed(path, name, first)
             raise Violation(f"j-{1:016}.ndjson", 0, 1, 0, "the journal's beginning is missing")
         offset = line = records = 0
         closed = False
@@ -104,6 +105,16 @@ class Journal:
         if last and name in self.sums and not closed and self.sums[name] != self.digests[name]:
             raise Violation(name, line + 1, self.seq + 1, size, "it was sealed, but its end is missing")
         self.before = {"name": name, "bytes": size, "records": records, "lines": line, "closed": closed}
+
+    def renamed(self, path, name, first):
+        """A segment whose first line is sound and says that it begins with another record than its name does."""
+        with open(path, "rb") as file:
+            match = LINE.fullmatch(text := file.readline(LINE_MAX + 1))
+        if match and match[4] == b"seg.open":
+            seg = json.loads(match[5])
+            sound = sha256(str(seg.get("prev")).encode(), text[:-73]) == match[6].decode()
+            if sound and seg.get("first") != first:
+                raise Violation(name, 1, first, 0, "another first record than its name says")
 
     def line(self, text, name, first, line, offset, records, closed):
         """Checks one line and moves on, or raises."""
@@ -244,7 +255,7 @@ def main(arguments):
         worst = 0
         for line in sys.stdin:
             found = verify(line.rstrip("\n"))
-            print(json.dumps(found))
+            print(json.dumps(found), flush=True)
             worst = max(worst, found["result"] == "violated")
         return int(worst)
     if len(arguments) != 1 or arguments[0].startswith("-"):

@@ -1,10 +1,12 @@
 //! The `failstop` command: arguments in, text and exit status out.
 
 mod args;
+mod check_in;
 mod commands;
 mod configuration;
 mod engine_client;
 mod exit;
+mod export;
 mod failure;
 mod journal_tail;
 mod log_tail;
@@ -69,6 +71,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Restart(args) => commands::component::component(ComponentVerb::Restart, args),
         Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
+        Command::Export(args) => commands::export::export(&args),
         Command::Logs(args) => commands::logs::logs(&args),
         Command::Snapshot(args) => commands::snapshot::snapshot(args.action),
         Command::Orders(args) => commands::orders::orders(args.action),

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 36] = [
     "",
     "init",
     "run",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 35] = [
     "restart",
     "reload",
     "events",
+    "export",
     "logs",
     "snapshot",
     "snapshot take",

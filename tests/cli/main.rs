@@ -6,9 +6,11 @@
 mod books;
 mod bot_socket;
 mod engine;
+mod export;
 mod folder;
 mod help;
 mod init;
 mod journal;
 mod kill_switch;
 mod usage;
+mod verify_data;

@@ -25,6 +25,7 @@ mod guard;
 mod hang;
 mod health_over_tls;
 mod hosts;
+mod injected;
 mod instance;
 mod isolation;
 mod kill_switch;
@@ -58,8 +59,10 @@ mod survivors;
 mod system;
 mod two_hosts;
 mod venue;
+mod verifying;
 mod watched;
 mod wire;
+mod witness;
 
 /// How many rounds a randomised test runs.
 fn rounds(default: u32) -> u32 {

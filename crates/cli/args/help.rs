@@ -55,8 +55,8 @@ Examples:
 
 /// Below the options of `verify-data`.
 pub const VERIFY_HELP: &str = "\
-It needs no running engine, writes nothing, and may run while the engine does. It reads as
-the engine's user or as root.
+It needs no running engine, writes nothing (but --checkpoint), and may run while the engine
+does. It reads as the engine's user or as root.
 
 Exit status:
   0  intact (a torn end that the next start repairs is reported, and is intact)
@@ -64,10 +64,32 @@ Exit status:
   2  usage, or the configuration cannot be read
   3  could not verify
 
+A checkpoint that cannot be used is refused in words, and everything is verified. A run from
+a checkpoint also reads some old segments again, in turn: an incremental run alone would not
+see damage to what was verified once.
+
 Examples:
   failstop verify-data --config failstop.toml
   failstop verify-data --state /var/lib/failstop/demo --format json
-  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact";
+  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact
+  failstop verify-data --since-checkpoint v.ckpt --checkpoint v.ckpt --quiet --nice
+  failstop verify-data --witness https://watch.example.com:8081/witness/demo --ca-file ca.pem";
+
+/// Below the options of `export`.
+pub const EXPORT_HELP: &str = "\
+Columns: seq, d, epoch, ts, type, payload (JSON), h. The file is written whole or not at all; only
+records for which their hashes vouch are in it.
+
+Exit status:
+  0  written
+  1  written, but records are left out: the journal is damaged there
+  2  usage
+  3  the journal cannot be read, or the file cannot be written
+
+Examples:
+  failstop export --output october.parquet --since 2026-10-01 --until 2026-11-01
+  failstop export --output halts.csv --type halt --type operator
+  duckdb -c \"select type, count(*) from 'october.parquet' group by type\"";
 
 /// Below the options of `status`.
 pub const STATUS_HELP: &str = "\

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod component;
 pub mod events;
+pub mod export;
 pub mod import;
 pub mod init;
 pub mod kill_switch;

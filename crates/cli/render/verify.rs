@@ -27,8 +27,58 @@ pub fn text(report: &Report, folder: &Path, layout: Layout) -> String {
             counted(torn.bytes, "byte")
         );
     }
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {}", printable(note));
+    }
     out.push_str(&sum(report, layout));
     out
+}
+
+/// What was not read, and what a witness says.
+fn beside(report: &Report, layout: Layout) -> String {
+    let mut out = String::new();
+    if let Some(since) = &report.since {
+        let _ =
+            writeln!(out, "since the checkpoint: seq {}, verified at {}", number(since.seq, layout), short(&since.at));
+    }
+    if let Some(scrub) = &report.scrub {
+        let _ = write!(
+            out,
+            "read again: {} ({}) of what was verified before",
+            counted(scrub.segments, "old segment"),
+            size(scrub.bytes)
+        );
+        let _ = match (&scrub.round_ends, scrub.left_bytes) {
+            (_, 0) => writeln!(out, "; every old byte has been seen since {}", short(&scrub.round_began)),
+            (Some(ends), left) => {
+                writeln!(out, "; {} left, at this rhythm until {}", size(left), short(ends))
+            }
+            (None, left) => {
+                writeln!(out, "; {} left of the round that began {}", size(left), short(&scrub.round_began))
+            }
+        };
+    }
+    if let Some(witness) = &report.witness {
+        let _ = match witness.last_agreed {
+            Some(last) => writeln!(
+                out,
+                "witness {}: agrees on {}, the last of them seq {}",
+                printable(&witness.witness),
+                counted(witness.agreed, "record"),
+                number(last, layout)
+            ),
+            None => writeln!(out, "witness {}: remembers no record of this journal", printable(&witness.witness)),
+        };
+    }
+    out
+}
+
+/// A time to the second.
+fn short(at: &str) -> String {
+    match at.split_once('.') {
+        Some((second, _)) => format!("{second}Z"),
+        None => at.to_owned(),
+    }
 }
 
 fn one(violation: &Violation, folder: &Path, layout: Layout) -> String {
@@ -77,7 +127,8 @@ fn sum(report: &Report, layout: Layout) -> String {
                 let hash = head.hash.to_string();
                 format!("; head seq {}, {}", number(head.seq, layout), short_hash(&hash))
             });
-            format!("{}: {what}{}\n", Tone::Good.paint("intact"), head.unwrap_or_default())
+            let beside = beside(report, layout);
+            format!("{beside}{}: {what}{}\n", Tone::Good.paint("intact"), head.unwrap_or_default())
         }
         Outcome::Violated => {
             let count = report.violations.len() as u64 + report.more_violations;

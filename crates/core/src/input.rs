@@ -16,6 +16,8 @@ pub enum Input {
     /// Every record with a ticket up to this one is durable. May repeat a ticket: it then says that something else (a
     /// bot's event) was durably written now.
     Durable(Ticket),
+    /// The witness has acknowledged a head at or beyond the record with this ticket: somebody off the host remembers it.
+    Witnessed(Ticket),
     /// The journal can no longer be written. Final for this process: nothing becomes durable that loosens anything.
     StorageFailed {
         /// What failed.

@@ -43,6 +43,7 @@ mod standstill;
 mod startup;
 mod time;
 mod turn;
+mod two_key;
 mod view;
 
 pub use alert::{

@@ -15,6 +15,7 @@ pub mod lost_journal;
 pub mod metrics;
 pub mod notify_socket;
 pub mod output;
+pub mod outside;
 pub mod permit;
 pub mod printable;
 pub mod probing;

@@ -21,6 +21,8 @@ use super::probes::Probes;
 use super::programs::Programs;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::verifier::Verifier;
+use super::witness::Witness;
 use crate::alerts::Delivery;
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
@@ -109,6 +111,8 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
+    pub(super) verifier: Verifier,
+    pub(super) witness: Witness,
     /// The way to people.
     pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
@@ -206,6 +210,8 @@ impl Engine {
             self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
+            self.verifier.due(),
+            self.witness.due(),
             self.programs.next_deadline(),
             self.probes.next_deadline(),
             self.beat_at,
@@ -232,6 +238,8 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
+            Event::Verified(verified) => self.verified(verified),
+            Event::Witness(word) => self.witness_said(word),
             Event::Program(request) => {
                 self.run_program(request);
             }
@@ -283,6 +291,7 @@ impl Engine {
             self.trees.tidy();
         }
         self.diagnosis.retry(now);
+        self.begin_to_verify(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
             self.tell_systemd(line);
@@ -301,6 +310,7 @@ impl Engine {
     fn after(&mut self) {
         self.look_at_snapshots(clock::now());
         self.ledger.flush();
+        self.attend_witness();
         if std::mem::take(&mut self.maybe_changed) {
             self.attend_components();
             self.push_permission();
@@ -345,6 +355,7 @@ impl Engine {
                 let settled = self.ledger.settle(&written);
                 self.ending.settle(settled.number, self.epoch.0, seq, &head);
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
+                self.witness.durable(settled.ticket, settled.seq);
                 self.feed(Input::Durable(settled.ticket));
                 self.books_settled(settled.books, settled.unsound);
                 if settled.snapshot {

@@ -3,6 +3,8 @@
 use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
+use super::verifier::Verified;
+use super::witness::Word;
 use crate::books::{Made, NotMade};
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
@@ -42,6 +44,10 @@ pub enum Event {
     Command(Request),
     /// Checks that ran beside the loop came out.
     Checked(Findings),
+    /// A verification that ran beside the loop is over.
+    Verified(Verified),
+    /// The witness answered, or did not.
+    Witness(Word),
     /// A check or an alert channel wants a program to be run.
     Program(ProgramRequest),
     /// A try of a probe ended.
@@ -74,6 +80,10 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
+    /// Verifications of the journal.
+    pub verified: mpsc::Receiver<Verified>,
+    /// The witness's words.
+    pub witness: mpsc::Receiver<Word>,
     /// Probes.
     pub tries: mpsc::Receiver<Tried>,
     /// Snapshots.
@@ -102,6 +112,8 @@ impl Sources {
             Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
             Some(made) = self.snapshots.recv() => Ok(Event::Snapshot(made)),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
+            Some(verified) = self.verified.recv() => Ok(Event::Verified(verified)),
+            Some(word) = self.witness.recv() => Ok(Event::Witness(word)),
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }
     }

@@ -101,7 +101,7 @@ pub struct Ledger {
     handle: Handle,
     next: u64,
     waiting: VecDeque<Waiting>,
-    durable: Ticket,
+    durable: (Ticket, u64),
     /// Last words were handed over.
     last_words: bool,
     /// Records were handed over that the recorder has not been woken for.
@@ -117,6 +117,8 @@ pub struct Ledger {
 pub struct Settled {
     /// The core's highest durable ticket.
     pub ticket: Ticket,
+    /// The journal's sequence number of that record.
+    pub seq: u64,
     /// The highest number of a durable record, as [`Ledger::note`] gave it.
     pub number: u64,
     /// Bytes of payload.
@@ -140,7 +142,7 @@ impl Ledger {
             handle,
             next: 1,
             waiting: VecDeque::new(),
-            durable: Ticket(0),
+            durable: (Ticket(0), 0),
             last_words: false,
             unwoken: false,
             books,
@@ -274,8 +276,10 @@ impl Ledger {
     /// Answers everybody who waited for these records.
     pub fn settle(&mut self, written: &[Written]) -> Settled {
         let now = clock::now();
+        let (ticket, seq) = self.durable;
         let mut settled = Settled {
-            ticket: self.durable,
+            ticket,
+            seq,
             number: 0,
             bytes: 0,
             waited: Duration::ZERO,
@@ -292,7 +296,7 @@ impl Ledger {
                 settled.bytes = settled.bytes.saturating_add(bytes);
                 settled.waited = settled.waited.max(now.since(since));
                 match waiter {
-                    Waiter::Core(ticket) => self.durable = ticket,
+                    Waiter::Core(ticket) => self.durable = (ticket, written.seq),
                     Waiter::Bot(answer) if number == written.ticket => {
                         answer.give(&wire::Reply::Recorded { seq: written.seq });
                     }
@@ -310,7 +314,7 @@ impl Ledger {
                 }
             }
         }
-        settled.ticket = self.durable;
+        (settled.ticket, settled.seq) = self.durable;
         self.settle_repeats();
         settled
     }

@@ -33,6 +33,8 @@ mod sandbox;
 mod snapshots;
 mod start;
 mod summary;
+pub(crate) mod verifier;
+mod witness;
 
 pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;

@@ -17,6 +17,8 @@ use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::verifier::Verifier;
+use super::witness::Witness;
 use super::{RunError, summary};
 use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
@@ -155,7 +157,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         component_processes: Arc::new(move |pid| {
             procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
         }),
-        limits: Limits::CONTROL,
+        limits: Limits::CONTROL.for_orders_that_wait(config.witness.second_key().unwrap_or_default()),
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?;
     let mut notes = prepared.notes;
@@ -216,6 +218,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (made, snapshots) = mpsc::channel(2);
     let barred = prepared.start.damage.clone();
     let books = Books::new(prepared.book, prepared.named, head.seq, prepared.epoch.0);
+    let (witness, words) = Witness::new(&config.witness, &state_dir);
+    let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -242,6 +246,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         commands: command_requests,
         checks: checks_done,
         snapshots,
+        verified,
+        witness: words,
         programs: program_requests,
         tries,
     };
@@ -257,6 +263,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let mut engine = Engine {
         alerts,
         facts: Facts::new(&config, identity, prepared.held, host_notes),
+        verifier,
+        witness,
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
         ledger: Ledger::new(recorder.handle().clone(), books),
         watch: Watch::default(),

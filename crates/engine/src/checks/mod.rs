@@ -28,6 +28,7 @@ mod runtime;
 mod sandbox;
 mod secrets;
 mod snapshots;
+mod witness;
 
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
@@ -158,6 +159,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: books::orders,
+    },
+    Check {
+        name: "witness",
+        about: "the journal is the one that its witness remembers",
+        class: Class::Witness,
+        network: true,
+        at_start: true,
+        run: witness::check,
     },
     Check {
         name: "latches",

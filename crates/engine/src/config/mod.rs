@@ -28,6 +28,7 @@ mod template;
 mod variables;
 mod vocabulary;
 mod watching;
+mod witness;
 
 pub use books::{Account, Arrow, Asset, Declared, Every, Instrument, Ledger, Pool, Snapshots, Strategy, Symbol};
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
@@ -56,6 +57,7 @@ pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
 pub use watching::{HealthUrl, Liveness, Readiness};
+pub use witness::Witness;
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};
@@ -100,6 +102,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// `[journal]`.
     pub journal: Journal,
+    /// `[witness]`.
+    pub witness: Witness,
     /// `[permit]`.
     pub permit: Permit,
     /// `[[asset]]`, `[[account]]`, `[[pool]]`, `[[instrument]]`, `[[strategy]]`.
@@ -174,6 +178,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
+    let witness = single::<Witness>(root, "witness", reading);
     let permit = single::<Permit>(root, "permit", reading);
     let books = Declared::read(root, reading);
     let ledger = single::<Ledger>(root, "ledger", reading);
@@ -201,6 +206,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         startup: startup?,
         shutdown: shutdown?,
         journal: journal?,
+        witness: witness?,
         permit: permit?,
         books: books?,
         ledger: ledger?,

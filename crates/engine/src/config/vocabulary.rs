@@ -12,6 +12,7 @@ use super::profile::ROWS;
 use super::runtime::{Journal, Log, Output, Permit, Startup};
 use super::shutdown::Shutdown;
 use super::system::System;
+use super::witness::Witness;
 use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
 
@@ -35,6 +36,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<Startup>("startup", Shape::Single),
         SectionInfo::of::<Shutdown>("shutdown", Shape::Single),
         SectionInfo::of::<Journal>("journal", Shape::Single),
+        SectionInfo::of::<Witness>("witness", Shape::Single),
         SectionInfo::of::<Permit>("permit", Shape::Single),
         SectionInfo::optional::<Asset>("asset", Shape::Repeated),
         SectionInfo::optional::<Account>("account", Shape::Repeated),

@@ -44,6 +44,7 @@ impl Checker {
             "alerts.schema.json",
             "beat.schema.json",
             "processes.schema.json",
+            "verify-data.schema.json",
             "openapi.json",
         ];
         Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
@@ -440,4 +441,43 @@ fn the_schema_names_every_cause() {
     let schema = document("status.schema.json");
     let causes = schema["$defs"]["halt"]["properties"]["cause"]["enum"].clone();
     assert_eq!(causes, json!(failstop_core::Cause::ALL.map(failstop_core::Cause::name)));
+}
+
+#[test]
+fn what_verify_data_prints_fits_its_schema() {
+    use failstop_journal::verify::{Checkpoint, Memory, Options, Report, verify, verify_since};
+    use failstop_journal::{Disk, Importance, Settings, Wall, recover};
+    let checker = Checker::new();
+    let fits = |report: &Report| {
+        let schema = &checker.documents["verify-data.schema.json"];
+        let value = serde_json::to_value(report).unwrap();
+        checker.must_fit("verify-data.schema.json", schema, &value);
+        value
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new("demo", "boot", "test");
+    (settings.ballast_bytes, settings.roll_bytes) = (0, 2_000);
+    let mut journal = recover(Disk::new(dir.path()), settings, None).unwrap().start(1, Wall::now()).unwrap();
+    for _ in 0..20 {
+        journal.stage(Wall::now(), "x.note", "{}", Importance::Ordinary).unwrap();
+        journal.commit().unwrap();
+    }
+    let whole = verify(dir.path(), &Options::default(), &|_| {}).unwrap();
+    assert_eq!(fits(&whole)["since"], Value::Null);
+    let then = Wall(Wall::now().0 - 1_000_000_000);
+    let checkpoint = Checkpoint::of(dir.path(), &whole, None, then).unwrap().unwrap();
+    let mut new = verify_since(dir.path(), &checkpoint, Wall::now(), &Options::default(), &|_| {}).unwrap();
+    let memory = json!({"format": "failstop-witness/1", "witness": "wd1", "origin": "demo", "jid": whole.jid,
+        "points": [{"seq": 3, "head": "0".repeat(64), "at": "then"}], "alarm": null});
+    Memory::parse(memory.to_string().as_bytes()).unwrap().compare(dir.path(), &mut new).unwrap();
+    let value = fits(&new);
+    assert_eq!((&value["result"], &value["violations"][0]["class"]), (&json!("violated"), &json!("rewrite")));
+    assert!(value["scrub"]["round_ends"].is_string() && value["since"]["seq"].is_u64(), "{value}");
+    let torn = dir.path().join("journal").join(failstop_journal::segment_name(whole.end.unwrap().first));
+    let mut bytes = std::fs::read(&torn).unwrap();
+    bytes.truncate(bytes.len() - 9);
+    std::fs::write(&torn, bytes).unwrap();
+    assert!(fits(&verify(dir.path(), &Options::default(), &|_| {}).unwrap())["torn_tail"].is_object());
+    assert_eq!(fits(&Report::could_not("no disk".to_owned()))["error"], "no disk");
+    fits(&Report::lost("gone".to_owned()));
 }

@@ -274,6 +274,7 @@ fn a_core_that_has_seen_nothing_has_a_status() {
             unhealthy_for: Duration::from_secs(300),
         },
         halts: BTreeMap::new(),
+        two_key: None,
         heartbeat_every: Duration::from_secs(30),
         environment_latched: false,
         shutdown_within: std::time::Duration::from_secs(60),

@@ -38,6 +38,10 @@ pub enum Class {
     Sums,
     /// A record that was acknowledged is not there.
     AcknowledgedLost,
+    /// Another record than somebody outside the journal remembers, though the chain holds.
+    Rewrite,
+    /// The journal ends before a record that somebody outside the journal remembers.
+    Rollback,
 }
 
 impl Class {
@@ -58,6 +62,8 @@ impl Class {
             Self::Unreadable => "unreadable",
             Self::Sums => "sums",
             Self::AcknowledgedLost => "acknowledged-lost",
+            Self::Rewrite => "rewrite",
+            Self::Rollback => "rollback",
         }
     }
 }
@@ -124,6 +130,57 @@ pub enum Outcome {
     Unverifiable,
 }
 
+/// Where the longest valid prefix ends, for the next verification to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The first sequence number of its last segment.
+    pub first: u64,
+    /// The last record's sequence number.
+    pub seq: u64,
+    /// The byte of that segment behind it.
+    pub offset: u64,
+    /// The highest sequence number that is proven to be durable: what is behind it, a loss of power may still take.
+    pub durable: u64,
+}
+
+/// From where an incremental verification went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The last record that was trusted.
+    pub seq: u64,
+    /// When that was verified, RFC 3339 UTC.
+    pub at: String,
+}
+
+/// What an incremental verification read again of what had been verified before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scrub {
+    /// Old segments that were verified again.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of old segments that this round has yet to see.
+    pub left_bytes: u64,
+    /// When the round began, RFC 3339 UTC.
+    pub round_began: String,
+    /// When it will be over at the rhythm of the last two runs, RFC 3339 UTC; absent where the rhythm is not known.
+    pub round_ends: Option<String>,
+    /// The first sequence number of the segment with which the next run goes on.
+    #[serde(skip)]
+    pub next: u64,
+}
+
+/// What a witness's memory was compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnessed {
+    /// The witness's name.
+    pub witness: String,
+    /// How many of its points the journal agrees with.
+    pub agreed: u64,
+    /// The last record that both agree on.
+    pub last_agreed: Option<u64>,
+}
+
 /// What a verification found. The JSON of `verify-data`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -147,6 +204,21 @@ pub struct Report {
     pub origin: Option<String>,
     /// The journal's identity.
     pub jid: Option<Jid>,
+    /// From where it went on, where it did not read everything.
+    #[serde(default)]
+    pub since: Option<Since>,
+    /// What it read again beside that.
+    #[serde(default)]
+    pub scrub: Option<Scrub>,
+    /// What a witness's memory said.
+    #[serde(default)]
+    pub witness: Option<Witnessed>,
+    /// What people should know of how it was verified.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Where the longest valid prefix ends.
+    #[serde(skip)]
+    pub end: Option<End>,
     /// Why it could not be verified, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -164,10 +236,15 @@ impl Report {
 
     /// The report of a verification that could not be done.
     pub fn unverifiable(error: &super::VerifyError) -> Self {
-        Self { error: Some(error.to_string()), ..Self::without_a_verdict() }
+        Self::could_not(error.to_string())
     }
 
-    fn without_a_verdict() -> Self {
+    /// The same, for another reason.
+    pub fn could_not(why: String) -> Self {
+        Self { error: Some(why), ..Self::without_a_verdict() }
+    }
+
+    pub(super) fn without_a_verdict() -> Self {
         Self {
             result: Outcome::Unverifiable,
             records: 0,
@@ -179,6 +256,11 @@ impl Report {
             torn_tail: None,
             origin: None,
             jid: None,
+            since: None,
+            scrub: None,
+            witness: None,
+            notes: Vec::new(),
+            end: None,
             error: None,
             seconds: 0.0,
         }

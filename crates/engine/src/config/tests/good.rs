@@ -273,7 +273,10 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
         // Of keys that exclude one another only one stays; tables in a table have no example of their own.
         let other_way = matches!(
             (section.as_str(), bare.split(' ').next()),
-            ("alerts.slack", Some("bot_token")) | ("alerts.pagerduty", Some("api_key")) | ("pool", Some("within"))
+            ("alerts.slack", Some("bot_token"))
+                | ("alerts.pagerduty", Some("api_key"))
+                | ("witness", Some("file"))
+                | ("pool", Some("within"))
         );
         let is_key = is_key && !other_way && !bare.ends_with(" = {}");
         let exclusive = ["tcp", "redis", "postgres", "json_rpc", "telegram", "exec", "user", "password", "clear_after"];

@@ -26,6 +26,9 @@ const QUESTION: Duration = Duration::from_secs(5);
 /// How long the engine may take for an order; longer than the door itself waits for its loop.
 const ORDER: Duration = Duration::from_secs(40);
 
+/// How long a release may take: with a witness it waits for that, at most ten minutes.
+const RELEASE: Duration = Duration::from_secs(660);
+
 /// The largest answer that is read, bytes.
 const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -215,7 +218,11 @@ impl ControlClient {
 
     fn answered<T: DeserializeOwned>(&self, order: &ControlOrder) -> Result<T, ClientError> {
         let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
-        let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
+        let wait = match order {
+            ControlOrder::Resume(_) | ControlOrder::ReleaseKillSwitch(_) => RELEASE,
+            _ => ORDER,
+        };
+        let (code, body) = self.exchange(Method::POST, &order.path(), body, wait)?;
         self.good(code, &body)?;
         self.read(&body)
     }
