@@ -878,7 +878,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__verify__subcmd__data)
-            opts="-h --config --state --nice --threads --since-checkpoint --checkpoint --witness --check-in --ca-file --quiet --format --help"
+            opts="-h --config --state --deep --strict --nice --threads --since-checkpoint --checkpoint --witness --check-in --ca-file --quiet --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

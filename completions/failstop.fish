@@ -85,6 +85,8 @@ complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l check-
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l ca-file -d 'Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l deep -d 'Replay too: every payload, the ledger\'s rules, each snapshot byte for byte, ids that were used twice'
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l strict -d 'Let a warning count as a violation'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l nice -d 'Give way to other processes: lowest processor and disk priority'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l quiet -d 'Print nothing when intact'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -25,6 +25,7 @@ pub fn test(long: bool) -> Result<(), TaskError> {
         tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full");
         tests.env("FAILSTOP_EXHAUSTIVE", "1");
         tests.env("FAILSTOP_ROUNDS", "200").env("FAILSTOP_TRIES", "100").env("FAILSTOP_STORM", "500");
+        tests.env("FAILSTOP_POSTINGS", "1000000").env("FAILSTOP_MUTATIONS", "all");
     }
     run(&mut tests)
 }

@@ -64,6 +64,9 @@ Exit status:
   2  usage, or the configuration cannot be read
   3  could not verify
 
+--deep reads the journal a second time and replays it: what each record does to the ledger, and
+that each snapshot is what the records before it give.
+
 A checkpoint that cannot be used is refused in words, and everything is verified. A run from
 a checkpoint also reads some old segments again, in turn: an incremental run alone would not
 see damage to what was verified once.
@@ -71,6 +74,7 @@ see damage to what was verified once.
 Examples:
   failstop verify-data --config failstop.toml
   failstop verify-data --state /var/lib/failstop/demo --format json
+  failstop verify-data --state /var/lib/failstop/demo --deep
   failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact
   failstop verify-data --since-checkpoint v.ckpt --checkpoint v.ckpt --quiet --nice
   failstop verify-data --witness https://watch.example.com:8081/witness/demo --ca-file ca.pem";

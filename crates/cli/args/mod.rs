@@ -241,6 +241,12 @@ pub struct VerifyArgs {
     /// The state directory, without any configuration
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Replay too: every payload, the ledger's rules, each snapshot byte for byte, ids that were used twice
+    #[arg(long)]
+    pub deep: bool,
+    /// Let a warning count as a violation
+    #[arg(long, requires = "deep")]
+    pub strict: bool,
     /// Give way to other processes: lowest processor and disk priority
     #[arg(long)]
     pub nice: bool,

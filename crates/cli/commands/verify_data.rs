@@ -1,4 +1,4 @@
-//! `failstop verify-data`: verifies the journal, all of it or what came since a checkpoint. Needs no engine, and writes nothing
+//! `failstop verify-data`: verifies the journal, all of it or what came since a checkpoint, and the snapshots; with `--deep` by replay. Needs no engine, and writes nothing
 //! but the checkpoint that it is asked for.
 
 use crate::args::{Format, VerifyArgs};
@@ -10,6 +10,7 @@ use crate::render::verify as words;
 use crate::{configuration, out, priority};
 use failstop_engine::{lost_journal, outside};
 use failstop_journal::Wall;
+use failstop_journal::verify::deep::{self, DeepOptions};
 use failstop_journal::verify::{
     Checkpoint, Memory, Options, Outcome, Progress, Report, VerifyError, verify, verify_since,
 };
@@ -116,13 +117,19 @@ fn examine(args: &VerifyArgs, state: &Path) -> Report {
         Some(checkpoint) => verify_since(state, checkpoint, now, &options, &progress),
         None => verify(state, &options, &progress),
     };
-    bar.finish_and_clear();
     let compared = outcome.and_then(|mut report| {
         if let Some(memory) = &memory {
             memory.compare(state, &mut report)?;
         }
+        bar.set_message("the contents");
+        if args.deep {
+            deep::deepen(state, &mut report, &DeepOptions { strict: args.strict, now })?;
+        } else {
+            deep::snapshots(state, &mut report)?;
+        }
         Ok(report)
     });
+    bar.finish_and_clear();
     let mut report = match compared {
         Ok(report) => report,
         Err(error) => {

@@ -7,6 +7,7 @@
 
 mod blame;
 mod checkpoint;
+pub mod deep;
 mod outside;
 mod report;
 pub(crate) mod scan;

@@ -38,6 +38,20 @@ pub enum Class {
     Sums,
     /// A record that was acknowledged is not there.
     AcknowledgedLost,
+    /// A payload that is not what its record type says.
+    Payload,
+    /// A record of the ledger, of strategies or of orders breaks a rule of `docs/ledger.md`.
+    Ledger,
+    /// A snapshot that the journal names is not there.
+    SnapshotMissing,
+    /// A snapshot's own sum or form is broken.
+    SnapshotDamaged,
+    /// A snapshot and the journal, or the snapshot before, name one another otherwise.
+    SnapshotUnbound,
+    /// A snapshot is sound and bound, but replay of the journal gives another.
+    SnapshotDiffers,
+    /// A record's time goes back within one boot, or lies in the future.
+    Time,
     /// Another record than somebody outside the journal remembers, though the chain holds.
     Rewrite,
     /// The journal ends before a record that somebody outside the journal remembers.
@@ -62,6 +76,13 @@ impl Class {
             Self::Unreadable => "unreadable",
             Self::Sums => "sums",
             Self::AcknowledgedLost => "acknowledged-lost",
+            Self::Payload => "payload",
+            Self::Ledger => "ledger",
+            Self::SnapshotMissing => "snapshot-missing",
+            Self::SnapshotDamaged => "snapshot-damaged",
+            Self::SnapshotUnbound => "snapshot-unbound",
+            Self::SnapshotDiffers => "snapshot-differs",
+            Self::Time => "time",
             Self::Rewrite => "rewrite",
             Self::Rollback => "rollback",
         }
@@ -79,7 +100,7 @@ impl fmt::Display for Class {
 pub struct Violation {
     /// What is wrong.
     pub class: Class,
-    /// The file's name within the journal's folder.
+    /// The file's name within the journal's folder; `snapshots/` and its name for a snapshot.
     pub file: String,
     /// The line, from 1; 0 where the file itself is missing.
     pub line: u64,
@@ -204,6 +225,12 @@ pub struct Report {
     pub origin: Option<String>,
     /// The journal's identity.
     pub jid: Option<Jid>,
+    /// What is odd and breaks no rule.
+    #[serde(default)]
+    pub warnings: Vec<Violation>,
+    /// What was found by replay, where it was replayed.
+    #[serde(default)]
+    pub deep: Option<super::deep::Deep>,
     /// From where it went on, where it did not read everything.
     #[serde(default)]
     pub since: Option<Since>,
@@ -256,6 +283,8 @@ impl Report {
             torn_tail: None,
             origin: None,
             jid: None,
+            warnings: Vec::new(),
+            deep: None,
             since: None,
             scrub: None,
             witness: None,
