@@ -28,6 +28,8 @@ _failstop() {
             failstop,events)
                 cmd="failstop__subcmd__events"
                 ;;
+            failstop,import)
+                cmd="failstop__subcmd__import"
             failstop,export)
                 cmd="failstop__subcmd__export"
                 ;;
@@ -42,6 +44,9 @@ _failstop() {
                 ;;
             failstop,mode)
                 cmd="failstop__subcmd__mode"
+                ;;
+            failstop,orders)
+                cmd="failstop__subcmd__orders"
                 ;;
             failstop,ps)
                 cmd="failstop__subcmd__ps"
@@ -60,6 +65,9 @@ _failstop() {
                 ;;
             failstop,send)
                 cmd="failstop__subcmd__send"
+                ;;
+            failstop,snapshot)
+                cmd="failstop__subcmd__snapshot"
                 ;;
             failstop,start)
                 cmd="failstop__subcmd__start"
@@ -97,6 +105,21 @@ _failstop() {
             failstop__subcmd__mode,live)
                 cmd="failstop__subcmd__mode__subcmd__live"
                 ;;
+            failstop__subcmd__orders,list)
+                cmd="failstop__subcmd__orders__subcmd__list"
+                ;;
+            failstop__subcmd__orders,resolve)
+                cmd="failstop__subcmd__orders__subcmd__resolve"
+                ;;
+            failstop__subcmd__snapshot,list)
+                cmd="failstop__subcmd__snapshot__subcmd__list"
+                ;;
+            failstop__subcmd__snapshot,show)
+                cmd="failstop__subcmd__snapshot__subcmd__show"
+                ;;
+            failstop__subcmd__snapshot,take)
+                cmd="failstop__subcmd__snapshot__subcmd__take"
+                ;;
             *)
                 ;;
         esac
@@ -104,6 +127,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events logs snapshot orders import send completions"
             opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs send completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -299,6 +323,8 @@ _failstop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        failstop__subcmd__import)
+            opts="-h --account --complete --as-of --format --config --state --runtime --help"
         failstop__subcmd__export)
             opts="-h --config --state --output --format --since --until --type --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -306,6 +332,18 @@ _failstop() {
                 return 0
             fi
             case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-of)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -314,6 +352,7 @@ _failstop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --runtime)
                 --output)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -587,6 +626,84 @@ _failstop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        failstop__subcmd__orders)
+            opts="-h --help list resolve"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__orders__subcmd__list)
+            opts="-h --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__orders__subcmd__resolve)
+            opts="-h --outcome --reason --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --outcome)
+                    COMPREPLY=($(compgen -W "accepted filled cancelled rejected expired not-sent" -- "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         failstop__subcmd__ps)
             opts="-h --config --state --runtime --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -762,7 +879,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__send)
-            opts="-h --socket --help hello heartbeat tick metric part queue error halt event permission"
+            opts="-h --socket --help hello heartbeat tick metric part queue error halt event posting fill capital position strategy_state snapshot_request permission"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -770,6 +887,106 @@ _failstop() {
             case "${prev}" in
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__snapshot)
+            opts="-h --help take list show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__snapshot__subcmd__list)
+            opts="-h --config --state --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__snapshot__subcmd__show)
+            opts="-h --config --state --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__snapshot__subcmd__take)
+            opts="-h --reason --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

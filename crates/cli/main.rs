@@ -14,6 +14,7 @@ mod out;
 mod place;
 mod priority;
 mod render;
+mod statement;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -72,6 +73,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Events(args) => commands::events::events(&args),
         Command::Export(args) => commands::export::export(&args),
         Command::Logs(args) => commands::logs::logs(&args),
+        Command::Snapshot(args) => commands::snapshot::snapshot(args.action),
+        Command::Orders(args) => commands::orders::orders(args.action),
+        Command::Import(args) => commands::import::import(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

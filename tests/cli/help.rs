@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 36] = [
     "",
     "init",
     "run",
@@ -30,6 +30,14 @@ const COMMANDS: [&str; 28] = [
     "events",
     "export",
     "logs",
+    "snapshot",
+    "snapshot take",
+    "snapshot list",
+    "snapshot show",
+    "orders",
+    "orders list",
+    "orders resolve",
+    "import",
     "send",
     "completions",
 ];

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod books;
 mod bot_socket;
 mod engine;
 mod export;

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod alerts;
+mod bookkeeper;
+mod books;
 mod bot_socket;
 mod certificates;
 mod clients;
@@ -47,6 +49,7 @@ mod sd_main_process;
 mod sd_notify;
 mod sd_systemd;
 mod sd_words;
+mod snapshots;
 mod ssh;
 mod stage;
 mod storage;

@@ -8,6 +8,7 @@ const BENCHES: &[(&str, &str, &str)] = &[
     ("failstop", "system", "bench"),
     ("failstop-engine", "spawn", "bench"),
     ("failstop-engine", "bot_socket", "bench"),
+    ("failstop-engine", "books", "bench"),
     ("failstop-client", "permit_read", "bench"),
     ("failstop-core", "gate", "bench"),
     ("failstop-journal", "append", "bench"),

@@ -184,8 +184,11 @@ pub enum Input {
     },
     /// That trigger no longer holds, so that its halt may be resumed.
     TriggerPassed(Trigger),
-    /// A snapshot is durable.
-    SnapshotTaken,
+    /// A snapshot is durable, and so old: nothing where it was taken just now, more where an earlier engine took it.
+    SnapshotTaken {
+        /// Its age.
+        age: Duration,
+    },
     /// The clocks disagree: suspend or a step of wall time. The first input after the host noticed it, so that no age is
     /// judged over the gap.
     ClockJumped {

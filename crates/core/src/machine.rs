@@ -5,7 +5,7 @@ use crate::component::Component;
 use crate::dependency::Dependency;
 use crate::effect::{Effect, Page};
 use crate::halt::{Cause, Trigger};
-use crate::health::Watch;
+use crate::health::{Aged, Watch};
 use crate::id::Slot;
 use crate::input::{CheckClass, Input};
 use crate::ledger::{Grievance, Standings, Writing};
@@ -168,8 +168,8 @@ impl Core {
             Input::TriggerPassed(trigger) => {
                 self.triggers.remove(&trigger);
             }
-            Input::SnapshotTaken => {
-                self.watch.last_snapshot = Some(turn.now);
+            Input::SnapshotTaken { age } => {
+                self.watch.last_snapshot = Some(Aged { told: turn.now, age });
                 self.dirty = true;
             }
             Input::ClockJumped { by, evidence } => {

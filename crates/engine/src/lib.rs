@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod announce;
 pub mod app;
+pub mod books;
 pub mod checks;
 pub mod clock;
 pub mod command;

@@ -4,6 +4,7 @@
 //! are carried out before anything else is waited for. No locks around state, no second decider.
 
 use super::RunError;
+use super::books::Watch;
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::Diagnosis;
@@ -18,6 +19,7 @@ use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::probes::Probes;
 use super::programs::Programs;
+use super::snapshots::Snapshots;
 use super::start::Prepared;
 use super::verifier::Verifier;
 use super::witness::Witness;
@@ -88,6 +90,8 @@ pub struct Engine {
     pub(super) revoked_until: Option<Monotonic>,
     pub(super) recorder: Option<Recorder>,
     pub(super) ledger: Ledger,
+    pub(super) watch: Watch,
+    pub(super) snapshots: Snapshots,
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
@@ -213,6 +217,7 @@ impl Engine {
             self.beat_at,
             self.extend_at,
             Some(self.sample_at),
+            Some(self.snapshots.deadline()),
         ]
         .into_iter()
         .flatten()
@@ -239,6 +244,7 @@ impl Engine {
                 self.run_program(request);
             }
             Event::Tried(tried) => self.tried(tried),
+            Event::Snapshot(made) => self.snapshot_made(made),
         }
         self.after();
     }
@@ -302,6 +308,7 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
+        self.look_at_snapshots(clock::now());
         self.ledger.flush();
         self.attend_witness();
         if std::mem::take(&mut self.maybe_changed) {
@@ -350,6 +357,13 @@ impl Engine {
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
                 self.witness.durable(settled.ticket, settled.seq);
                 self.feed(Input::Durable(settled.ticket));
+                self.books_settled(settled.books, settled.unsound);
+                if settled.snapshot {
+                    self.snapshot_recorded();
+                }
+                if let Some(upto) = settled.retired {
+                    self.snapshots_retired(upto);
+                }
                 self.maybe_changed = true;
                 self.note_diagnostics();
                 if !self.announced_ready && self.permit_granted() {
@@ -543,6 +557,7 @@ impl Engine {
     }
 
     fn look_at_clocks(&mut self) {
+        self.snapshots.look_at_clock(clock::now());
         let Some(jump) = self.jumps.feed(Reading::take()) else { return };
         let (by, evidence) = (jump.by(), jump.to_string());
         self.probes.stood_still();
@@ -567,6 +582,7 @@ impl Engine {
         let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
         self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
+        self.look_at_books(now);
         if self.alerts.is_behind() {
             self.reconcile_alerts();
         }

@@ -5,6 +5,7 @@ use super::journal::Report;
 use super::latch_watch::LatchWatch;
 use super::verifier::Verified;
 use super::witness::Word;
+use crate::books::{Made, NotMade};
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
@@ -51,6 +52,8 @@ pub enum Event {
     Program(ProgramRequest),
     /// A try of a probe ended.
     Tried(Tried),
+    /// A snapshot is on the disk, or is not.
+    Snapshot(Result<Made, NotMade>),
 }
 
 /// Everything the loop waits on.
@@ -83,6 +86,8 @@ pub struct Sources {
     pub witness: mpsc::Receiver<Word>,
     /// Probes.
     pub tries: mpsc::Receiver<Tried>,
+    /// Snapshots.
+    pub snapshots: mpsc::Receiver<Result<Made, NotMade>>,
     /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
 }
@@ -105,6 +110,7 @@ impl Sources {
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
             Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
+            Some(made) = self.snapshots.recv() => Ok(Event::Snapshot(made)),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
             Some(verified) = self.verified.recv() => Ok(Event::Verified(verified)),
             Some(word) = self.witness.recv() => Ok(Event::Witness(word)),

@@ -40,7 +40,9 @@ impl Engine {
         // Integrity last: it is what opens the start gate.
         if findings.purpose != Purpose::Retry {
             let outcome = findings.report.of_class(CheckClass::Integrity);
-            self.feed(Input::Checked { class: CheckClass::Integrity, outcome });
+            if self.may_pass(&outcome) {
+                self.feed(Input::Checked { class: CheckClass::Integrity, outcome });
+            }
         }
         if findings.purpose == Purpose::Start {
             self.say_findings(&findings);

@@ -1,5 +1,6 @@
 //! What a failstop configuration may say: the list of all sections, from which reading, suggestions and the reference are made.
 
+use super::books::{Account, Asset, Instrument, Ledger, Pool, Snapshots, Strategy};
 use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
@@ -37,6 +38,13 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<Journal>("journal", Shape::Single),
         SectionInfo::of::<Witness>("witness", Shape::Single),
         SectionInfo::of::<Permit>("permit", Shape::Single),
+        SectionInfo::optional::<Asset>("asset", Shape::Repeated),
+        SectionInfo::optional::<Account>("account", Shape::Repeated),
+        SectionInfo::optional::<Pool>("pool", Shape::Repeated),
+        SectionInfo::optional::<Instrument>("instrument", Shape::Repeated),
+        SectionInfo::optional::<Strategy>("strategy", Shape::Repeated),
+        SectionInfo::of::<Ledger>("ledger", Shape::Single),
+        SectionInfo::of::<Snapshots>("snapshots", Shape::Single),
         SectionInfo::of::<Output>("output", Shape::Single),
         SectionInfo::of::<Log>("log", Shape::Single),
         SectionInfo::of::<Alerts>("alerts", Shape::Single),

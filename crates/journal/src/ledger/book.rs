@@ -393,7 +393,8 @@ impl Book {
     fn note(&mut self, at: &At, entry: &Entry) {
         match entry {
             Entry::Position(position) => self.reports.agreed_position(&position.account, &position.instrument),
-            Entry::Statement(statement) => self.reports.agreed_statement(&statement.account),
+            Entry::Statement(statement) => self.reports.agreed_statement(statement),
+            Entry::Capital(capital) => self.reports.agreed_capital(&capital.account, &capital.asset),
             Entry::Refused(refused) => self.reports.refused(refused, at.seq),
             Entry::Strategy(strategy) => {
                 self.strategies.declared.insert(strategy.name.clone(), strategy.clone());
@@ -413,7 +414,6 @@ impl Book {
             | Entry::Instrument(_)
             | Entry::Posted(_)
             | Entry::Fill(_)
-            | Entry::Capital(_)
             | Entry::OrderIntent(_)
             | Entry::SnapshotRetired(_) => {}
         }
