@@ -188,7 +188,7 @@ fn a_refused_report_of_capital_stands_until_one_of_the_same_balance_agrees() {
         let entry = Entry::parse("ledger.capital", &report("100.06")).unwrap().unwrap();
         let refusal = failstop_journal::ledger::Book::refusal(&entry, Some("bot"), violation.clone());
         folding.good(refusal.kind(), &refusal.payload());
-        assert_eq!(folding.book.reconcile(), [violation.clone()]);
+        assert_eq!(folding.book.reconcile(), std::slice::from_ref(&violation));
     };
     refuse(&mut folding);
     folding.good("ledger.capital", &report("100.00"));
