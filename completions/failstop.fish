@@ -41,7 +41,11 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "start" -d 'Start 
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop and start components'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "reload" -d 'Ask components to read their configuration again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "export" -d 'Write a slice of the journal as CSV or Parquet'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "logs" -d 'Print what components wrote to standard output and standard error'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "snapshot" -d 'Take a snapshot of capital, positions and halts, or look at those there are'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "orders" -d 'Show open orders, and say what became of one that is in doubt'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "import" -d 'Compare a venue\'s statement with the book, or take over what became of orders'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
@@ -76,8 +80,16 @@ complete -c failstop -n "__fish_failstop_using_subcommand check" -l strict -d 'L
 complete -c failstop -n "__fish_failstop_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l threads -d 'Threads that read and hash [default: as many as there are processors, 1 with --nice]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l since-checkpoint -d 'Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l checkpoint -d 'Write a checkpoint there when intact: the next run may go on from it' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l witness -d 'Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l check-in -d 'Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify' -r
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l ca-file -d 'Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l deep -d 'Replay too: every payload, the ledger\'s rules, each snapshot byte for byte, ids that were used twice'
+complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l strict -d 'Let a warning count as a violation'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l nice -d 'Give way to other processes: lowest processor and disk priority'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l quiet -d 'Print nothing when intact'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -198,12 +210,71 @@ complete -c failstop -n "__fish_failstop_using_subcommand events" -l format -d '
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l follow -d 'Go on printing what is recorded from now on'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l output -d 'The file; `-` is standard output, for CSV' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l format -d 'Its format [default: what the file\'s name ends with]' -r -f -a "csv\t'For spreadsheets'
+parquet\t'For pandas, DuckDB and their kin'"
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l since -d 'Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l until -d 'Only records before then' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l state -d 'The state directory, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s n -l lines -d 'At most so many lines of each component from before now [default: 100, or all with --since]' -r
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l since -d 'Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s f -l follow -d 'Go on printing what is written from now on, over rotations'
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and not __fish_seen_subcommand_from take list show" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and not __fish_seen_subcommand_from take list show" -f -a "take" -d 'Take one now, beside the daily one'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and not __fish_seen_subcommand_from take list show" -f -a "list" -d 'Show those there are, and what is wrong with any of them'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and not __fish_seen_subcommand_from take list show" -f -a "show" -d 'Print one'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -l format -d 'How it is printed; json is the file as it is' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -f -a "list" -d 'Show those whose end is not recorded, those in doubt first'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -f -a "resolve" -d 'Say what became of one, as found out at the venue'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l outcome -d 'What became of it' -r -f -a "accepted\t'The venue has it, and it may still be filled'
+filled\t'Filled whole'
+cancelled\t'Cancelled, perhaps after fills'
+rejected\t'The venue refused it'
+expired\t'Its time at the venue was up'
+not-sent\t'It never reached the venue'"
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l reason -d 'Why that is believed; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l account -d 'The account that it is of, where the file names none' -r
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l as-of -d 'The time that it is of, as the venue writes it' -r
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l complete -d 'It names everything: what it does not name is nothing'
+complete -c failstop -n "__fish_failstop_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

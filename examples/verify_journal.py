@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Verifies a failstop journal without failstop: a second implementation of docs/journal-format.md.
+"""Verifies a failstop journal and its snapshots without failstop: a second implementation of docs/journal-format.md and
+docs/snapshot-format.md. It does not replay: that a snapshot is what the records before it give is for `verify-data --deep`.
 
     verify_journal.py STATE            one state directory; exit 0 intact, 1 violated, 2 cannot read
     verify_journal.py --batch < LIST   many, one directory a line; one line of JSON each; exit 1 if any is violated
@@ -22,6 +23,31 @@ LINE = re.compile(
 )
 NAME = re.compile(r"j-[0-9]{16}\.ndjson")
 SUM = re.compile(rb"([0-9a-f]{64})  (j-[0-9]{16}\.ndjson)\n")
+SNAPSHOT = re.compile(r"s-[0-9]{16}\.ndjson")
+SNAPSHOT_MAX = 32 << 20
+HEX = re.compile(r"[0-9a-f]{64}")
+AMOUNT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+
+# The fields of each line of a snapshot's body, in order; those with a question mark may be left out.
+LINES = {
+    "account": "name negative",
+    "account.balance": "account asset opening closing",
+    "asset": "name scale tolerance negative accounts pools outside",
+    "capital": "account asset total free locked seq",
+    "closed": "day",
+    "discrepancy": "seq violation",
+    "halt": "id cause component? scope cap latched trigger? evidence seq",
+    "holding": "account pool asset amount",
+    "instrument": "name quantity_scale price_scale",
+    "mode": "mode permission epoch",
+    "order": "intent outcome? venue_id? doubt? filled children seq epoch ts",
+    "outside.balance": "account asset opening closing since? since_ts?",
+    "pool": "name within?",
+    "pool.balance": "pool asset opening closing",
+    "position": "account instrument quantity",
+    "strategy": "name states initial transitions final?",
+    "strategy.state": "strategy instance? state seq",
+}
 
 
 class Violation(Exception):
@@ -55,6 +81,9 @@ class Journal:
         self.records = 0
         self.before = None  # the segment before: name, bytes, records, lines
         self.torn = None
+        self.wanted = {}  # hashes of the records that snapshots are of
+        self.taken = {}  # what the journal names: the record of a snapshot, to its payload
+        self.retired = 0
 
     def verify(self):
         names = sorted(name for name in os.listdir(self.folder) if NAME.fullmatch(name))
@@ -74,6 +103,7 @@ class Journal:
         path = os.path.join(self.folder, name)
         size = os.path.getsize(path)
         if self.before is None and first != 1:
+            self.renamed(path, name, first)
             raise Violation(f"j-{1:016}.ndjson", 0, 1, 0, "the journal's beginning is missing")
         offset = line = records = 0
         closed = False
@@ -104,6 +134,16 @@ class Journal:
         if last and name in self.sums and not closed and self.sums[name] != self.digests[name]:
             raise Violation(name, line + 1, self.seq + 1, size, "it was sealed, but its end is missing")
         self.before = {"name": name, "bytes": size, "records": records, "lines": line, "closed": closed}
+
+    def renamed(self, path, name, first):
+        """A segment whose first line is sound and says that it begins with another record than its name does."""
+        with open(path, "rb") as file:
+            match = LINE.fullmatch(text := file.readline(LINE_MAX + 1))
+        if match and match[4] == b"seg.open":
+            seg = json.loads(match[5])
+            sound = sha256(str(seg.get("prev")).encode(), text[:-73]) == match[6].decode()
+            if sound and seg.get("first") != first:
+                raise Violation(name, 1, first, 0, "another first record than its name says")
 
     def line(self, text, name, first, line, offset, records, closed):
         """Checks one line and moves on, or raises."""
@@ -137,6 +177,13 @@ class Journal:
             if (close.get("records"), close.get("bytes"), close.get("first")) != (records + 1, offset, first):
                 raise Broken("the sealing line counts otherwise", tearable=False)
         self.head, self.seq, self.durable, self.epoch = stated, seq, durable, epoch
+        if seq in self.wanted:
+            self.wanted[seq] = stated
+        if kind == b"snapshot.taken":
+            taken = json.loads(payload)
+            self.taken[taken["seq"]] = taken
+        elif kind == b"snapshot.retired":
+            self.retired = max(self.retired, json.loads(payload)["upto"])
         return kind
 
     def opening(self, text, name, first, stated, payload):
@@ -229,14 +276,163 @@ class Journal:
                 raise Violation("SHA256SUMS", len(lines) + 1, int(name[2:18]), offset, f"no sum of {name}")
 
 
+class Snapshots:
+    """The folder of snapshots: each alone, then against the one before it, then against the journal."""
+
+    def __init__(self, state):
+        self.folder = os.path.join(state, "snapshots")
+        names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
+        self.names = {int(name[2:18]): name for name in sorted(names) if SNAPSHOT.fullmatch(name)}
+        self.headers = {}
+        self.sums = {}
+
+    def verify(self, journal):
+        day = None
+        for seq, name in self.names.items():
+            header = Snapshot(self.folder, seq, name).read(self)
+            place = (f"snapshots/{name}", 1, seq, 0)
+            if (header["origin"], header["jid"]) != (journal.origin, journal.jid):
+                raise Violation(*place, "is of another journal")
+            prev = header["prev"]
+            if prev and self.sums.get(prev["seq"], prev["sha256"]) != prev["sha256"]:
+                raise Violation(*place, "names the snapshot before it by another sum than it has")
+            if header["day"] and day and header["day"] <= day:
+                raise Violation(*place, f"closes {header['day']}, but {day} was closed before it")
+            day = header["day"] or day
+            self.headers[seq] = header
+        for seq, header in self.headers.items():
+            place = (f"snapshots/{self.names[seq]}", 1, seq, 0)
+            if seq > journal.seq:
+                raise Violation(*place, f"is of a record that the journal does not have: it ends with {journal.seq}")
+            if journal.wanted[seq] != header["h"]:
+                raise Violation(*place, "names another hash of its record than the journal has")
+            taken = journal.taken.get(seq)
+            if taken and taken["sha256"] != self.sums[seq]:
+                raise Violation(*place, "has another sum than the journal names")
+            if taken and taken.get("day") != header["day"]:
+                raise Violation(*place, "closes another day than the journal names")
+        for seq, taken in sorted(journal.taken.items()):
+            if seq not in self.names and seq > journal.retired:
+                raise Violation(f"snapshots/s-{seq:016}.ndjson", 0, seq, 0, "the journal names it, and it is not there")
+
+
+class Snapshot:
+    """One file, by itself."""
+
+    def __init__(self, folder, seq, name):
+        self.path = os.path.join(folder, name)
+        self.name, self.seq = name, seq
+        self.offsets = [0]
+
+    def broken(self, line, why):
+        """Of a line, counted from 0."""
+        raise Violation(f"snapshots/{self.name}", line + 1, self.seq, self.offsets[min(line, len(self.offsets) - 1)], why)
+
+    def read(self, snapshots):
+        with open(self.path, "rb") as file:
+            data = file.read(SNAPSHOT_MAX + 1)
+        if len(data) > SNAPSHOT_MAX:
+            self.broken(0, "is larger than any snapshot")
+        lines = data.split(b"\n")
+        for line in lines[:-1]:
+            self.offsets.append(self.offsets[-1] + len(line) + 1)
+        if lines.pop() or len(lines) < 2:
+            self.broken(len(lines), "the file ends early")
+        last = len(lines) - 1
+        trailer = self.canonical(last, lines[last], ["end", "lines", "sha256"])
+        if trailer["sha256"] != sha256(data[: self.offsets[last]]):
+            self.broken(last, "the bytes before do not give the sum that the trailer states")
+        header = self.canonical(0, lines[0], ["fmt", "origin", "jid", "seq", "h", "prev", "day"])
+        if header["fmt"] != "failstop-snapshot/1":
+            self.broken(0, "another format")
+        prev = header["prev"]
+        if prev is not None and (list(prev) != ["seq", "sha256"] or not HEX.fullmatch(prev["sha256"])):
+            self.broken(0, "does not name the snapshot before it")
+        if prev and prev["seq"] >= header["seq"]:
+            self.broken(0, "the snapshot before is not older")
+        if trailer["end"] is not True or trailer["lines"] != last - 1:
+            self.broken(last, "the trailer counts otherwise")
+        body = lines[1:last]
+        for number in range(1, len(body)):
+            if body[number - 1] >= body[number]:
+                self.broken(number + 1, "the lines are not in order, or one stands twice")
+        self.adds_up([self.of_body(number + 1, text) for number, text in enumerate(body)])
+        if header["seq"] != self.seq:
+            self.broken(0, "is a snapshot of another record than its name says")
+        snapshots.sums[self.seq] = sha256(data)
+        return header
+
+    def canonical(self, line, text, keys=None):
+        """A line in the one form in which it is written."""
+        try:
+            value = json.loads(text)
+            again = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        except ValueError:
+            value = again = None
+        if again != text or not isinstance(value, dict) or (keys and list(value) != keys):
+            self.broken(line, "is not in the one form in which it is written")
+        return value
+
+    def of_body(self, line, text):
+        value = self.canonical(line, text)
+        fields = LINES.get(value.get("k"), "").split()
+        expected = ["k"] + [field.rstrip("?") for field in fields if field.rstrip("?") in value or not field.endswith("?")]
+        if not fields or list(value) != expected:
+            self.broken(line, "has other fields than its kind")
+        return line, value
+
+    def adds_up(self, body):
+        """Holdings by account and by pool, accounts and pools and outside by asset: in whole units."""
+        scales = {value["name"]: value["scale"] for _, value in body if value["k"] == "asset"}
+        sums = {}
+
+        def units(line, asset, text):
+            scale = scales.get(asset)
+            match = AMOUNT.fullmatch(text)
+            decimals = len(match[2] or ".") - 1 if match else -1
+            if scale is None or not match or decimals != scale or (text.startswith("-") and not text.strip("-0.")):
+                self.broken(line, f"{text!r} is no amount of {asset}")
+            return int(text.replace(".", ""))
+
+        def add(key, number):
+            sums[key] = sums.get(key, 0) + number
+
+        for line, value in body:
+            kind = value["k"]
+            if kind == "holding":
+                number = units(line, value["asset"], value["amount"])
+                add(("account.balance", value["account"], value["asset"]), number)
+                add(("pool.balance", value["pool"], value["asset"]), number)
+            elif kind.endswith(".balance"):
+                who = value["pool" if kind == "pool.balance" else "account"]
+                units(line, value["asset"], value["opening"])
+                number = units(line, value["asset"], value["closing"])
+                if kind != "outside.balance":
+                    add((kind, who, value["asset"]), -number)
+                add((kind, value["asset"]), number)
+            elif kind == "asset":
+                for total, of in (("accounts", "account"), ("pools", "pool"), ("outside", "outside")):
+                    add((f"{of}.balance", value["name"]), -units(line, value["name"], value[total]))
+                inside = units(line, value["name"], value["accounts"])
+                if inside != units(line, value["name"], value["pools"]) or inside != -units(line, value["name"], value["outside"]):
+                    self.broken(line, "accounts, pools and outside accounts do not add up")
+        for key, off in sums.items():
+            if off:
+                self.broken(1, f"{key} is off by {off} units")
+
+
 def verify(state):
     journal = Journal(state)
     try:
+        snapshots = Snapshots(state)
+        journal.wanted = dict.fromkeys(snapshots.names)
         journal.verify()
+        snapshots.verify(journal)
     except Violation as violation:
         return {"result": "violated", **violation.place}
     head = {"seq": journal.seq, "hash": journal.head}
-    return {"result": "intact", "records": journal.records, "head": head, "torn_tail": journal.torn}
+    found = {"result": "intact", "records": journal.records, "head": head, "torn_tail": journal.torn}
+    return {**found, "snapshots": len(snapshots.names)}
 
 
 def main(arguments):
@@ -244,7 +440,7 @@ def main(arguments):
         worst = 0
         for line in sys.stdin:
             found = verify(line.rstrip("\n"))
-            print(json.dumps(found))
+            print(json.dumps(found), flush=True)
             worst = max(worst, found["result"] == "violated")
         return int(worst)
     if len(arguments) != 1 or arguments[0].startswith("-"):
@@ -260,7 +456,9 @@ def main(arguments):
         return 1
     torn = found["torn_tail"]
     tail = ", torn tail: {bytes} bytes of {file} from byte {offset}".format(**torn) if torn else ""
-    print(f"intact: {found['records']} records, head {found['head']['hash']}{tail}")
+    count = found["snapshots"]
+    kept = f", {count} snapshot{'' if count == 1 else 's'}" if count else ""
+    print(f"intact: {found['records']} records{kept}, head {found['head']['hash']}{tail}")
     return 0
 
 

@@ -4,15 +4,17 @@
 use crate::failure::Failure;
 use crate::place::Place;
 use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::books::{Imported, OrderList, SnapshotEntry};
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
-    AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, ModeWord, ReleaseKillSwitch, Resume, SetMode,
-    TestAlerts,
+    AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, Import, ModeWord, ReleaseKillSwitch, ResolveOrder,
+    Resume, SetMode, TakeSnapshot, TestAlerts,
 };
 use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
+use failstop_journal::ledger::{Outcome, Statement};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Uri};
@@ -175,6 +177,37 @@ impl Engine {
     pub fn test_alerts(&self, channel: Option<String>) -> Result<AlertTests, Failure> {
         let (client, socket) = self.control()?;
         client.test_alerts(TestAlerts { channel }).map_err(|error| failure(error, socket, None))
+    }
+
+    /// The open orders.
+    pub fn orders(&self) -> Result<OrderList, Failure> {
+        let (client, socket) = self.control()?;
+        client.orders().map_err(|error| failure(error, socket, None))
+    }
+
+    /// Says what became of an order.
+    pub fn resolve_order(
+        &self,
+        id: String,
+        outcome: Outcome,
+        reason: String,
+        source: Option<String>,
+    ) -> Result<Imported, Failure> {
+        let (client, socket) = self.control()?;
+        let resolve = ResolveOrder { id, outcome, reason, source };
+        client.resolve_order(resolve).map_err(|error| failure(error, socket, None))
+    }
+
+    /// Takes a snapshot.
+    pub fn take_snapshot(&self, reason: String) -> Result<SnapshotEntry, Failure> {
+        let (client, socket) = self.control()?;
+        client.take_snapshot(TakeSnapshot { reason }).map_err(|error| failure(error, socket, None))
+    }
+
+    /// Compares a statement with the book.
+    pub fn import(&self, statement: Statement) -> Result<Imported, Failure> {
+        let (client, socket) = self.control()?;
+        client.import(Import { statement }).map_err(|error| failure(error, socket, None))
     }
 
     fn order(&self, order: &ControlOrder) -> Result<(), Failure> {

@@ -26,7 +26,7 @@ pub struct JournalTail {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// A line, without its line feed; see [`JournalTail::place`] for where it stands.
-    Line(Vec<u8>),
+    Line,
     /// More than a line may hold, at this byte of this file; passed over.
     Oversized(PathBuf, u64),
     /// Nothing more for now; an unfinished line may stand there.
@@ -69,23 +69,23 @@ impl JournalTail {
         }
     }
 
-    /// The next line.
+    /// The next line, put in place of what `line` held.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Next> {
         loop {
             if self.current.is_none() && !self.enter_next()? {
                 return Ok(Next::End);
             }
             let Some((path, reader)) = &mut self.current else { return Ok(Next::End) };
-            let mut line = Vec::new();
-            reader.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line)?;
+            line.clear();
+            reader.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', line)?;
             if line.last() == Some(&b'\n') {
                 self.last = self.offset;
                 self.offset += line.len() as u64;
                 line.pop();
-                return Ok(Next::Line(line));
+                return Ok(Next::Line);
             }
             if line.len() as u64 == LINE_MAX_BYTES {
                 let oversized = Next::Oversized(path.clone(), self.offset);
@@ -118,7 +118,7 @@ impl JournalTail {
 
     fn enter(&mut self, path: PathBuf) -> io::Result<()> {
         let file = File::open(&path)?;
-        self.current = Some((path, BufReader::with_capacity(1 << 16, file)));
+        self.current = Some((path, BufReader::with_capacity(1 << 18, file)));
         self.offset = 0;
         self.ended = false;
         Ok(())
@@ -166,8 +166,20 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    fn line(text: &str) -> Next {
-        Next::Line(text.as_bytes().to_vec())
+    fn line(text: &str) -> (Next, String) {
+        (Next::Line, text.to_owned())
+    }
+
+    /// The next line with its text.
+    fn take(tail: &mut JournalTail) -> (Next, String) {
+        let mut text = b"what was there before".to_vec();
+        let next = tail.next(&mut text).unwrap();
+        let text = if next == Next::Line { String::from_utf8(text).unwrap() } else { String::new() };
+        (next, text)
+    }
+
+    fn end() -> (Next, String) {
+        (Next::End, String::new())
     }
 
     #[test]
@@ -177,25 +189,25 @@ mod tests {
         let folder = state.path().join("journal");
         fs::create_dir(&folder).unwrap();
         let mut tail = JournalTail::open(state.path()).unwrap();
-        assert_eq!(tail.next().unwrap(), Next::End);
+        assert_eq!(take(&mut tail), end());
 
         fs::write(folder.join("SHA256SUMS"), "not a segment\n").unwrap();
         fs::write(folder.join("j-0000000000000001.ndjson"), "one\ntwo\n").unwrap();
         let mut second = File::create(folder.join("j-0000000000000003.ndjson")).unwrap();
         second.write_all(b"three\nfo").unwrap();
-        assert_eq!(tail.next().unwrap(), line("one"));
-        assert_eq!(tail.next().unwrap(), line("two"));
-        assert_eq!(tail.next().unwrap(), line("three"));
-        assert_eq!(tail.next().unwrap(), Next::End);
-        assert_eq!(tail.next().unwrap(), Next::End);
+        assert_eq!(take(&mut tail), line("one"));
+        assert_eq!(take(&mut tail), line("two"));
+        assert_eq!(take(&mut tail), line("three"));
+        assert_eq!(take(&mut tail), end());
+        assert_eq!(take(&mut tail), end());
 
         second.write_all(b"ur\nfive\n").unwrap();
-        assert_eq!(tail.next().unwrap(), line("four"));
-        assert_eq!(tail.next().unwrap(), line("five"));
-        assert_eq!(tail.next().unwrap(), Next::End);
+        assert_eq!(take(&mut tail), line("four"));
+        assert_eq!(take(&mut tail), line("five"));
+        assert_eq!(take(&mut tail), end());
         fs::write(folder.join("j-0000000000000006.ndjson"), "six\n").unwrap();
-        assert_eq!(tail.next().unwrap(), line("six"));
-        assert_eq!(tail.next().unwrap(), Next::End);
+        assert_eq!(take(&mut tail), line("six"));
+        assert_eq!(take(&mut tail), end());
     }
 
     #[test]
@@ -206,9 +218,9 @@ mod tests {
         let path = folder.join("j-0000000000000001.ndjson");
         fs::write(&path, format!("one\n{}\ntwo\n", "x".repeat(200_000))).unwrap();
         let mut tail = JournalTail::open(state.path()).unwrap();
-        assert_eq!(tail.next().unwrap(), line("one"));
-        assert_eq!(tail.next().unwrap(), Next::Oversized(path, 4));
-        assert_eq!(tail.next().unwrap(), line("two"));
-        assert_eq!(tail.next().unwrap(), Next::End);
+        assert_eq!(take(&mut tail), line("one"));
+        assert_eq!(take(&mut tail), (Next::Oversized(path, 4), String::new()));
+        assert_eq!(take(&mut tail), line("two"));
+        assert_eq!(take(&mut tail), end());
     }
 }

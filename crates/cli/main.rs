@@ -1,10 +1,12 @@
 //! The `failstop` command: arguments in, text and exit status out.
 
 mod args;
+mod check_in;
 mod commands;
 mod configuration;
 mod engine_client;
 mod exit;
+mod export;
 mod failure;
 mod journal_tail;
 mod log_tail;
@@ -12,6 +14,7 @@ mod out;
 mod place;
 mod priority;
 mod render;
+mod statement;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -68,7 +71,11 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Restart(args) => commands::component::component(ComponentVerb::Restart, args),
         Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
+        Command::Export(args) => commands::export::export(&args),
         Command::Logs(args) => commands::logs::logs(&args),
+        Command::Snapshot(args) => commands::snapshot::snapshot(args.action),
+        Command::Orders(args) => commands::orders::orders(args.action),
+        Command::Import(args) => commands::import::import(&args),
         Command::Send(args) => commands::send::send(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     };

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 36] = [
     "",
     "init",
     "run",
@@ -28,7 +28,16 @@ const COMMANDS: [&str; 27] = [
     "restart",
     "reload",
     "events",
+    "export",
     "logs",
+    "snapshot",
+    "snapshot take",
+    "snapshot list",
+    "snapshot show",
+    "orders",
+    "orders list",
+    "orders resolve",
+    "import",
     "send",
     "completions",
 ];

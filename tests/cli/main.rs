@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod books;
 mod bot_socket;
 mod engine;
+mod export;
 mod folder;
 mod help;
 mod init;
 mod journal;
 mod kill_switch;
 mod usage;
+mod verify_data;

@@ -105,6 +105,15 @@ fn found(watched: &mut Watched, first_changed: u64) {
     fs::remove_dir_all(watched.system.path("run")).unwrap();
     let verified = watched.system.run("verify-data", &[]);
     assert_eq!(verified.status.code(), Some(0), "the forgery is a valid journal: {verified:?}");
+    // Whoever asks the witness is told where the other past begins.
+    let url = format!("http://127.0.0.1:{}/witness/{}", watched.port, watched.system.name);
+    let compared = watched.system.run("verify-data", &["--witness", &url, "--format", "json"]);
+    assert_eq!(compared.status.code(), Some(1), "{}", String::from_utf8_lossy(&compared.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
+    let found = &report["violations"][0];
+    assert!(found["class"] == "rewrite" || found["class"] == "rollback", "{report}");
+    assert!(found["seq"].as_u64().unwrap() >= first_changed, "{report}");
+    assert!(found["detail"].as_str().unwrap().ends_with(&format!("both agree is {agreed}")), "not {agreed}: {report}");
     watched.system.start();
     let alarm = watched.told("the alarm", |posted| is(posted, "witness", "trigger"));
     assert_eq!(alarm.text("severity"), "critical");

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod alerts;
+mod bookkeeper;
+mod books;
 mod bot_socket;
 mod certificates;
 mod clients;
@@ -23,6 +25,7 @@ mod guard;
 mod hang;
 mod health_over_tls;
 mod hosts;
+mod injected;
 mod instance;
 mod isolation;
 mod kill_switch;
@@ -47,6 +50,7 @@ mod sd_main_process;
 mod sd_notify;
 mod sd_systemd;
 mod sd_words;
+mod snapshots;
 mod ssh;
 mod stage;
 mod storage;
@@ -56,8 +60,10 @@ mod survivors;
 mod system;
 mod two_hosts;
 mod venue;
+mod verifying;
 mod watched;
 mod wire;
+mod witness;
 
 /// How many rounds a randomised test runs.
 fn rounds(default: u32) -> u32 {

@@ -15,11 +15,12 @@ stream = socket.socket(socket.AF_UNIX)
 stream.connect(os.environ["FAILSTOP_SOCKET"])
 lines = stream.makefile("rb")
 acknowledged = open(sys.argv[1], "a", buffering=1)
+pad = "y" * int(sys.argv[2]) if len(sys.argv) > 2 else ""
 number = 0
 while True:
     number += 1
     mark = f"{os.environ['FAILSTOP_EPOCH']}-{os.getpid()}-{number}"
-    request = {"type": "event", "id": number, "name": "x.test", "data": {"mark": mark}}
+    request = {"type": "event", "id": number, "name": "x.test", "data": {"mark": mark, "pad": pad}}
     stream.sendall(json.dumps(request).encode() + b"\n")
     while True:
         answer = json.loads(lines.readline())
@@ -29,7 +30,7 @@ while True:
         acknowledged.write(f"{answer['seq']} {mark}\n")
 "#;
 
-fn recording() -> System {
+pub fn recording() -> System {
     let system = System::new(concat!(
         "[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"recorder.py\", \"DIR/acknowledged\"]\norders = \"asks\"\n",
         "[journal]\nsegment_max = \"128KiB\"\n",
@@ -38,7 +39,7 @@ fn recording() -> System {
     system
 }
 
-fn acknowledged(system: &System) -> Vec<(u64, String)> {
+pub fn acknowledged(system: &System) -> Vec<(u64, String)> {
     let text = std::fs::read_to_string(system.path("acknowledged")).unwrap_or_default();
     // The last line may be cut: its writer was killed.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -47,7 +48,7 @@ fn acknowledged(system: &System) -> Vec<(u64, String)> {
 }
 
 #[track_caller]
-fn everything_acknowledged_is_there(system: &System) {
+pub fn everything_acknowledged_is_there(system: &System) {
     let records = system.records();
     for (seq, mark) in acknowledged(system) {
         let record = records.get(usize::try_from(seq).unwrap() - 1);
@@ -58,7 +59,7 @@ fn everything_acknowledged_is_there(system: &System) {
 
 /// Both verifiers, and they agree.
 #[track_caller]
-fn verified(system: &System) {
+pub fn verified(system: &System) {
     let ours = system.run("verify-data", &["--format", "json"]);
     assert_eq!(ours.status.code(), Some(0), "{}", String::from_utf8_lossy(&ours.stdout));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/verify_journal.py");

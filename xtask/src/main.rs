@@ -5,6 +5,7 @@ mod bots;
 mod clients;
 mod generate;
 mod manual;
+mod package;
 mod quickstart;
 mod run;
 mod setup;
@@ -51,6 +52,8 @@ enum Task {
     },
     /// Build, check and test the clients in Python and Node, and nothing else.
     Clients,
+    /// Build the Debian package into target/debian.
+    Package,
     /// Install what the tests need, and nothing else.
     Setup,
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Generate { check } => generate::generate(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
         Task::Clients => clients::test(),
+        Task::Package => package::package(),
         Task::Setup => setup::setup(),
     };
     match outcome {

@@ -14,11 +14,18 @@ pub fn test(long: bool) -> Result<(), TaskError> {
     // The end-to-end tests start the real binaries and examples; the integration tests of the root package find them.
     run(&mut command("cargo", &["build", "--workspace", "--bins", "--examples"]))?;
     let mut tests = command("cargo", &["test", "--workspace", "--no-fail-fast"]);
+    // The end-to-end tests wait, for deadlines and for processes, far more than they compute.
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        tests.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    }
     // They are there: a test that needs one may not be skipped.
     tests.env("FAILSTOP_NODE_CLIENT", "built");
     if long {
         tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full");
+        tests.env("FAILSTOP_EXHAUSTIVE", "1");
         tests.env("FAILSTOP_ROUNDS", "200").env("FAILSTOP_TRIES", "100").env("FAILSTOP_STORM", "500");
+        tests.env("FAILSTOP_POSTINGS", "1000000").env("FAILSTOP_MUTATIONS", "all");
     }
     run(&mut tests)
 }

@@ -19,6 +19,8 @@
 mod amount;
 mod scale;
 mod text;
+mod wide;
 
 pub use amount::{Amount, AmountError};
 pub use scale::{SCALE_MAX, Scale};
+pub use wide::{Rounding, Wide, compare_share, mul_div};

@@ -55,8 +55,8 @@ Examples:
 
 /// Below the options of `verify-data`.
 pub const VERIFY_HELP: &str = "\
-It needs no running engine, writes nothing, and may run while the engine does. It reads as
-the engine's user or as root.
+It needs no running engine, writes nothing (but --checkpoint), and may run while the engine
+does. It reads as the engine's user or as root.
 
 Exit status:
   0  intact (a torn end that the next start repairs is reported, and is intact)
@@ -64,10 +64,36 @@ Exit status:
   2  usage, or the configuration cannot be read
   3  could not verify
 
+--deep reads the journal a second time and replays it: what each record does to the ledger, and
+that each snapshot is what the records before it give.
+
+A checkpoint that cannot be used is refused in words, and everything is verified. A run from
+a checkpoint also reads some old segments again, in turn: an incremental run alone would not
+see damage to what was verified once.
+
 Examples:
   failstop verify-data --config failstop.toml
   failstop verify-data --state /var/lib/failstop/demo --format json
-  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact";
+  failstop verify-data --state /var/lib/failstop/demo --deep
+  failstop verify-data --state /var/lib/failstop/demo --quiet --nice    from cron: silent when intact
+  failstop verify-data --since-checkpoint v.ckpt --checkpoint v.ckpt --quiet --nice
+  failstop verify-data --witness https://watch.example.com:8081/witness/demo --ca-file ca.pem";
+
+/// Below the options of `export`.
+pub const EXPORT_HELP: &str = "\
+Columns: seq, d, epoch, ts, type, payload (JSON), h. The file is written whole or not at all; only
+records for which their hashes vouch are in it.
+
+Exit status:
+  0  written
+  1  written, but records are left out: the journal is damaged there
+  2  usage
+  3  the journal cannot be read, or the file cannot be written
+
+Examples:
+  failstop export --output october.parquet --since 2026-10-01 --until 2026-11-01
+  failstop export --output halts.csv --type halt --type operator
+  duckdb -c \"select type, count(*) from 'october.parquet' group by type\"";
 
 /// Below the options of `status`.
 pub const STATUS_HELP: &str = "\
@@ -290,9 +316,16 @@ Types and their keys (a key with ? may be left out):
   error        kind, message, part?, severity? (1 to 5), fatal?
   halt         cap (reduce-only, observe-only, shutdown), reason
   event        name (starts with `x.`), and further KEY=VALUE or one data={JSON} to record
+  posting      ref, legs=[{\"asset\",\"account\",\"pool\",\"amount\"},...], reason?
+  fill         ref, account, instrument, side (buy, sell), quantity, price, client_id?, legs?
+  capital      account, asset, total, free, locked
+  position     account, instrument, quantity, opening? (true: from before the journal)
+  strategy_state    strategy, to, from?, instance?, reason?
+  snapshot_request  reason?
   permission   none; prints the permission, and fails unless it is `active`
 
-The answer is awaited: an event is answered once it is durable, with its sequence number.
+The answer is awaited: what is recorded is answered once it is durable, with its sequence number.
+Amounts are decimals, and travel as they are written.
 
 Exit status:
   0  accepted; `permission`: active
@@ -304,4 +337,62 @@ Examples:
   failstop send heartbeat progress=42
   failstop send tick feed=binance instrument=BTCUSDT
   failstop send event name=x.rebalance side=buy size=0.5
+  failstop send capital account=kraken asset=USDT total=1000 free=900 locked=100
   failstop send permission && ./place-order";
+
+/// Below the options of `snapshot`.
+pub const SNAPSHOT_HELP: &str = "\
+`list` and `show` read the files of the state directory, so they need no running engine.
+
+Exit status:
+  0  done; `list`: all are sound
+  1  refused; `list`, `show`: one that the journal names is missing or damaged
+  2  usage, or there is no such snapshot
+  3  `take`: no engine answers; otherwise they cannot be read
+
+Examples:
+  failstop snapshot take --reason \"before the upgrade\"
+  failstop snapshot list
+  failstop snapshot show 2026-11-06
+  failstop snapshot show --format json | jq -c 'select(.k == \"account.balance\")'";
+
+/// Below the options of `orders`.
+pub const ORDERS_HELP: &str = "\
+An order is in doubt when its intent is recorded and nobody knows what became of it. `resume` is
+refused until each is resolved: ask the venue, never guess.
+
+Exit status:
+  0  done, and recorded
+  1  refused
+  2  usage
+  3  no engine answers; `list` then shows what the journal has, where there is one
+
+Examples:
+  failstop orders list
+  failstop orders list --format json | jq -r '.orders[] | select(.doubt != null) | .id'
+  failstop orders resolve o-17 --outcome not-sent --reason \"the venue's history has no such order\"";
+
+/// Below the options of `import`.
+pub const IMPORT_HELP: &str = "\
+CSV names its columns in the first line; further ones are passed over:
+  account, asset, total            a balance (`account` may be left to --account)
+  account, instrument, quantity    a position
+  order, outcome, reason           what became of an order in doubt
+JSON, amounts as texts:
+  {\"account\": \"kraken\", \"balances\": [{\"asset\": \"USDT\", \"total\": \"1000.50\"}],
+   \"positions\": [{\"instrument\": \"BTC/USDT\", \"quantity\": \"0.5\"}], \"complete\": true}
+  a list of such objects, or {\"statements\": [...], \"orders\": [{\"id\", \"outcome\", \"reason\"}]}
+
+Each statement is compared with the book within the asset's tolerance, and recorded. A difference
+is refused, recorded, and ends in fail-safe shutdown: capital does not reconcile.
+
+Exit status:
+  0  everything agrees, and is recorded (also when it was imported before)
+  1  something does not agree, or was refused
+  2  usage, or the file cannot be understood: nothing of it was imported
+  3  no engine answers
+
+Examples:
+  failstop import kraken-2026-11-06.csv --account kraken
+  failstop import statement.json --complete
+  fetch-balances | failstop import - --account kraken --as-of \"$(date -u +%FT%TZ)\"";

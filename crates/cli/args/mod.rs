@@ -77,9 +77,21 @@ pub enum Command {
     /// Print the journal's records
     #[command(after_help = help::EVENTS_HELP)]
     Events(EventsArgs),
+    /// Write a slice of the journal as CSV or Parquet
+    #[command(after_help = help::EXPORT_HELP)]
+    Export(ExportArgs),
     /// Print what components wrote to standard output and standard error
     #[command(after_help = help::LOGS_HELP)]
     Logs(LogsArgs),
+    /// Take a snapshot of capital, positions and halts, or look at those there are
+    #[command(after_help = help::SNAPSHOT_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Snapshot(SnapshotArgs),
+    /// Show open orders, and say what became of one that is in doubt
+    #[command(after_help = help::ORDERS_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Orders(OrdersArgs),
+    /// Compare a venue's statement with the book, or take over what became of orders
+    #[command(after_help = help::IMPORT_HELP)]
+    Import(ImportArgs),
     /// Say something to the engine from a bot that is a shell script
     #[command(after_help = help::SEND_HELP)]
     Send(SendArgs),
@@ -238,9 +250,33 @@ pub struct VerifyArgs {
     /// The state directory, without any configuration
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Replay too: every payload, the ledger's rules, each snapshot byte for byte, ids that were used twice
+    #[arg(long)]
+    pub deep: bool,
+    /// Let a warning count as a violation
+    #[arg(long, requires = "deep")]
+    pub strict: bool,
     /// Give way to other processes: lowest processor and disk priority
     #[arg(long)]
     pub nice: bool,
+    /// Threads that read and hash [default: as many as there are processors, 1 with --nice]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet
+    #[arg(long, value_name = "FILE")]
+    pub since_checkpoint: Option<PathBuf>,
+    /// Write a checkpoint there when intact: the next run may go on from it
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported
+    #[arg(long, value_name = "URL|FILE")]
+    pub witness: Option<String>,
+    /// Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify
+    #[arg(long, value_name = "URL")]
+    pub check_in: Option<String>,
+    /// Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Print nothing when intact
     #[arg(long)]
     pub quiet: bool,
@@ -465,6 +501,41 @@ pub struct EventsArgs {
     pub format: Format,
 }
 
+/// `failstop export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    pub config: Option<PathBuf>,
+    /// The state directory, without any configuration
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The file; `-` is standard output, for CSV
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Its format [default: what the file's name ends with]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only records before then
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
+    #[arg(long = "type", value_name = "T")]
+    pub types: Vec<String>,
+}
+
+/// What a slice of the journal is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// For spreadsheets
+    Csv,
+    /// For pandas, DuckDB and their kin
+    Parquet,
+}
+
 /// `failstop logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
@@ -486,6 +557,135 @@ pub struct LogsArgs {
     /// Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+}
+
+/// `failstop snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SnapshotAction,
+}
+
+/// What to do with snapshots.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotAction {
+    /// Take one now, beside the daily one
+    Take {
+        /// Why; it goes into the journal
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: Option<String>,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show those there are, and what is wrong with any of them
+    List {
+        /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+        #[arg(long, value_name = "FILE", conflicts_with = "state")]
+        config: Option<PathBuf>,
+        /// The state directory, without any configuration
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print one
+    Show {
+        /// Which: its record, the day that it closes, or its file's name [default: the last]
+        #[arg(value_name = "SNAPSHOT")]
+        snapshot: Option<String>,
+        /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+        #[arg(long, value_name = "FILE", conflicts_with = "state")]
+        config: Option<PathBuf>,
+        /// The state directory, without any configuration
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// How it is printed; json is the file as it is
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// `failstop orders`.
+#[derive(Debug, Args)]
+pub struct OrdersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: OrdersAction,
+}
+
+/// What to do with orders.
+#[derive(Debug, Subcommand)]
+pub enum OrdersAction {
+    /// Show those whose end is not recorded, those in doubt first
+    List {
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Say what became of one, as found out at the venue
+    Resolve {
+        /// Which, as `failstop orders list` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// What became of it
+        #[arg(long, value_name = "O", value_enum)]
+        outcome: OrderOutcome,
+        /// Why that is believed; it goes into the journal
+        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+        reason: String,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrderOutcome {
+    /// The venue has it, and it may still be filled
+    Accepted,
+    /// Filled whole
+    Filled,
+    /// Cancelled, perhaps after fills
+    Cancelled,
+    /// The venue refused it
+    Rejected,
+    /// Its time at the venue was up
+    Expired,
+    /// It never reached the venue
+    NotSent,
+}
+
+/// `failstop import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// What the venue states, as JSON or CSV; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The account that it is of, where the file names none
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// It names everything: what it does not name is nothing
+    #[arg(long)]
+    pub complete: bool,
+    /// The time that it is of, as the venue writes it
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<String>,
+    /// How the outcome is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+    /// Which system.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// `failstop send`.
@@ -523,6 +723,20 @@ pub enum SendKind {
     Halt,
     /// An entry for the journal
     Event,
+    /// Capital changed
+    Posting,
+    /// An order was filled
+    Fill,
+    /// What an account holds
+    Capital,
+    /// What a position is
+    Position,
+    /// A strategy went to another state
+    #[value(name = "strategy_state")]
+    StrategyState,
+    /// Take a snapshot
+    #[value(name = "snapshot_request")]
+    SnapshotRequest,
     /// What may I do now
     #[value(alias = "permission?")]
     Permission,

@@ -7,6 +7,7 @@ use crate::journal_tail::{JournalTail, Next};
 use crate::out::{self, Reader, Stream};
 use crate::place::Place;
 use crate::render::event::{Envelope, line};
+use failstop_journal::glance;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -62,14 +63,15 @@ fn print_all(
     format: Format,
     stream: &mut Stream,
 ) -> Result<Reader, Failure> {
+    let mut raw = Vec::new();
     loop {
-        let next = tail.next().map_err(|source| Failure::Unreadable {
+        let next = tail.next(&mut raw).map_err(|source| Failure::Unreadable {
             path: tail.folder().to_owned(),
             source,
             next: "see `failstop verify-data`",
         })?;
-        let raw = match next {
-            Next::Line(raw) => raw,
+        match next {
+            Next::Line => {}
             Next::Oversized(file, offset) => {
                 out::complain(&format!(
                     "warning: {} byte {offset}: no line of a journal is so long; see `failstop verify-data`",
@@ -78,9 +80,13 @@ fn print_all(
                 continue;
             }
             Next::End => return stream.flush(),
-        };
+        }
+        // Most lines of a long journal are not wanted: they are passed over by their beginnings.
+        if glance(&raw).is_some_and(|seen| !filter.wants(seen.kind, seen.time)) {
+            continue;
+        }
         let reader = match serde_json::from_slice::<Envelope>(&raw) {
-            Ok(envelope) if !filter.wants(&envelope) => Reader::There,
+            Ok(envelope) if glance(&raw).is_none() && !filter.wants(&envelope.t, &envelope.ts) => Reader::There,
             Ok(envelope) => match format {
                 Format::Text => stream.line(line(&envelope).as_bytes())?,
                 Format::Json => stream.line(&raw)?,
@@ -112,13 +118,13 @@ impl Filter {
     }
 
     /// Whether a record is wanted; counts it.
-    fn wants(&mut self, envelope: &Envelope) -> bool {
-        let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(&envelope.t, wanted));
+    fn wants(&mut self, kind: &str, time: &str) -> bool {
+        let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(kind, wanted));
         self.seen.0 += 1;
         self.seen.1 += u64::from(of_type);
         let in_time = match self.since {
             // A time that cannot be read is no reason to hide a record.
-            Some(since) => envelope.ts.parse::<Timestamp>().map_or(true, |ts| ts >= since),
+            Some(since) => of_type && time.parse::<Timestamp>().map_or(true, |ts| ts >= since),
             None => true,
         };
         of_type && in_time
@@ -133,7 +139,7 @@ impl Filter {
 }
 
 /// Whether a type is the wanted one, or below it: `halt.raised` is below `halt`.
-fn below(kind: &str, wanted: &str) -> bool {
+pub fn below(kind: &str, wanted: &str) -> bool {
     kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
@@ -163,7 +169,7 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
 
 /// Whether the first record of a segment was written before `since`, so that no earlier segment need be read. What
 /// cannot be read does not count.
-fn begins_before(segment: &Path, since: Timestamp) -> bool {
+pub fn begins_before(segment: &Path, since: Timestamp) -> bool {
     let first = || {
         let mut raw = Vec::new();
         BufReader::new(File::open(segment)?).take(65_536).read_until(b'\n', &mut raw)?;

@@ -1,7 +1,7 @@
 //! `failstop kill-switch`: engage it in whatever state the engine and the configuration are, release it through a
 //! running engine, or say what it is.
 
-use super::resume::after;
+use super::resume::{self, after};
 use crate::args::{Format, KillSwitchAction, PlaceArgs};
 use crate::engine_client::Engine;
 use crate::exit::Exit;
@@ -94,7 +94,7 @@ fn make_room(place: &mut Place, args: &PlaceArgs) {
 
 fn release(reason: String, confirm: String, args: &PlaceArgs) -> Result<Exit, Failure> {
     let engine = Engine::of(&Place::find(args)?)?;
-    engine.release_kill_switch(reason, confirm)?;
+    resume::saying_why_it_takes(|| engine.release_kill_switch(reason, confirm))?;
     out::print_last(&after("kill switch released", &engine))?;
     Ok(Exit::Good)
 }

@@ -6,14 +6,37 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// A release that takes longer is explained.
+const SAID_AFTER: Duration = Duration::from_secs(4);
 
 /// Releases them and says what the system may do now.
 pub fn resume(args: ResumeArgs) -> Result<Exit, Failure> {
     let place = Place::find(&args.place)?;
     let engine = Engine::of(&place)?;
-    engine.resume(&args.halts, args.reason, args.confirm)?;
+    saying_why_it_takes(|| engine.resume(&args.halts, args.reason, args.confirm))?;
     out::print_last(&after("resumed", &engine))?;
     Ok(Exit::Good)
+}
+
+/// Carries out a release. Where that takes longer than records take, says what it waits for.
+pub fn saying_why_it_takes<T>(release: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    let teller = std::thread::spawn(move || {
+        if is_done.recv_timeout(SAID_AFTER) == Err(RecvTimeoutError::Timeout) {
+            out::complain(
+                "waiting for the engine: checks may run; with [witness] a release takes effect only when the watchdog has \
+                 acknowledged it",
+            );
+        }
+    });
+    let outcome = release();
+    drop(done);
+    // It says a line, or nothing.
+    let _ = teller.join();
+    outcome
 }
 
 /// What was done, and what the system may do now as far as the engine says so.

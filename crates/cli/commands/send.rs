@@ -42,7 +42,13 @@ pub fn send(args: &SendArgs) -> Result<Exit, Failure> {
             out::print_last(&format!("{}\n", printable(permission)))?;
             Ok(if permission == "active" { Exit::Good } else { Exit::No })
         }
-        SendKind::Event => {
+        SendKind::Event
+        | SendKind::Posting
+        | SendKind::Fill
+        | SendKind::Capital
+        | SendKind::Position
+        | SendKind::StrategyState
+        | SendKind::SnapshotRequest => {
             if let Some(seq) = answer["seq"].as_u64() {
                 out::print_last(&format!("{seq}\n"))?;
             }
@@ -122,6 +128,12 @@ fn message(kind: SendKind, fields: &[(String, String)]) -> Result<Vec<u8>, Failu
         | SendKind::Queue
         | SendKind::Error
         | SendKind::Halt
+        | SendKind::Posting
+        | SendKind::Fill
+        | SendKind::Capital
+        | SendKind::Position
+        | SendKind::StrategyState
+        | SendKind::SnapshotRequest
         | SendKind::Permission => {}
     }
     if object.contains_key("type") || object.contains_key("id") {
@@ -146,6 +158,12 @@ fn name(kind: SendKind) -> &'static str {
         SendKind::Error => "error",
         SendKind::Halt => "halt",
         SendKind::Event => "event",
+        SendKind::Posting => "posting",
+        SendKind::Fill => "fill",
+        SendKind::Capital => "capital",
+        SendKind::Position => "position",
+        SendKind::StrategyState => "strategy_state",
+        SendKind::SnapshotRequest => "snapshot_request",
         SendKind::Permission => "permission?",
     }
 }
@@ -159,10 +177,12 @@ fn value(kind: SendKind, key: &str, text: &str) -> Value {
         | (SendKind::Error, "severity" | "fatal")
         | (SendKind::Part, "health")
         | (SendKind::Metric, "labels")
+        | (SendKind::Posting | SendKind::Fill, "legs")
+        | (SendKind::Position, "opening")
         | (SendKind::Event, "data") => serde_json::from_str(text).ok(),
         // Milliseconds since 1970, or a time in words.
         (SendKind::Tick, "time") => text.parse::<u64>().ok().map(Value::from),
-        // A metric's value travels as text, so that no digit is lost on the way.
+        // A metric's value, and every amount, travels as text, so that no digit is lost on the way.
         _ => None,
     };
     parsed.unwrap_or_else(|| Value::from(text))
@@ -192,8 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn no_digit_of_an_amount_changes_on_the_way() {
+        let legs = r#"[{"asset":"A","account":"k","pool":"p","amount":"0.10"},{"asset":"A","account":"venue","amount":"-0.10"}]"#;
+        let posting = of(SendKind::Posting, &[("ref", "7"), ("legs", legs)]).unwrap_or_default();
+        assert_eq!((&posting["ref"], &posting["legs"][0]["amount"]), (&json!("7"), &json!("0.10")));
+        let capital = [("account", "k"), ("asset", "A"), ("total", "1.10"), ("free", "1"), ("locked", "0.1")];
+        assert_eq!(of(SendKind::Capital, &capital).unwrap_or_default()["total"], json!("1.10"));
+        let position = [("account", "k"), ("instrument", "B"), ("quantity", "0"), ("opening", "true")];
+        assert_eq!(of(SendKind::Position, &position).unwrap_or_default()["opening"], json!(true));
+    }
+
+    #[test]
     fn what_the_engine_would_refuse_is_usage() {
-        let cases: [(SendKind, &[(&str, &str)]); 9] = [
+        let cases: [(SendKind, &[(&str, &str)]); 11] = [
+            (SendKind::Posting, &[("ref", "a"), ("legs", "[]")]),
+            (SendKind::Capital, &[("account", "k"), ("asset", "A"), ("total", "1e3"), ("free", "1"), ("locked", "0")]),
             (SendKind::Heartbeat, &[("progress", "many")]),
             (SendKind::Heartbeat, &[("type", "halt")]),
             (SendKind::Tick, &[]),

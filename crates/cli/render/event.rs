@@ -3,6 +3,7 @@
 //! The words for the core's records are those that `failstop run` prints. What this version does not know it prints as
 //! it stands in the journal.
 
+use super::booked;
 use super::number::{counted, size};
 use failstop_engine::announce;
 use failstop_engine::printable::printable;
@@ -60,7 +61,10 @@ fn describe(kind: &str, body: &Value) -> (String, String) {
             let number = |key: &str| body[key].as_u64().unwrap_or(0);
             ("journal", format!("segment sealed, {}, {}", counted(number("records"), "record"), size(number("bytes"))))
         }
-        other => return (other.to_owned(), body.to_string()),
+        other => {
+            let payload = body.to_string();
+            return booked::describe(other, &payload).unwrap_or_else(|| (other.to_owned(), payload));
+        }
     };
     (topic.to_owned(), words)
 }

@@ -1,12 +1,15 @@
 //! How facts are put into words: numbers, sizes, durations, tables and the few words that have a colour.
 
 pub mod alerts;
+pub mod booked;
 pub mod bot_line;
 pub mod duration;
 pub mod event;
 pub mod nagios;
 pub mod number;
+pub mod orders;
 pub mod processes;
+pub mod snapshot;
 pub mod status;
 pub mod style;
 pub mod table;

@@ -128,6 +128,9 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
     fact("journal", &journal(status));
+    for (name, text) in books(status) {
+        fact(name, &printable(&text));
+    }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &printable(&alerts));
     }
@@ -135,6 +138,27 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
         fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
     }
     out
+}
+
+/// What stands in the books that one wants to know of: nothing, where nothing does.
+fn books(status: &Status) -> Vec<(&'static str, String)> {
+    let books = &status.books;
+    let mut facts = Vec::new();
+    if let (Some(snapshot), Some(seconds)) = (&books.snapshot, status.health.snapshot_age_seconds) {
+        let closes = snapshot.day.as_ref().map(|day| format!(", closes {day}")).unwrap_or_default();
+        facts.push(("snapshot", format!("{} ago, at record {}{closes}", age(seconds), grouped(snapshot.seq))));
+    }
+    if books.orders_open > 0 {
+        facts.push((
+            "orders",
+            format!("{} open, {} in doubt", grouped(books.orders_open), grouped(books.orders_in_doubt)),
+        ));
+    }
+    if books.violations > 0 {
+        facts.push(("refused", format!("{} that would have broken a rule of the books", grouped(books.violations))));
+    }
+    facts.extend(books.discrepancies.iter().map(|differs| ("differs", differs.clone())));
+    facts
 }
 
 fn component_row(status: &Status, now: Timestamp, component: &ComponentSummary) -> [Cell; 8] {
@@ -298,6 +322,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("metric", &format!("{name} {value}"));
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
+    for (name, text) in books(status) {
+        fact(name, &text);
+    }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &alerts);
     }

@@ -165,3 +165,26 @@ fn a_halt_of_another_day_shows_the_day() {
     assert_eq!(since("2026-11-07T23:59:10.7Z", now), "since 2026-11-07T23:59:11Z (59 s)");
     assert_eq!(since("yesterday", now), "since yesterday");
 }
+
+#[test]
+fn the_books_have_lines_where_there_is_something_to_say() {
+    let mut status = sample();
+    let quiet = plain(&status, Layout::People);
+    assert!(!["snapshot", "orders ", "refused", "differs"].iter().any(|word| quiet.contains(word)), "{quiet}");
+    status.books.snapshot = Some(failstop_client::books::SnapshotEntry {
+        seq: 18_400,
+        day: Some("2026-11-06".to_owned()),
+        ..Default::default()
+    });
+    status.health.snapshot_age_seconds = Some(3_700.0);
+    (status.books.orders_open, status.books.orders_in_doubt, status.books.violations) = (3, 1, 2);
+    status.books.discrepancies = vec!["statement: 0.06 apart".to_owned()];
+    let text = plain(&status, Layout::People);
+    assert!(text.contains("\nsnapshot   1 h 1 min ago, at record 18 400, closes 2026-11-06\n"), "{text}");
+    assert!(text.contains("\norders    3 open, 1 in doubt\n"), "{text}");
+    let lines = plain(&status, Layout::Lines);
+    assert!(
+        lines.contains("\nrefused 2 that would have broken a rule of the books\ndiffers statement: 0.06 apart\n"),
+        "{lines}"
+    );
+}

@@ -4,6 +4,7 @@
 //! which it says that it lives and what it sees.
 
 pub mod alerts;
+pub mod books;
 pub mod permit;
 pub mod processes;
 pub mod session;

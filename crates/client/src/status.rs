@@ -1,5 +1,6 @@
 //! The answer of `failstop status --format json` and `GET /api/status`. Fields are only ever added.
 
+use crate::books::SnapshotEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -80,6 +81,26 @@ pub struct Status {
     /// The end that the engine is coming to on purpose; `null` while it is not.
     #[serde(default)]
     pub announced: Option<Announced>,
+    /// How the books stand.
+    #[serde(default)]
+    pub books: BooksSummary,
+}
+
+/// How the books stand: capital, strategies' states, orders, snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BooksSummary {
+    /// The last snapshot that the journal names; `null` before the first.
+    pub snapshot: Option<SnapshotEntry>,
+    /// Orders whose intent is recorded and whose end is not.
+    pub orders_open: u64,
+    /// Those of them of which nobody knows what became.
+    pub orders_in_doubt: u64,
+    /// Why capital does not reconcile: the exact difference, one a line. Empty where it does.
+    pub discrepancies: Vec<String>,
+    /// Entries refused in this epoch, since they would have broken a rule.
+    pub violations: u64,
+    /// Entries booked in this epoch.
+    pub booked: u64,
 }
 
 /// Alerts on their way to people. They only ever warn: nothing here moves the verdict or the permission.

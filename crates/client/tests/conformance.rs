@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use failstop_client::session::{Notice, Session, SessionError};
-use failstop_client::wire::{Code, HaltCap, Push, decode};
+use failstop_client::wire::{Booked, Code, HaltCap, Push, decode};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -100,6 +100,14 @@ fn text(given: &Value, name: &str) -> String {
     given[name].as_str().unwrap().to_owned()
 }
 
+fn of<T: serde::de::DeserializeOwned>(given: &Value) -> T {
+    serde_json::from_value(given.clone()).unwrap()
+}
+
+fn booked(answer: Booked) -> Value {
+    json!({"seq": answer.seq, "already": answer.already})
+}
+
 /// What a call came to.
 fn call(session: &mut Session, name: &str, given: &Value) -> Result<Value, SessionError> {
     match name {
@@ -114,6 +122,12 @@ fn call(session: &mut Session, name: &str, given: &Value) -> Result<Value, Sessi
             let cap: HaltCap = serde_json::from_value(given["cap"].clone()).unwrap();
             session.halt(cap, &text(given, "reason")).map(|()| json!({}))
         }
+        "posting" => session.posting(of(given)).map(booked),
+        "fill" => session.fill(of(given)).map(booked),
+        "capital" => session.capital(of(given)).map(booked),
+        "position" => session.position(of(given)).map(booked),
+        "strategy_state" => session.strategy_state(of(given)).map(booked),
+        "snapshot" => session.snapshot(given["reason"].as_str()).map(booked),
         "permission" => session.permission().map(|answer| serde_json::to_value(answer).unwrap()),
         one_way => {
             let sent = match (one_way, given.as_object().unwrap().len()) {

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use failstop_client::session::{Notice, Session, SessionError};
-use failstop_client::wire::{Code, Decoded, HaltCap, Id, Message, Mode, Permission, Push, decode};
+use failstop_client::wire::{
+    Booked, Code, Decoded, HaltCap, Id, Leg, Message, Mode, Permission, Position, Posting, Push, decode,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -137,4 +139,37 @@ fn a_lost_connection_is_made_anew_with_its_hello() {
     drop(end);
     assert!(session.heartbeat(Some(2)).is_err());
     assert!(matches!(session.heartbeat(Some(3)), Err(SessionError::Connect { .. })));
+}
+
+#[test]
+fn what_is_booked_is_said_whole_and_the_answer_tells_a_repetition() {
+    let end = FarEnd::open();
+    let mut session = Session::connect(&end.path).unwrap();
+    let engine = answers(end.accept(), "", "\"ok\":true,\"seq\":31,\"already\":true");
+    let posting = Posting {
+        reference: "d-1".into(),
+        legs: vec![Leg::inside("USDT", "k", "main", "1.50"), Leg::outside("USDT", "venue", "-1.50")],
+        reason: None,
+    };
+    assert_eq!(session.posting(posting.clone()).unwrap(), Booked { seq: 31, already: true });
+    assert_eq!(engine.join().unwrap(), Message::Posting(posting));
+}
+
+#[test]
+fn a_violation_is_a_refusal_with_its_own_code() {
+    let end = FarEnd::open();
+    let mut session = Session::connect(&end.path).unwrap();
+    let engine =
+        answers(end.accept(), "", "\"ok\":false,\"code\":\"VIOLATION\",\"error\":\"posting-sum: d-1: off by 1\"");
+    let refused = session.position(Position {
+        account: "k".into(),
+        instrument: "BTCUSDT".into(),
+        quantity: "1".into(),
+        opening: false,
+    });
+    assert!(
+        matches!(&refused, Err(SessionError::Refused { code: Code::Violation, request: "position", error }) if error.contains("off by 1")),
+        "{refused:?}"
+    );
+    drop(engine.join());
 }

@@ -61,6 +61,7 @@ fn policy() -> Policy {
             unhealthy_for: 5 * minute,
         },
         halts: BTreeMap::new(),
+        two_key: None,
         heartbeat_every: minute / 2,
         environment_latched: false,
         shutdown_within: Duration::from_secs(3600),

@@ -138,7 +138,7 @@ impl Core {
                 (silent >= self.policy.health.journal_max_age).then(|| "the journal is still not written".into())
             }
             Trigger::SnapshotAge => {
-                let age = now.since(self.watch.last_snapshot?);
+                let age = self.watch.last_snapshot?.age(now);
                 (age >= self.policy.failsafe.snapshot_max_age)
                     .then(|| format!("the last snapshot is {} old; run `failstop snapshot take`", span(age)).into())
             }

@@ -22,11 +22,11 @@ impl Core {
         if silent >= self.policy.failsafe.journal_max_age && !self.tripped(Trigger::JournalSilent) {
             self.trip(turn, Trigger::JournalSilent, format!("the journal could not be written for {}", span(silent)));
         }
-        if let Some(at) = self.watch.last_snapshot
-            && turn.now.since(at) >= self.policy.failsafe.snapshot_max_age
+        if let Some(snapshot) = self.watch.last_snapshot
+            && snapshot.age(turn.now) >= self.policy.failsafe.snapshot_max_age
             && !self.tripped(Trigger::SnapshotAge)
         {
-            let age = span(turn.now.since(at));
+            let age = span(snapshot.age(turn.now));
             self.trip(turn, Trigger::SnapshotAge, format!("the last snapshot is {age} old"));
         }
         if let Some(since) = self.watch.unhealthy_since
@@ -61,8 +61,8 @@ impl Core {
             later(feed.base.plus(policy.market_data_max_age));
         }
         later(self.watch.journal_base.plus(policy.journal_max_age));
-        if let Some(at) = self.watch.last_snapshot {
-            later(at.plus(policy.snapshot_max_age));
+        if let Some(snapshot) = self.watch.last_snapshot {
+            later(snapshot.reaches(policy.snapshot_max_age));
         }
         if let Some(since) = self.watch.unhealthy_since {
             later(since.plus(policy.unhealthy_for));

@@ -74,6 +74,27 @@ impl Verdict {
     }
 }
 
+/// Something that was so old when it was told of: perhaps from before the machine was started, where our time does not reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Aged {
+    /// When it was told of.
+    pub told: Monotonic,
+    /// How old it was then.
+    pub age: Duration,
+}
+
+impl Aged {
+    /// Its age now.
+    pub fn age(self, now: Monotonic) -> Duration {
+        now.since(self.told).saturating_add(self.age)
+    }
+
+    /// When it is as old as that; the time of its telling, where it was older then.
+    pub fn reaches(self, age: Duration) -> Monotonic {
+        self.told.plus(age.saturating_sub(self.age))
+    }
+}
+
 /// What health is judged by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Watch {
@@ -87,7 +108,7 @@ pub(crate) struct Watch {
     pub last_journal_write: Option<Monotonic>,
     /// From when the journal's silence counts.
     pub journal_base: Monotonic,
-    pub last_snapshot: Option<Monotonic>,
+    pub last_snapshot: Option<Aged>,
     pub verdict: Verdict,
     /// Since when a rule says unhealthy, without a break.
     pub unhealthy_since: Option<Monotonic>,

@@ -16,6 +16,8 @@ pub enum Input {
     /// Every record with a ticket up to this one is durable. May repeat a ticket: it then says that something else (a
     /// bot's event) was durably written now.
     Durable(Ticket),
+    /// The witness has acknowledged a head at or beyond the record with this ticket: somebody off the host remembers it.
+    Witnessed(Ticket),
     /// The journal can no longer be written. Final for this process: nothing becomes durable that loosens anything.
     StorageFailed {
         /// What failed.
@@ -182,8 +184,11 @@ pub enum Input {
     },
     /// That trigger no longer holds, so that its halt may be resumed.
     TriggerPassed(Trigger),
-    /// A snapshot is durable.
-    SnapshotTaken,
+    /// A snapshot is durable, and so old: nothing where it was taken just now, more where an earlier engine took it.
+    SnapshotTaken {
+        /// Its age.
+        age: Duration,
+    },
     /// The clocks disagree: suspend or a step of wall time. The first input after the host noticed it, so that no age is
     /// judged over the gap.
     ClockJumped {

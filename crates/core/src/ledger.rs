@@ -237,6 +237,7 @@ impl Core {
                 turn.push(Effect::Answer { request, outcome: Ok(()) });
             }
         }
+        self.turn_second_key(turn);
         self.after_durable(turn);
     }
 
@@ -302,6 +303,7 @@ impl Core {
         }
         self.raise(turn, Grievance::of(Cause::Storage, evidence));
         let releasing = self.operator.abandon_release();
+        self.abandon_second_key(turn);
         let waiting = core::mem::take(&mut self.writing.answers);
         for request in waiting.into_iter().map(|(_, request)| request).chain(releasing) {
             let outcome = Err(vec![

@@ -18,6 +18,7 @@ mod departure;
 mod dependency;
 mod effect;
 mod failsafe;
+pub mod gate;
 mod halt;
 mod health;
 mod hindrance;
@@ -43,6 +44,7 @@ mod standstill;
 mod startup;
 mod time;
 mod turn;
+mod two_key;
 mod view;
 
 pub use alert::{

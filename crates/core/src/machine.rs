@@ -5,7 +5,7 @@ use crate::component::Component;
 use crate::dependency::Dependency;
 use crate::effect::{Effect, Page};
 use crate::halt::{Cause, Trigger};
-use crate::health::Watch;
+use crate::health::{Aged, Watch};
 use crate::id::Slot;
 use crate::input::{CheckClass, Input};
 use crate::ledger::{Grievance, Standings, Writing};
@@ -19,6 +19,7 @@ use crate::renewal::Permit;
 use crate::startup::Life;
 use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip};
+use crate::two_key::SecondKey;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub struct Core {
     pub(crate) limits: Limits,
     pub(crate) permit: Permit,
     pub(crate) operator: Orders,
+    pub(crate) second_key: SecondKey,
     /// Causes that the host judges and that hold now, with what was seen.
     pub(crate) judged: BTreeMap<(Cause, Option<Slot>), String>,
     /// Fail-safe triggers that the host judges and that hold now.
@@ -77,6 +79,7 @@ impl Core {
             limits: Limits::default(),
             permit: Permit::default(),
             operator: Orders::default(),
+            second_key: SecondKey::default(),
             judged: BTreeMap::new(),
             triggers: BTreeMap::new(),
             noted: Permission::ObserveOnly,
@@ -121,6 +124,7 @@ impl Core {
                     self.durable(turn, ticket);
                 }
             }
+            Input::Witnessed(ticket) => self.witnessed(turn, ticket),
             Input::StorageFailed { evidence, last_words } => self.storage_failed(turn, evidence, last_words),
             Input::Checked { class, outcome } => {
                 if class == CheckClass::Integrity && outcome.is_ok() {
@@ -164,8 +168,8 @@ impl Core {
             Input::TriggerPassed(trigger) => {
                 self.triggers.remove(&trigger);
             }
-            Input::SnapshotTaken => {
-                self.watch.last_snapshot = Some(turn.now);
+            Input::SnapshotTaken { age } => {
+                self.watch.last_snapshot = Some(Aged { told: turn.now, age });
                 self.dirty = true;
             }
             Input::ClockJumped { by, evidence } => {
@@ -271,6 +275,7 @@ impl Core {
             self.judge_deadlines(turn);
         }
         self.settle_maintenance(turn);
+        self.settle_second_key(turn);
         if !self.stands_at_all(Cause::Clock) {
             self.watch.clock_jumped = None;
         }
@@ -318,6 +323,9 @@ impl Core {
             self.conditions_due(now, &mut add);
         }
         self.shutdown_due(now, &mut add);
+        if let Some(at) = self.second_key_due() {
+            add(at);
+        }
         self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);

@@ -11,6 +11,7 @@ use crate::permission::Mode;
 use crate::record::{ClearedBy, Record};
 use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip, span};
+use crate::two_key::Release;
 use core::time::Duration;
 
 /// The longest maintenance window.
@@ -39,6 +40,7 @@ impl Orders {
 }
 
 /// An order with its circumstances.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
     pub request: RequestId,
     pub by: String,
@@ -116,7 +118,18 @@ impl Core {
                 "there is nothing to resume: no latched halt stands; see `failstop status`".to_owned()
             });
         }
-        for id in &ids {
+        refusals.extend(self.what_holds(turn.now, &ids));
+        if !refusals.is_empty() {
+            self.refuse(turn, asked, "resume", refusals);
+            return;
+        }
+        self.release_with_keys(turn, asked, Release::Halts(ids));
+    }
+
+    /// Why these halts cannot be released now.
+    pub(crate) fn what_holds(&self, now: Monotonic, ids: &[HaltId]) -> Vec<String> {
+        let mut refusals = Vec::new();
+        for id in ids {
             match self.recorded.halts.get(id) {
                 None => refusals.push(format!("no halt h-{} stands; see `failstop status`", id.0)),
                 Some(halt) if !halt.latched => {
@@ -127,22 +140,36 @@ impl Core {
                     ));
                 }
                 Some(halt) => {
-                    if let Some(hold) = self.holds(turn.now, halt) {
+                    if let Some(hold) = self.holds(now, halt) {
                         refusals.push(format!("h-{} ({}): {hold}", id.0, halt.cause.name()));
                     }
                 }
             }
         }
-        if !refusals.is_empty() {
-            self.refuse(turn, asked, "resume", refusals);
-            return;
+        refusals
+    }
+
+    /// Every key is turned.
+    pub(crate) fn carry_out_release(&mut self, turn: &mut Turn<'_>, asked: Asked, release: Release) {
+        match release {
+            Release::Halts(ids) => {
+                let mut last: Option<Ticket> = None;
+                for id in ids {
+                    let by = ClearedBy::Operator { who: asked.by.clone(), reason: asked.reason.clone() };
+                    last = last.max(self.clear(turn, id, by));
+                }
+                self.answer_when_durable(turn, asked.request, last);
+            }
+            Release::KillSwitch => {
+                let halts = self.recorded.halts.values().filter(|halt| halt.cause == Cause::KillSwitch);
+                let ids: Vec<HaltId> = halts.map(|halt| halt.id).collect();
+                for id in ids {
+                    let by = ClearedBy::Operator { who: asked.by.clone(), reason: asked.reason.clone() };
+                    self.clear(turn, id, by);
+                }
+                self.operator.releasing = Some(asked.request);
+            }
         }
-        let mut last: Option<Ticket> = None;
-        for id in ids {
-            let by = ClearedBy::Operator { who: asked.by.clone(), reason: asked.reason.clone() };
-            last = last.max(self.clear(turn, id, by));
-        }
-        self.answer_when_durable(turn, asked.request, last);
     }
 
     /// Whether the kill switch stops everything: a halt of it stands, or its latch is not gone yet.
@@ -174,6 +201,17 @@ impl Core {
         if asked.reason.trim().is_empty() {
             refusals.push("a release needs a reason: --reason \"...\"".to_owned());
         }
+        refusals.extend(self.what_holds_the_kill_switch());
+        if !refusals.is_empty() {
+            self.refuse(turn, asked, "kill-switch release", refusals);
+            return;
+        }
+        self.release_with_keys(turn, asked, Release::KillSwitch);
+    }
+
+    /// Why the kill switch cannot be released now.
+    pub(crate) fn what_holds_the_kill_switch(&self) -> Vec<String> {
+        let mut refusals = Vec::new();
         if !self.kill_switch_stands() {
             refusals.push("the kill switch is not engaged".to_owned());
         }
@@ -183,17 +221,7 @@ impl Core {
         if let Some(hold) = self.integrity_holds() {
             refusals.push(hold.into_owned());
         }
-        if !refusals.is_empty() {
-            self.refuse(turn, asked, "kill-switch release", refusals);
-            return;
-        }
-        let ids: Vec<HaltId> =
-            self.recorded.halts.values().filter(|halt| halt.cause == Cause::KillSwitch).map(|halt| halt.id).collect();
-        for id in ids {
-            let by = ClearedBy::Operator { who: asked.by.clone(), reason: asked.reason.clone() };
-            self.clear(turn, id, by);
-        }
-        self.operator.releasing = Some(asked.request);
+        refusals
     }
 
     /// A release's record is durable. The halt stands until the latch is gone from the disk, too.

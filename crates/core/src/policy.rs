@@ -28,6 +28,9 @@ pub struct Policy {
     pub failsafe: FailsafePolicy,
     /// Overrides of `latched` and `clear_after` for the causes whose row in the list is not `fixed`.
     pub halts: BTreeMap<Cause, HaltPolicy>,
+    /// With a witness: a release waits so long for the witness's acknowledgement of its record. Absent: it takes effect when
+    /// that is durable.
+    pub two_key: Option<Duration>,
     /// How often a summary heartbeat goes into the journal († 30 s).
     pub heartbeat_every: Duration,
     /// Whether failed environment checks at start latch (`startup.environment = "operator"`).

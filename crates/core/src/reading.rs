@@ -28,7 +28,7 @@ impl Core {
             reasons: self.reasons(now),
             errors_per_minute: self.errors_per_minute(now),
             last_journal_write: self.watch.last_journal_write.map(|at| self.host_time(at)),
-            last_snapshot: self.watch.last_snapshot.map(|at| self.host_time(at)),
+            snapshot_age: self.watch.last_snapshot.map(|snapshot| snapshot.age(now)),
         }
     }
 

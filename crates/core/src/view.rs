@@ -5,6 +5,7 @@ use crate::input::QueueState;
 use crate::memory::Held;
 use crate::record::HealthStatus;
 use crate::time::Monotonic;
+use core::time::Duration;
 
 /// The verdict: a pure function of the core's state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,8 +20,8 @@ pub struct Health {
     pub errors_per_minute: u32,
     /// When the last record became durable.
     pub last_journal_write: Option<Monotonic>,
-    /// When the last snapshot became durable.
-    pub last_snapshot: Option<Monotonic>,
+    /// How old the last snapshot is.
+    pub snapshot_age: Option<Duration>,
 }
 
 /// What a component is doing.

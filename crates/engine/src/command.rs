@@ -2,8 +2,10 @@
 
 use crate::limits::processes::Membership;
 use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::books::{Imported, OrderList, SnapshotEntry};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
+use failstop_journal::ledger::{Outcome, Statement};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where doors put their requests. Bounded, so that a flood waits in its own connection and not in memory.
@@ -93,6 +95,15 @@ pub enum Command {
         /// Who, already shown to be allowed.
         peer: Peer,
     },
+    /// The open orders; changes nothing.
+    Orders,
+    /// Something that goes into the books.
+    Book {
+        /// What.
+        what: BooksOrder,
+        /// Who, already shown to be allowed.
+        peer: Peer,
+    },
     /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
     Beat,
     /// End the engine cleanly, as SIGTERM does.
@@ -108,6 +119,29 @@ pub enum Command {
     },
 }
 
+/// What an operator may ask of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BooksOrder {
+    /// Take a snapshot now.
+    TakeSnapshot {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Say what became of an order in doubt.
+    ResolveOrder {
+        /// Which.
+        id: String,
+        /// What became of it.
+        outcome: Outcome,
+        /// Why that is believed.
+        reason: String,
+        /// The file that says so, where one does.
+        source: Option<String>,
+    },
+    /// Compare what a venue states with the book.
+    Statement(Box<Statement>),
+}
+
 /// An answer.
 #[derive(Debug)]
 pub enum Answer {
@@ -121,6 +155,12 @@ pub enum Answer {
     Alerts(Box<AlertList>),
     /// To [`Command::TestAlerts`].
     Tested(AlertTests),
+    /// To [`Command::Orders`].
+    Orders(Box<OrderList>),
+    /// To [`BooksOrder::TakeSnapshot`].
+    Snapshot(Box<SnapshotEntry>),
+    /// To [`BooksOrder::Statement`] and [`BooksOrder::ResolveOrder`].
+    Imported(Imported),
     /// To [`Command::Beat`].
     Beat(Box<Beat>),
     /// To [`Command::End`]: it ends.

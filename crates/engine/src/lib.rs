@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod announce;
 pub mod app;
+pub mod books;
 pub mod checks;
 pub mod clock;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod lost_journal;
 pub mod metrics;
 pub mod notify_socket;
 pub mod output;
+pub mod outside;
 pub mod permit;
 pub mod printable;
 pub mod probing;

@@ -9,8 +9,8 @@ pub use failstop_core::next_step;
 
 use self::held::HeldSince;
 use failstop_client::status::{
-    AlertsSummary, Announced, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary, HostSummary,
-    JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
+    AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
+    HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -104,6 +104,8 @@ pub struct HostFacts {
     pub alerts: AlertsSummary,
     /// The end that is coming on purpose.
     pub announced: Option<Announced>,
+    /// How the books stand.
+    pub books: BooksSummary,
 }
 
 /// What the host knows of one component.
@@ -157,7 +159,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
             reasons: view.health.reasons.clone(),
             errors_per_minute: view.health.errors_per_minute,
             journal_write_age_seconds: view.health.last_journal_write.map(age),
-            snapshot_age_seconds: view.health.last_snapshot.map(age),
+            snapshot_age_seconds: view.health.snapshot_age.map(|age| age.as_secs_f64()),
         },
         halts: view.halts.iter().map(|(halt, since)| halt_summary(halt, *since, view.now, facts)).collect(),
         components: view.components.iter().map(|component| component_summary(component, view.now, facts)).collect(),
@@ -206,6 +208,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         environment: facts.environment.clone(),
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
+        books: facts.books.clone(),
     }
 }
 

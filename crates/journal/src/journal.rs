@@ -375,7 +375,7 @@ impl<S: Storage> Journal<S> {
         }
         sums.extend_from_slice(&sums_line(digest, &prev.name));
         let (path, temporary) = (path_of(SUMS), path_of("SHA256SUMS.tmp"));
-        match replace(&self.storage, &path, &temporary, &sums) {
+        match replace(&self.storage, JOURNAL_DIR, &path, &temporary, &sums) {
             Ok(()) => {}
             Err(source) if is_no_space(&source) => {
                 drop(self.storage.remove(&temporary));
@@ -517,8 +517,8 @@ pub(crate) fn write_all<F: StorageFile>(file: &mut F, mut bytes: &[u8]) -> io::R
     Ok(())
 }
 
-/// Replaces a file so that a crash leaves the old one or the new one.
-fn replace<S: Storage>(storage: &S, path: &str, temporary: &str, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a file of a folder so that a crash leaves the old one or the new one.
+pub(crate) fn replace<S: Storage>(storage: &S, dir: &str, path: &str, temporary: &str, bytes: &[u8]) -> io::Result<()> {
     match storage.remove(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -528,7 +528,7 @@ fn replace<S: Storage>(storage: &S, path: &str, temporary: &str, bytes: &[u8]) -
     file.sync_data().map_err(unsynced)?;
     drop(file);
     storage.rename(temporary, path)?;
-    storage.sync_dir(JOURNAL_DIR).map_err(unsynced)
+    storage.sync_dir(dir).map_err(unsynced)
 }
 
 /// A payload of the journal's own. These structs have only strings and whole numbers, which always serialise.

@@ -36,7 +36,7 @@ pub use journal::{Importance, Journal, JournalError, Settings};
 pub use payload::{DEPTH_MAX, PAYLOAD_MAX, PayloadError, check as check_payload};
 pub use range::{Range, RangeError, read_range};
 pub use reader::{Record, read_opening, read_records};
-pub use record::{KIND_MAX, LINE_MAX, SEG_CLOSE, SEG_OPEN, SEQ_END, is_kind};
+pub use record::{Glance, KIND_MAX, LINE_MAX, SEG_CLOSE, SEG_OPEN, SEQ_END, glance, is_kind};
 pub use recorder::{AppendError, Bounds, Entry, Failure, Handle, Progress, Recorder, Written};
 pub use recovery::{OpenError, Recovered, Verdict, recover};
 pub use segment::{
@@ -44,4 +44,6 @@ pub use segment::{
 };
 pub use storage::{Disk, Storage, StorageFile};
 pub use time::Wall;
-pub use verify::{Class, Outcome, Position, Report, TornTail, VerifyError, Violation, verify};
+pub use verify::{
+    Checkpoint, Class, Outcome, Position, Report, TornTail, VerifyError, Violation, verify, verify_since,
+};

@@ -48,17 +48,22 @@ pub(crate) struct Lines<'f, F> {
 
 impl<'f, F: StorageFile> Lines<'f, F> {
     pub fn new(file: &'f F, limit: u64, digest: bool) -> Self {
-        // A file shorter than the longest line needs no more than itself.
-        let whole = usize::try_from(limit).unwrap_or(READ);
+        Self::from(file, 0, 0, limit, digest)
+    }
+
+    /// From a byte on at which a line begins, behind so many lines.
+    pub fn from(file: &'f F, offset: u64, lines: u64, limit: u64, digest: bool) -> Self {
+        // What is shorter than the longest line needs no more than itself.
+        let whole = usize::try_from(limit.saturating_sub(offset)).unwrap_or(READ);
         let room = if whole <= LINE_MAX { whole } else { whole.min(READ) + LINE_MAX + size_of::<Block>() };
         Self {
             file,
             buffer: vec![0; room],
             start: 0,
             end: 0,
-            base: 0,
+            base: offset,
             limit,
-            line: 0,
+            line: lines,
             digest: digest.then(|| Digesting { digest: BlockDigest::new(), at: 0 }),
             spare: Vec::new(),
         }
@@ -102,6 +107,20 @@ impl<'f, F: StorageFile> Lines<'f, F> {
     pub fn pass(&mut self, bytes: usize, lines: u64) {
         self.start += bytes;
         self.line += lines;
+    }
+
+    /// Goes on at another byte at which a line begins, so many lines further on. Not for a walk that makes a digest.
+    pub fn jump(&mut self, offset: u64, lines: u64) {
+        (self.start, self.end, self.base) = (0, 0, offset);
+        self.line += lines;
+    }
+
+    /// Stops at another byte than before, behind a line feed.
+    pub fn stop_at(&mut self, limit: u64) {
+        self.limit = limit;
+        // What had been read beyond it is read again.
+        let rest = usize::try_from(limit.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        self.end = self.end.min(rest.max(self.start));
     }
 
     /// Where the next chunk begins.

@@ -7,7 +7,6 @@
 use crate::record::LINE_MAX;
 use crate::segment::{JOURNAL_DIR, segment_first, segment_name};
 use crate::storage::{Disk, Storage, StorageFile};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -109,7 +108,7 @@ pub fn read_range(state: &Path, from: u64, upto: u64, most: usize) -> Result<Ran
 }
 
 /// Where the line of `target` begins, in a segment of `len` bytes whose first line has the number `first`.
-fn seek(file: &File, first: u64, target: u64, len: u64) -> io::Result<Option<u64>> {
+pub(crate) fn seek<F: StorageFile>(file: &F, first: u64, target: u64, len: u64) -> io::Result<Option<u64>> {
     // The line at `low` is at or before the target; no line at or after `high` is.
     let (mut low, mut high) = (0, len);
     if first == target {
@@ -140,7 +139,7 @@ fn seek(file: &File, first: u64, target: u64, len: u64) -> io::Result<Option<u64
 }
 
 /// Where the first line after the line feed at or behind `from` begins, before `end`.
-fn next_line(file: &File, from: u64, end: u64) -> io::Result<Option<u64>> {
+pub(crate) fn next_line<F: StorageFile>(file: &F, from: u64, end: u64) -> io::Result<Option<u64>> {
     let mut piece = [0; PEEK];
     let mut at = from;
     // A line has at most LINE_MAX bytes: whoever finds no line feed in more looks at damage.
@@ -159,7 +158,7 @@ fn next_line(file: &File, from: u64, end: u64) -> io::Result<Option<u64>> {
 }
 
 /// The number of the line that begins here.
-fn number_at(file: &File, start: u64) -> io::Result<Option<u64>> {
+fn number_at<F: StorageFile>(file: &F, start: u64) -> io::Result<Option<u64>> {
     let mut head = [0; BEGINS.len() + 20];
     let mut got = 0;
     while got < head.len() {
@@ -179,7 +178,7 @@ fn number_of(line: &[u8]) -> Option<u64> {
 }
 
 /// Appends whole lines from `offset` on; whether the segment's end was reached with room left.
-fn copy(file: &File, offset: u64, upto: u64, most: usize, range: &mut Range) -> io::Result<bool> {
+fn copy<F: StorageFile>(file: &F, offset: u64, upto: u64, most: usize, range: &mut Range) -> io::Result<bool> {
     let before = range.bytes.len();
     let room = most - before;
     let mut block = vec![0; room];

@@ -153,6 +153,34 @@ impl Frame {
     }
 }
 
+/// What stands at the beginning of a line, as text and without a look at its hash: for whoever chooses lines before reading
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance<'a> {
+    /// The sequence number.
+    pub seq: u64,
+    /// When, RFC 3339 UTC, always nine decimals.
+    pub time: &'a str,
+    /// The type.
+    pub kind: &'a str,
+}
+
+/// The beginning of a line, with or without its line feed; `None` where it is no line's.
+pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
+    line.strip_prefix(START)?;
+    let (seq, at) = number(line, START.len())?;
+    let at = expect(line, at, b",\"d\":")?;
+    let (_, at) = number(line, at)?;
+    let at = expect(line, at, b",\"ep\":")?;
+    let (_, at) = number(line, at)?;
+    let at = expect(line, at, b",\"ts\":\"")?;
+    let time = line.get(at..at + time::TEXT).filter(|text| time::is_time(text))?;
+    let at = expect(line, at + time::TEXT, KIND)?;
+    let kind = line.get(at..at + memchr::memchr(b'"', line.get(at..)?)?)?;
+    let kind = std::str::from_utf8(kind).ok().filter(|kind| is_kind(kind))?;
+    Some(Glance { seq, time: std::str::from_utf8(time).ok()?, kind })
+}
+
 /// The texts of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
@@ -241,6 +269,19 @@ mod tests {
             assert!(Frame::read(text.replace(from, to).as_bytes()).is_none(), "{to}");
         }
         assert!(Frame::read(text.replace("12,", "9007199254740991,").as_bytes()).is_some());
+    }
+
+    #[test]
+    fn a_glance_sees_the_beginning_of_a_line_and_of_nothing_else() {
+        let (line, _) = sample();
+        let seen = Glance { seq: 12, time: "2027-01-15T08:00:00.123456789Z", kind: "x.note" };
+        assert_eq!(glance(&line), Some(seen));
+        assert_eq!(glance(&line[..line.len() - 1]), Some(seen));
+        let kind_ends = line.windows(9).position(|at| at == b"\"x.note\",").unwrap() + 8;
+        for end in 0..kind_ends {
+            assert_eq!(glance(&line[..end]), None, "{end}");
+        }
+        assert_eq!(glance(&line[1..]), None);
     }
 
     #[test]

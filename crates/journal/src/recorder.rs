@@ -49,6 +49,8 @@ pub struct Written {
     pub ticket: u64,
     /// The journal's.
     pub seq: u64,
+    /// The time that stands in it.
+    pub time: Wall,
 }
 
 /// What the recorder thread reports.
@@ -342,7 +344,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
             while let Some(entry) = self.next(written.len()) {
                 match self.journal.stage_checked(self.now, &entry.kind, &entry.payload, entry.importance) {
                     Ok(seq) => {
-                        written.push(Written { ticket: entry.ticket, seq });
+                        written.push(Written { ticket: entry.ticket, seq, time: self.now });
                         if entry.importance == Importance::LastWords {
                             again.push(entry);
                         }
@@ -439,7 +441,7 @@ impl<S: Storage, C: FnMut() -> Wall, P: FnMut(Progress<'_>)> Run<S, C, P> {
             match outcome {
                 Ok((seq, head)) => {
                     self.shared.pending.fetch_sub(1, Ordering::Relaxed);
-                    let written = [Written { ticket: word.ticket, seq }];
+                    let written = [Written { ticket: word.ticket, seq, time: now }];
                     (self.on_progress)(Progress::Durable { written: &written, head });
                 }
                 Err(error) if error.is_no_space() => {

@@ -4,13 +4,13 @@
 use crate::jid::{Jid, NoRandomness};
 use crate::journal::{Begin, Journal, JournalError, Left, Settings, before_first, path_of, write_all};
 use crate::reader::{Record, replay_segment};
-use crate::segment::{JOURNAL_DIR, PrevSegment, TORN_DIR, Torn, segment_first};
+use crate::segment::{JOURNAL_DIR, PrevSegment, SUMS, TORN_DIR, Torn, segment_first, segment_name};
 use crate::sha256::FileDigest;
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{Storage, StorageFile, read_small};
 use crate::time::Wall;
 use crate::verify::scan::SegmentScan;
 use crate::verify::seams::torn_tail;
-use crate::verify::{Class, Examined, Options, Position, Report, VerifyError, Violation, examine};
+use crate::verify::{Class, Examined, Options, Position, Report, SUMS_MAX, VerifyError, Violation, examine};
 use std::io;
 
 /// Why a journal could not be opened at all.
@@ -139,9 +139,10 @@ impl<S: Storage> Recovered<S> {
     ///
     /// The first error of `each`, or of reading.
     pub fn replay<E: From<io::Error>>(&self, mut each: impl FnMut(Record<'_>) -> Result<(), E>) -> Result<(), E> {
-        for scan in &self.examined.scans {
-            match self.storage.open(&path_of(&scan.name)) {
-                Ok(file) => replay_segment(&file, &scan.name, scan.first, &mut each)?,
+        for first in &self.examined.firsts {
+            let name = segment_name(*first);
+            match self.storage.open(&path_of(&name)) {
+                Ok(file) => replay_segment(&file, &name, *first, &mut each)?,
                 // Set aside by the recovery itself.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
@@ -189,22 +190,21 @@ struct Recovery<'a, S> {
 
 impl<S: Storage> Recovery<'_, S> {
     fn run(&self, durable: Option<u64>) -> Result<(Verdict, Begin, u64), OpenError> {
-        let scans = &self.examined.scans;
+        let ends = &self.examined.ends;
         let report = &self.examined.report;
-        let last_epoch = scans.iter().filter_map(|scan| scan.fitting).map(|last| last.epoch).max().unwrap_or(0);
+        let last_epoch = ends.epoch;
         let damage = report.violations.first().cloned().or_else(|| self.acknowledged_lost(durable));
         if let Some(damage) = damage {
             return Ok((Verdict::Damaged(damage.clone()), self.after_damage(damage)?, last_epoch));
         }
-        let Some(last) = scans.last() else {
+        let Some(last) = &ends.last else {
             return Ok((Verdict::New, self.fresh()?, last_epoch));
         };
-        let in_sums = self.examined.sums_names.contains(&last.name);
+        let in_sums = self.examined.sums.names(last.first);
         match torn_tail(last, in_sums) {
             Some(_) if last.verified.is_none() => {
                 let kept = self.set_aside(&last.name)?;
-                let before = scans.len().checked_sub(2).map(|i| &scans[i]);
-                let begin = match before {
+                let begin = match &ends.before {
                     Some(before) => self.continuing(before, before.bytes, None)?,
                     None => self.fresh()?,
                 };
@@ -225,7 +225,7 @@ impl<S: Storage> Recovery<'_, S> {
         let durable = durable?;
         let have = self.examined.report.head.map_or(0, |head| head.seq);
         (have < durable).then(|| {
-            let last = self.examined.scans.last();
+            let last = self.examined.ends.last.as_ref();
             Violation {
                 class: Class::AcknowledgedLost,
                 file: last.map_or_else(|| JOURNAL_DIR.to_owned(), |last| last.name.clone()),
@@ -240,14 +240,14 @@ impl<S: Storage> Recovery<'_, S> {
     fn fresh(&self) -> Result<Begin, OpenError> {
         let jid = Jid::random()?;
         let position = before_first(&self.settings.origin, &jid);
-        Ok(Begin { jid, position, left: None, segment: 0, sums: self.examined.sums.clone(), torn: None, damage: None })
+        let sums = self.list_of_sums()?;
+        Ok(Begin { jid, position, left: None, segment: 0, sums, torn: None, damage: None })
     }
 
     /// Goes on after an intact segment of this many bytes.
     fn continuing(&self, last: &SegmentScan, bytes: u64, torn: Option<Torn>) -> Result<Begin, OpenError> {
         let (Some(jid), Some(verified)) = (self.examined.report.jid, last.verified) else { return self.fresh() };
-        let digest =
-            if self.examined.sums_names.contains(&last.name) { None } else { Some(self.digest(&last.name, bytes)?) };
+        let digest = if self.examined.sums.names(last.first) { None } else { Some(self.digest(&last.name, bytes)?) };
         let records = match &last.damage {
             Some(damage) => damage.records_before,
             None => last.records,
@@ -258,7 +258,7 @@ impl<S: Storage> Recovery<'_, S> {
             position: Position { seq: verified.seq, hash: verified.head },
             left: Some(Left { prev, digest }),
             segment: self.segment(),
-            sums: self.examined.sums.clone(),
+            sums: self.list_of_sums()?,
             torn,
             damage: None,
         })
@@ -266,40 +266,48 @@ impl<S: Storage> Recovery<'_, S> {
 
     /// Goes on after damage, which stays as it is: chained to the last well-formed line, so that the halt can be recorded.
     fn after_damage(&self, damage: Violation) -> Result<Begin, OpenError> {
-        let scans = &self.examined.scans;
+        let ends = &self.examined.ends;
         let jid = match self.examined.report.jid {
             Some(jid) => jid,
             None => Jid::random()?,
         };
         let mut position = before_first(&self.settings.origin, &jid);
-        if let Some(scan) = scans.iter().rev().find(|scan| scan.last.is_some())
-            && let Some(last) = scan.last
-        {
+        if let Some((first, last, fitting)) = ends.lined {
             // A number that nothing vouches for may be damaged itself; the hash text is only chained to.
-            let seq = match scan.fitting {
+            let seq = match fitting {
                 Some(fitting) if fitting.head == last.head => fitting.seq,
                 Some(fitting) => fitting.seq + 1,
-                None => scan.first,
+                None => first,
             };
             position = Position { seq, hash: last.head };
         }
         // The new segment's name must be above every name that is or was there.
-        let named = self.examined.sums_names.iter().filter_map(|name| segment_first(name));
-        let highest = scans.iter().map(|scan| scan.first).chain(named).max().unwrap_or(0);
+        let highest = self.examined.firsts.last().copied().max(self.examined.sums.last()).unwrap_or(0);
         position.seq = position.seq.max(highest);
-        let left = scans.last().map(|scan| Left {
+        let left = ends.last.as_ref().map(|scan| Left {
             prev: PrevSegment { name: scan.name.clone(), bytes: scan.bytes, records: scan.records },
             digest: None,
         });
         let segment = self.segment();
-        let sums = self.examined.sums.clone();
+        let sums = self.list_of_sums()?;
         Ok(Begin { jid, position, left, segment, sums, torn: None, damage: Some(damage) })
     }
 
     /// The number of the last segment.
     fn segment(&self) -> u64 {
-        let scans = &self.examined.scans;
-        scans.iter().filter_map(|scan| scan.open.as_ref()).map(|open| open.seg).max().unwrap_or(scans.len() as u64)
+        match self.examined.ends.segment {
+            0 => self.examined.firsts.len() as u64,
+            number => number,
+        }
+    }
+
+    /// The list of sums as it is on the disk, for the writer, which adds to it.
+    fn list_of_sums(&self) -> Result<Vec<u8>, OpenError> {
+        let path = path_of(SUMS);
+        if !self.examined.sums.is_present() {
+            return Ok(Vec::new());
+        }
+        read_small(self.storage, &path, SUMS_MAX).map_err(|e| failed("read", &path, e))
     }
 
     /// Moves what there is of a segment out of the way.

@@ -105,32 +105,14 @@ pub(crate) fn sums_line(digest: &[u8; 32], name: &str) -> Vec<u8> {
     line
 }
 
-/// One line of the list of sums, read back.
-#[derive(Clone, Debug)]
-pub(crate) struct Sum {
-    /// Line in the list, from 1.
-    pub line: u64,
-    /// Where the line begins.
-    pub offset: u64,
-    /// What it says; `None` if it is not a sum of a segment.
-    pub entry: Option<(Head, String)>,
-}
+/// The length of a line of the list of sums, its line feed included.
+pub(crate) const SUM_LINE: usize = 64 + 2 + 25 + 1;
 
-/// Reads the list of sums; damaged lines stay in it as such.
-pub(crate) fn read_sums(raw: &[u8]) -> Vec<Sum> {
-    let mut out = Vec::new();
-    let mut offset = 0usize;
-    for (index, line) in raw.split_inclusive(|b| *b == b'\n').enumerate() {
-        let entry = line.strip_suffix(b"\n").and_then(|line| {
-            let (digest, rest) = line.split_at_checked(64)?;
-            let name = std::str::from_utf8(rest.strip_prefix(b"  ")?).ok()?;
-            segment_first(name)?;
-            Some((Head::from_hex(digest)?, name.to_owned()))
-        });
-        out.push(Sum { line: index as u64 + 1, offset: offset as u64, entry });
-        offset += line.len();
-    }
-    out
+/// A line of the list of sums, its line feed included, read back: the sum, and the first sequence number of the segment.
+pub(crate) fn sum_of(line: &[u8]) -> Option<([u8; 32], u64)> {
+    let (digest, rest) = line.strip_suffix(b"\n")?.split_at_checked(64)?;
+    let name = std::str::from_utf8(rest.strip_prefix(b"  ")?).ok()?;
+    Some((Head::from_hex(digest)?.to_raw(), segment_first(name)?))
 }
 
 #[cfg(test)]

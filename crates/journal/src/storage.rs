@@ -14,6 +14,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// The names of the regular files in a folder.
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+    /// Hands the same names to `each`, one after the other, for a folder that may hold very many.
+    fn each_name(&self, dir: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
+        self.list(dir)?.iter().for_each(|name| each(name));
+        Ok(())
+    }
     /// Makes a folder; it may exist already.
     fn make_dir(&self, dir: &str) -> io::Result<()>;
     /// Creates a new file for appending; it must not exist.
@@ -93,15 +98,20 @@ impl Storage for Disk {
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
+        self.each_name(dir, &mut |name| names.push(name.to_owned()))?;
+        Ok(names)
+    }
+
+    fn each_name(&self, dir: &str, each: &mut dyn FnMut(&str)) -> io::Result<()> {
         for entry in fs::read_dir(self.path(dir))? {
             let entry = entry?;
             if entry.file_type()?.is_file()
-                && let Ok(name) = entry.file_name().into_string()
+                && let Some(name) = entry.file_name().to_str()
             {
-                names.push(name);
+                each(name);
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     fn make_dir(&self, dir: &str) -> io::Result<()> {

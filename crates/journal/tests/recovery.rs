@@ -335,3 +335,47 @@ fn the_documented_journal_verifies() {
     assert_eq!((report.records, report.origin.as_deref()), (4, Some("demo")));
     assert_eq!(report.torn_tail, None);
 }
+
+/// How many pages of a file the page cache holds.
+fn cached_pages(file: &std::fs::File, bytes: usize) -> usize {
+    use std::os::fd::AsRawFd as _;
+    let mut seen = vec![0u8; bytes.div_ceil(4096)];
+    // SAFETY: a read-only mapping of a file that is open and at least so long, unmapped before this returns; mincore writes one
+    // byte a page.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        assert_eq!(libc::mincore(at, bytes, seen.as_mut_ptr()), 0);
+        libc::munmap(at, bytes);
+    }
+    seen.iter().filter(|page| **page & 1 == 1).count()
+}
+
+#[test]
+fn what_is_read_after_the_cache_was_dropped_comes_from_the_disk() {
+    use failstop_journal::{Storage as _, StorageFile as _};
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (disk, bytes) = (Disk::new(dir.path()), 1 << 20);
+    let mut file = disk.create("segment").unwrap();
+    assert_eq!(file.append(&vec![b'x'; bytes]).unwrap(), bytes);
+    assert!(cached_pages(&file, bytes) > 0);
+    file.sync_data().unwrap();
+    file.drop_cache().unwrap();
+    // SAFETY: an all-zero statfs is a valid one, and it is written by the call.
+    let kind = unsafe {
+        let mut about: libc::statfs = std::mem::zeroed();
+        assert_eq!(libc::fstatfs(std::os::fd::AsRawFd::as_raw_fd(&file), &raw mut about), 0);
+        about.f_type
+    };
+    if kind == libc::TMPFS_MAGIC {
+        println!("skipped: on tmpfs the cache is the disk");
+        return;
+    }
+    assert_eq!(cached_pages(&file, bytes), 0, "a page of it is still what the cache had");
+    let mut read = vec![0; bytes];
+    let mut got = 0;
+    while got < bytes {
+        got += file.read_at(&mut read[got..], got as u64).unwrap();
+    }
+    assert!(read.iter().all(|byte| *byte == b'x'));
+}

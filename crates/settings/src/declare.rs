@@ -287,6 +287,17 @@ pub fn interpreted(node: &Node) -> Node {
     }
 }
 
+/// A field's name as the file writes it: `final` for `r#final`.
+pub const fn written(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', rest @ ..] => match core::str::from_utf8(rest) {
+            Ok(name) => name,
+            Err(_) => field,
+        },
+        _ => field,
+    }
+}
+
 /// Declares a section: a struct whose fields are its keys.
 ///
 /// `name: Type, default VALUE;` or `required EXAMPLE` or `absent EXAMPLE`; then optionally `, RULE` and
@@ -345,7 +356,7 @@ macro_rules! section {
             fn keys() -> &'static [$crate::declare::Key] {
                 static KEYS: &[$crate::declare::Key] = &[$(
                     $crate::declare::Key {
-                        name: stringify!($field),
+                        name: $crate::declare::written(stringify!($field)),
                         docs: &[$($doc),*],
                         preset: $crate::section!(@preset $how $value),
                         rule: $crate::section!(@rule $($rule)?),

@@ -15,6 +15,7 @@ pub enum Action {
     Tick,
     Durable,
     AllDurable,
+    Witnessed,
     Checks,
     Gone(usize),
     Exits(usize),
@@ -43,6 +44,8 @@ pub struct Bound {
     pub restarts: u8,
     pub causes: Vec<Cause>,
     pub mutant: Mutant,
+    /// Whether releases wait for a witness.
+    pub two_key: bool,
 }
 
 impl Model for Bound {
@@ -50,7 +53,7 @@ impl Model for Bound {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.mutant)]
+        vec![World::new(self.mutant, self.two_key)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
@@ -79,6 +82,9 @@ impl Model for Bound {
             if world.up_to_a_decision() < world.waiting.len() {
                 actions.push(Action::Durable);
             }
+        }
+        if world.two_key && world.core.awaits_witness().is_some() && world.witnessed < world.own {
+            actions.push(Action::Witnessed);
         }
         if !world.checked {
             actions.push(Action::Checks);
@@ -141,6 +147,10 @@ impl Model for Bound {
             Action::AllDurable => {
                 incident = false;
                 world.make_durable(mutant, last.waiting.len());
+            }
+            Action::Witnessed => {
+                incident = false;
+                world.witness(mutant);
             }
             Action::Checks => {
                 incident = false;

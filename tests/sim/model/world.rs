@@ -32,6 +32,8 @@ pub enum Mutant {
     PageWrittenBlindly,
     /// I7: the same epoch again.
     EpochReused,
+    /// I13: the host says that the witness acknowledged what it has not seen.
+    WitnessedTooEarly,
 }
 
 /// The permit page in memory.
@@ -86,6 +88,13 @@ pub struct World {
     pub incidents: u8,
     pub restarts: u8,
     pub engagements: u8,
+    /// Whether releases wait for a witness.
+    pub two_key: bool,
+    /// The last order of this life that waits for it, and how many records of this life it has seen.
+    pub ordered: u64,
+    pub witnessed: u64,
+    /// A release was carried out that the witness had not seen.
+    pub unwitnessed: bool,
     /// Facts for `sometimes`.
     pub seen: BTreeSet<Seen>,
 }
@@ -98,7 +107,7 @@ pub enum Seen {
     Restarted,
 }
 
-fn policy() -> Policy {
+fn policy(two_key: bool) -> Policy {
     let hour = Duration::from_secs(3600);
     let component = |name: &str, orders| ComponentPolicy {
         name: ComponentName(name.to_owned()),
@@ -147,6 +156,7 @@ fn policy() -> Policy {
             unhealthy_for: hour,
         },
         halts: BTreeMap::new(),
+        two_key: two_key.then_some(hour),
         heartbeat_every: hour,
         environment_latched: false,
         shutdown_within: Duration::from_secs(3600),
@@ -155,10 +165,10 @@ fn policy() -> Policy {
 }
 
 impl World {
-    pub fn new(mutant: Mutant) -> Self {
+    pub fn new(mutant: Mutant, two_key: bool) -> Self {
         let live = Record::ModeSet { mode: Mode::Live, by: String::new(), reason: String::new() };
         let mut world = Self {
-            core: Core::new(policy()),
+            core: Core::new(policy(two_key)),
             now: Monotonic::from_nanos(3_600_000_000_000),
             journal: vec![live],
             own: 0,
@@ -183,6 +193,10 @@ impl World {
             incidents: 0,
             restarts: 0,
             engagements: 0,
+            two_key,
+            ordered: 0,
+            witnessed: 0,
+            unwitnessed: false,
             seen: BTreeSet::new(),
         };
         world.start(mutant);
@@ -190,11 +204,12 @@ impl World {
     }
 
     pub fn start(&mut self, mutant: Mutant) {
-        self.core = Core::new(policy());
+        self.core = Core::new(policy(self.two_key));
         for record in &self.journal {
             self.core.replay(record);
         }
         self.own = 0;
+        (self.ordered, self.witnessed) = (0, 0);
         self.waiting.clear();
         // A new epoch is a new file, and leftovers were killed before: nobody reads the old page any more.
         self.page = MappedPage::fresh();
@@ -256,6 +271,12 @@ impl World {
                 Effect::Publish(page) if mutant == Mutant::PageWaitsForTheJournal => self.held_back.push(page),
                 Effect::Publish(page) => self.write_page(mutant, &page),
                 Effect::Record { ticket, record } => {
+                    if self.two_key {
+                        self.note_release(ticket, &record);
+                        if mutant == Mutant::WitnessedTooEarly && self.ordered == ticket.0 {
+                            inputs.push_back(Input::Witnessed(ticket));
+                        }
+                    }
                     self.waiting.push(record);
                     if mutant == Mutant::DurableTooEarly {
                         inputs.push_back(Input::Durable(ticket));
@@ -323,6 +344,22 @@ impl World {
             self.page.deadline = page.deadline.max(self.now.plus(LEASE));
         }
         self.wrote = self.page.clone();
+    }
+
+    /// The witness sees what is durable, and acknowledges it.
+    pub fn witness(&mut self, mutant: Mutant) {
+        self.witnessed = self.own;
+        self.step(mutant, Input::Witnessed(Ticket(self.own)));
+    }
+
+    fn note_release(&mut self, ticket: Ticket, record: &Record) {
+        match record {
+            Record::OperatorOrder { .. } => self.ordered = ticket.0,
+            Record::HaltCleared { by: ClearedBy::Operator { .. }, .. } => {
+                self.unwitnessed |= self.ordered == 0 || self.witnessed < self.ordered;
+            }
+            _ => {}
+        }
     }
 
     pub fn make_durable(&mut self, mutant: Mutant, count: usize) {

@@ -62,6 +62,7 @@ fn policy() -> Policy {
             unhealthy_for: 240 * second,
         },
         halts: BTreeMap::new(),
+        two_key: None,
         heartbeat_every: 5 * second,
         environment_latched: false,
         shutdown_within: Duration::from_secs(3600),

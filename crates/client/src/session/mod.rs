@@ -1,5 +1,6 @@
 //! A bot's blocking connection to the bot socket: connects again by itself, waits for nothing longer than it is told.
 
+mod books;
 mod link;
 
 use crate::wire::{

@@ -47,6 +47,12 @@ pub enum Code {
     NotAComponent,
     /// It could not be made durable.
     NotDurable,
+    /// It would break a rule of the ledger or of a strategy's states, and so was not booked. Trading is halted.
+    Violation,
+    /// The configuration has nothing of the kind: no `[[asset]]`, no such `[[strategy]]`.
+    NotConfigured,
+    /// It cannot be done now, and may be asked again.
+    NotNow,
     /// The engine is stopping.
     Stopping,
     /// The engine dropped it unanswered.
@@ -68,6 +74,8 @@ pub enum Reply {
         /// The record's number.
         seq: u64,
     },
+    /// To `posting`, `fill`, `capital`, `position`, `strategy_state` and `snapshot_request`.
+    Booked(Booked),
     /// To `permission?`.
     Permission(PermissionAnswer),
     /// Refused.
@@ -98,6 +106,16 @@ pub struct HelloAnswer {
     pub mode: Mode,
     /// The engine's version.
     pub version: String,
+}
+
+/// The answer to what goes into the books: durable in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booked {
+    /// The record's sequence number; of a snapshot, that of its `snapshot.taken`.
+    pub seq: u64,
+    /// It was booked before, with the same `ref` and the same content: nothing was booked now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already: bool,
 }
 
 /// The answer to `permission?`. To place an order, check the permit instead: this answer ages from the moment it is sent.
@@ -140,7 +158,7 @@ pub struct Answer {
     /// Why not, for people.
     #[serde(default)]
     pub error: Option<String>,
-    /// To `event`.
+    /// To what is recorded.
     #[serde(default)]
     pub seq: Option<u64>,
 }
@@ -180,6 +198,7 @@ impl Reply {
             },
             Self::Hello(body) => append(out, &Line { id, ok: true, body }),
             Self::Recorded { seq } => append(out, &Line { id, ok: true, body: Recorded { seq: *seq } }),
+            Self::Booked(body) => append(out, &Line { id, ok: true, body }),
             Self::Permission(body) => append(out, &Line { id, ok: true, body }),
             Self::Refused { code, error } => append(out, &Line { id, ok: false, body: Refusal { code: *code, error } }),
         }

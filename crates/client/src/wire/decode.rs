@@ -1,6 +1,7 @@
 //! Reads one line into a [`Message`], or says exactly why not. Never panics, whatever the line.
 
 use super::answer::{Code, Reply, append};
+use super::books::{Capital, Fill, Leg, MAX_LEGS, MAX_REASON, Position, Posting, SnapshotRequest, StrategyState};
 use super::message::{Error, Event, Halt, Heartbeat, Hello, Id, Message, Metric, Part, Queue, QueueState, Tick, Time};
 use super::{MAX_DEPTH, MAX_EVENT_DATA, MAX_LABELS, MAX_LINE, MAX_NAME};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
@@ -141,6 +142,34 @@ fn message(kind: &Kind<'_>, text: &str) -> Result<Message, Refusal> {
         )
         .and_then(error),
         "halt" => fields(text, "`cap` (reduce-only, observe-only or shutdown) and `reason` (text)").and_then(halt),
+        "posting" => fields(
+            text,
+            "`ref` (text), `legs` (list of objects with `asset`, `account`, `pool` where the account is a configured one, and \
+             `amount`) and `reason` (text, optional)",
+        )
+        .and_then(posting),
+        "fill" => fields(
+            text,
+            "`ref` (text), `account` (text), `instrument` (text), `side` (buy or sell), `quantity` and `price` (decimals in \
+             texts), `client_id` (text, optional) and `legs` (as of a posting, optional)",
+        )
+        .and_then(fill),
+        "capital" => fields(
+            text,
+            "`account` (text), `asset` (text), and `total`, `free` and `locked` (decimals in texts)",
+        )
+        .and_then(capital),
+        "position" => fields(
+            text,
+            "`account` (text), `instrument` (text), `quantity` (decimal in a text) and `opening` (true or false, absent false)",
+        )
+        .and_then(position),
+        "strategy_state" => fields(
+            text,
+            "`strategy` (text), `to` (text), `from` (text, optional), `instance` (text, optional) and `reason` (text, optional)",
+        )
+        .and_then(strategy_state),
+        "snapshot_request" => fields(text, "`reason` (text, optional)").and_then(snapshot_request),
         "event" => fields(text, "`name` (text that starts with x.) and `data` (object)").and_then(event),
         "permission?" | "permission" => Ok(Message::Permission),
         "" => Err((Code::UnknownType, format!("`type` is missing: one of {TYPES}"))),
@@ -151,10 +180,42 @@ fn message(kind: &Kind<'_>, text: &str) -> Result<Message, Refusal> {
     }
 }
 
-const TYPES: &str = "hello, heartbeat, tick, metric, part, queue, error, halt, event, permission?";
+const TYPES: &str = "hello, heartbeat, tick, metric, part, queue, error, halt, event, posting, fill, capital, position, \
+                     strategy_state, snapshot_request, permission?";
 
 fn fields<T: DeserializeOwned>(text: &str, takes: &str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| bad(format!("{error}; takes {takes}")))
+    serde_json::from_str(text).map_err(|error| {
+        let error_text = error.to_string();
+        // What is missing or twice there is named by the reader; of a value it only says where.
+        let named = ["missing field", "duplicate field"].iter().any(|start| error_text.starts_with(start));
+        match last_key(text.get(..error.column()).unwrap_or(text)).filter(|_| !named) {
+            Some(key) if key.len() <= MAX_NAME => bad(format!("`{key}`: {error_text}; takes {takes}")),
+            Some(_) | None => bad(format!("{error_text}; takes {takes}")),
+        }
+    })
+}
+
+/// The last key of an object in the beginning of a JSON text, as it is written there.
+fn last_key(text: &str) -> Option<&str> {
+    let (mut key, mut string) = (None, None);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let begin = at + 1;
+                at = begin;
+                while bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += 1 + usize::from(bytes.get(at) == Some(&b'\\'));
+                }
+                string = text.get(begin..at.min(bytes.len()));
+            }
+            b':' => key = string.take().or(key),
+            _ => {}
+        }
+        at += 1;
+    }
+    key
 }
 
 fn bad(error: String) -> Refusal {
@@ -237,6 +298,74 @@ fn halt(halt: Halt) -> Result<Message, Refusal> {
         return Err(bad("`reason` may not be empty: whoever resumes needs it".to_owned()));
     }
     Ok(Message::Halt(halt))
+}
+
+fn posting(posting: Posting) -> Result<Message, Refusal> {
+    named(&posting.reference, "ref")?;
+    if posting.legs.is_empty() {
+        return Err(bad("`legs` is empty: a posting says what comes in where, and from where".to_owned()));
+    }
+    legs(&posting.legs)?;
+    reason(posting.reason.as_deref())?;
+    Ok(Message::Posting(posting))
+}
+
+fn fill(fill: Fill) -> Result<Message, Refusal> {
+    named(&fill.reference, "ref")?;
+    named(&fill.account, "account")?;
+    named(&fill.instrument, "instrument")?;
+    if let Some(order) = &fill.client_id {
+        named(order, "client_id")?;
+    }
+    legs(&fill.legs)?;
+    Ok(Message::Fill(fill))
+}
+
+fn legs(legs: &[Leg]) -> Result<(), Refusal> {
+    if legs.len() > MAX_LEGS {
+        return Err(bad(format!("`legs` may have {MAX_LEGS} entries at most")));
+    }
+    legs.iter().try_for_each(|leg| {
+        named(&leg.asset, "asset")?;
+        named(&leg.account, "account")?;
+        leg.pool.as_ref().map_or(Ok(()), |pool| named(pool, "pool"))
+    })
+}
+
+fn capital(capital: Capital) -> Result<Message, Refusal> {
+    named(&capital.account, "account")?;
+    named(&capital.asset, "asset")?;
+    Ok(Message::Capital(capital))
+}
+
+fn position(position: Position) -> Result<Message, Refusal> {
+    named(&position.account, "account")?;
+    named(&position.instrument, "instrument")?;
+    Ok(Message::Position(position))
+}
+
+fn strategy_state(state: StrategyState) -> Result<Message, Refusal> {
+    named(&state.strategy, "strategy")?;
+    named(&state.to, "to")?;
+    for (name, field) in [(&state.from, "from"), (&state.instance, "instance")] {
+        if let Some(name) = name {
+            named(name, field)?;
+        }
+    }
+    reason(state.reason.as_deref())?;
+    Ok(Message::StrategyState(state))
+}
+
+fn snapshot_request(request: SnapshotRequest) -> Result<Message, Refusal> {
+    reason(request.reason.as_deref())?;
+    Ok(Message::SnapshotRequest(request))
+}
+
+fn reason(reason: Option<&str>) -> Result<(), Refusal> {
+    match reason {
+        Some(reason) if reason.len() > MAX_REASON => Err(bad(format!("`reason` may have {MAX_REASON} bytes at most"))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn event(event: Event) -> Result<Message, Refusal> {

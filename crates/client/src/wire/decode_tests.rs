@@ -1,6 +1,8 @@
 //! Lines good and bad.
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use super::super::answer::Booked;
+use super::super::books::Side;
 use super::super::message::{HaltCap, PartStatus};
 use super::*;
 use std::collections::BTreeMap;
@@ -94,6 +96,42 @@ fn what_is_encoded_is_decoded_again() {
         }),
         Message::Halt(Halt { cap: HaltCap::ObserveOnly, reason: "r".into() }),
         Message::Event(Event { kind: "x.y".into(), data }),
+        Message::Posting(Posting {
+            reference: "dep-7".into(),
+            legs: vec![Leg::inside("USDT", "kraken", "main", "100.50"), Leg::outside("USDT", "venue", "-100.50")],
+            reason: Some("deposit".into()),
+        }),
+        Message::Fill(Fill {
+            reference: "t-1".into(),
+            client_id: Some("o-1".into()),
+            account: "kraken".into(),
+            instrument: "BTCUSDT".into(),
+            side: Side::Sell,
+            quantity: "0.001".into(),
+            price: "64000".into(),
+            legs: vec![Leg::outside("USDT", "pnl", "0")],
+        }),
+        Message::Capital(Capital {
+            account: "kraken".into(),
+            asset: "USDT".into(),
+            total: "3".into(),
+            free: "1".into(),
+            locked: "2".into(),
+        }),
+        Message::Position(Position {
+            account: "kraken".into(),
+            instrument: "BTCUSDT".into(),
+            quantity: "-0.001".into(),
+            opening: true,
+        }),
+        Message::StrategyState(StrategyState {
+            strategy: "grid".into(),
+            instance: Some("BTCUSDT".into()),
+            from: Some("idle".into()),
+            to: "entering".into(),
+            reason: None,
+        }),
+        Message::SnapshotRequest(SnapshotRequest { reason: Some("before the upgrade".into()) }),
         Message::Permission,
     ];
     for message in messages {
@@ -104,6 +142,30 @@ fn what_is_encoded_is_decoded_again() {
             assert_eq!(decode(text).unwrap(), Decoded { id, message: message.clone() });
             assert!(String::from_utf8_lossy(text).contains(&format!("\"type\":\"{}\"", message.kind())));
         }
+    }
+}
+
+#[test]
+fn an_error_names_the_field() {
+    for (line, field) in [
+        (r#"{"type":"posting","ref":7,"legs":[]}"#, "`ref`: invalid type: integer `7`"),
+        (
+            r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","amount":1.5}]}"#,
+            "`amount`: invalid type: floating point `1.5`, expected in `amount` a decimal amount as a text",
+        ),
+        (
+            r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","amount":"1e3"}]}"#,
+            "`amount`: invalid value: string \"1e3\", expected in `amount` a decimal amount as a text",
+        ),
+        (r#"{"type":"posting","ref":"a"}"#, "missing field `legs`"),
+        (r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b"}]}"#, "missing field `amount`"),
+        (r#"{"type":"capital","account":"k","asset":"A","total":3,"free":"1","locked":"2"}"#, "`total`: invalid type"),
+        (r#"{"type":"position","account":"k","instrument":"B","quantity":0}"#, "`quantity`: invalid type"),
+        (r#"{"type":"heartbeat","progress":"a:b"}"#, "`progress`: invalid type"),
+    ] {
+        let rejected = decode(line.as_bytes()).unwrap_err();
+        assert_eq!(rejected.code, Code::BadField);
+        assert!(rejected.error.starts_with(field), "{}", rejected.error);
     }
 }
 
@@ -178,12 +240,28 @@ fn bad_lines() {
         r#"{"type":"event","name":"x.a","data":{"a":1.5}}"#,
         r#"{"type":"event","name":"x.a","data":{"a":[{"b":1e3}]}}"#,
         r#"{"type":"event","name":"x.a","data":{"a":18446744073709551616}}"#,
+        r#"{"type":"posting","ref":"","legs":[{"asset":"A","account":"b","amount":"1"}]}"#,
+        r#"{"type":"posting","ref":"a","legs":[]}"#,
+        r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","amount":"+1"}]}"#,
+        r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"","amount":"1"}]}"#,
+        r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","pool":7,"amount":"1"}]}"#,
+        r#"{"type":"fill","ref":"a","account":"k","instrument":"B","side":"hold","quantity":"1","price":"1"}"#,
+        r#"{"type":"fill","ref":"a","account":"k","instrument":"B","side":"buy","quantity":"1","price":1}"#,
+        r#"{"type":"capital","account":"k","asset":"A","total":"3","free":"1"}"#,
+        r#"{"type":"position","account":"k","instrument":"B"}"#,
+        r#"{"type":"strategy_state","strategy":"grid"}"#,
+        r#"{"type":"strategy_state","strategy":"grid","to":"a\nb"}"#,
     ] {
         assert_eq!(code(line), Code::BadField, "{line}");
     }
     let long = "n".repeat(MAX_NAME + 1);
     assert_eq!(code(format!(r#"{{"type":"tick","feed":"{long}"}}"#)), Code::BadField);
     assert_eq!(code(format!(r#"{{"type":"heartbeat","id":"{long}"}}"#)), Code::BadField);
+    let leg = r#"{"asset":"A","account":"b","amount":"1"}"#;
+    let legs = vec![leg; MAX_LEGS + 1].join(",");
+    assert_eq!(code(format!(r#"{{"type":"posting","ref":"a","legs":[{legs}]}}"#)), Code::BadField);
+    let why = "n".repeat(MAX_REASON + 1);
+    assert_eq!(code(format!(r#"{{"type":"snapshot_request","reason":"{why}"}}"#)), Code::BadField);
     let large = "n".repeat(MAX_EVENT_DATA);
     assert_eq!(code(format!(r#"{{"type":"event","name":"x.a","data":{{"a":"{large}"}}}}"#)), Code::BadField);
 }
@@ -207,9 +285,13 @@ fn deep_nesting_is_refused_and_never_overflows_the_stack() {
 #[test]
 fn arbitrary_bytes_never_panic() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let seeds = [r#"{"type":"tick","feed":"a","id":1}"#, r#"{"type":"event","name":"x.a","data":{"a":[1,"b"]}}"#];
+    let seeds = [
+        r#"{"type":"tick","feed":"a","id":1}"#,
+        r#"{"type":"event","name":"x.a","data":{"a":[1,"b"]}}"#,
+        r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","pool":"c","amount":"-1.5"}]}"#,
+    ];
     for round in 0..20_000_usize {
-        let mut line = seeds[round % 2].as_bytes().to_vec();
+        let mut line = seeds[round % 3].as_bytes().to_vec();
         for _ in 0..=round % 4 {
             state ^= state << 13;
             state ^= state >> 7;
@@ -227,10 +309,13 @@ fn replies_are_one_line_each() {
     Reply::Done.write_line(Some(&Id::Number(4)), &mut out);
     Reply::Done.write_line(Some(&Id::Text("a\"b".into())), &mut out);
     Reply::Recorded { seq: 9 }.write_line(Some(&Id::Number(5)), &mut out);
+    Reply::Booked(Booked { seq: 9, already: false }).write_line(Some(&Id::Number(5)), &mut out);
+    Reply::Booked(Booked { seq: 9, already: true }).write_line(Some(&Id::Number(6)), &mut out);
     Reply::Refused { code: Code::BadJson, error: "no\nway".into() }.write_line(None, &mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "{\"id\":4,\"ok\":true}\n{\"id\":\"a\\\"b\",\"ok\":true}\n{\"id\":5,\"ok\":true,\"seq\":9}\n\
+         {\"id\":5,\"ok\":true,\"seq\":9}\n{\"id\":6,\"ok\":true,\"seq\":9,\"already\":true}\n\
          {\"ok\":false,\"code\":\"BAD_JSON\",\"error\":\"no\\nway\"}\n"
     );
 }

@@ -1,5 +1,6 @@
 //! What a bot may say, one type a message.
 
+use super::books::{Capital, Fill, Position, Posting, SnapshotRequest, StrategyState};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -27,6 +28,20 @@ pub enum Message {
     Halt(Halt),
     /// A record for the journal, answered when it is durable.
     Event(Event),
+    /// Capital changed. Judged by the rules of the ledger and answered when it is durable.
+    Posting(Posting),
+    /// An order was filled. As a posting.
+    Fill(Fill),
+    /// What it sees in an account, compared with the book. As a posting.
+    Capital(Capital),
+    /// What it holds its position to be, compared with the sum of its fills. As a posting.
+    Position(Position),
+    /// One of its strategies went to another state, which has to be a declared one. As a posting.
+    #[serde(rename = "strategy_state")]
+    StrategyState(StrategyState),
+    /// It asks for a snapshot now; answered when that is on the disk and in the journal.
+    #[serde(rename = "snapshot_request")]
+    SnapshotRequest(SnapshotRequest),
     /// It asks what it may do now.
     #[serde(rename = "permission?")]
     Permission,
@@ -45,6 +60,12 @@ impl Message {
             Self::Error(_) => "error",
             Self::Halt(_) => "halt",
             Self::Event(_) => "event",
+            Self::Posting(_) => "posting",
+            Self::Fill(_) => "fill",
+            Self::Capital(_) => "capital",
+            Self::Position(_) => "position",
+            Self::StrategyState(_) => "strategy_state",
+            Self::SnapshotRequest(_) => "snapshot_request",
             Self::Permission => "permission?",
         }
     }

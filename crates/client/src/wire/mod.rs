@@ -5,11 +5,15 @@
 //! `event` and never `id`. Fields that a reader does not know are ignored, so that both sides may grow.
 
 mod answer;
+mod books;
 mod decode;
 mod message;
 mod push;
 
-pub use answer::{Answer, Code, HelloAnswer, Mode, Permission, PermissionAnswer, Reply, RightsView};
+pub use answer::{Answer, Booked, Code, HelloAnswer, Mode, Permission, PermissionAnswer, Reply, RightsView};
+pub use books::{
+    Capital, Fill, Leg, MAX_AMOUNT, MAX_LEGS, MAX_REASON, Position, Posting, Side, SnapshotRequest, StrategyState,
+};
 pub use decode::{Decoded, Rejected, decode, encode};
 pub use message::{
     Error, Event, Halt, HaltCap, Heartbeat, Hello, Id, Message, Metric, Part, PartStatus, Queue, QueueState, Tick, Time,

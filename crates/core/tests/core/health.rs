@@ -140,12 +140,27 @@ fn a_silent_journal_is_unhealthy_then_failsafe() {
 #[test]
 fn an_old_snapshot_is_failsafe_once_there_ever_was_one() {
     let mut host = Host::live(policy(asks()));
-    host.send(Input::SnapshotTaken);
+    host.send(Input::SnapshotTaken { age: Duration::ZERO });
     host.pass(25 * 60 * MINUTE);
     assert_eq!(host.halt(Cause::Failsafe).unwrap().trigger, Some(Trigger::SnapshotAge));
     assert!(host.resume().unwrap_err()[0].contains("snapshot"));
-    host.send(Input::SnapshotTaken);
+    host.send(Input::SnapshotTaken { age: Duration::ZERO });
     host.resume().unwrap();
+}
+
+#[test]
+fn a_snapshot_of_an_earlier_engine_goes_on_ageing() {
+    let mut host = Host::live(policy(asks()));
+    // Taken long before this host's clock began.
+    host.send(Input::SnapshotTaken { age: 24 * 60 * MINUTE });
+    host.pass(59 * MINUTE);
+    assert_eq!(host.halt(Cause::Failsafe), None);
+    assert_eq!(host.core.health(host.now).snapshot_age, Some((24 * 60 + 59) * MINUTE));
+    host.pass(MINUTE);
+    assert_eq!(host.halt(Cause::Failsafe).unwrap().trigger, Some(Trigger::SnapshotAge));
+    let mut host = Host::live(policy(asks()));
+    host.send(Input::SnapshotTaken { age: 26 * 60 * MINUTE });
+    assert_eq!(host.halt(Cause::Failsafe).unwrap().trigger, Some(Trigger::SnapshotAge), "at once");
 }
 
 #[test]

@@ -67,6 +67,7 @@ pub fn policy(components: Vec<ComponentPolicy>) -> Policy {
         },
         limits: SystemLimits::default(),
         halts: BTreeMap::new(),
+        two_key: None,
         heartbeat_every: 30 * SECOND,
         environment_latched: false,
         shutdown_within: 60 * MINUTE,

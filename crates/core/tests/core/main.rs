@@ -17,3 +17,4 @@ mod reload;
 mod replay;
 mod restart;
 mod startup;
+mod two_key;

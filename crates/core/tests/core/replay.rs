@@ -12,6 +12,8 @@ use std::time::Duration;
 enum Event {
     Pass(u64),
     Durable(u8),
+    /// The witness acknowledges so much of what is durable.
+    Witnessed(u8),
     Sign(usize, Sign),
     Exit(usize, bool),
     Gone(usize),
@@ -80,6 +82,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0..3000_u64).prop_map(Event::Pass),
         8 => any::<u8>().prop_map(Event::Durable),
+        3 => any::<u8>().prop_map(Event::Witnessed),
         4 => (index.clone(), sign).prop_map(|(index, sign)| Event::Sign(index, sign)),
         2 => (index.clone(), any::<bool>()).prop_map(|(index, clean)| Event::Exit(index, clean)),
         4 => index.clone().prop_map(Event::Gone),
@@ -157,8 +160,8 @@ enum Told {
 }
 
 impl World {
-    fn new() -> Self {
-        let mut host = Host::new(two());
+    fn new(two_key: bool) -> Self {
+        let mut host = Host::new(Policy { two_key: two_key.then_some(5 * SECOND), ..two() });
         host.prompt = false;
         host.obliging = false;
         host.dependencies_answer = None;
@@ -198,6 +201,10 @@ impl World {
                 self.host.durable = Ticket(self.host.durable.0 + more);
                 let durable = self.host.durable;
                 self.host.send(Input::Durable(durable))
+            }
+            Event::Witnessed(part) => {
+                let seen = self.host.durable.0 * u64::from(part) / 255;
+                self.host.send(Input::Witnessed(Ticket(seen)))
             }
             Event::Sign(index, sign) => self.host.sign(index, sign),
             Event::Exit(index, clean) => self.host.exits(index, if clean { Exit::Status(0) } else { Exit::Signal(9) }),
@@ -398,8 +405,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn recovered_state_is_the_replay_of_what_was_durable(events in prop::collection::vec(event(), 1..120)) {
-        let mut world = World::new();
+    fn recovered_state_is_the_replay_of_what_was_durable(events in prop::collection::vec(event(), 1..120), two_key in any::<bool>()) {
+        let mut world = World::new(two_key);
         for event in events {
             world.take(event);
             world.judge();

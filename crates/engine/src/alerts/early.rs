@@ -77,6 +77,7 @@ fn silence(error: &RunError) -> Option<Silence> {
         }
         RunError::StateDir { .. }
         | RunError::Component { .. }
+        | RunError::Declaration { .. }
         | RunError::Lock(_)
         | RunError::RuntimeDir(_)
         | RunError::Journal { .. }

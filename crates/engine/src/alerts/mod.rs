@@ -1,6 +1,7 @@
 //! Alerts on their way out of the engine: the core says what people must hear, `failstop-notify` carries it on a thread of its
 //! own, and this is what lies between. Nothing here waits, so that a service that is stuck never touches the gate.
 
+mod books;
 mod channels;
 mod delivery;
 mod early;

@@ -54,7 +54,7 @@ impl Engine {
             BotEvent::Closed(id) => {
                 self.bots.clients.remove(&id);
             }
-            BotEvent::Request(request) => self.bot_request(request),
+            BotEvent::Request(request) => self.bot_request(*request),
         }
     }
 
@@ -108,8 +108,13 @@ impl Engine {
                 self.ledger.event(event.kind, payload, answer);
                 true
             }
+            (Meaning::Books(message), Some(tree)) => self.booked_by_bot(tree, *message, answer),
+            (Meaning::Snapshot(request), Some(tree)) => self.snapshot_for_bot(tree, request.reason, answer),
             // Refused above, before it could move a feed's clock.
-            (Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_), None) => false,
+            (
+                Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_) | Meaning::Books(_) | Meaning::Snapshot(_),
+                None,
+            ) => false,
         };
         self.meters.bot_message(taken);
     }

@@ -4,6 +4,7 @@
 //! are carried out before anything else is waited for. No locks around state, no second decider.
 
 use super::RunError;
+use super::books::Watch;
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::diagnosis::Diagnosis;
@@ -18,7 +19,10 @@ use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::probes::Probes;
 use super::programs::Programs;
+use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::verifier::Verifier;
+use super::witness::Witness;
 use crate::alerts::Delivery;
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
@@ -86,6 +90,8 @@ pub struct Engine {
     pub(super) revoked_until: Option<Monotonic>,
     pub(super) recorder: Option<Recorder>,
     pub(super) ledger: Ledger,
+    pub(super) watch: Watch,
+    pub(super) snapshots: Snapshots,
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
@@ -105,6 +111,8 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) diagnosis: Diagnosis,
+    pub(super) verifier: Verifier,
+    pub(super) witness: Witness,
     /// The way to people.
     pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
@@ -202,11 +210,14 @@ impl Engine {
             self.tidy_at,
             self.revoked_until,
             self.diagnosis.retry_at(),
+            self.verifier.due(),
+            self.witness.due(),
             self.programs.next_deadline(),
             self.probes.next_deadline(),
             self.beat_at,
             self.extend_at,
             Some(self.sample_at),
+            Some(self.snapshots.deadline()),
         ]
         .into_iter()
         .flatten()
@@ -227,10 +238,13 @@ impl Engine {
             Event::Bot(event) => self.bot(event),
             Event::Command(request) => self.command(request),
             Event::Checked(findings) => self.checked(findings),
+            Event::Verified(verified) => self.verified(verified),
+            Event::Witness(word) => self.witness_said(word),
             Event::Program(request) => {
                 self.run_program(request);
             }
             Event::Tried(tried) => self.tried(tried),
+            Event::Snapshot(made) => self.snapshot_made(made),
         }
         self.after();
     }
@@ -277,6 +291,7 @@ impl Engine {
             self.trees.tidy();
         }
         self.diagnosis.retry(now);
+        self.begin_to_verify(now);
         if self.beat_at.is_some_and(|at| now >= at) {
             let line = self.systemd.beat();
             self.tell_systemd(line);
@@ -293,7 +308,9 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
+        self.look_at_snapshots(clock::now());
         self.ledger.flush();
+        self.attend_witness();
         if std::mem::take(&mut self.maybe_changed) {
             self.attend_components();
             self.push_permission();
@@ -338,7 +355,15 @@ impl Engine {
                 let settled = self.ledger.settle(&written);
                 self.ending.settle(settled.number, self.epoch.0, seq, &head);
                 self.meters.journal_durable(records, settled.bytes, settled.waited);
+                self.witness.durable(settled.ticket, settled.seq);
                 self.feed(Input::Durable(settled.ticket));
+                self.books_settled(settled.books, settled.unsound);
+                if settled.snapshot {
+                    self.snapshot_recorded();
+                }
+                if let Some(upto) = settled.retired {
+                    self.snapshots_retired(upto);
+                }
                 self.maybe_changed = true;
                 self.note_diagnostics();
                 if !self.announced_ready && self.permit_granted() {
@@ -532,6 +557,7 @@ impl Engine {
     }
 
     fn look_at_clocks(&mut self) {
+        self.snapshots.look_at_clock(clock::now());
         let Some(jump) = self.jumps.feed(Reading::take()) else { return };
         let (by, evidence) = (jump.by(), jump.to_string());
         self.probes.stood_still();
@@ -556,6 +582,7 @@ impl Engine {
         let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
         self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
+        self.look_at_books(now);
         if self.alerts.is_behind() {
             self.reconcile_alerts();
         }

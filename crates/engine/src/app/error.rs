@@ -55,6 +55,17 @@ pub enum RunError {
         /// Why not.
         source: OpenError,
     },
+    /// What the configuration declares for the books contradicts the journal.
+    #[error(
+        "{}: {violation}; the journal has it otherwise: write it as it was, give it another name, or retire the journal",
+        .file.display()
+    )]
+    Declaration {
+        /// The configuration.
+        file: PathBuf,
+        /// How.
+        violation: String,
+    },
     /// The latches of halts cannot be read.
     #[error(transparent)]
     HaltLatches(#[from] HaltLatchError),
@@ -121,6 +132,7 @@ impl RunError {
             Self::Journal { source: OpenError::Origin { .. }, .. } => status::CONFIGURATION,
             Self::Journal { .. } | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
             Self::Configuration(_)
+            | Self::Declaration { .. }
             | Self::StateDir { .. }
             | Self::Component { .. }
             | Self::Lock(LockError::Io { .. })

@@ -3,6 +3,9 @@
 use super::diagnosis::Findings;
 use super::journal::Report;
 use super::latch_watch::LatchWatch;
+use super::verifier::Verified;
+use super::witness::Word;
+use crate::books::{Made, NotMade};
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
@@ -41,10 +44,16 @@ pub enum Event {
     Command(Request),
     /// Checks that ran beside the loop came out.
     Checked(Findings),
+    /// A verification that ran beside the loop is over.
+    Verified(Verified),
+    /// The witness answered, or did not.
+    Witness(Word),
     /// A check or an alert channel wants a program to be run.
     Program(ProgramRequest),
     /// A try of a probe ended.
     Tried(Tried),
+    /// A snapshot is on the disk, or is not.
+    Snapshot(Result<Made, NotMade>),
 }
 
 /// Everything the loop waits on.
@@ -71,8 +80,14 @@ pub struct Sources {
     pub commands: mpsc::Receiver<Request>,
     /// Checks.
     pub checks: mpsc::Receiver<Findings>,
+    /// Verifications of the journal.
+    pub verified: mpsc::Receiver<Verified>,
+    /// The witness's words.
+    pub witness: mpsc::Receiver<Word>,
     /// Probes.
     pub tries: mpsc::Receiver<Tried>,
+    /// Snapshots.
+    pub snapshots: mpsc::Receiver<Result<Made, NotMade>>,
     /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
 }
@@ -95,7 +110,10 @@ impl Sources {
             latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
             clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
             Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
+            Some(made) = self.snapshots.recv() => Ok(Event::Snapshot(made)),
             Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
+            Some(verified) = self.verified.recv() => Ok(Event::Verified(verified)),
+            Some(word) = self.witness.recv() => Ok(Event::Witness(word)),
             event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
         }
     }

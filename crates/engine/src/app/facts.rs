@@ -8,7 +8,7 @@ use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::held::HeldSince;
 use crate::status::{ComponentFacts, HostFacts};
-use failstop_client::status::{AlertsSummary, HostSummary, JournalSummary};
+use failstop_client::status::{AlertsSummary, BooksSummary, HostSummary, JournalSummary};
 use failstop_core::{ComponentName, Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -204,6 +204,7 @@ impl Facts {
             alerts,
             host: self.host_sample.clone(),
             announced: None,
+            books: BooksSummary::default(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::diagnosis::{ENDPOINTS, Findings, Purpose};
 use super::engine::Engine;
-use crate::checks::Outcome;
+use crate::checks::{CheckResult, Class, Outcome};
 use crate::clock;
-use failstop_core::{CheckClass, Input};
+use failstop_core::{Cause, CheckClass, Input};
 
 impl Engine {
     pub(super) fn checked(&mut self, findings: Findings) {
@@ -22,11 +22,27 @@ impl Engine {
         } else if environment.is_ok() {
             environment = self.probes.dependencies_answer();
         }
+        let witness = findings.report.results.iter().find(|result| result.class == Class::Witness);
+        match witness.map(|result| (result.outcome, result.undetermined)) {
+            Some((Outcome::Failed, true)) => {
+                environment = environment.and_then(|()| Err(reason_of(witness)));
+            }
+            // Before integrity passes, which opens the start gate.
+            Some((Outcome::Failed, false)) => {
+                self.feed(Input::Raise { cause: Cause::Witness, slot: None, evidence: reason_of(witness) });
+            }
+            Some((Outcome::Passed | Outcome::Warning, _)) => {
+                self.feed(Input::Passed { cause: Cause::Witness, slot: None });
+            }
+            Some((Outcome::Skipped, _)) | None => {}
+        }
         self.feed(Input::Checked { class: CheckClass::Environment, outcome: environment.clone() });
         // Integrity last: it is what opens the start gate.
         if findings.purpose != Purpose::Retry {
             let outcome = findings.report.of_class(CheckClass::Integrity);
-            self.feed(Input::Checked { class: CheckClass::Integrity, outcome });
+            if self.may_pass(&outcome) {
+                self.feed(Input::Checked { class: CheckClass::Integrity, outcome });
+            }
         }
         if findings.purpose == Purpose::Start {
             self.say_findings(&findings);
@@ -73,4 +89,8 @@ impl Engine {
             self.say("journal", &text);
         }
     }
+}
+
+fn reason_of(result: Option<&CheckResult>) -> String {
+    result.map(|result| result.reason.clone()).unwrap_or_default()
 }

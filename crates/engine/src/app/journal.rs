@@ -1,13 +1,19 @@
-//! The engine's side of the recorder: core records and bots' events on their way to the disk, and who waits for them.
+//! The engine's side of the recorder: core records, bots' events and what goes into the books on their way to the disk, and who
+//! waits for them.
 
+use crate::books::Books;
 use crate::clock;
+use crate::command;
 use crate::doors::bot::Answer;
 use core::time::Duration;
-use failstop_client::wire;
+use failstop_client::books::Imported;
+use failstop_client::wire::{self, Booked};
 use failstop_core::{Monotonic, Record, Ticket};
-use failstop_journal::{AppendError, Entry, Handle, Importance, Written};
+use failstop_journal::ledger::{self, Unsound};
+use failstop_journal::{AppendError, Entry, Handle, Importance, Wall, Written};
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use tokio::sync::oneshot;
 
 /// Bots' events may fill the recorder's queue only so far: the rest is the engine's own.
 const EVENTS_WAITING_MAX: usize = 4_096;
@@ -37,10 +43,48 @@ pub enum Report {
 enum Waiter {
     /// A record of the core's.
     Core(Ticket),
-    /// A bot that wants to know the sequence number.
+    /// A bot that wants to know the sequence number of its event.
     Bot(Answer),
+    /// Whoever said what goes into the books.
+    Books(Teller),
     /// Nobody: a note of the engine's.
     Nobody,
+}
+
+/// Who said what goes into the books, and waits for it to be durable.
+#[derive(Debug)]
+pub enum Teller {
+    /// A bot.
+    Bot(Answer),
+    /// An operator.
+    Operator(oneshot::Sender<command::Answer>),
+    /// The engine itself, for a snapshot that it made.
+    Snapshot,
+    /// The engine itself, for snapshots up to this one that may go.
+    Retired(u64),
+    /// The engine itself.
+    Nobody,
+}
+
+impl Teller {
+    /// Tells them where it stands.
+    pub fn booked(self, seq: u64, already: bool) {
+        match self {
+            Self::Bot(answer) => answer.give(&wire::Reply::Booked(Booked { seq, already })),
+            // Whoever asked may have gone; then nobody wants it.
+            Self::Operator(reply) => drop(reply.send(command::Answer::Imported(Imported { seq, already }))),
+            Self::Snapshot | Self::Retired(_) | Self::Nobody => {}
+        }
+    }
+
+    /// Tells them that it was not recorded, and why.
+    pub fn refused(self, code: wire::Code, why: &str) {
+        match self {
+            Self::Bot(answer) => answer.refuse(code, why),
+            Self::Operator(reply) => drop(reply.send(command::Answer::Refused(vec![why.to_owned()]))),
+            Self::Snapshot | Self::Retired(_) | Self::Nobody => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -57,11 +101,15 @@ pub struct Ledger {
     handle: Handle,
     next: u64,
     waiting: VecDeque<Waiting>,
-    durable: Ticket,
+    durable: (Ticket, u64),
     /// Last words were handed over.
     last_words: bool,
     /// Records were handed over that the recorder has not been woken for.
     unwoken: bool,
+    /// What the records say of money, states, orders and snapshots.
+    pub books: Books,
+    /// Who repeated what is under way: answered once it is durable.
+    repeats: Vec<(ledger::Entry, Teller)>,
 }
 
 /// What became durable with one report.
@@ -69,18 +117,37 @@ pub struct Ledger {
 pub struct Settled {
     /// The core's highest durable ticket.
     pub ticket: Ticket,
+    /// The journal's sequence number of that record.
+    pub seq: u64,
     /// The highest number of a durable record, as [`Ledger::note`] gave it.
     pub number: u64,
     /// Bytes of payload.
     pub bytes: u64,
     /// How long the oldest of them waited.
     pub waited: Duration,
+    /// Whether a snapshot that the engine made is in the journal now.
+    pub snapshot: bool,
+    /// Snapshots up to this one may be removed.
+    pub retired: Option<u64>,
+    /// Whether the books may have changed.
+    pub books: bool,
+    /// What was recorded although it breaks a rule.
+    pub unsound: Vec<(u64, Unsound)>,
 }
 
 impl Ledger {
-    /// Over this recorder.
-    pub fn new(handle: Handle) -> Self {
-        Self { handle, next: 1, waiting: VecDeque::new(), durable: Ticket(0), last_words: false, unwoken: false }
+    /// Over this recorder, going on with these books.
+    pub fn new(handle: Handle, books: Books) -> Self {
+        Self {
+            handle,
+            next: 1,
+            waiting: VecDeque::new(),
+            durable: (Ticket(0), 0),
+            last_words: false,
+            unwoken: false,
+            books,
+            repeats: Vec::new(),
+        }
     }
 
     /// Hands a record of the core's over; the recorder begins with it after [`Ledger::flush`] at the latest.
@@ -131,8 +198,7 @@ impl Ledger {
     /// why it never will be.
     pub fn event(&mut self, kind: String, payload: String, answer: Answer) {
         if self.waiting.len() >= EVENTS_WAITING_MAX {
-            let why = format!("{EVENTS_WAITING_MAX} records wait for the disk already; try again");
-            answer.refuse(wire::Code::NotDurable, why);
+            answer.refuse(wire::Code::NotDurable, too_many());
             return;
         }
         let number = self.next;
@@ -147,6 +213,47 @@ impl Ledger {
         }
     }
 
+    /// Hands over what was judged to be new in the books; whoever said it is told when it is durable, or at once why it never
+    /// will be.
+    pub fn book(&mut self, entry: &ledger::Entry, teller: Teller) {
+        let of_the_engine = matches!(teller, Teller::Snapshot | Teller::Retired(_) | Teller::Nobody);
+        if self.waiting.len() >= EVENTS_WAITING_MAX && !of_the_engine {
+            return teller.refused(wire::Code::NotDurable, &too_many());
+        }
+        let number = self.next;
+        match self.append(Cow::Borrowed(entry.kind()), entry.payload(), Waiter::Nobody, Importance::Ordinary) {
+            Ok(()) => {
+                if let Some(waiting) = self.waiting.back_mut().filter(|waiting| waiting.number == number) {
+                    waiting.waiter = Waiter::Books(teller);
+                }
+            }
+            Err(AppendError::Refused(error)) => teller.refused(wire::Code::BadField, &error.to_string()),
+            Err(error) => teller.refused(wire::Code::NotDurable, &error.to_string()),
+        }
+    }
+
+    /// Somebody repeats what is under way: told once that is durable.
+    pub fn repeated(&mut self, entry: ledger::Entry, teller: Teller) {
+        if self.repeats.len() >= EVENTS_WAITING_MAX {
+            return teller.refused(wire::Code::NotDurable, &too_many());
+        }
+        self.repeats.push((entry, teller));
+    }
+
+    /// Answers repetitions of what is durable by now.
+    fn settle_repeats(&mut self) {
+        if self.repeats.is_empty() {
+            return;
+        }
+        for (entry, teller) in std::mem::take(&mut self.repeats) {
+            match self.books.settled().judge(&entry) {
+                Ok(ledger::Judged::Already { seq: Some(seq) }) => teller.booked(seq, true),
+                Ok(ledger::Judged::Already { seq: None } | ledger::Judged::New) => self.repeats.push((entry, teller)),
+                Err(violation) => teller.refused(wire::Code::Violation, &violation.to_string()),
+            }
+        }
+    }
+
     fn append(
         &mut self,
         kind: Cow<'static, str>,
@@ -155,7 +262,11 @@ impl Ledger {
         importance: Importance,
     ) -> Result<(), AppendError> {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        let folded = (!kind.starts_with("x.")).then(|| (kind.clone(), payload.clone()));
         self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
+        if let Some((kind, payload)) = folded {
+            self.books.handed_over(self.next, kind, payload, wall());
+        }
         self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });
         self.next += 1;
@@ -165,7 +276,18 @@ impl Ledger {
     /// Answers everybody who waited for these records.
     pub fn settle(&mut self, written: &[Written]) -> Settled {
         let now = clock::now();
-        let mut settled = Settled { ticket: self.durable, number: 0, bytes: 0, waited: Duration::ZERO };
+        let (ticket, seq) = self.durable;
+        let mut settled = Settled {
+            ticket,
+            seq,
+            number: 0,
+            bytes: 0,
+            waited: Duration::ZERO,
+            snapshot: false,
+            retired: None,
+            books: false,
+            unsound: self.books.settle(written),
+        };
         for written in written {
             settled.number = settled.number.max(written.ticket);
             // In order; what lies before it and was not written is lost, and its waiter is told so.
@@ -174,27 +296,51 @@ impl Ledger {
                 settled.bytes = settled.bytes.saturating_add(bytes);
                 settled.waited = settled.waited.max(now.since(since));
                 match waiter {
-                    Waiter::Core(ticket) => self.durable = ticket,
+                    Waiter::Core(ticket) => self.durable = (ticket, written.seq),
                     Waiter::Bot(answer) if number == written.ticket => {
                         answer.give(&wire::Reply::Recorded { seq: written.seq });
                     }
                     Waiter::Bot(answer) => answer.refuse(wire::Code::NotDurable, "it was not written"),
+                    Waiter::Books(teller) if number == written.ticket => {
+                        settled.books = true;
+                        settled.snapshot |= matches!(teller, Teller::Snapshot);
+                        if let Teller::Retired(upto) = teller {
+                            settled.retired = Some(upto);
+                        }
+                        teller.booked(written.seq, false);
+                    }
+                    Waiter::Books(teller) => teller.refused(wire::Code::NotDurable, "it was not written"),
                     Waiter::Nobody => {}
                 }
             }
         }
-        settled.ticket = self.durable;
+        (settled.ticket, settled.seq) = self.durable;
+        self.settle_repeats();
         settled
     }
 
     /// Tells everybody who still waits that their records never become durable.
     pub fn fail(&mut self, why: &str) {
         for waiting in self.waiting.drain(..) {
-            if let Waiter::Bot(answer) = waiting.waiter {
-                answer.refuse(wire::Code::NotDurable, why);
+            match waiting.waiter {
+                Waiter::Bot(answer) => answer.refuse(wire::Code::NotDurable, why),
+                Waiter::Books(teller) => teller.refused(wire::Code::NotDurable, why),
+                Waiter::Core(_) | Waiter::Nobody => {}
             }
         }
+        for (_, teller) in self.repeats.drain(..) {
+            teller.refused(wire::Code::NotDurable, why);
+        }
     }
+}
+
+fn too_many() -> String {
+    format!("{EVENTS_WAITING_MAX} records wait for the disk already; try again")
+}
+
+/// The wall clock as the journal counts it.
+pub fn wall() -> Wall {
+    Wall(u64::try_from(clock::wall().as_nanosecond()).unwrap_or_default())
 }
 
 /// A record's type and payload. The serde form is `{"t":TYPE,"b":PAYLOAD}`, whose parts the journal writes itself.
@@ -206,12 +352,13 @@ pub fn encode(record: &Record) -> (String, String) {
     (kind, payload)
 }
 
-/// A record back from its type and payload; `None` for types that only inform (`x.…`).
+/// A record back from its type and payload; `None` for types that only inform (`x.…`), and for those of the books, which are none
+/// of the core's.
 ///
 /// # Errors
 /// What is wrong: an unknown type was written by a later version, whose halts this one would not know.
 pub fn decode(kind: &str, payload: &str) -> Result<Option<Record>, serde_json::Error> {
-    if kind.starts_with("x.") {
+    if kind.starts_with("x.") || ledger::KINDS.contains(&kind) {
         return Ok(None);
     }
     serde_json::from_str(&format!("{{\"t\":\"{kind}\",\"b\":{payload}}}")).map(Some)
@@ -251,5 +398,9 @@ mod tests {
     fn notes_are_passed_over_and_unknown_types_are_not() {
         assert!(decode("x.failstop.leftover", "{}").unwrap().is_none());
         assert!(decode("posting", "{}").is_err());
+        for kind in ledger::KINDS {
+            assert!(decode(kind, "{}").unwrap().is_none(), "{kind} is the books'");
+        }
+        assert!(decode("ledger.later", "{}").is_err(), "the list is closed");
     }
 }

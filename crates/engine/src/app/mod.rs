@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alerts;
+mod books;
 mod bots;
 mod closing;
 mod components;
@@ -29,8 +30,11 @@ mod probes;
 mod programs;
 mod reload;
 mod sandbox;
+mod snapshots;
 mod start;
 mod summary;
+pub(crate) mod verifier;
+mod witness;
 
 pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;

@@ -1,5 +1,6 @@
 //! Opens everything that faces outside: permit page, recorder, sockets, doors, watches; and makes the engine that owns them.
 
+use super::books::Watch;
 use super::bots::Bots;
 use super::diagnosis::{Diagnosis, Purpose};
 use super::ending::Ending;
@@ -14,10 +15,14 @@ use super::latch_watch::LatchWatch;
 use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
+use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::verifier::Verifier;
+use super::witness::Witness;
 use super::{RunError, summary};
 use crate::alerts::{Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
+use crate::books::Books;
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self};
@@ -152,7 +157,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         component_processes: Arc::new(move |pid| {
             procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
         }),
-        limits: Limits::CONTROL,
+        limits: Limits::CONTROL.for_orders_that_wait(config.witness.second_key().unwrap_or_default()),
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?;
     let mut notes = prepared.notes;
@@ -210,6 +215,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
 
     let (probes, tries) = Probes::open(&config)?;
     let (findings, checks_done) = mpsc::channel(4);
+    let (made, snapshots) = mpsc::channel(2);
+    let barred = prepared.start.damage.clone();
+    let books = Books::new(prepared.book, prepared.named, head.seq, prepared.epoch.0);
+    let (witness, words) = Witness::new(&config.witness, &state_dir);
+    let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -235,6 +245,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots,
         commands: command_requests,
         checks: checks_done,
+        snapshots,
+        verified,
+        witness: words,
         programs: program_requests,
         tries,
     };
@@ -250,8 +263,12 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let mut engine = Engine {
         alerts,
         facts: Facts::new(&config, identity, prepared.held, host_notes),
+        verifier,
+        witness,
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
-        ledger: Ledger::new(recorder.handle().clone()),
+        ledger: Ledger::new(recorder.handle().clone(), books),
+        watch: Watch::default(),
+        snapshots: Snapshots::new(made, started_at, barred),
         recorder: Some(recorder),
         head: (head.seq, head.hash),
         latch_seen: latch::identity(&prepared.latch),
@@ -318,6 +335,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         engine.say("alerts", &fault);
     }
     engine.feed(Input::Start(prepared.start));
+    engine.open_snapshots();
+    engine.open_books(prepared.unsound);
     engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
     Ok(Opened { engine, sources, doors, door_task })

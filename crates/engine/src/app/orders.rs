@@ -7,7 +7,7 @@ use crate::command::{self, Command, Request, user_name};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
 use crate::status::build;
-use failstop_core::{Cause, Input, Order, RequestId};
+use failstop_core::{Cause, Input, Order, RequestId, Trigger};
 
 impl Engine {
     pub(super) fn command(&mut self, request: Request) {
@@ -30,6 +30,10 @@ impl Engine {
             Command::Alerts => {
                 let _ = reply.send(command::Answer::Alerts(Box::new(self.alert_list())));
             }
+            Command::Orders => {
+                let _ = reply.send(command::Answer::Orders(Box::new(self.open_orders())));
+            }
+            Command::Book { what, peer } => self.booked_by_operator(what, &user_name(peer.uid), reply),
             Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user_name(peer.uid), reply),
             Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
             Command::Beat => {
@@ -53,9 +57,9 @@ impl Engine {
     /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
     fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
         let checks_first = match order {
-            Order::Resume(_) | Order::KillSwitchRelease => {
-                self.core.halts().any(|(halt, _)| halt.cause == Cause::Integrity || halt.cause == Cause::Environment)
-            }
+            Order::Resume(_) | Order::KillSwitchRelease => self.core.halts().any(|(halt, _)| {
+                matches!(halt.cause, Cause::Integrity | Cause::Environment) || halt.trigger == Some(Trigger::Capital)
+            }),
             Order::KillSwitchEngage
             | Order::Mode(_)
             | Order::MaintenanceOn { .. }
@@ -98,7 +102,7 @@ impl Engine {
 
     fn host_facts(&self) -> crate::status::HostFacts {
         let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
-        crate::status::HostFacts { announced: self.ending.announced().cloned(), ..facts }
+        crate::status::HostFacts { announced: self.ending.announced().cloned(), books: self.books_summary(), ..facts }
     }
 
     fn status(&mut self) -> failstop_client::status::Status {

@@ -5,6 +5,7 @@ use super::accounts;
 use super::components::{self, Blueprint};
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
+use crate::books::note_snapshots;
 use crate::config::Config;
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
@@ -21,6 +22,7 @@ use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
 use crate::status::held::HeldSince;
 use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
+use failstop_journal::ledger::{Book, Unsound};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,12 @@ pub struct Prepared {
     pub leftovers: Vec<Proc>,
     /// When the halts of earlier epochs that stand were raised.
     pub raised: BTreeMap<HaltId, Timestamp>,
+    /// The books, with the journal replayed.
+    pub book: Book,
+    /// Snapshots that the journal names and has not retired.
+    pub named: BTreeSet<u64>,
+    /// The first record that breaks a rule of the books, with its number.
+    pub unsound: Option<(u64, Unsound)>,
     /// Since when operators keep components stopped.
     pub held: HeldSince,
     /// What the operator should know.
@@ -117,9 +125,10 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
     let replayed = replay(&recovered, &mut core)?;
-    if let Some(unknown) = replayed.unknown {
-        damage.get_or_insert(unknown);
+    if let Some(unknown) = &replayed.unknown {
+        damage.get_or_insert_with(|| unknown.clone());
     }
+    fits_the_journal(&config, &replayed.book)?;
 
     latch::put_back(&state)
         .map_err(|error| RunError::StateDir { path: state.clone(), source: io::Error::other(error) })?;
@@ -193,6 +202,9 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         register,
         leftovers,
         raised: replayed.raised,
+        book: replayed.book,
+        named: replayed.named,
+        unsound: replayed.unsound,
         held: replayed.held,
         notes,
     })
@@ -247,18 +259,43 @@ struct Replayed {
     unknown: Option<String>,
     /// When the halts that stand were raised; the core knows no wall time.
     raised: BTreeMap<HaltId, Timestamp>,
+    /// The books.
+    book: Book,
+    /// Snapshots that are named and not retired.
+    named: BTreeSet<u64>,
+    /// The first record that breaks a rule of the books.
+    unsound: Option<(u64, Unsound)>,
     /// Since when operators keep components stopped, likewise.
     held: HeldSince,
 }
 
-/// Replays the journal into the core.
+/// Whether everything that the configuration declares for the books may be declared in this journal: a scale never changes.
+fn fits_the_journal(config: &Config, book: &Book) -> Result<(), RunError> {
+    let mut book = book.clone();
+    let at = failstop_journal::ledger::At { seq: u64::MAX, epoch: u64::MAX, time: Wall::now() };
+    for entry in config.books.entries() {
+        if let Err(violation) = book.apply(&at, &entry) {
+            return Err(RunError::Declaration { file: config.file.clone(), violation: violation.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Replays the journal into the core and into the books.
 fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunError> {
     let mut unknown = None;
     let mut raised = BTreeMap::new();
+    let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
     let mut held = HeldSince::default();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
+        }
+        match book.replay(&record) {
+            Ok(()) => note_snapshots(&mut named, record.kind, record.payload),
+            Err(wrong) => {
+                unsound.get_or_insert((record.seq, wrong));
+            }
         }
         match journal::decode(record.kind, record.payload) {
             Ok(Some(known)) => {
@@ -285,7 +322,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
     held.forget_lifted();
-    Ok(Replayed { unknown, raised, held })
+    Ok(Replayed { unknown, raised, held, book, named, unsound })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

@@ -1,9 +1,10 @@
 //! The journal's chain is intact. Reads only, beside a running engine too.
 
 use super::{Caller, Finding, Subject};
+use crate::app::verifier::trust;
 use crate::lost_journal;
-use failstop_journal::segment_first;
 use failstop_journal::verify::{Options, Outcome as Verified, verify};
+use failstop_journal::{Wall, segment_first};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -48,6 +49,10 @@ fn chain(state: &Path, caller: &Caller) -> Finding {
             return Finding::undetermined(error.to_string(), "find out why, for example with `failstop verify-data`");
         }
     };
+    if let Caller::Engine(_) = caller {
+        // Without it the next verification reads everything again, and says why.
+        let _ = trust(state, &report, None, Wall::now());
+    }
     let records = report.records;
     match (report.result, report.violations.first()) {
         (Verified::Intact, _) => match report.torn_tail {

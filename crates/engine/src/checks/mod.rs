@@ -4,6 +4,7 @@
 //! Blocking, with a bound on every wait; an engine calls [`run`] on a thread of its own.
 
 mod alert_channels;
+mod books;
 mod clock;
 mod command;
 mod configuration;
@@ -27,6 +28,7 @@ mod runtime;
 mod sandbox;
 mod secrets;
 mod snapshots;
+mod witness;
 
 pub use coverage::{coverage, host_notes};
 pub use host::{Cgroup, HostFacts};
@@ -69,6 +71,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) config: &'a Config,
     pub(crate) host: &'a HostFacts,
     pub(crate) caller: &'a Caller,
+    /// The books as the journal's files give them, read once for all checks that ask.
+    pub(crate) folded: books::Once,
 }
 
 /// One check.
@@ -131,6 +135,38 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: true,
         run: snapshots::check,
+    },
+    Check {
+        name: "capital",
+        about: "capital reconciles",
+        class: Class::Integrity,
+        network: false,
+        at_start: true,
+        run: books::capital,
+    },
+    Check {
+        name: "strategies",
+        about: "strategies' states are valid",
+        class: Class::Integrity,
+        network: false,
+        at_start: true,
+        run: books::strategies,
+    },
+    Check {
+        name: "orders",
+        about: "no order is in doubt",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: books::orders,
+    },
+    Check {
+        name: "witness",
+        about: "the journal is the one that its witness remembers",
+        class: Class::Witness,
+        network: true,
+        at_start: true,
+        run: witness::check,
     },
     Check {
         name: "latches",
@@ -275,7 +311,7 @@ pub fn run(config: &Config, options: &Options) -> Result<Report, UnknownCheck> {
     let started = Instant::now();
     let host = HostFacts::gather();
     let host = host.with(config);
-    let subject = Subject { config, host: &host, caller: &options.caller };
+    let subject = Subject { config, host: &host, caller: &options.caller, folded: books::Once::default() };
     let mut results = Vec::new();
     for check in CHECKS {
         let chosen = options.only.is_empty() || options.only.iter().any(|name| name == check.name);

@@ -36,6 +36,8 @@ pub enum Class {
     Integrity,
     /// The halt `environment`, retried.
     Environment,
+    /// The halt `witness` where it remembers otherwise; `environment`, retried, where it cannot be asked.
+    Witness,
     /// Nothing but a warning.
     Advisory,
 }
@@ -46,7 +48,7 @@ impl Class {
         match self {
             Self::Integrity => Some(CheckClass::Integrity),
             Self::Environment => Some(CheckClass::Environment),
-            Self::Advisory => None,
+            Self::Witness | Self::Advisory => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::process::controllers::{Controller, Outlook};
 use crate::process::program::{ProgramEnd, ProgramRequest};
 use failstop_client::status::Coverage;
 use failstop_core::Exit;
+use failstop_journal::{ledger, snapshot};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -275,14 +276,139 @@ fn a_full_disk_is_no_place_for_a_journal() {
     assert!(!world.path("state").exists(), "a check makes nothing");
 }
 
+/// A journal with a posting, a snapshot of it, and one that a crash left unnamed.
+fn with_books(world: &World, more: &[ledger::Entry]) -> String {
+    let state = world.path("state");
+    fs::create_dir_all(&state).unwrap();
+    let settings = failstop_journal::Settings::new("demo", "boot", "test");
+    let disk = || failstop_journal::Disk::new(&state);
+    let mut journal = failstop_journal::recover(disk(), settings, None).unwrap().start(1, WALL).unwrap();
+    let mut book = ledger::Book::new();
+    let mut record = |entry: &ledger::Entry, journal: &mut failstop_journal::Journal<failstop_journal::Disk>| {
+        let seq = journal.stage(WALL, entry.kind(), &entry.payload(), failstop_journal::Importance::Ordinary).unwrap();
+        // What is refused here is what the check is to find.
+        drop(book.apply(&ledger::At { seq, epoch: 1, time: WALL }, entry));
+        (journal.commit().unwrap(), book.clone())
+    };
+    let config = world.load(&format!("{HEAD}{BOT}{MONEY}")).unwrap();
+    let leg = |account: &str, pool: Option<&str>, amount: &str| ledger::Leg {
+        asset: "USDT".into(),
+        account: account.into(),
+        pool: pool.map(str::to_owned),
+        amount: amount.into(),
+    };
+    let legs = vec![leg("k", Some("main"), "10"), leg("venue", None, "-10")];
+    let posted = ledger::Entry::Posted(ledger::Posted { id: "d-1".into(), legs, component: None, reason: None });
+    for entry in config.books.entries().iter().chain([&posted]) {
+        record(entry, &mut journal);
+    }
+    let (at, folded) = record(
+        &ledger::Entry::Posted(ledger::Posted {
+            id: "d-2".into(),
+            legs: vec![leg("k", Some("main"), "1"), leg("venue", None, "-1")],
+            component: None,
+            reason: None,
+        }),
+        &mut journal,
+    );
+    let identity = snapshot::Identity { origin: "demo", jid: journal.jid() };
+    let taken = snapshot::Snapshot::take(&folded, identity, at, Some("2026-11-06"), None).unwrap();
+    snapshot::write(&disk(), &taken).unwrap();
+    record(&ledger::Entry::SnapshotTaken(taken.taken()), &mut journal);
+    for entry in more {
+        record(entry, &mut journal);
+    }
+    journal.seal(WALL).unwrap();
+    format!("state/snapshots/{}", taken.name())
+}
+
+const WALL: failstop_journal::Wall = failstop_journal::Wall(1_794_268_800_000_000_000);
+const MONEY: &str = "[[asset]]\nname = \"USDT\"\nscale = 2\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n\
+    [[strategy]]\nname = \"grid\"\nstates = [\"idle\", \"holding\"]\ninitial = \"idle\"\ntransitions = [\"idle -> holding\"]\n";
+
 #[test]
-fn a_file_that_this_version_cannot_judge_is_no_snapshot() {
+fn snapshots_are_there_whole_and_as_the_journal_says() {
     let world = World::new();
-    let text = format!("{HEAD}{BOT}");
+    let text = format!("{HEAD}{BOT}{MONEY}");
     assert_eq!(world.line("snapshots", &text), (Outcome::Passed, "none taken yet: ".into()));
-    fs::create_dir_all(world.path("state/snapshots")).unwrap();
-    fs::write(world.path("state/snapshots/s-1"), "").unwrap();
-    assert_eq!(world.line("snapshots", &text).0, Outcome::Warning);
+    let file = with_books(&world, &[]);
+    let (passed, said) = world.line("snapshots", &text);
+    assert!(passed == Outcome::Passed && said.starts_with("1 as the journal says"), "{said}");
+    fs::write(world.path("state/snapshots/s-0000000000000099.ndjson"), "torn").unwrap();
+    assert_eq!(world.line("snapshots", &text).0, Outcome::Passed, "what the journal does not name proves nothing");
+    let path = world.path(&file);
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(&path, flipped).unwrap();
+    let (failed, said) = world.line("snapshots", &text);
+    assert!(
+        failed == Outcome::Failed && said.contains("is damaged") && said.contains("which record 8 names"),
+        "{said}"
+    );
+    fs::remove_file(&path).unwrap();
+    let (failed, said) = world.line("snapshots", &text);
+    assert!(failed == Outcome::Failed && said.contains("is missing"), "{said}");
+    fs::write(&path, whole).unwrap();
+    assert_eq!(world.line("snapshots", &text).0, Outcome::Passed);
+}
+
+#[test]
+fn capital_strategies_and_orders_are_judged_from_the_journal_alone() {
+    let world = World::new();
+    let text = format!("{HEAD}{BOT}{MONEY}");
+    for name in ["capital", "strategies", "orders"] {
+        assert_eq!(world.line(name, &text).0, Outcome::Passed, "{name}: nothing yet");
+    }
+    let intent = ledger::OrderIntent {
+        id: "o-1".into(),
+        component: None,
+        account: None,
+        instrument: None,
+        side: None,
+        quantity: None,
+        price: None,
+        parent: None,
+        valid_ms: Some(1),
+    };
+    let wrong = ledger::Moved {
+        strategy: "grid".into(),
+        instance: None,
+        from: None,
+        to: "gone".into(),
+        component: None,
+        reason: None,
+    };
+    with_books(&world, &[ledger::Entry::OrderIntent(intent), ledger::Entry::Moved(wrong)]);
+    let (passed, said) = world.line("capital", &text);
+    assert!(passed == Outcome::Passed && said.starts_with("1 asset in 1 account"), "{said}");
+    let (failed, said) = world.line("strategies", &text);
+    assert!(
+        failed == Outcome::Failed && said.contains("record 10") && said.contains("\"gone\" is not declared"),
+        "{said}"
+    );
+    let (failed, said) = world.line("orders", &text);
+    assert!(failed == Outcome::Failed && said.contains("o-1 (overdue)"), "{said}");
+    let other = text.replace("scale = 2", "scale = 3");
+    let (failed, said) = world.line("capital", &other);
+    assert!(failed == Outcome::Failed && said.contains("its scale is 2 and never changes"), "{said}");
+}
+
+#[test]
+fn a_posting_that_no_judge_saw_fails_the_check_of_capital() {
+    let world = World::new();
+    let leg = |account: &str, pool: Option<&str>, amount: &str| ledger::Leg {
+        asset: "USDT".into(),
+        account: account.into(),
+        pool: pool.map(str::to_owned),
+        amount: amount.into(),
+    };
+    let legs = vec![leg("k", Some("main"), "10.01"), leg("venue", None, "-10")];
+    let posted = ledger::Posted { id: "x".into(), legs, component: None, reason: None };
+    with_books(&world, &[ledger::Entry::Posted(posted)]);
+    let (failed, said) = world.line("capital", &format!("{HEAD}{BOT}{MONEY}"));
+    assert!(failed == Outcome::Failed && said.contains("record 9") && said.contains("the legs sum to 0.01"), "{said}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ section! {
         market_data_max_age: Duration, default "10m", within("100ms", "168h");
         /// No journal write possible for this long (a failed fsync is fatal at once).
         journal_max_age: Duration, default "15m", within("1s", "168h");
-        /// The last snapshot is older than this; judged once there was one.
+        /// The last snapshot is older than this. Counted from the start where there was none before.
         snapshot_max_age: Duration, default "25h", within("1m", "8760h");
         /// Unhealthy for this long without a break.
         unhealthy_for: Duration, default "5m", within("0s", "168h");

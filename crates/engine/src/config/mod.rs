@@ -5,6 +5,7 @@
 //! its own file, by `section!`: type, default, range and meaning; the reference is generated from the same declaration.
 //! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
 
+mod books;
 mod component;
 mod control;
 mod credentials;
@@ -27,7 +28,9 @@ mod template;
 mod variables;
 mod vocabulary;
 mod watching;
+mod witness;
 
+pub use books::{Account, Arrow, Asset, Declared, Every, Instrument, Ledger, Pool, Snapshots, Strategy, Symbol};
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
@@ -54,6 +57,7 @@ pub use template::init_template;
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
 pub use watching::{HealthUrl, Liveness, Readiness};
+pub use witness::Witness;
 
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};
@@ -98,8 +102,16 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// `[journal]`.
     pub journal: Journal,
+    /// `[witness]`.
+    pub witness: Witness,
     /// `[permit]`.
     pub permit: Permit,
+    /// `[[asset]]`, `[[account]]`, `[[pool]]`, `[[instrument]]`, `[[strategy]]`.
+    pub books: Declared,
+    /// `[ledger]`.
+    pub ledger: Ledger,
+    /// `[snapshots]`.
+    pub snapshots: Snapshots,
     /// `[output]`.
     pub output: Output,
     /// `[log]`.
@@ -166,7 +178,11 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
+    let witness = single::<Witness>(root, "witness", reading);
     let permit = single::<Permit>(root, "permit", reading);
+    let books = Declared::read(root, reading);
+    let ledger = single::<Ledger>(root, "ledger", reading);
+    let snapshots = single::<Snapshots>(root, "snapshots", reading);
     let output = single::<Output>(root, "output", reading);
     let log = single::<Log>(root, "log", reading);
     let alerts = single::<Alerts>(root, "alerts", reading);
@@ -190,7 +206,11 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         startup: startup?,
         shutdown: shutdown?,
         journal: journal?,
+        witness: witness?,
         permit: permit?,
+        books: books?,
+        ledger: ledger?,
+        snapshots: snapshots?,
         output: output?,
         log: log?,
         alerts: alerts?,

@@ -39,6 +39,7 @@ impl Config {
                 unhealthy_for: self.failsafe.unhealthy_for,
             },
             halts: self.halts.clone(),
+            two_key: self.witness.second_key(),
             heartbeat_every: self.journal.heartbeat_every,
             shutdown_within: self.shutdown_within(),
             environment_latched: self.startup.environment == Environment::Operator,

@@ -38,6 +38,8 @@ section! {
         ballast: Bytes, default "64MiB", within("1MiB", "1GiB");
         /// How often a summary heartbeat is written.
         heartbeat_every: Duration, default "30s", within("1s", "10m");
+        /// How often what is new in the journal is verified while the engine runs, and some of what is old again.
+        verify_every: Duration, default "1h", within("1s", "24h");
     }
 }
 

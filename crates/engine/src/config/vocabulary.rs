@@ -1,5 +1,6 @@
 //! What a failstop configuration may say: the list of all sections, from which reading, suggestions and the reference are made.
 
+use super::books::{Account, Asset, Instrument, Ledger, Pool, Snapshots, Strategy};
 use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
@@ -11,6 +12,7 @@ use super::profile::ROWS;
 use super::runtime::{Journal, Log, Output, Permit, Startup};
 use super::shutdown::Shutdown;
 use super::system::System;
+use super::witness::Witness;
 use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
 
@@ -34,7 +36,15 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<Startup>("startup", Shape::Single),
         SectionInfo::of::<Shutdown>("shutdown", Shape::Single),
         SectionInfo::of::<Journal>("journal", Shape::Single),
+        SectionInfo::of::<Witness>("witness", Shape::Single),
         SectionInfo::of::<Permit>("permit", Shape::Single),
+        SectionInfo::optional::<Asset>("asset", Shape::Repeated),
+        SectionInfo::optional::<Account>("account", Shape::Repeated),
+        SectionInfo::optional::<Pool>("pool", Shape::Repeated),
+        SectionInfo::optional::<Instrument>("instrument", Shape::Repeated),
+        SectionInfo::optional::<Strategy>("strategy", Shape::Repeated),
+        SectionInfo::of::<Ledger>("ledger", Shape::Single),
+        SectionInfo::of::<Snapshots>("snapshots", Shape::Single),
         SectionInfo::of::<Output>("output", Shape::Single),
         SectionInfo::of::<Log>("log", Shape::Single),
         SectionInfo::of::<Alerts>("alerts", Shape::Single),

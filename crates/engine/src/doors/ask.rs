@@ -6,6 +6,7 @@
 use crate::command::{Answer, Command, CommandSender, Request};
 use crate::limits::processes;
 use failstop_client::alerts::AlertList;
+use failstop_client::books::OrderList;
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub struct Asker {
     openmetrics: Shared<Arc<str>>,
     alerts: Shared<Arc<AlertList>>,
     processes: Shared<Arc<ProcessList>>,
+    orders: Shared<Arc<OrderList>>,
 }
 
 /// The last answer, and when the question was put.
@@ -79,6 +81,7 @@ impl Asker {
             openmetrics: Shared::new(),
             alerts: Shared::new(),
             processes: Shared::new(),
+            orders: Shared::new(),
         }
     }
 
@@ -113,6 +116,18 @@ impl Asker {
             .get(async {
                 match self.put(Command::Alerts, self.wait).await? {
                     Answer::Alerts(list) => Ok(Arc::from(list)),
+                    _ => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
+    /// The open orders, not older than this call.
+    pub async fn orders(&self) -> Result<Arc<OrderList>, Unanswered> {
+        self.orders
+            .get(async {
+                match self.put(Command::Orders, self.wait).await? {
+                    Answer::Orders(list) => Ok(Arc::from(list)),
                     _ => Err(Unanswered::Mismatch),
                 }
             })

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{Link, Pulse};
-use crate::command::{Answer, COMMAND_QUEUE, Command, CommandSender, Request};
+use crate::command::{Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Request};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
 use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
+use failstop_client::books::{Imported, OrderEntry, OrderList, SnapshotEntry};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use std::io::{Read, Write};
 use std::sync::mpsc;
@@ -76,6 +77,17 @@ impl FakeLoop {
                         failstop: vec![i32::try_from(std::process::id()).unwrap_or_default()],
                     })),
                     Command::Alerts => Answer::Alerts(Box::new(alert_list())),
+                    Command::Orders => Answer::Orders(Box::new(order_list())),
+                    Command::Book { what, peer } => {
+                        let _ = told.send(format!("{what:?} uid {}", peer.uid));
+                        match (&does, what) {
+                            (Does::Refuses(reasons), _) => Answer::Refused(reasons.clone()),
+                            (_, BooksOrder::TakeSnapshot { .. }) => Answer::Snapshot(Box::new(snapshot())),
+                            (_, BooksOrder::ResolveOrder { .. } | BooksOrder::Statement(_)) => {
+                                Answer::Imported(Imported { seq: 9, already: false })
+                            }
+                        }
+                    }
                     Command::AcknowledgeAlert { id, peer } => {
                         let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
                         match &does {
@@ -149,6 +161,40 @@ fn receipt(status: &Status, kind: EndKind) -> Receipt {
     let state = if kind == EndKind::Stop { "stopping" } else { "restarting" };
     let (seq, head) = (status.journal.seq, status.journal.head.clone());
     Receipt { epoch: status.epoch, seq, head, state: state.to_owned(), recorded: true }
+}
+
+/// One order with everything in it, and one with nothing.
+pub fn order_list() -> OrderList {
+    let since = "2026-11-03T21:04:00.000Z".to_owned();
+    let whole = OrderEntry {
+        id: "o-1".to_owned(),
+        doubt: Some("engine-gone".to_owned()),
+        component: Some("bot".to_owned()),
+        account: Some("kraken".to_owned()),
+        instrument: Some("BTC/USDT".to_owned()),
+        side: Some("buy".to_owned()),
+        quantity: Some("0.5".to_owned()),
+        price: Some("64000".to_owned()),
+        outcome: Some("unknown".to_owned()),
+        venue_id: Some("V-1".to_owned()),
+        seq: 31,
+        epoch: 7,
+        since: since.clone(),
+    };
+    let bare = OrderEntry { id: "o-2".to_owned(), seq: 32, epoch: 7, since: since.clone(), ..OrderEntry::default() };
+    OrderList { orders: vec![whole, bare], in_doubt: 1, timestamp: since }
+}
+
+/// A daily snapshot.
+pub fn snapshot() -> SnapshotEntry {
+    SnapshotEntry {
+        seq: 31,
+        sha256: "ab".repeat(32),
+        file: "s-0000000000000031.ndjson".to_owned(),
+        day: Some("2026-11-02".to_owned()),
+        recorded: 33,
+        taken: "2026-11-03T00:00:00.100Z".to_owned(),
+    }
 }
 
 /// An incident with everything in it.

@@ -74,6 +74,11 @@ impl Limits {
         order: Duration::from_secs(30),
     };
 
+    /// The same, for orders that may wait so much longer: for a witness.
+    pub fn for_orders_that_wait(self, more: Duration) -> Self {
+        Self { order: self.order + more, connection: self.connection + more, ..self }
+    }
+
     /// For the control listener.
     pub const REMOTE: Self = Self {
         connections: 128,

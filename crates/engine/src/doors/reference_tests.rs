@@ -4,13 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End,
-    MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, REASON_MAX_BYTES, ReleaseKillSwitch, Resume, SetMode, TestAlerts,
+    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End, Import,
+    MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, REASON_MAX_BYTES, ReleaseKillSwitch, ResolveOrder, Resume, SetMode,
+    TakeSnapshot, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
 use super::{HttpDoors, Limits, Listeners, control, observe};
 use crate::status::tests::status;
 use failstop_client::status::{Coverage, EndKind};
+use failstop_journal::ledger::{Outcome, StatedBalance, StatedPosition, Statement};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpStream};
@@ -42,6 +44,7 @@ impl Checker {
             "alerts.schema.json",
             "beat.schema.json",
             "processes.schema.json",
+            "verify-data.schema.json",
             "openapi.json",
         ];
         Self { documents: names.into_iter().map(|name| (name, document(name))).collect() }
@@ -193,8 +196,9 @@ fn every_route_is_described_and_every_description_has_its_route() {
     };
     let (beat, journal) = (("get", super::beat::PATH), ("get", super::range::PATH));
     assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat]));
-    let processes = observe::pages::ON_CONTROL_ONLY[0].path;
-    let on_control = with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal, ("get", processes)]);
+    let only: Vec<(&str, &str)> = observe::pages::ON_CONTROL_ONLY.iter().map(|route| ("get", route.path)).collect();
+    let on_control = with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal]);
+    let on_control = with(on_control, &only);
     assert_eq!(described("control"), on_control);
     let ends = super::remote::ENDS.map(|(path, _)| ("post", path));
     let remote = with(served(observe::pages::ON_CONTROL, &[]), &[beat, journal]);
@@ -203,7 +207,7 @@ fn every_route_is_described_and_every_description_has_its_route() {
     for (_, path) in described("observe").union(&described("control")) {
         assert!(
             page.contains(&format!("| `{path}` |"))
-                || (*path == *processes && page.contains(&format!("`{path}`")))
+                || (only.iter().any(|(_, one)| path == one) && page.contains(&format!("`{path}`")))
                 || observe::pages::ON_CONTROL.iter().any(|route| route.path == path),
             "{path} is not in http.md"
         );
@@ -310,6 +314,24 @@ fn what_is_sent_and_refused_fits_its_description() {
         component(ComponentVerb::Reload),
         ControlOrder::AcknowledgeAlert(AcknowledgeAlert { id: "h-31".to_owned() }),
         ControlOrder::TestAlerts(TestAlerts { channel: Some("telegram".to_owned()) }),
+        ControlOrder::TakeSnapshot(TakeSnapshot { reason: reason() }),
+        ControlOrder::ResolveOrder(ResolveOrder {
+            id: "o-1".to_owned(),
+            outcome: Outcome::NotSent,
+            reason: reason(),
+            source: Some("orders.csv".to_owned()),
+        }),
+        ControlOrder::Import(Box::new(Import {
+            statement: Statement {
+                id: "s-1".to_owned(),
+                account: "kraken".to_owned(),
+                balances: vec![StatedBalance { asset: "USDT".to_owned(), total: "1.50".to_owned() }],
+                positions: vec![StatedPosition { instrument: "BTC/USDT".to_owned(), quantity: "-1".to_owned() }],
+                complete: true,
+                source: "kraken.csv".to_owned(),
+                as_of: Some("noon".to_owned()),
+            },
+        })),
         ControlOrder::End { kind: EndKind::Stop, end: End { expected_epoch: Some(7), reason: reason() } },
         ControlOrder::End { kind: EndKind::Restart, end: End { expected_epoch: Some(7), reason: reason() } },
     ];
@@ -367,7 +389,7 @@ fn a_beat_fits_its_description() {
 }
 
 #[test]
-fn a_list_of_processes_fits_its_description() {
+fn what_the_control_socket_alone_answers_fits_its_description() {
     let checker = Checker::new();
     let fake = FakeLoop::start(Does::Answers(Box::new(status())));
     let directory = tempfile::tempdir().unwrap();
@@ -380,11 +402,17 @@ fn a_list_of_processes_fits_its_description() {
     };
     let listener = control::ControlListener::bind(&socket, settings).unwrap();
     let _doors = HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
-    let path = observe::pages::ON_CONTROL_ONLY[0].path;
-    let reply = exchange(UnixStream::connect(&socket).unwrap(), &get(path));
-    let responses = &checker.documents["openapi.json"]["paths"][path]["get"]["responses"];
-    let schema = &responses[reply.code.to_string()]["content"]["application/json"]["schema"];
-    checker.must_fit("openapi.json", schema, &reply.json());
+    let answered = |path: &str| {
+        let reply = exchange(UnixStream::connect(&socket).unwrap(), &get(path));
+        let responses = &checker.documents["openapi.json"]["paths"][path]["get"]["responses"];
+        let schema = &responses[reply.code.to_string()]["content"]["application/json"]["schema"];
+        checker.must_fit("openapi.json", schema, &reply.json());
+        reply
+    };
+    for path in observe::pages::ON_CONTROL_ONLY.iter().map(|route| route.path) {
+        assert_eq!(answered(path).code, 200, "{path}");
+    }
+    let reply = answered("/api/processes");
     assert_eq!(reply.json()["failstop"][0]["pid"], std::process::id(), "{}", reply.json());
 }
 
@@ -413,4 +441,43 @@ fn the_schema_names_every_cause() {
     let schema = document("status.schema.json");
     let causes = schema["$defs"]["halt"]["properties"]["cause"]["enum"].clone();
     assert_eq!(causes, json!(failstop_core::Cause::ALL.map(failstop_core::Cause::name)));
+}
+
+#[test]
+fn what_verify_data_prints_fits_its_schema() {
+    use failstop_journal::verify::{Checkpoint, Memory, Options, Report, verify, verify_since};
+    use failstop_journal::{Disk, Importance, Settings, Wall, recover};
+    let checker = Checker::new();
+    let fits = |report: &Report| {
+        let schema = &checker.documents["verify-data.schema.json"];
+        let value = serde_json::to_value(report).unwrap();
+        checker.must_fit("verify-data.schema.json", schema, &value);
+        value
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new("demo", "boot", "test");
+    (settings.ballast_bytes, settings.roll_bytes) = (0, 2_000);
+    let mut journal = recover(Disk::new(dir.path()), settings, None).unwrap().start(1, Wall::now()).unwrap();
+    for _ in 0..20 {
+        journal.stage(Wall::now(), "x.note", "{}", Importance::Ordinary).unwrap();
+        journal.commit().unwrap();
+    }
+    let whole = verify(dir.path(), &Options::default(), &|_| {}).unwrap();
+    assert_eq!(fits(&whole)["since"], Value::Null);
+    let then = Wall(Wall::now().0 - 1_000_000_000);
+    let checkpoint = Checkpoint::of(dir.path(), &whole, None, then).unwrap().unwrap();
+    let mut new = verify_since(dir.path(), &checkpoint, Wall::now(), &Options::default(), &|_| {}).unwrap();
+    let memory = json!({"format": "failstop-witness/1", "witness": "wd1", "origin": "demo", "jid": whole.jid,
+        "points": [{"seq": 3, "head": "0".repeat(64), "at": "then"}], "alarm": null});
+    Memory::parse(memory.to_string().as_bytes()).unwrap().compare(dir.path(), &mut new).unwrap();
+    let value = fits(&new);
+    assert_eq!((&value["result"], &value["violations"][0]["class"]), (&json!("violated"), &json!("rewrite")));
+    assert!(value["scrub"]["round_ends"].is_string() && value["since"]["seq"].is_u64(), "{value}");
+    let torn = dir.path().join("journal").join(failstop_journal::segment_name(whole.end.unwrap().first));
+    let mut bytes = std::fs::read(&torn).unwrap();
+    bytes.truncate(bytes.len() - 9);
+    std::fs::write(&torn, bytes).unwrap();
+    assert!(fits(&verify(dir.path(), &Options::default(), &|_| {}).unwrap())["torn_tail"].is_object());
+    assert_eq!(fits(&Report::could_not("no disk".to_owned()))["error"], "no disk");
+    fits(&Report::lost("gone".to_owned()));
 }

@@ -18,6 +18,7 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     components(&mut text, status);
     sources(&mut text, status);
     journal(&mut text, status, meters);
+    books(&mut text, status);
     super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
     output(&mut text, meters);
@@ -224,6 +225,28 @@ fn journal(text: &mut Exposition, status: &Status, meters: &Meters) {
     if let Some(age) = status.health.snapshot_age_seconds {
         family.sample(&[], age);
     }
+}
+
+fn books(text: &mut Exposition, status: &Status) {
+    let books = &status.books;
+    text.family("failstop_books_booked", Kind::Counter, "Entries that were booked in this epoch.")
+        .sample(&[], whole(books.booked));
+    text.family(
+        "failstop_books_violations",
+        Kind::Counter,
+        "Entries that were refused in this epoch, since they would have broken a rule.",
+    )
+    .sample(&[], whole(books.violations));
+    text.family(
+        "failstop_books_discrepancies",
+        Kind::Gauge,
+        "Reports and statements that differ from the book, until one agrees.",
+    )
+    .sample(&[], whole(u64::try_from(books.discrepancies.len()).unwrap_or(u64::MAX)));
+    text.family("failstop_orders_open", Kind::Gauge, "Orders whose intent is recorded and whose end is not.")
+        .sample(&[], whole(books.orders_open));
+    text.family("failstop_orders_in_doubt", Kind::Gauge, "Open orders of which nobody knows what became.")
+        .sample(&[], whole(books.orders_in_doubt));
 }
 
 fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {

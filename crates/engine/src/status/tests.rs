@@ -2,9 +2,10 @@
 
 use super::held::HeldSince;
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
+use failstop_client::books::SnapshotEntry;
 use failstop_client::status::{
-    AlertsSummary, Announced, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts,
-    Status,
+    AlertsSummary, Announced, BooksSummary, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary,
+    SeverityCounts, Status,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
@@ -62,7 +63,7 @@ pub(crate) fn view() -> View {
             reasons: vec!["bot is degraded".to_owned()],
             errors_per_minute: 3,
             last_journal_write: Some(at(999)),
-            last_snapshot: None,
+            snapshot_age: None,
         },
         components: vec![component("bot", Some(4242)), component("scanner", None)],
         feeds: vec![
@@ -160,6 +161,21 @@ pub(crate) fn facts() -> HostFacts {
             by: "watchdog wd1".to_owned(),
             reason: "no progress".to_owned(),
         }),
+        books: BooksSummary {
+            snapshot: Some(SnapshotEntry {
+                seq: 18_400,
+                sha256: "cd".repeat(32),
+                file: "s-0000000000018400.ndjson".to_owned(),
+                day: Some("2026-11-02".to_owned()),
+                recorded: 18_402,
+                taken: "2026-11-03T00:00:00.120Z".to_owned(),
+            }),
+            orders_open: 3,
+            orders_in_doubt: 1,
+            discrepancies: vec!["statement: statement kraken: 0.01 apart".to_owned()],
+            violations: 2,
+            booked: 40,
+        },
     }
 }
 
@@ -258,6 +274,7 @@ fn a_core_that_has_seen_nothing_has_a_status() {
             unhealthy_for: Duration::from_secs(300),
         },
         halts: BTreeMap::new(),
+        two_key: None,
         heartbeat_every: Duration::from_secs(30),
         environment_latched: false,
         shutdown_within: std::time::Duration::from_secs(60),

@@ -171,12 +171,17 @@ impl Book {
             }
             return Ok(());
         };
-        match self.apply(at, &entry)? {
+        Ok(self.take_entry(at, &entry)?)
+    }
+
+    /// Folds an entry that stands in the journal, where what was booked already has no place.
+    pub(crate) fn take_entry(&mut self, at: &At, entry: &Entry) -> Result<(), Violation> {
+        match self.apply(at, entry)? {
             Judged::Already { seq } if entry.id().is_some() => {
                 let id = entry.id().unwrap_or_default();
                 let before = seq.map(|seq| format!(" by record {seq}")).unwrap_or_default();
                 let detail = format!("{} was booked{before} already, the same", entry.kind());
-                Err(Violation::new(Check::IdReused, id, detail).into())
+                Err(Violation::new(Check::IdReused, id, detail))
             }
             // A declaration said again changes nothing and harms nobody.
             Judged::Already { .. } | Judged::New => Ok(()),
@@ -388,7 +393,8 @@ impl Book {
     fn note(&mut self, at: &At, entry: &Entry) {
         match entry {
             Entry::Position(position) => self.reports.agreed_position(&position.account, &position.instrument),
-            Entry::Statement(statement) => self.reports.agreed_statement(&statement.account),
+            Entry::Statement(statement) => self.reports.agreed_statement(statement),
+            Entry::Capital(capital) => self.reports.agreed_capital(&capital.account, &capital.asset),
             Entry::Refused(refused) => self.reports.refused(refused, at.seq),
             Entry::Strategy(strategy) => {
                 self.strategies.declared.insert(strategy.name.clone(), strategy.clone());
@@ -408,7 +414,6 @@ impl Book {
             | Entry::Instrument(_)
             | Entry::Posted(_)
             | Entry::Fill(_)
-            | Entry::Capital(_)
             | Entry::OrderIntent(_)
             | Entry::SnapshotRetired(_) => {}
         }
@@ -518,6 +523,12 @@ impl Book {
         (self.snapshot, self.day) = (taken, day);
     }
 
+    /// Goes on from another state, with what this book knows of ids and snapshots: after damage, from the next sound snapshot.
+    pub(crate) fn adopt(&mut self, other: Self) {
+        let Self { ids, snapshot, day, .. } = std::mem::take(self);
+        *self = Self { ids, snapshot, day, ..other };
+    }
+
     /// The refusal of an entry, to be recorded in its place.
     pub fn refusal(entry: &Entry, component: Option<&str>, violation: Violation) -> Entry {
         let component = component.map(|name| name.chars().take(NAME_MAX).collect());
@@ -527,7 +538,7 @@ impl Book {
 }
 
 /// The type and id of what is booked once.
-fn once(entry: &Entry) -> Option<(&'static str, &str)> {
+pub(crate) fn once(entry: &Entry) -> Option<(&'static str, &str)> {
     match entry {
         Entry::Posted(_)
         | Entry::Fill(_)

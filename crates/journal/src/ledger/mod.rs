@@ -32,7 +32,9 @@ pub use reports::{DISCREPANCIES_MAX, Discrepancy, POSITIONS_MAX};
 pub use strategies::{INSTANCES_MAX, STATES_MAX, STRATEGIES_MAX};
 pub use system::Halt;
 
+pub(crate) use book::once;
 pub(crate) use declared::{AccountRules, AssetRules, Index, InstrumentRules, PoolRules};
+pub(crate) use ids::{Mark, mark};
 pub(crate) use money::{Cell, Since};
 pub(crate) use reports::Seen;
 pub(crate) use strategies::Instance;

@@ -53,6 +53,11 @@ fn of_position(account: &str, instrument: &str) -> String {
     format!("position {account} {instrument}")
 }
 
+/// The subject of the discrepancy of a report of capital.
+fn of_capital(account: &str, asset: &str) -> String {
+    format!("capital {account} {asset}")
+}
+
 impl Reports {
     pub fn weigh_capital(&self, declared: &Declared, capital: &Capital) -> Result<((Index, Index), Seen), Violation> {
         let (account, rules) = declared.account(&capital.account)?;
@@ -190,8 +195,16 @@ impl Reports {
     }
 
     /// The world agrees again about this account.
-    pub fn agreed_statement(&mut self, account: &str) {
-        self.discrepancies.remove(&of_account(account));
+    pub fn agreed_statement(&mut self, said: &Statement) {
+        self.discrepancies.remove(&of_account(&said.account));
+        for balance in &said.balances {
+            self.agreed_capital(&said.account, &balance.asset);
+        }
+    }
+
+    /// The bot agrees again about this balance: a report that does not agree is never recorded as one.
+    pub fn agreed_capital(&mut self, account: &str, asset: &str) {
+        self.discrepancies.remove(&of_capital(account, asset));
     }
 
     /// The bot agrees again about this position.
@@ -202,7 +215,7 @@ impl Reports {
     /// A refused report stands until one agrees; any other refusal left the book and the world as they were.
     pub fn refused(&mut self, refused: &Refused, seq: u64) {
         let stands = match refused.kind.as_str() {
-            "ledger.statement" => refused.violation.check == Check::Statement,
+            "ledger.statement" | "ledger.capital" => refused.violation.check == Check::Statement,
             "ledger.position" => refused.violation.check == Check::Position,
             _ => false,
         };

@@ -236,6 +236,10 @@ impl Snapshot {
         }
         Ok(book)
     }
+
+    pub(crate) fn closings(&self) -> &Closings {
+        &self.closings
+    }
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Head {

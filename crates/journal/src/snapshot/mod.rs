@@ -5,6 +5,7 @@
 //! by its sum, and replay of the journal gives it byte for byte: that is what verification compares.
 
 mod body;
+mod difference;
 mod file;
 mod line;
 mod store;
@@ -12,6 +13,10 @@ mod store;
 pub use file::{Damage, Identity, Snapshot, TakeError};
 pub use line::{Header, Line, Prev, Trailer};
 pub use store::{KEPT_LEAST, StoreError, list, read, retirable, retire, write};
+
+pub(crate) use body::Closings;
+pub(crate) use difference::difference;
+pub(crate) use store::path_of;
 
 /// The format's name.
 pub const FORMAT: &str = "failstop-snapshot/1";

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
 }
 
-fn path_of(name: &str) -> String {
+pub(crate) fn path_of(name: &str) -> String {
     format!("{SNAPSHOT_DIR}/{name}")
 }
 

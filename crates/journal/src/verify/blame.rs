@@ -5,7 +5,7 @@ use super::report::Class;
 use super::scan::NEIGHBOUR;
 use crate::chain::Head;
 use crate::lines::{Chunk, Lines};
-use crate::record::{Frame, with_seq};
+use crate::record::{Frame, Own, with_seq};
 use crate::storage::StorageFile;
 
 /// Two hashes that differ in at most this many of 64 digits are one hash with damage in its text: unrelated ones agree in four.
@@ -37,10 +37,20 @@ impl Neighbour {
         Some(Self { line, frame, head })
     }
 
+    /// Whether it opens the segment that begins with this record.
+    pub fn opens(&self, first: u64) -> bool {
+        self.frame.own == Own::Open && self.frame.seq == first
+    }
+
     /// Whether it was written after a record with this hash.
     pub fn follows(&self, previous: &Head) -> bool {
         previous.next(&self.line[..self.frame.hashed]) == self.head
     }
+}
+
+/// Whether bytes where a hash stood are nearly the digits of this one.
+pub(super) fn is_near(head: &Head, text: &[u8; 64]) -> bool {
+    head.as_bytes().iter().zip(text).filter(|(a, b)| a != b).count() <= NEAR
 }
 
 /// Where the chain goes on.

@@ -38,6 +38,24 @@ pub enum Class {
     Sums,
     /// A record that was acknowledged is not there.
     AcknowledgedLost,
+    /// A payload that is not what its record type says.
+    Payload,
+    /// A record of the ledger, of strategies or of orders breaks a rule of `docs/ledger.md`.
+    Ledger,
+    /// A snapshot that the journal names is not there.
+    SnapshotMissing,
+    /// A snapshot's own sum or form is broken.
+    SnapshotDamaged,
+    /// A snapshot and the journal, or the snapshot before, name one another otherwise.
+    SnapshotUnbound,
+    /// A snapshot is sound and bound, but replay of the journal gives another.
+    SnapshotDiffers,
+    /// A record's time goes back within one boot, or lies in the future.
+    Time,
+    /// Another record than somebody outside the journal remembers, though the chain holds.
+    Rewrite,
+    /// The journal ends before a record that somebody outside the journal remembers.
+    Rollback,
 }
 
 impl Class {
@@ -58,6 +76,15 @@ impl Class {
             Self::Unreadable => "unreadable",
             Self::Sums => "sums",
             Self::AcknowledgedLost => "acknowledged-lost",
+            Self::Payload => "payload",
+            Self::Ledger => "ledger",
+            Self::SnapshotMissing => "snapshot-missing",
+            Self::SnapshotDamaged => "snapshot-damaged",
+            Self::SnapshotUnbound => "snapshot-unbound",
+            Self::SnapshotDiffers => "snapshot-differs",
+            Self::Time => "time",
+            Self::Rewrite => "rewrite",
+            Self::Rollback => "rollback",
         }
     }
 }
@@ -73,7 +100,7 @@ impl fmt::Display for Class {
 pub struct Violation {
     /// What is wrong.
     pub class: Class,
-    /// The file's name within the journal's folder.
+    /// The file's name within the journal's folder; `snapshots/` and its name for a snapshot.
     pub file: String,
     /// The line, from 1; 0 where the file itself is missing.
     pub line: u64,
@@ -124,6 +151,57 @@ pub enum Outcome {
     Unverifiable,
 }
 
+/// Where the longest valid prefix ends, for the next verification to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The first sequence number of its last segment.
+    pub first: u64,
+    /// The last record's sequence number.
+    pub seq: u64,
+    /// The byte of that segment behind it.
+    pub offset: u64,
+    /// The highest sequence number that is proven to be durable: what is behind it, a loss of power may still take.
+    pub durable: u64,
+}
+
+/// From where an incremental verification went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The last record that was trusted.
+    pub seq: u64,
+    /// When that was verified, RFC 3339 UTC.
+    pub at: String,
+}
+
+/// What an incremental verification read again of what had been verified before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scrub {
+    /// Old segments that were verified again.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of old segments that this round has yet to see.
+    pub left_bytes: u64,
+    /// When the round began, RFC 3339 UTC.
+    pub round_began: String,
+    /// When it will be over at the rhythm of the last two runs, RFC 3339 UTC; absent where the rhythm is not known.
+    pub round_ends: Option<String>,
+    /// The first sequence number of the segment with which the next run goes on.
+    #[serde(skip)]
+    pub next: u64,
+}
+
+/// What a witness's memory was compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnessed {
+    /// The witness's name.
+    pub witness: String,
+    /// How many of its points the journal agrees with.
+    pub agreed: u64,
+    /// The last record that both agree on.
+    pub last_agreed: Option<u64>,
+}
+
 /// What a verification found. The JSON of `verify-data`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -147,6 +225,27 @@ pub struct Report {
     pub origin: Option<String>,
     /// The journal's identity.
     pub jid: Option<Jid>,
+    /// What is odd and breaks no rule.
+    #[serde(default)]
+    pub warnings: Vec<Violation>,
+    /// What was found by replay, where it was replayed.
+    #[serde(default)]
+    pub deep: Option<super::deep::Deep>,
+    /// From where it went on, where it did not read everything.
+    #[serde(default)]
+    pub since: Option<Since>,
+    /// What it read again beside that.
+    #[serde(default)]
+    pub scrub: Option<Scrub>,
+    /// What a witness's memory said.
+    #[serde(default)]
+    pub witness: Option<Witnessed>,
+    /// What people should know of how it was verified.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Where the longest valid prefix ends.
+    #[serde(skip)]
+    pub end: Option<End>,
     /// Why it could not be verified, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -164,10 +263,15 @@ impl Report {
 
     /// The report of a verification that could not be done.
     pub fn unverifiable(error: &super::VerifyError) -> Self {
-        Self { error: Some(error.to_string()), ..Self::without_a_verdict() }
+        Self::could_not(error.to_string())
     }
 
-    fn without_a_verdict() -> Self {
+    /// The same, for another reason.
+    pub fn could_not(why: String) -> Self {
+        Self { error: Some(why), ..Self::without_a_verdict() }
+    }
+
+    pub(super) fn without_a_verdict() -> Self {
         Self {
             result: Outcome::Unverifiable,
             records: 0,
@@ -179,6 +283,13 @@ impl Report {
             torn_tail: None,
             origin: None,
             jid: None,
+            warnings: Vec::new(),
+            deep: None,
+            since: None,
+            scrub: None,
+            witness: None,
+            notes: Vec::new(),
+            end: None,
             error: None,
             seconds: 0.0,
         }

@@ -1,6 +1,7 @@
 //! One segment: its lines, its chain, and what is wrong in it. Needs nothing of the other segments, so that workers can take
 //! one each; the seams between them are [`super::seams`]'s.
 
+pub(crate) mod pieces;
 mod stride;
 
 use super::blame::{self, Neighbour};
@@ -30,7 +31,7 @@ pub(crate) struct FirstDamage {
 }
 
 /// A record's place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Last {
     pub seq: u64,
     pub head: Head,
@@ -67,6 +68,8 @@ pub(crate) struct SegmentScan {
     pub damaged_end: bool,
     pub violations: Vec<Violation>,
     pub more_violations: u64,
+    /// Whether there were none; they may have gone into a report since.
+    pub clean: bool,
     /// SHA-256 of the file, where it was asked for.
     pub digest: Option<[u8; 32]>,
 }
@@ -78,6 +81,22 @@ enum Expect {
     Next { seq: u64, previous: Head },
     /// After damage: a line that fits this hash, or, where even that is lost, any line from this sequence number on.
     Anchor { seq: u64, previous: Option<Head> },
+}
+
+/// A place behind a record that is known to be good: where a scan may begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Middle {
+    /// Where the next line begins.
+    pub offset: u64,
+    /// Lines before it, each a record.
+    pub records: u64,
+    /// The record before it.
+    pub last: Last,
+    /// Whether that one seals the segment.
+    pub closed: bool,
+    /// The segment's first line.
+    pub open: SegOpen,
+    pub begin: Last,
 }
 
 /// Told of each verified record during a scan.
@@ -116,25 +135,52 @@ fn scan_in<F: StorageFile, V: Visit>(
     visit: &mut V,
 ) -> SegmentScan {
     let mut lines = Lines::new(file, limit, digest);
-    let mut scan =
-        Scan { file, limit, expect: None, durable: 0, epoch: 0, closed: false, out: empty(name, first, limit) };
-    loop {
-        // The ordinary lines ahead, many at a time; then whatever stopped that, alone.
-        while stride.take(&mut scan, &mut lines, visit) {}
-        match lines.next() {
-            Ok(Some(chunk)) => {
-                scan.out.lines = chunk.line;
-                scan.chunk(&chunk, visit);
-            }
-            Ok(None) => break,
-            Err(error) => {
-                scan.unreadable(lines.line(), lines.offset(), &error);
-                break;
-            }
-        }
-    }
+    let mut scan = Scan::begin(file, name, first, limit);
+    while scan.on(&mut stride, &mut lines, visit) {}
     scan.out.digest = lines.digest();
     scan.out
+}
+
+/// Scans a segment up to `limit` bytes from a place on behind which everything is known to be good.
+pub(crate) fn scan_from<F: StorageFile, V: Visit>(
+    file: &F,
+    name: &str,
+    first: u64,
+    middle: Middle,
+    limit: u64,
+    visit: &mut V,
+) -> SegmentScan {
+    let mut lines = Lines::from(file, middle.offset, middle.records, limit, false);
+    let mut scan = Scan::begin(file, name, first, limit);
+    scan.goes_on(middle);
+    let mut stride = Stride::new();
+    while scan.on(&mut stride, &mut lines, visit) {}
+    scan.out
+}
+
+impl SegmentScan {
+    /// The place behind the last record before the first damage, to scan again from there.
+    pub fn before_damage(&self) -> Option<Middle> {
+        let (damage, last) = (self.damage.as_ref()?, self.verified?);
+        let (open, begin) = (self.open.clone()?, self.begin?);
+        let (offset, records) = (damage.offset, damage.records_before);
+        Some(Middle { offset, records, last, closed: self.closed, open, begin })
+    }
+
+    /// Of a segment of which only the first line was read.
+    pub fn opened(name: &str, first: u64, bytes: u64, open: SegOpen, begin: Last) -> Self {
+        let (open, last) = (Some(open), Some(begin));
+        Self {
+            records: 1,
+            open,
+            verified: last,
+            last,
+            fitting: last,
+            begin: last,
+            lines: 1,
+            ..empty(name, first, bytes)
+        }
+    }
 }
 
 fn empty(name: &str, first: u64, bytes: u64) -> SegmentScan {
@@ -154,6 +200,7 @@ fn empty(name: &str, first: u64, bytes: u64) -> SegmentScan {
         damaged_end: false,
         violations: Vec::new(),
         more_violations: 0,
+        clean: true,
         digest: None,
     }
 }
@@ -167,6 +214,8 @@ struct Scan<'f, F> {
     epoch: u64,
     /// A sealing line was seen; nothing may follow.
     closed: bool,
+    /// The disk gave no more; nothing behind it was looked at.
+    unreadable: bool,
     out: SegmentScan,
 }
 
@@ -176,9 +225,50 @@ fn ordinary(frame: &Frame, seq: u64, durable: u64, epoch: u64) -> bool {
     frame.own == Own::No && frame.seq == seq && frame.durable < seq && frame.durable >= durable && frame.epoch >= epoch
 }
 
-impl<F: StorageFile> Scan<'_, F> {
+impl<'f, F: StorageFile> Scan<'f, F> {
+    fn begin(file: &'f F, name: &str, first: u64, limit: u64) -> Self {
+        let out = empty(name, first, limit);
+        Self { file, limit, expect: None, durable: 0, epoch: 0, closed: false, unreadable: false, out }
+    }
+
+    /// Takes everything before a place as good.
+    fn goes_on(&mut self, middle: Middle) {
+        let Middle { offset: _, records, last, closed, open, begin } = middle;
+        self.expect = Some(Expect::Next { seq: last.seq + 1, previous: last.head });
+        (self.durable, self.epoch, self.closed) = (last.durable, last.epoch, closed);
+        let out = &mut self.out;
+        (out.records, out.lines, out.closed) = (records, records, closed);
+        (out.open, out.begin) = (Some(open), Some(begin));
+        (out.verified, out.last, out.fitting) = (Some(last), Some(last), Some(last));
+    }
+
+    /// Takes the ordinary lines ahead, many at a time, then whatever stopped that, alone. False at the end.
+    fn on<V: Visit>(&mut self, stride: &mut Stride, lines: &mut Lines<'_, F>, visit: &mut V) -> bool {
+        while stride.take(self, lines, visit) {}
+        match lines.next() {
+            Ok(Some(chunk)) => {
+                self.out.lines = chunk.line;
+                self.chunk(&chunk, visit);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.cannot_read(lines.line(), lines.offset(), &error);
+                false
+            }
+        }
+    }
+
     #[inline]
     fn chunk<V: Visit>(&mut self, chunk: &Chunk<'_>, visit: &mut V) {
+        if !self.ordinary(chunk, visit) {
+            self.judge(chunk, visit);
+        }
+    }
+
+    /// Takes a line that keeps all rules and fits the chain; false where it does not.
+    #[inline]
+    fn ordinary<V: Visit>(&mut self, chunk: &Chunk<'_>, visit: &mut V) -> bool {
         if let Some(Expect::Next { seq, previous }) = self.expect
             && !self.closed
             && let Some(frame) = Frame::read(chunk.bytes)
@@ -188,26 +278,30 @@ impl<F: StorageFile> Scan<'_, F> {
             if *head.as_bytes() == frame.head_bytes(chunk.bytes) {
                 self.accept(&frame, head, 1);
                 visit.verified(&frame, chunk.bytes);
-                return;
+                return true;
             }
         }
-        self.judge(chunk, visit);
+        false
     }
 
     /// Takes so many verified records as good, of which this is the last.
     #[inline]
     fn accept(&mut self, frame: &Frame, head: Head, records: u64) {
-        self.durable = frame.durable;
-        self.epoch = frame.epoch;
-        self.expect = Some(Expect::Next { seq: frame.seq + 1, previous: head });
+        self.takes(Last { seq: frame.seq, head, epoch: frame.epoch, durable: frame.durable }, records);
+    }
+
+    #[inline]
+    fn takes(&mut self, last: Last, records: u64) {
+        self.durable = last.durable;
+        self.epoch = last.epoch;
+        self.expect = Some(Expect::Next { seq: last.seq + 1, previous: last.head });
         self.out.records += records;
         self.out.damaged_end = false;
-        let last = Last { seq: frame.seq, head, epoch: frame.epoch, durable: frame.durable };
         self.out.last = Some(last);
         self.out.fitting = Some(last);
         match &mut self.out.damage {
             None => self.out.verified = Some(last),
-            Some(damage) => damage.durable_after = damage.durable_after.max(frame.durable),
+            Some(damage) => damage.durable_after = damage.durable_after.max(last.durable),
         }
     }
 
@@ -329,30 +423,46 @@ impl<F: StorageFile> Scan<'_, F> {
     /// A first line that is a line, but does not open a segment.
     fn unopened(&mut self, chunk: &Chunk<'_>, frame: &Frame, head: Head) {
         let first = self.out.first;
-        let agrees = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit).is_some_and(|n| n.follows(&head));
-        let detail = if agrees {
-            "the body of this record was changed: it no longer opens the segment (the next one agrees on the hash it had)"
+        let next = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit);
+        let (class, detail) = if frame.seq > first && next.as_ref().is_some_and(|next| next.opens(first)) {
+            (Class::Reorder, format!("record {} stands before the one that opens the segment", frame.seq))
+        } else if frame.seq > first {
+            (Class::Gap, format!("the segment's first record is missing: it begins with record {}", frame.seq))
+        } else if next.is_some_and(|next| next.follows(&head)) {
+            let detail = "the body of this record was changed: it no longer opens the segment (the next one agrees on the hash it had)";
+            (Class::BodyChanged, detail.to_owned())
         } else {
-            "the segment does not begin with seg.open"
+            (Class::BodyChanged, "the segment does not begin with seg.open".to_owned())
         };
-        self.violate(Class::BodyChanged, chunk, first, detail.into(), true);
+        self.violate(class, chunk, first, detail, true);
         self.note_line(frame, head);
-        self.expect = Some(Expect::Anchor { seq: first + 1, previous: Some(head) });
+        let seq = if class == Class::Gap { frame.seq + 1 } else { first + 1 };
+        self.expect = Some(Expect::Anchor { seq, previous: Some(head) });
     }
 
-    /// A line whose hash text is not even digits: true where the next line agrees on the hash that its body has.
+    /// A line whose hash text is not even digits: true where the next line agrees on the hash that its body has, or most of the
+    /// text is still what that hash is.
     fn rehashed(&mut self, frame: &Frame, chunk: &Chunk<'_>) -> bool {
-        let Some(Expect::Next { seq, previous }) = self.expect.filter(|_| !self.closed && frame.own == Own::No) else {
-            return false;
+        let open = self.opening(frame, chunk).filter(|_| self.expect.is_none());
+        let (seq, previous) = match (self.expect, &open) {
+            (Some(Expect::Next { seq, previous }), _) if !self.closed => (seq, previous),
+            (None, Some(open)) => (self.out.first, open.prev),
+            _ => return false,
         };
         let computed = previous.next(&chunk.bytes[..frame.hashed]);
         let next = Neighbour::read(self.file, chunk.offset + chunk.len, self.limit);
-        if frame.seq != seq || !next.is_some_and(|next| next.follows(&computed)) {
+        let agreed = next.is_some_and(|next| next.follows(&computed));
+        if frame.seq != seq || !(agreed || blame::is_near(&computed, &frame.head_bytes(chunk.bytes))) {
             return false;
         }
-        let detail = "the hash text of this record was changed (its body fits the next record's hash)";
+        let detail = if agreed {
+            "the hash text of this record was changed (its body fits the next record's hash)"
+        } else {
+            "the hash text of this record was changed (its body hashes to nearly the same digits)"
+        };
         self.violate(Class::HashChanged, chunk, seq, detail.into(), true);
         self.note_line(frame, computed);
+        self.out.open = open.or(self.out.open.take());
         self.expect = Some(Expect::Next { seq: seq + 1, previous: computed });
         true
     }
@@ -390,7 +500,8 @@ impl<F: StorageFile> Scan<'_, F> {
         self.expect = Some(Expect::Anchor { seq: next, previous });
     }
 
-    fn unreadable(&mut self, line: u64, offset: u64, error: &io::Error) {
+    fn cannot_read(&mut self, line: u64, offset: u64, error: &io::Error) {
+        self.unreadable = true;
         let seq = match self.expect {
             None => self.out.first,
             Some(Expect::Next { seq, .. } | Expect::Anchor { seq, .. }) => seq,
@@ -401,6 +512,7 @@ impl<F: StorageFile> Scan<'_, F> {
 
     fn violate(&mut self, class: Class, chunk: &Chunk<'_>, seq: u64, detail: String, tearable: bool) {
         self.out.damaged_end = true;
+        self.out.clean = false;
         match &mut self.out.damage {
             Some(damage) => damage.tearable &= tearable,
             damage @ None => {

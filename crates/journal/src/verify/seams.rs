@@ -2,49 +2,37 @@
 //! end a torn tail or damage.
 
 use super::VIOLATIONS_MAX;
-use super::report::{Class, Outcome, Position, Report, TornTail, Violation};
-use super::scan::{FirstDamage, SegmentScan};
-use crate::chain::{FORMAT, Head, hex};
-use crate::segment::{SUMS, SegOpen, Sum, segment_first, segment_name};
-use std::collections::{BTreeMap, BTreeSet};
+use super::report::{Class, End, Outcome, Position, Report, TornTail, Violation};
+use super::scan::{FirstDamage, Last, SegmentScan};
+use super::sums::{Entry, Sums, Wrong};
+use crate::chain::{FORMAT, Head};
+use crate::jid::Jid;
+use crate::segment::{SUMS, SegOpen, segment_first, segment_name};
+use std::collections::BTreeSet;
 
-/// The list of sums as it was read.
-pub(super) struct Sums {
-    lines: Vec<Sum>,
-    present: bool,
-    bytes: u64,
-    /// Segments that it names and that are not there.
-    absent: BTreeSet<String>,
-    /// A segment's line; the last one where there are several.
-    by_name: BTreeMap<String, usize>,
+/// What recovery needs to know of all segments beside the last two.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// The last segment, and the one before it. Their violations are in the report.
+    pub last: Option<SegmentScan>,
+    pub before: Option<SegmentScan>,
+    /// The highest epoch of a record whose hash fits.
+    pub epoch: u64,
+    /// The highest segment number.
+    pub segment: u64,
+    /// The last segment that has a well-formed line: its first sequence number, that line, and the last one that fits.
+    pub lined: Option<(u64, Last, Option<Last>)>,
 }
 
-impl Sums {
-    /// `raw` is absent where there is no list.
-    pub fn new(raw: Option<&[u8]>, lines: Vec<Sum>, absent: BTreeSet<String>) -> Self {
-        let by_name =
-            lines.iter().enumerate().filter_map(|(i, sum)| Some((sum.entry.as_ref()?.1.clone(), i))).collect();
-        Self { lines, present: raw.is_some(), bytes: raw.map_or(0, |raw| raw.len() as u64), absent, by_name }
-    }
-
-    fn of(&self, name: &str) -> Option<&Sum> {
-        self.lines.get(*self.by_name.get(name)?)
-    }
-
-    fn legible(&self) -> bool {
-        self.lines.iter().all(|sum| sum.entry.is_some())
-    }
-}
-
-/// Judges all segments, in order, as one journal.
-pub(super) fn join(scans: &[SegmentScan], sums: &Sums) -> Report {
-    let mut join = Join { sums, found: Vec::new(), more: 0, torn: None, identity: None };
-    for (index, scan) in scans.iter().enumerate() {
-        let before = index.checked_sub(1).map(|i| &scans[i]);
-        join.segment(before, scan, index + 1 == scans.len());
-    }
-    join.sums(scans);
-    join.finish(scans)
+/// Which part of a journal the segments are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// Its end, from a segment on.
+    End,
+    /// Something before that.
+    Middle,
 }
 
 /// Whether the damage at the end of the last segment is what a crash leaves: nothing in it proves that it had been durable.
@@ -62,51 +50,165 @@ pub(crate) fn torn_tail(scan: &SegmentScan, in_sums: bool) -> Option<(u64, u64)>
     }
 }
 
-struct Join<'a> {
+/// Whose journal it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub origin: String,
+    pub jid: Jid,
+    /// The number of the last segment whose first line is verified.
+    pub segment: u64,
+}
+
+/// Judges segments, one after the other in order, as one journal. Keeps the last two of them and what is wrong; never all.
+pub(super) struct Join<'a> {
     sums: &'a Sums,
+    part: Part,
     found: Vec<Violation>,
     more: u64,
     torn: Option<TornTail>,
-    /// Origin, id and number of the last segment whose first line is verified.
-    identity: Option<&'a SegOpen>,
+    identity: Option<Identity>,
+    pub ends: Ends,
+    segments: u64,
+    records: u64,
+    bytes: u64,
+    head: Option<Position>,
+    end: Option<End>,
+    /// Whether damage came before, behind which the head is not looked for.
+    damaged: bool,
+    /// Sums that differ from what a segment has; and segments without a sum, with their own. Bounded as violations are.
+    differing: Vec<Entry>,
+    unlisted: Vec<(u64, [u8; 32])>,
+    /// The segment behind the last one, of which only the first line was read.
+    next: Option<SegmentScan>,
 }
 
 impl<'a> Join<'a> {
-    fn add(&mut self, class: Class, file: &str, line: u64, seq: u64, offset: u64, detail: String) {
-        if self.found.len() == VIOLATIONS_MAX {
-            self.more += 1;
-            return;
+    pub fn new(sums: &'a Sums, part: Part, identity: Option<Identity>) -> Self {
+        Self {
+            sums,
+            part,
+            found: Vec::new(),
+            more: 0,
+            torn: None,
+            identity,
+            ends: Ends::default(),
+            segments: 0,
+            records: 0,
+            bytes: 0,
+            head: None,
+            end: None,
+            damaged: false,
+            differing: Vec::new(),
+            unlisted: Vec::new(),
+            next: None,
         }
-        self.found.push(Violation { class, file: file.to_owned(), line, seq, offset, detail });
     }
 
-    fn segment(&mut self, before: Option<&'a SegmentScan>, scan: &'a SegmentScan, last: bool) {
-        self.opening(before, scan);
-        match before {
-            None if scan.first > 1 => {
-                let detail = format!("the journal's beginning is missing: records 1 to {}", scan.first - 1);
-                self.add(Class::MissingSegment, &segment_name(1), 0, 1, 0, detail);
+    /// The same, for segments before one of which only the first line was read.
+    pub fn before(self, next: Option<SegmentScan>) -> Self {
+        Self { next, ..self }
+    }
+
+    fn add(&mut self, class: Class, file: &str, line: u64, seq: u64, offset: u64, detail: String) {
+        self.keep(Violation { class, file: file.to_owned(), line, seq, offset, detail });
+    }
+
+    fn keep(&mut self, violation: Violation) {
+        if self.found.len() == VIOLATIONS_MAX {
+            self.more += 1;
+        } else {
+            self.found.push(violation);
+        }
+    }
+
+    /// The next segment. `read` says how many bytes and records of it were read, where that is not all of it.
+    pub fn segment(&mut self, mut scan: SegmentScan, last: bool, read: Option<(u64, u64)>) {
+        let before = self.ends.last.take();
+        self.opening(before.as_ref(), &scan);
+        match &before {
+            None if scan.first > 1 && self.part == Part::Whole => {
+                self.beginning_is_missing(scan.first);
             }
             None => {}
-            Some(before) => self.seam(before, scan),
+            Some(before) => self.seam(before, &scan),
         }
-        let in_sums = self.sums.of(&scan.name).is_some();
-        if last && let Some((offset, bytes)) = torn_tail(scan, in_sums) {
-            self.torn = Some(TornTail { file: scan.name.clone(), offset, bytes });
-            return;
+        let in_sums = self.sums.names(scan.first);
+        self.count(&scan, read);
+        match torn_tail(&scan, in_sums).filter(|_| last) {
+            Some((offset, bytes)) => {
+                self.torn = Some(TornTail { file: scan.name.clone(), offset, bytes });
+                if let Some(damage) = &scan.damage {
+                    self.records -= scan.records - damage.records_before;
+                }
+                scan.violations.clear();
+            }
+            None => self.judge(&mut scan, last, in_sums),
         }
+        self.remember(scan, before);
+    }
+
+    fn judge(&mut self, scan: &mut SegmentScan, last: bool, in_sums: bool) {
         let start = self.found.len();
-        for violation in &scan.violations {
-            let Violation { class, file, line, seq, offset, detail } = violation.clone();
-            self.add(class, &file, line, seq, offset, detail);
+        for violation in std::mem::take(&mut scan.violations) {
+            self.keep(violation);
         }
         self.more += scan.more_violations;
-        if scan.records == 0 && scan.violations.is_empty() {
+        if scan.records == 0 && scan.clean {
             self.add(Class::Truncation, &scan.name, 1, scan.first, 0, "the file is empty".into());
         }
         if self.found.len() == start && last && in_sums && !self.sum_fits(scan) && !scan.closed {
             let detail = format!("{SUMS} says that it was sealed, but its end is missing");
             self.end_of(Class::Truncation, scan, detail);
+        }
+        let Some(digest) = scan.digest else { return };
+        for entry in self.sums.of(scan.first).filter(|entry| entry.digest != digest) {
+            if self.differing.len() < VIOLATIONS_MAX {
+                self.differing.push(*entry);
+            }
+        }
+        if !in_sums && self.unlisted.len() < VIOLATIONS_MAX {
+            self.unlisted.push((scan.first, digest));
+        }
+    }
+
+    fn count(&mut self, scan: &SegmentScan, read: Option<(u64, u64)>) {
+        let (bytes, records) = read.unwrap_or((scan.bytes, scan.records));
+        self.segments += 1;
+        self.bytes += bytes;
+        self.records += records;
+        if self.damaged {
+            return;
+        }
+        if let Some(last) = scan.verified {
+            self.head = Some(Position { seq: last.seq, hash: last.head });
+            let offset = scan.damage.as_ref().map_or(scan.bytes, |damage| damage.offset);
+            // A sealing line may be seen before its fdatasync; the list of sums names the segment after it.
+            let settled = scan.closed && self.sums.names(scan.first);
+            let durable = if settled { last.seq } else { last.durable };
+            self.end = Some(End { first: scan.first, seq: last.seq, offset, durable });
+        }
+        self.damaged = scan.damage.is_some();
+    }
+
+    fn remember(&mut self, scan: SegmentScan, before: Option<SegmentScan>) {
+        if let Some(fitting) = scan.fitting {
+            self.ends.epoch = self.ends.epoch.max(fitting.epoch);
+        }
+        if let Some(open) = &scan.open {
+            self.ends.segment = self.ends.segment.max(open.seg);
+        }
+        if let Some(last) = scan.last {
+            self.ends.lined = Some((scan.first, last, scan.fitting));
+        }
+        self.ends.before = before;
+        self.ends.last = Some(scan);
+    }
+
+    /// Whether the segment behind the last one goes on from there.
+    fn followed_by(&mut self, next: &SegmentScan) {
+        if let Some(before) = self.ends.last.take() {
+            self.seam(&before, next);
+            self.ends.last = Some(before);
         }
     }
 
@@ -116,22 +218,25 @@ impl<'a> Join<'a> {
     }
 
     /// What a verified first line says, against the journal's identity.
-    fn opening(&mut self, before: Option<&SegmentScan>, scan: &'a SegmentScan) {
+    fn opening(&mut self, before: Option<&SegmentScan>, scan: &SegmentScan) {
         let Some(open) = &scan.open else { return };
         let wrong = if open.fmt != FORMAT {
             Some((Class::Protocol, format!("the format is {:?}, not {FORMAT}", open.fmt)))
         } else if open.first != scan.first {
             Some((Class::Protocol, format!("the segment says that it begins with record {}", open.first)))
-        } else if let Some(known) = self.identity.filter(|known| known.jid != open.jid || known.origin != open.origin) {
+        } else if let Some(known) = self.identity.as_ref().filter(|known| known.is_not_of(open)) {
             Some((Class::Fork, format!("a segment of journal {} among those of {}", open.jid, known.jid)))
-        } else if self.identity.is_some_and(|known| open.seg <= known.seg) {
+        } else if self.identity.as_ref().is_some_and(|known| open.seg <= known.segment) {
             Some((Class::Protocol, format!("segment number {} does not rise", open.seg)))
         } else if before.is_none() && open.first == 1 && open.prev != Head::genesis(&open.origin, &open.jid) {
             Some((Class::Fork, "the chain does not start from its own origin and id".to_owned()))
         } else {
             None
         };
-        self.identity = Some(open);
+        match &mut self.identity {
+            Some(known) if !known.is_not_of(open) => known.segment = open.seg,
+            known => *known = Some(Identity::of(open)),
+        }
         if let Some((class, detail)) = wrong {
             self.add(class, &scan.name, 1, scan.first, 0, detail);
         }
@@ -166,6 +271,11 @@ impl<'a> Join<'a> {
             let detail = format!("seg.open names {} as the segment before it, not {}", left.name, before.name);
             return self.add(Class::Fork, &scan.name, 1, scan.first, 0, detail);
         }
+        let ends_well = !before.damaged_end && before.last.is_some_and(|last| last.head == open.prev);
+        if before.bytes < left.bytes && ends_well && !before.clean {
+            // What is missing is missing before its end, where it was found.
+            return;
+        }
         if before.bytes < left.bytes {
             let missing = left.bytes - before.bytes;
             let detail = format!("{missing} bytes are missing at the end of the file");
@@ -178,7 +288,7 @@ impl<'a> Join<'a> {
             }
             return;
         }
-        let clean = before.violations.is_empty();
+        let clean = before.clean;
         if before.bytes > left.bytes {
             if clean {
                 let more = before.bytes - left.bytes;
@@ -206,109 +316,144 @@ impl<'a> Join<'a> {
         }
     }
 
+    fn beginning_is_missing(&mut self, first: u64) {
+        let detail = format!("the journal's beginning is missing: records 1 to {}", first - 1);
+        self.add(Class::MissingSegment, &segment_name(1), 0, 1, 0, detail);
+    }
+
     fn missing(&mut self, from: u64, to: u64) {
         let detail = format!("records {from} to {to} are missing with their segments");
         self.add(Class::MissingSegment, &segment_name(from), 0, from, 0, detail);
     }
 
     fn sum_fits(&self, scan: &SegmentScan) -> bool {
-        let sum = self.sums.of(&scan.name).and_then(|sum| sum.entry.as_ref());
-        matches!((sum, scan.digest), (Some((sum, _)), Some(digest)) if sum.as_bytes() == &hex(&digest))
+        let sum = self.sums.of(scan.first).last();
+        matches!((sum, scan.digest), (Some(sum), Some(digest)) if sum.digest == digest)
     }
 
-    /// The list of sums against the segments. Where a segment is already known to be damaged, its sum says nothing new.
-    fn sums(&mut self, scans: &'a [SegmentScan]) {
-        let blamed: BTreeSet<String> = self.found.iter().map(|violation| violation.file.clone()).collect();
-        if !self.sums.present {
-            if scans.len() > 1 && blamed.is_empty() {
+    /// The list of sums against the segments, all of which are given, in order. Where a segment is already known to be damaged,
+    /// its sum says nothing new.
+    fn check_sums(&mut self, firsts: &[u64]) {
+        let blamed = self.blamed();
+        if !self.sums.is_present() {
+            if firsts.len() > 1 && blamed.is_empty() {
                 self.add(Class::Sums, SUMS, 0, 1, 0, "the list of sums is missing".into());
             }
             return;
         }
-        let by_name: BTreeMap<&str, &SegmentScan> = scans.iter().map(|scan| (scan.name.as_str(), scan)).collect();
-        for sum in &self.sums.lines {
-            let Some((digest, name)) = &sum.entry else {
-                let detail = "this line is no sum of a segment".to_owned();
-                self.add(Class::Sums, SUMS, sum.line, 0, sum.offset, detail);
-                continue;
-            };
-            let first = segment_first(name).unwrap_or(0);
-            if self.sums.absent.contains(name) {
-                self.absent(scans, sum, digest, name, first);
-            } else if let Some(scan) = by_name.get(name.as_str())
-                && !blamed.contains(name)
-                && scan.digest.is_some_and(|computed| digest.as_bytes() != &hex(&computed))
-            {
-                let detail = format!("the sum of {name} is another, though its chain is intact");
-                self.add(Class::Sums, SUMS, sum.line, first, sum.offset, detail);
+        let mut wrong = self.sums.wrong();
+        wrong.extend(std::mem::take(&mut self.differing).into_iter().map(Wrong::Differs));
+        wrong.sort_by_key(Wrong::line);
+        for wrong in wrong {
+            match wrong {
+                Wrong::NoSum { line, offset } => {
+                    self.add(Class::Sums, SUMS, line, 0, offset, "this line is no sum of a segment".to_owned());
+                }
+                Wrong::Absent(entry) => self.absent(firsts, &entry),
+                Wrong::Differs(entry) => self.differs(&entry, &blamed),
             }
         }
-        if self.sums.legible() && self.sums.absent.is_empty() {
-            let sealed = scans.len().saturating_sub(1);
-            for scan in &scans[..sealed] {
-                if self.sums.of(&scan.name).is_none() && !blamed.contains(&scan.name) {
-                    let (line, offset) = (self.sums.lines.len() as u64 + 1, self.sums.bytes);
-                    self.add(Class::Sums, SUMS, line, scan.first, offset, format!("no sum of {}", scan.name));
+        self.more += self.sums.more_odd();
+        if self.sums.is_legible() && !self.sums.misses_some() {
+            let sealed = firsts.len().saturating_sub(1);
+            for first in firsts[..sealed].iter().filter(|first| !self.sums.names(**first)) {
+                let name = segment_name(*first);
+                if !blamed.contains(&name) {
+                    let (line, offset) = (self.sums.count() + 1, self.sums.bytes());
+                    self.add(Class::Sums, SUMS, line, *first, offset, format!("no sum of {name}"));
                 }
             }
         }
     }
 
-    /// A sum of a segment that is not there: either the segment is gone, or the name in the list was changed.
-    fn absent(&mut self, scans: &[SegmentScan], sum: &Sum, digest: &Head, name: &str, first: u64) {
-        let renamed = scans.iter().find(|scan| {
-            self.sums.of(&scan.name).is_none() && scan.digest.is_some_and(|d| &hex(&d) == digest.as_bytes())
-        });
-        if let Some(renamed) = renamed {
-            let detail = format!("this is the sum of {}, but the name was changed", renamed.name);
-            self.add(Class::Sums, SUMS, sum.line, renamed.first, sum.offset, detail);
-        } else if scans.last().is_none_or(|last| first > last.first) {
-            let detail = format!("{SUMS} names it, but it is not there; records from {first} on are missing");
-            self.add(Class::MissingSegment, name, 0, first, 0, detail);
-        } else if !self.found.iter().any(|violation| violation.class == Class::MissingSegment) {
-            let detail = format!("the sum of {name}, which is not there");
-            self.add(Class::Sums, SUMS, sum.line, first, sum.offset, detail);
+    /// The files in which something is wrong already.
+    fn blamed(&self) -> BTreeSet<String> {
+        self.found.iter().map(|violation| violation.file.clone()).collect()
+    }
+
+    fn differs(&mut self, entry: &Entry, blamed: &BTreeSet<String>) {
+        let name = segment_name(entry.first);
+        if !blamed.contains(&name) {
+            let detail = format!("the sum of {name} is another, though its chain is intact");
+            self.add(Class::Sums, SUMS, entry.line.into(), entry.first, entry.offset.into(), detail);
         }
     }
 
-    fn finish(self, scans: &[SegmentScan]) -> Report {
-        let torn = self.torn.is_some();
-        let records = |scan: &SegmentScan| match &scan.damage {
-            Some(damage) if torn && scan.name == scans.last().map_or("", |last| &last.name) => damage.records_before,
-            Some(_) | None => scan.records,
-        };
-        Report {
+    /// A sum of a segment that is not there: either the segment is gone, or the name in the list was changed.
+    fn absent(&mut self, firsts: &[u64], entry: &Entry) {
+        let (name, first) = (segment_name(entry.first), entry.first);
+        let (line, offset) = (u64::from(entry.line), u64::from(entry.offset));
+        let renamed = self.unlisted.iter().find(|(_, digest)| *digest == entry.digest).map(|(first, _)| *first);
+        if let Some(renamed) = renamed {
+            let detail = format!("this is the sum of {}, but the name was changed", segment_name(renamed));
+            self.add(Class::Sums, SUMS, line, renamed, offset, detail);
+        } else if self.part == Part::End && firsts.last().is_some_and(|last| first < *last) {
+            // Its neighbours were not read, which would say so otherwise.
+            self.add(Class::MissingSegment, &name, 0, first, 0, format!("{SUMS} names it, but it is not there"));
+        } else if firsts.last().is_none_or(|last| first > *last) {
+            let detail = format!("{SUMS} names it, but it is not there; records from {first} on are missing");
+            self.add(Class::MissingSegment, &name, 0, first, 0, detail);
+        } else if !self.found.iter().any(|violation| violation.class == Class::MissingSegment) {
+            let detail = format!("the sum of {name}, which is not there");
+            self.add(Class::Sums, SUMS, line, first, offset, detail);
+        }
+    }
+
+    /// The report, and what recovery needs. `firsts` are the first sequence numbers of all segments that the journal has.
+    pub fn finish(mut self, firsts: &[u64]) -> (Report, Ends) {
+        match self.part {
+            Part::End => {
+                if let Some(first) = firsts.first().filter(|first| **first > 1) {
+                    self.beginning_is_missing(*first);
+                }
+                self.check_sums(firsts);
+            }
+            Part::Whole => self.check_sums(firsts),
+            Part::Middle => {
+                if let Some(next) = self.next.take() {
+                    self.followed_by(&next);
+                }
+                // The list as a whole is looked at with the journal's end; here only the sums of what was read.
+                let blamed = self.blamed();
+                for entry in std::mem::take(&mut self.differing) {
+                    self.differs(&entry, &blamed);
+                }
+            }
+        }
+        // Behind what a successor was opened, all of it is durable.
+        if let Some(end) = self.end.as_mut().filter(|end| firsts.last() != Some(&end.first)) {
+            end.durable = end.seq;
+        }
+        let report = Report {
             result: if self.found.is_empty() { Outcome::Intact } else { Outcome::Violated },
-            records: scans.iter().map(records).sum(),
-            bytes: scans.iter().map(|scan| scan.bytes).sum(),
-            segments: scans.len() as u64,
-            head: head(scans),
+            records: self.records,
+            bytes: self.bytes,
+            segments: self.segments,
+            head: self.head,
             violations: self.found,
             more_violations: self.more,
             torn_tail: self.torn,
-            origin: self.identity.map(|open| open.origin.clone()),
-            jid: self.identity.map(|open| open.jid),
-            error: None,
-            seconds: 0.0,
-        }
+            origin: self.identity.as_ref().map(|known| known.origin.clone()),
+            jid: self.identity.as_ref().map(|known| known.jid),
+            end: self.end,
+            ..Report::without_a_verdict()
+        };
+        (report, self.ends)
+    }
+}
+
+impl Identity {
+    /// That of a segment.
+    pub fn of(open: &SegOpen) -> Self {
+        Self { origin: open.origin.clone(), jid: open.jid, segment: open.seg }
+    }
+
+    fn is_not_of(&self, open: &SegOpen) -> bool {
+        self.jid != open.jid || self.origin != open.origin
     }
 }
 
 /// The sequence number after a segment's last line.
 fn after(scan: &SegmentScan) -> u64 {
     scan.last.map_or(scan.first, |last| last.seq.saturating_add(1))
-}
-
-/// The end of the longest valid prefix.
-fn head(scans: &[SegmentScan]) -> Option<Position> {
-    let mut head = None;
-    for scan in scans {
-        if let Some(last) = scan.verified {
-            head = Some(Position { seq: last.seq, hash: last.head });
-        }
-        if scan.damage.is_some() {
-            break;
-        }
-    }
-    head
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 mod folding;
+mod oracle;
 mod orders;
 mod rules;
 mod snapshots;

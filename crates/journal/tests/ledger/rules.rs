@@ -172,6 +172,34 @@ fn what_a_bot_sees_adds_up() {
 }
 
 #[test]
+fn a_refused_report_of_capital_stands_until_one_of_the_same_balance_agrees() {
+    let mut folding = funded();
+    let report = |total: &str| {
+        format!(r#"{{"account":"binance","asset":"USDT","total":"{total}","free":"{total}","locked":"0"}}"#)
+    };
+    // Compared as the statement that it is, and refused under its own type.
+    let violation = failstop_journal::ledger::Violation {
+        check: Check::Statement,
+        subject: "capital binance USDT".to_owned(),
+        difference: Some("0.06".to_owned()),
+        detail: "0.06 apart".to_owned(),
+    };
+    let refuse = |folding: &mut Folding| {
+        let entry = Entry::parse("ledger.capital", &report("100.06")).unwrap().unwrap();
+        let refusal = failstop_journal::ledger::Book::refusal(&entry, Some("bot"), violation.clone());
+        folding.good(refusal.kind(), &refusal.payload());
+        assert_eq!(folding.book.reconcile(), std::slice::from_ref(&violation));
+    };
+    refuse(&mut folding);
+    folding.good("ledger.capital", &report("100.00"));
+    assert_eq!(folding.book.reconcile(), []);
+    refuse(&mut folding);
+    let statement = r#"{"id":"s","account":"binance","balances":[{"asset":"USDT","total":"100"}],"source":"x"}"#;
+    folding.good("ledger.statement", statement);
+    assert_eq!(folding.book.reconcile(), []);
+}
+
+#[test]
 fn a_statement_within_tolerance_agrees_and_another_stands_until_one_does() {
     let mut folding = funded();
     let statement = |id: &str, total: &str, complete: bool| {

@@ -75,6 +75,54 @@ const CASES: &[(&str, &str)] = &[
         "a writable place with the state in it",
         "working_dir = \"own\"\nsandbox = { filesystem = \"own-folder\", writable = [\".\"] }\n",
     ),
+    ("an asset without a scale", "[[asset]]\nname = \"USDT\"\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n"),
+    (
+        "a scale out of range",
+        "[[asset]]\nname = \"USDT\"\nscale = 19\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    (
+        "a tolerance as a number",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\ntolerance = 0.01\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    (
+        "a tolerance that does not fit its asset",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\ntolerance = \"0.001\"\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    (
+        "a tolerance below zero",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\ntolerance = \"-1\"\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    (
+        "an asset twice",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\n[[asset]]\nname = \"USDT\"\nscale = 2\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    (
+        "an account of an outside name",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\n[[account]]\nname = \"fees\"\n[[pool]]\nname = \"main\"\n",
+    ),
+    ("an asset and nowhere to hold it", "[[asset]]\nname = \"USDT\"\nscale = 2\n"),
+    (
+        "a pool within nothing",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"main\"\n[[pool]]\nname = \"grid\"\nwithin = \"mian\"\n",
+    ),
+    (
+        "pools within one another",
+        "[[asset]]\nname = \"USDT\"\nscale = 2\n[[account]]\nname = \"k\"\n[[pool]]\nname = \"a\"\nwithin = \"b\"\n[[pool]]\nname = \"b\"\nwithin = \"a\"\n",
+    ),
+    ("an instrument with a space", "[[instrument]]\nname = \"BTC USDT\"\nquantity_scale = 8\nprice_scale = 2\n"),
+    (
+        "a transition to nowhere",
+        "[[strategy]]\nname = \"grid\"\nstates = [\"idle\", \"holding\"]\ninitial = \"idle\"\ntransitions = [\"idle -> holding\", \"holding -> idel\"]\n",
+    ),
+    (
+        "a transition that is none",
+        "[[strategy]]\nname = \"grid\"\nstates = [\"idle\"]\ninitial = \"idle\"\ntransitions = [\"idle to holding\"]\n",
+    ),
+    (
+        "a state twice and an unknown beginning",
+        "[[strategy]]\nname = \"grid\"\nstates = [\"idle\", \"idle\"]\ninitial = \"begin\"\ntransitions = []\nfinal = [\"end\"]\n",
+    ),
+    ("snapshots never", "[snapshots]\nevery = \"never\"\n"),
     ("depends on nobody", "depends_on = [\"bto\"]\n"),
     (
         "depends on a dependency",

@@ -273,7 +273,10 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
         // Of keys that exclude one another only one stays; tables in a table have no example of their own.
         let other_way = matches!(
             (section.as_str(), bare.split(' ').next()),
-            ("alerts.slack", Some("bot_token")) | ("alerts.pagerduty", Some("api_key"))
+            ("alerts.slack", Some("bot_token"))
+                | ("alerts.pagerduty", Some("api_key"))
+                | ("witness", Some("file"))
+                | ("pool", Some("within"))
         );
         let is_key = is_key && !other_way && !bare.ends_with(" = {}");
         let exclusive = ["tcp", "redis", "postgres", "json_rpc", "telegram", "exec", "user", "password", "clear_after"];
@@ -286,8 +289,36 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
     }
     let mut config = load(&text).unwrap();
     assert_eq!(config.dependencies.len(), 1);
+    assert_eq!((config.books.assets.len(), config.books.strategies.len()), (1, 1));
     assert!(config.alerts.email.take().is_some(), "the commented tables were not read");
     assert!(config.components[0].liveness.is_some());
+}
+
+#[test]
+fn what_is_declared_for_the_books_stands_after_what_it_refers_to() {
+    let config = load(format!(
+        "{LEAST}[[pool]]\nname = \"grid\"\nwithin = \"main\"\n[[pool]]\nname = \"main\"\n[[asset]]\nname = \"USDT\"\n\
+         scale = 6\ntolerance = \"0.01\"\n[[account]]\nname = \"kraken/spot\"\n[[instrument]]\nname = \"BTC/USDT:USDT\"\n\
+         quantity_scale = 8\nprice_scale = 2\n[[strategy]]\nname = \"grid\"\nstates = [\"idle\", \"holding\"]\n\
+         initial = \"idle\"\ntransitions = [\"idle -> holding\", \"holding->idle\"]\nfinal = [\"holding\"]\n\
+         [ledger]\nsuspense_max_age = \"2h\"\n[snapshots]\nkeep = 30\n"
+    ))
+    .unwrap();
+    let entries = config.books.entries();
+    let kinds: Vec<&str> = entries.iter().map(failstop_journal::ledger::Entry::kind).collect();
+    assert_eq!(
+        kinds,
+        ["ledger.asset", "ledger.account", "ledger.pool", "ledger.pool", "ledger.instrument", "strategy.declared"]
+    );
+    assert!(entries[2].payload().contains("main") && entries[3].payload().contains("grid"), "parents first");
+    let mut book = failstop_journal::ledger::Book::new();
+    let at = failstop_journal::ledger::At { seq: 1, epoch: 1, time: failstop_journal::Wall(0) };
+    for entry in &entries {
+        book.apply(&at, entry).unwrap();
+    }
+    assert_eq!(book.state("grid", ""), Some("idle"));
+    assert_eq!((config.ledger.suspense_max_age, config.snapshots.keep), (Duration::from_secs(7200), 30));
+    assert!(load(LEAST).unwrap().books.entries().is_empty());
 }
 
 #[test]

@@ -139,12 +139,12 @@ fn request(connection: &Connection, bad_lines: &mut u32, line: &[u8]) -> Option<
     match decode(line) {
         Ok(decoded) => {
             *bad_lines = 0;
-            Some(BotEvent::Request(BotRequest {
+            Some(BotEvent::Request(Box::new(BotRequest {
                 connection: connection.id(),
                 peer: connection.peer().clone(),
                 message: decoded.message,
                 answer: connection.request(decoded.id),
-            }))
+            })))
         }
         Err(rejected) => {
             *bad_lines += 1;

@@ -16,6 +16,10 @@ pub enum Meaning {
     Metric(wire::Metric),
     /// A record for the journal: answer with [`wire::Reply::Recorded`] when it is durable.
     Event(wire::Event),
+    /// Something for the books: judged, and answered with [`wire::Reply::Booked`] when it is durable.
+    Books(Box<wire::Message>),
+    /// A snapshot is wanted: answer with [`wire::Reply::Booked`] when it is in the journal.
+    Snapshot(wire::SnapshotRequest),
     /// A question: answer with [`wire::Reply::Permission`].
     Permission,
 }
@@ -60,6 +64,12 @@ pub fn meaning(message: wire::Message, feeds: &mut FeedClock, now: Timestamp) ->
             reason: halt.reason,
         }),
         wire::Message::Event(event) => Meaning::Event(event),
+        books @ (wire::Message::Posting(_)
+        | wire::Message::Fill(_)
+        | wire::Message::Capital(_)
+        | wire::Message::Position(_)
+        | wire::Message::StrategyState(_)) => Meaning::Books(Box::new(books)),
+        wire::Message::SnapshotRequest(request) => Meaning::Snapshot(request),
         wire::Message::Permission => Meaning::Permission,
     })
 }

@@ -32,7 +32,7 @@ pub enum BotEvent {
     /// Somebody connected. Keep the handle to push to them.
     Opened(Connection),
     /// A line that was understood.
-    Request(BotRequest),
+    Request(Box<BotRequest>),
     /// The connection is gone. Answers that are still out go nowhere.
     Closed(ConnectionId),
 }

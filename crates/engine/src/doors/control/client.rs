@@ -2,9 +2,10 @@
 //! from within another runtime.
 
 use super::SOCKET_PATH_MAX;
-use super::wire::{ControlOrder, TestAlerts};
+use super::wire::{ControlOrder, Import, ResolveOrder, TakeSnapshot, TestAlerts};
 use crate::doors::http::Problem;
 use failstop_client::alerts::{AlertList, AlertTests};
+use failstop_client::books::{Imported, OrderList, SnapshotEntry};
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use http_body_util::{BodyExt, Full, Limited};
@@ -24,6 +25,9 @@ const QUESTION: Duration = Duration::from_secs(5);
 
 /// How long the engine may take for an order; longer than the door itself waits for its loop.
 const ORDER: Duration = Duration::from_secs(40);
+
+/// How long a release may take: with a witness it waits for that, at most ten minutes.
+const RELEASE: Duration = Duration::from_secs(660);
 
 /// The largest answer that is read, bytes.
 const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -165,15 +169,60 @@ impl ControlClient {
         self.read(&body)
     }
 
+    /// The open orders.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn orders(&self) -> Result<OrderList, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/api/orders", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// Takes a snapshot and returns when it is on the disk and in the journal.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn take_snapshot(&self, take: TakeSnapshot) -> Result<SnapshotEntry, ClientError> {
+        self.answered(&ControlOrder::TakeSnapshot(take))
+    }
+
+    /// Says what became of an order and returns when that is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn resolve_order(&self, resolve: ResolveOrder) -> Result<Imported, ClientError> {
+        self.answered(&ControlOrder::ResolveOrder(resolve))
+    }
+
+    /// Compares a statement with the book and returns when what came out is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`]; a difference is [`ClientError::Refused`], and by then trading is halted.
+    pub fn import(&self, import: Import) -> Result<Imported, ClientError> {
+        self.answered(&ControlOrder::Import(Box::new(import)))
+    }
+
     /// Sends marked test messages and returns when it is known what became of them.
     ///
     /// # Errors
     ///
     /// See [`ClientError`].
     pub fn test_alerts(&self, test: TestAlerts) -> Result<AlertTests, ClientError> {
-        let order = ControlOrder::TestAlerts(test);
+        self.answered(&ControlOrder::TestAlerts(test))
+    }
+
+    fn answered<T: DeserializeOwned>(&self, order: &ControlOrder) -> Result<T, ClientError> {
         let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
-        let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
+        let wait = match order {
+            ControlOrder::Resume(_) | ControlOrder::ReleaseKillSwitch(_) => RELEASE,
+            _ => ORDER,
+        };
+        let (code, body) = self.exchange(Method::POST, &order.path(), body, wait)?;
         self.good(code, &body)?;
         self.read(&body)
     }

@@ -3,7 +3,7 @@
 
 use super::wire::{self, ModeWord};
 use super::{ControlSettings, PeerRefused};
-use crate::command::{Answer, Command, Peer, Principal};
+use crate::command::{Answer, BooksOrder, Command, Peer, Principal};
 use crate::doors::ask::Asker;
 use crate::doors::beat::{Streams, with_beat};
 use crate::doors::http::{BodyFault, Problem, json, problem, whole};
@@ -44,6 +44,9 @@ enum Action {
     ReloadComponent,
     AcknowledgeAlert,
     TestAlerts,
+    TakeSnapshot,
+    ResolveOrder,
+    Import,
 }
 
 /// Every path of the control socket that takes POST.
@@ -61,6 +64,9 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/component/{name}/reload", action: Action::ReloadComponent },
     Route { path: "/api/control/alerts/ack", action: Action::AcknowledgeAlert },
     Route { path: "/api/control/alerts/test", action: Action::TestAlerts },
+    Route { path: "/api/control/snapshot", action: Action::TakeSnapshot },
+    Route { path: "/api/control/orders/resolve", action: Action::ResolveOrder },
+    Route { path: "/api/control/import", action: Action::Import },
 ];
 
 /// Why a request is not put to the loop.
@@ -174,12 +180,19 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
             json(StatusCode::CONFLICT, &Problem { error, refusals, epoch: None })
         }
         Ok(Answer::Tested(tests)) => json(StatusCode::OK, &tests),
-        Ok(Answer::Status(_) | Answer::Metrics(_) | Answer::Alerts(_) | Answer::Processes(_) | Answer::Beat(_)) => {
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the engine's loop answered another question; please report this. `failstop status` shows what stands",
-            )
-        }
+        Ok(Answer::Snapshot(snapshot)) => json(StatusCode::OK, &*snapshot),
+        Ok(Answer::Imported(imported)) => json(StatusCode::OK, &imported),
+        Ok(
+            Answer::Status(_)
+            | Answer::Metrics(_)
+            | Answer::Alerts(_)
+            | Answer::Processes(_)
+            | Answer::Orders(_)
+            | Answer::Beat(_),
+        ) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the engine's loop answered another question; please report this. `failstop status` shows what stands",
+        ),
         Err(unanswered) => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{unanswered}; whether the order was carried out is not known: see `failstop status`"),
@@ -209,6 +222,19 @@ async fn parse(
         Action::TestAlerts => {
             let wire::TestAlerts { channel } = or_empty(&bytes)?;
             return Ok(Command::TestAlerts { channel });
+        }
+        Action::TakeSnapshot => {
+            let wire::TakeSnapshot { reason } = or_empty(&bytes)?;
+            return Ok(Command::Book { what: BooksOrder::TakeSnapshot { reason: optional(reason)? }, peer });
+        }
+        Action::ResolveOrder => {
+            let wire::ResolveOrder { id, outcome, reason, source } = serde_json::from_slice(&bytes)?;
+            let what = BooksOrder::ResolveOrder { id, outcome, reason: needed(reason)?, source };
+            return Ok(Command::Book { what, peer });
+        }
+        Action::Import => {
+            let wire::Import { statement } = serde_json::from_slice(&bytes)?;
+            return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), peer });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;

@@ -367,5 +367,5 @@ fn garbage_holds_up_nobody() {
     assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
     assert_eq!(open.send(&get("/health")).code, 200);
     drop(silent);
-    assert_eq!(ROUTES.len(), 13);
+    assert_eq!(ROUTES.len(), 16);
 }

@@ -1,6 +1,7 @@
 //! What is sent to the control socket: the bodies of its POSTs. The door reads them, [`super::client`] writes them.
 
 use failstop_client::status::EndKind;
+use failstop_journal::ledger::{Outcome, Statement};
 use serde::{Deserialize, Serialize};
 
 /// The longest maintenance window, seconds: a week.
@@ -122,6 +123,38 @@ pub struct End {
     pub reason: String,
 }
 
+/// `POST /api/control/snapshot`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeSnapshot {
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// `POST /api/control/orders/resolve`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveOrder {
+    /// The order, by the bot's own id of it.
+    pub id: String,
+    /// What became of it; not `unknown`.
+    pub outcome: Outcome,
+    /// Why that is believed. Not empty.
+    pub reason: String,
+    /// The file that says so, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// `POST /api/control/import`: a venue's statement of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// As the journal records it.
+    pub statement: Statement,
+}
+
 /// What to do with one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComponentVerb {
@@ -161,6 +194,12 @@ pub enum ControlOrder {
     AcknowledgeAlert(AcknowledgeAlert),
     /// Send test messages.
     TestAlerts(TestAlerts),
+    /// Take a snapshot.
+    TakeSnapshot(TakeSnapshot),
+    /// Say what became of an order.
+    ResolveOrder(ResolveOrder),
+    /// Compare a statement with the book.
+    Import(Box<Import>),
     /// Stop the engine cleanly, or restart it.
     End {
         /// Which.
@@ -190,6 +229,9 @@ impl ControlOrder {
             }
             Self::AcknowledgeAlert(_) => "/api/control/alerts/ack".to_owned(),
             Self::TestAlerts(_) => "/api/control/alerts/test".to_owned(),
+            Self::TakeSnapshot(_) => "/api/control/snapshot".to_owned(),
+            Self::ResolveOrder(_) => "/api/control/orders/resolve".to_owned(),
+            Self::Import(_) => "/api/control/import".to_owned(),
             Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
@@ -209,6 +251,9 @@ impl ControlOrder {
             Self::Component { order, .. } => serde_json::to_vec(order),
             Self::AcknowledgeAlert(body) => serde_json::to_vec(body),
             Self::TestAlerts(body) => serde_json::to_vec(body),
+            Self::TakeSnapshot(body) => serde_json::to_vec(body),
+            Self::ResolveOrder(body) => serde_json::to_vec(body),
+            Self::Import(body) => serde_json::to_vec(body),
             Self::End { end, .. } => serde_json::to_vec(end),
         }
     }

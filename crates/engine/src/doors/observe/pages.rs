@@ -32,11 +32,13 @@ enum Page {
     Health,
     HealthStatus,
     HealthUptime,
+    LastSnapshot,
     Status,
     Metrics,
     MetricsJson,
     Alerts,
     Processes,
+    Orders,
 }
 
 /// Every path of the observe address.
@@ -50,6 +52,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/health", page: Page::Health },
     Route { path: "/api/health/status", page: Page::HealthStatus },
     Route { path: "/api/health/uptime", page: Page::HealthUptime },
+    Route { path: "/api/health/last_snapshot", page: Page::LastSnapshot },
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/metrics", page: Page::MetricsJson },
     Route { path: "/api/alerts", page: Page::Alerts },
@@ -63,8 +66,9 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
-/// What the control socket alone serves: process numbers are for this host.
-pub(crate) const ON_CONTROL_ONLY: &[Route] = &[Route { path: "/api/processes", page: Page::Processes }];
+/// What the control socket alone serves: process numbers are for this host, orders for those who may act on them.
+pub(crate) const ON_CONTROL_ONLY: &[Route] =
+    &[Route { path: "/api/processes", page: Page::Processes }, Route { path: "/api/orders", page: Page::Orders }];
 
 /// Everything that the observe address answers.
 pub(super) fn router(asker: &Arc<Asker>, streams: &Streams) -> Router {
@@ -122,6 +126,14 @@ async fn respond(page: Page, asker: &Asker, uri: &Uri, headers: &HeaderMap) -> R
         Page::HealthUptime => match asker.status().await {
             Ok(status) => json(StatusCode::OK, &uptime(&status)),
             Err(unanswered) => verdict_unknown(unanswered),
+        },
+        Page::LastSnapshot => match asker.status().await {
+            Ok(status) => json(StatusCode::OK, &last_snapshot(&status)),
+            Err(unanswered) => verdict_unknown(unanswered),
+        },
+        Page::Orders => match asker.orders().await {
+            Ok(orders) => json(StatusCode::OK, &*orders),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
         Page::Status => match asker.status().await {
             Ok(status) => json(StatusCode::OK, &*status),
@@ -261,6 +273,20 @@ fn uptime(status: &Status) -> Value {
         "uptime_seconds": status.uptime_seconds,
         "started": started,
         "epoch": status.epoch,
+        "timestamp": status.timestamp,
+    })
+}
+
+/// The last snapshot, with `null` for what there is not.
+fn last_snapshot(status: &Status) -> Value {
+    let last = status.books.snapshot.as_ref();
+    json!({
+        "last_snapshot": last.map(|last| &last.taken),
+        "age_seconds": status.health.snapshot_age_seconds,
+        "seq": last.map(|last| last.seq),
+        "file": last.map(|last| &last.file),
+        "sha256": last.map(|last| &last.sha256),
+        "day": last.and_then(|last| last.day.as_ref()),
         "timestamp": status.timestamp,
     })
 }

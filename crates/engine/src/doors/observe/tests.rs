@@ -93,6 +93,7 @@ fn a_critical_verdict_is_503_but_alive() {
             ("/api/health", 503),
             ("/api/health/status", 503),
             ("/api/health/uptime", 200),
+            ("/api/health/last_snapshot", 200),
             ("/api/status", 200),
             ("/api/metrics", 200),
             ("/api/alerts", 200),

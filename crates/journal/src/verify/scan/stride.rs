@@ -125,7 +125,7 @@ impl Stride {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SegmentScan, scan_in};
+    use super::super::{SegmentScan, pieces, scan_in};
     use super::*;
     use crate::jid::Jid;
     use crate::record::{Envelope, SEG_CLOSE, SEG_OPEN, encode};
@@ -235,6 +235,18 @@ mod tests {
         alone
     }
 
+    /// The same again, cut into pieces of every size.
+    fn agree_in_pieces(file: &Piecemeal) {
+        let limit = file.bytes.len() as u64;
+        let whole = format!("{:?}", scan_in(Stride::new(), file, "j", 1, limit, false, &mut Seen::default()));
+        for size in [1 + limit / 2, 7_000, 1_300, 333] {
+            let pieces: Vec<_> =
+                (0..limit.div_ceil(size)).map(|index| pieces::piece(file, index, size, limit)).collect();
+            let joined = pieces::join(file, "j", 1, limit, &pieces);
+            assert_eq!(format!("{joined:?}"), whole, "pieces of {size}");
+        }
+    }
+
     fn damage(lines: &mut Vec<Vec<u8>>, what: u8, at: usize, byte: usize) {
         let at = at % lines.len();
         let byte = byte % lines[at].len();
@@ -277,6 +289,7 @@ mod tests {
             }
             let file = Piecemeal { bytes: lines.concat(), most: read, rotten: rotten.unwrap_or(usize::MAX) };
             let scan = agree(&file);
+            agree_in_pieces(&file);
             if rotten.is_none() {
                 prop_assert_eq!(scan.digest, Some(sha256::digest(&file.bytes)));
             }
@@ -294,6 +307,7 @@ mod tests {
         for most in [1 << 30, 77_777] {
             let file = Piecemeal { bytes: segment(&lengths, None).concat(), most, rotten: usize::MAX };
             let scan = agree(&file);
+            agree_in_pieces(&file);
             assert!(scan.damage.is_none() && scan.closed, "{:?}", scan.violations.first());
             assert_eq!((scan.records, scan.digest), (702, Some(sha256::digest(&file.bytes))));
         }

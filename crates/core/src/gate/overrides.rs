@@ -1,0 +1,121 @@
+//! Temporary overrides of one limit by a super-admin: named, recorded, with an end.
+
+use crate::gate::limit::{Limit, LimitName, Scope};
+use crate::gate::order::ShortText;
+use crate::gate::time::GateTime;
+
+/// The most overrides that may stand at once.
+pub const MAX_OVERRIDES: usize = 16;
+
+/// Whose limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    System,
+    Instrument(usize),
+    Component(u8),
+    User(ShortText),
+}
+
+impl Of {
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::System => Scope::System,
+            Self::Instrument(_) => Scope::Instrument,
+            Self::Component(_) => Scope::Component,
+            Self::User(_) => Scope::User,
+        }
+    }
+}
+
+/// One override.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Override {
+    pub name: ShortText,
+    pub limit: LimitName,
+    pub of: Of,
+    pub value: Limit,
+    pub until: GateTime,
+    /// In which order they were given: the later one counts, whichever was durable first.
+    pub given: u64,
+}
+
+/// An override as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideView {
+    /// Its name.
+    pub name: String,
+    /// Which limit.
+    pub limit: LimitName,
+    /// Whose.
+    pub scope: Scope,
+    /// Its value.
+    pub value: Limit,
+    /// When it ends by itself.
+    pub until: GateTime,
+}
+
+/// Those that stand, in the order in which they were given. What is in here does not hang on the order in which they came to be
+/// durable: replay knows only the order in which they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Overrides {
+    standing: Vec<Override>,
+    /// What ended before is forgotten.
+    latest: GateTime,
+}
+
+impl Overrides {
+    /// The value of a limit: the override that was given last, else what is configured.
+    pub fn of(&self, at: GateTime, limit: LimitName, of: &Of, configured: Limit) -> Limit {
+        let stands = |over: &&Override| over.limit == limit && over.of == *of && at < over.until;
+        self.standing.iter().rev().find(stands).map_or(configured, |over| over.value)
+    }
+
+    /// Whether one of this name stands.
+    pub fn stands(&self, at: GateTime, name: &ShortText) -> bool {
+        self.standing.iter().any(|over| over.name == *name && at < over.until)
+    }
+
+    /// Whether there is no room for another of this name.
+    pub fn is_full(&self, at: GateTime, name: &ShortText) -> bool {
+        self.standing.iter().filter(|over| over.name != *name && at < over.until).count() >= MAX_OVERRIDES
+    }
+
+    /// Gives one; an earlier one of the same name ends.
+    pub fn add(&mut self, at: GateTime, over: Override) {
+        if !self.standing.iter().any(|other| other.name == over.name && other.given > over.given) {
+            self.standing.retain(|other| other.name != over.name);
+            let place = self.standing.partition_point(|other| other.given < over.given);
+            self.standing.insert(place, over);
+        }
+        self.forget(at);
+    }
+
+    /// Ends the one of this name, if it was given before.
+    pub fn end(&mut self, at: GateTime, name: &ShortText, given: u64) {
+        self.standing.retain(|other| other.name != *name || other.given > given);
+        self.forget(at);
+    }
+
+    fn forget(&mut self, at: GateTime) {
+        self.latest = self.latest.max(at);
+        let latest = self.latest;
+        self.standing.retain(|over| latest < over.until);
+    }
+
+    pub fn get(&self, name: &ShortText) -> Option<&Override> {
+        self.standing.iter().find(|over| over.name == *name)
+    }
+
+    pub fn views(&self, at: GateTime) -> Vec<OverrideView> {
+        let standing = self.standing.iter().filter(|over| at < over.until);
+        standing
+            .map(|over| OverrideView {
+                name: over.name.as_str().to_owned(),
+                limit: over.limit,
+                scope: over.of.scope(),
+                value: over.value,
+                until: over.until,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,138 @@
+//! Rates: what somebody used up of each, in sliding windows and in the trading day.
+
+use crate::gate::limit::LimitName;
+use crate::gate::refusal::Code;
+use crate::gate::time::GateTime;
+use crate::gate::window::{HOUR, MINUTE, Window};
+
+/// The limits that are rates.
+pub(crate) const RATES: [(LimitName, Code); 6] = [
+    (LimitName::OpeningsPerMinute, Code::RateOpenings),
+    (LimitName::TradesPerDay, Code::RateDaily),
+    (LimitName::VolumePerHour, Code::RateVolume),
+    (LimitName::VolumePerDay, Code::RateVolumeDaily),
+    (LimitName::MessagesPerMinute, Code::RateMessages),
+    (LimitName::CopiesPerMinute, Code::RateCopies),
+];
+
+/// What something costs of each rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub openings: u128,
+    pub trades: u128,
+    /// Of the hour and of the day, in money.
+    pub volume: u128,
+    pub messages: u128,
+    pub copies: u128,
+}
+
+impl Cost {
+    pub fn of(&self, rate: LimitName) -> u128 {
+        match rate {
+            LimitName::OpeningsPerMinute => self.openings,
+            LimitName::TradesPerDay => self.trades,
+            LimitName::VolumePerHour | LimitName::VolumePerDay => self.volume,
+            LimitName::MessagesPerMinute => self.messages,
+            LimitName::CopiesPerMinute => self.copies,
+            LimitName::Position
+            | LimitName::AccountRisk
+            | LimitName::Leverage
+            | LimitName::TotalLeverage
+            | LimitName::LiquidationBuffer
+            | LimitName::DailyLoss
+            | LimitName::DailyLossMoney
+            | LimitName::OrderQuantity
+            | LimitName::OrderNotional
+            | LimitName::PriceCollar
+            | LimitName::DuplicateWindow
+            | LimitName::RepeatedOrders
+            | LimitName::ConfirmAbove => 0,
+        }
+    }
+}
+
+/// What somebody used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    openings: Window,
+    volume: Window,
+    messages: Window,
+    copies: Window,
+    trades_today: u128,
+    volume_today: u128,
+}
+
+impl Used {
+    pub fn new() -> Self {
+        Self {
+            openings: Window::new(MINUTE),
+            volume: Window::new(HOUR),
+            messages: Window::new(MINUTE),
+            copies: Window::new(MINUTE),
+            trades_today: 0,
+            volume_today: 0,
+        }
+    }
+
+    /// What is used up of a rate.
+    pub fn of(&self, rate: LimitName, at: GateTime) -> u128 {
+        match rate {
+            LimitName::OpeningsPerMinute => self.openings.used(at),
+            LimitName::TradesPerDay => self.trades_today,
+            LimitName::VolumePerHour => self.volume.used(at),
+            LimitName::VolumePerDay => self.volume_today,
+            LimitName::MessagesPerMinute => self.messages.used(at),
+            LimitName::CopiesPerMinute => self.copies.used(at),
+            LimitName::Position
+            | LimitName::AccountRisk
+            | LimitName::Leverage
+            | LimitName::TotalLeverage
+            | LimitName::LiquidationBuffer
+            | LimitName::DailyLoss
+            | LimitName::DailyLossMoney
+            | LimitName::OrderQuantity
+            | LimitName::OrderNotional
+            | LimitName::PriceCollar
+            | LimitName::DuplicateWindow
+            | LimitName::RepeatedOrders
+            | LimitName::ConfirmAbove => 0,
+        }
+    }
+
+    pub fn add(&mut self, at: GateTime, cost: &Cost) {
+        let windows = [
+            (&mut self.openings, cost.openings),
+            (&mut self.volume, cost.volume),
+            (&mut self.messages, cost.messages),
+            (&mut self.copies, cost.copies),
+        ];
+        for (window, amount) in windows {
+            if amount > 0 {
+                window.add(at, amount);
+            }
+        }
+        self.trades_today = self.trades_today.saturating_add(cost.trades);
+        self.volume_today = self.volume_today.saturating_add(cost.volume);
+    }
+
+    /// Gives back what was counted at `counted`; of the day only where that was today.
+    pub fn take_back(&mut self, counted: GateTime, today: bool, cost: &Cost) {
+        self.openings.take_back(counted, cost.openings);
+        self.volume.take_back(counted, cost.volume);
+        self.messages.take_back(counted, cost.messages);
+        self.copies.take_back(counted, cost.copies);
+        if today {
+            self.trades_today = self.trades_today.saturating_sub(cost.trades);
+            self.volume_today = self.volume_today.saturating_sub(cost.volume);
+        }
+    }
+
+    pub fn new_day(&mut self) {
+        (self.trades_today, self.volume_today) = (0, 0);
+    }
+
+    /// Whether nothing of any rate is used up.
+    pub fn is_nothing(&self, at: GateTime) -> bool {
+        RATES.iter().all(|(rate, _)| self.of(*rate, at) == 0)
+    }
+}

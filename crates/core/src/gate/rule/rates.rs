@@ -1,0 +1,72 @@
+//! Rates: what an order, or anything else, uses up of each for everybody together, for its component and for its user. What reduces
+//! counts and is never refused by them: nobody is kept in a position for want of a rate.
+
+use super::{Judge, SharedVerdict, View};
+use crate::gate::limit::{Limit, LimitName, Scope};
+use crate::gate::order::{Kind, ShortText};
+use crate::gate::overrides::Of;
+use crate::gate::policy::SharedRates;
+use crate::gate::rates::{Cost, RATES, Used};
+use crate::gate::refusal::{Code, Decision};
+use crate::gate::setup::shown;
+
+impl Judge<'_> {
+    pub(super) fn rates(&mut self, volume: u128, shared: SharedVerdict<'_>) {
+        let copies = u128::from(self.placed.kind == Kind::Copy);
+        let cost = Cost { openings: 1, trades: 1, volume, messages: 0, copies };
+        judge_rates(&self.view, self.placed.component, self.placed.user.as_ref(), &cost, self.out);
+        match (shared, self.view.setup.policy.shared_rates) {
+            (None, SharedRates::ElseRefuse) => self.out.refuse(Code::RateShared, Scope::System),
+            (None, SharedRates::Off | SharedRates::ElseLocal) => {}
+            // What somebody outside refuses is refused, whatever is counted here; what he allows is judged here as well.
+            (Some(refused), SharedRates::Off | SharedRates::ElseLocal | SharedRates::ElseRefuse) => {
+                for (rate, code) in RATES {
+                    for (_, scope) in refused.iter().filter(|(limit, _)| *limit == rate) {
+                        self.out.refuse(code, *scope);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Judges what something costs.
+pub(crate) fn judge_rates(
+    view: &View<'_>,
+    component: Option<u8>,
+    user: Option<&ShortText>,
+    cost: &Cost,
+    out: &mut Decision,
+) {
+    judge_used(view, &Of::System, Some(&view.memory.system), cost, out);
+    if let Some(index) = component {
+        judge_used(view, &Of::Component(index), view.memory.component(index), cost, out);
+    }
+    if let Some(name) = user {
+        if !view.memory.has_room(view.at, name) {
+            out.refuse(Code::RateUsers, Scope::System);
+        }
+        let known = view.memory.users.find(name).and_then(|id| view.memory.users.get(id));
+        judge_used(view, &Of::User(*name), known.map(|user| &user.used), cost, out);
+    }
+}
+
+fn judge_used(view: &View<'_>, of: &Of, used: Option<&Used>, cost: &Cost, out: &mut Decision) {
+    for (rate, code) in RATES {
+        let more = cost.of(rate);
+        if more == 0 {
+            continue;
+        }
+        if let Limit::Set(limit) = view.limit(rate, of) {
+            let used = used.map_or(0, |used| used.of(rate, view.at)).saturating_add(more);
+            if used > limit {
+                let scale = scale(view, rate);
+                out.refuse_by(code, of.scope(), Some(shown(used, scale)), Some(shown(limit, scale)));
+            }
+        }
+    }
+}
+
+fn scale(view: &View<'_>, rate: LimitName) -> failstop_amount::Scale {
+    rate.scale(view.setup.policy.money, crate::gate::limit::COUNT_SCALE)
+}

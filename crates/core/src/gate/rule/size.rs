@@ -1,0 +1,36 @@
+//! How large one order may be: its quantity, what it is worth, and above what worth somebody must confirm it.
+
+use super::Judge;
+use crate::gate::limit::LimitName;
+use crate::gate::refusal::Code;
+use crate::gate::setup::shown;
+use failstop_amount::Rounding;
+
+impl Judge<'_> {
+    /// What the order is worth in money, at its limit price where that is above the reference. 0 where that cannot be said: then it
+    /// reduces, or is refused for want of a price.
+    pub(super) fn volume(&mut self) -> u128 {
+        let Some(reference) = self.reference.known() else { return 0 };
+        let price = self.placed.price.map_or(reference, |price| price.max(reference));
+        let Some(notional) = self.notional(self.placed.quantity, price) else { return 0 };
+        self.out.notional = Some(shown(notional, self.view.setup.policy.money));
+        self.out.volume = notional;
+        notional
+    }
+
+    pub(super) fn size(&mut self) {
+        self.at_most(LimitName::OrderQuantity, self.placed.quantity, Code::OrderQuantity);
+        // While it is open it counts finely as well.
+        if let Some(price) = self.placed.price.or(self.reference.known()) {
+            let fine = self.valuation.worth(self.placed.quantity, price, Rounding::Up);
+            self.counted(fine);
+        }
+        let notional = self.out.volume;
+        self.at_most(LimitName::OrderNotional, notional, Code::OrderNotional);
+        let content = self.placed.content();
+        let confirmations = &self.view.memory.confirmations;
+        if !self.placed.paper && !confirmations.is_confirmed(self.view.at, &self.placed.client, content) {
+            self.at_most(LimitName::ConfirmAbove, notional, Code::ConfirmationRequired);
+        }
+    }
+}

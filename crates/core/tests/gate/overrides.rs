@@ -1,0 +1,123 @@
+//! A super-admin's override: named, of one limit, with an end; it loosens only when its record is durable.
+
+use crate::bed::*;
+use failstop_core::gate::*;
+use std::time::Duration;
+
+fn over<'a>(name: &'a str, limit: LimitName, value: &'a str) -> Fact<'a> {
+    Fact::Override {
+        name,
+        by: "root (0)",
+        reason: "rebalancing",
+        limit,
+        scope: Scope::System,
+        of: None,
+        value,
+        span: HOUR,
+    }
+}
+
+#[test]
+fn loosening_waits_for_its_record_and_ends_by_itself() {
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 10_000));
+    assert_eq!(bed.ask(&buy(SPOT, "2")), [Code::OrderNotional]);
+    let taken = bed.gate.take(bed.now(), over("more", LimitName::OrderNotional, "200")).unwrap();
+    let ticket = taken.waits.unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "2")), [Code::OrderNotional], "not durable yet");
+    bed.gate.take(bed.now(), Fact::Durable(ticket)).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "2")), []);
+    assert_eq!(bed.ask(&buy(SPOT, "2.0001")), [Code::OrderNotional]);
+    bed.pass(HOUR - Duration::from_micros(1));
+    bed.prices();
+    bed.position(SPOT, "0");
+    assert_eq!(bed.ask(&buy(SPOT, "2")), []);
+    bed.pass(Duration::from_micros(1));
+    assert_eq!(bed.ask(&buy(SPOT, "2")), [Code::OrderNotional]);
+    assert!(bed.gate.overrides(bed.now()).is_empty());
+}
+
+#[test]
+fn tightening_is_in_force_at_once_and_the_later_one_counts() {
+    let mut bed = Bed::flat(policy());
+    let loosening = bed.gate.take(bed.now(), over("first", LimitName::OrderNotional, "300")).unwrap();
+    assert_eq!(loosening.waits, None, "from waived to a value is tighter");
+    assert_eq!(bed.ask(&buy(SPOT, "3.0001")), [Code::OrderNotional]);
+    let first = bed.gate.take(bed.now(), over("looser", LimitName::OrderNotional, "500")).unwrap().waits.unwrap();
+    assert_eq!(bed.gate.take(bed.now(), over("tight", LimitName::OrderNotional, "100")).unwrap().waits, None);
+    assert_eq!(bed.ask(&buy(SPOT, "1.0001")), [Code::OrderNotional]);
+    // The looser one was given before the tight one: being durable later it changes nothing.
+    bed.gate.take(bed.now(), Fact::Durable(first)).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "1.0001")), [Code::OrderNotional]);
+    let standing: Vec<_> = bed.gate.overrides(bed.now()).into_iter().map(|over| over.name).collect();
+    assert_eq!(standing, ["first", "looser", "tight"]);
+    // Ending it loosens: that waits.
+    let end = bed.gate.take(bed.now(), Fact::EndOverride { name: "tight", by: "root (0)" }).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "1.0001")), [Code::OrderNotional]);
+    bed.gate.take(bed.now(), Fact::Durable(end.waits.unwrap())).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "5")), []);
+    assert_eq!(bed.ask(&buy(SPOT, "5.0001")), [Code::OrderNotional]);
+    // Ending the looser one tightens: at once.
+    assert_eq!(bed.gate.take(bed.now(), Fact::EndOverride { name: "looser", by: "root (0)" }).unwrap().waits, None);
+    assert_eq!(bed.ask(&buy(SPOT, "3.0001")), [Code::OrderNotional]);
+}
+
+#[test]
+fn an_override_is_of_one_limit_of_somebody() {
+    let mut policy = policy();
+    policy.user = Limits::WAIVED.with(LimitName::OpeningsPerMinute, Limit::Set(1));
+    let mut bed = Bed::flat(policy);
+    let fact = Fact::Override {
+        name: "alice",
+        by: "root (0)",
+        reason: "asked for it",
+        limit: LimitName::OpeningsPerMinute,
+        scope: Scope::User,
+        of: Some("alice"),
+        value: "waived",
+        span: HOUR,
+    };
+    bed.take(fact).unwrap();
+    for _ in 0..3 {
+        assert_eq!(bed.ask(&Order { user: Some("alice"), ..buy(SPOT, "1") }), []);
+    }
+    assert_eq!(bed.ask(&Order { user: Some("bob"), ..buy(SPOT, "1") }), []);
+    assert_eq!(bed.ask(&Order { user: Some("bob"), ..buy(SPOT, "1") }), [Code::RateOpenings]);
+}
+
+#[test]
+fn what_makes_no_override_is_refused_and_changes_nothing() {
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 10_000));
+    let fact = |limit, scope, of, value, span| Fact::Override {
+        name: "x",
+        by: "root (0)",
+        reason: "r",
+        limit,
+        scope,
+        of,
+        value,
+        span,
+    };
+    let notional = LimitName::OrderNotional;
+    let table = [
+        (fact(notional, Scope::System, Some("x"), "1", HOUR), FactError::Misplaced),
+        (fact(notional, Scope::User, None, "1", HOUR), FactError::Misplaced),
+        (fact(LimitName::TotalLeverage, Scope::User, Some("x"), "1", HOUR), FactError::Misplaced),
+        (fact(notional, Scope::Component, Some("x"), "1", HOUR), FactError::Unknown(What::Component)),
+        (fact(notional, Scope::Instrument, Some("x"), "1", HOUR), FactError::Unknown(What::Instrument)),
+        (fact(notional, Scope::System, None, "1.001", HOUR), FactError::Invalid(What::Override)),
+        (fact(notional, Scope::System, None, "-1", HOUR), FactError::Invalid(What::Override)),
+        (fact(notional, Scope::System, None, "1", Duration::ZERO), FactError::Span),
+        (fact(notional, Scope::System, None, "1", MAX_OVERRIDE + SECOND), FactError::Span),
+        (Fact::EndOverride { name: "x", by: "root (0)" }, FactError::NoSuchOverride),
+    ];
+    for (fact, error) in table {
+        assert_eq!(bed.take(fact), Err(error), "{fact:?}");
+    }
+    for index in 0..MAX_OVERRIDES {
+        bed.take(over(&format!("o{index}"), notional, "200")).unwrap();
+    }
+    assert_eq!(bed.take(over("one more", notional, "200")), Err(FactError::Invalid(What::Override)));
+    assert_eq!(bed.take(over("one-more", notional, "200")), Err(FactError::TooManyOverrides));
+    bed.take(over("o3", notional, "300")).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "3")), [], "one that stands can be replaced");
+}

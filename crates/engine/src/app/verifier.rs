@@ -1,0 +1,176 @@
+//! While the engine runs it verifies what came since the trusted checkpoint, and some of what is old, again and again: on a thread
+//! of its own, which gets the processor and the disk only when nobody else wants them. The loop is told what came of it.
+
+use super::engine::Engine;
+use crate::clock;
+use core::time::Duration;
+use failstop_core::{Cause, Input, Monotonic};
+use failstop_journal::Wall;
+use failstop_journal::verify::{CHECKPOINT, Checkpoint, Options, Outcome, Report, VerifyError, verify, verify_since};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// How many runs in a row may fail to read the journal before that counts as damage.
+const UNREADABLE_MAX: u32 = 2;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Verified {
+    /// The report, or why there is none.
+    pub outcome: Result<Box<Report>, String>,
+    /// What people should know beside it.
+    pub notes: Vec<String>,
+}
+
+/// Begins the runs, one at a time.
+#[derive(Debug)]
+pub struct Verifier {
+    state: PathBuf,
+    every: Duration,
+    results: mpsc::Sender<Verified>,
+    due: Option<Monotonic>,
+    unreadable: u32,
+}
+
+impl Verifier {
+    /// The first run comes so much after now: the start-up check reads everything anyway.
+    pub fn new(state: &Path, every: Duration, now: Monotonic) -> (Self, mpsc::Receiver<Verified>) {
+        let (results, receiver) = mpsc::channel(1);
+        let verifier = Self { state: state.to_owned(), every, results, due: Some(now.plus(every)), unreadable: 0 };
+        (verifier, receiver)
+    }
+
+    /// When the next run begins.
+    pub fn due(&self) -> Option<Monotonic> {
+        self.due
+    }
+
+    /// Begins a run, where one is due.
+    ///
+    /// # Errors
+    /// What the operating system said to a new thread; it is tried again a turn later.
+    pub fn begin(&mut self, now: Monotonic) -> std::io::Result<()> {
+        if self.due.is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        let (state, results) = (self.state.clone(), self.results.clone());
+        let run = move || {
+            give_way();
+            let verified = run(&state, Wall::now());
+            // The loop is gone when this fails, and nobody wants to know any more.
+            let _ = results.blocking_send(verified);
+        };
+        match std::thread::Builder::new().name("verifier".into()).spawn(run) {
+            Ok(_) => {
+                self.due = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.due = Some(now.plus(self.every));
+                Err(error)
+            }
+        }
+    }
+
+    /// A run is over. What is wrong, if anything is.
+    fn ended(&mut self, verified: &Verified, now: Monotonic) -> Option<String> {
+        self.due = Some(now.plus(self.every));
+        let why = match &verified.outcome {
+            Ok(report) => {
+                self.unreadable = 0;
+                if report.result != Outcome::Violated {
+                    return None;
+                }
+                let count = report.violations.len() as u64 + report.more_violations;
+                let first =
+                    report.violations.first().map_or_else(|| "the chain is broken".to_owned(), ToString::to_string);
+                return Some(if count > 1 { format!("{first} (and {} more)", count - 1) } else { first });
+            }
+            Err(why) => why,
+        };
+        self.unreadable += 1;
+        (self.unreadable >= UNREADABLE_MAX).then(|| format!("the journal cannot be verified any more: {why}"))
+    }
+}
+
+impl Engine {
+    /// Begins to verify, where that is due.
+    pub(super) fn begin_to_verify(&mut self, now: Monotonic) {
+        if let Err(error) = self.verifier.begin(now) {
+            self.say("verify", &format!("the journal is not verified this time: no thread is to be had ({error})"));
+        }
+    }
+
+    /// A verification beside the loop is over. What it found is a halt, in the journal and told to people by that.
+    pub(super) fn verified(&mut self, verified: Verified) {
+        for note in &verified.notes {
+            self.say("verify", note);
+        }
+        match self.verifier.ended(&verified, clock::now()) {
+            Some(evidence) => {
+                self.say("verify", &evidence);
+                self.feed(Input::Raise { cause: Cause::Integrity, slot: None, evidence });
+            }
+            None => {
+                if let Err(why) = &verified.outcome {
+                    self.say("verify", &format!("the journal could not be verified this time: {why}"));
+                }
+            }
+        }
+    }
+}
+
+/// One run: from the trusted checkpoint on, or, where there is none that can be used, from the beginning.
+fn run(state: &Path, now: Wall) -> Verified {
+    let mut notes = Vec::new();
+    let before = match Checkpoint::read(&state.join(CHECKPOINT)) {
+        Ok(checkpoint) => Some(checkpoint),
+        Err(error) if error.is_missing() => None,
+        Err(error) => {
+            notes.push(format!("{error}; everything is verified"));
+            None
+        }
+    };
+    let options = Options { threads: 1, ..Options::default() };
+    let outcome = match &before {
+        Some(checkpoint) => verify_since(state, checkpoint, now, &options, &|_| {}),
+        None => verify(state, &options, &|_| {}),
+    };
+    if let Ok(report) = &outcome {
+        notes.extend(report.notes.iter().cloned());
+        notes.extend(trust(state, report, before.as_ref(), now).err());
+    }
+    Verified { outcome: outcome.map(Box::new).map_err(|error: VerifyError| error.to_string()), notes }
+}
+
+/// Writes the trusted checkpoint that a verification allows.
+///
+/// # Errors
+/// Why it could not be written, in words: the next run then reads more.
+pub fn trust(state: &Path, report: &Report, before: Option<&Checkpoint>, now: Wall) -> Result<(), String> {
+    // A check that an operator asked for may end at the same moment.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = before.filter(|_| report.since.is_some());
+    match Checkpoint::of(state, report, before, now) {
+        Ok(Some(checkpoint)) => checkpoint.write_in(state).map_err(|error| error.to_string()),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Lowers the calling thread's processor and disk priority to the least. A host that does not allow it runs it as it is: one
+/// thread that reads and hashes.
+fn give_way() {
+    const NICEST: libc::c_int = 19;
+    /// The caller's own thread, with id 0.
+    const WHO_PROCESS: libc::c_int = 1;
+    /// Class "idle", shifted to its place.
+    const IDLE: libc::c_int = 3 << 13;
+    // SAFETY: plain system calls on numbers; they touch no memory of ours. On Linux both are about the calling thread alone.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICEST);
+        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, IDLE);
+    }
+}

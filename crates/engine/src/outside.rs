@@ -1,0 +1,111 @@
+//! Asks an address outside the host once and waits for the answer: what a witness remembers, and check-ins. For commands and for
+//! threads of their own; never on the loop's. No redirect is followed: what is believed or told goes where the user said.
+
+use failstop_journal::verify::{MEMORY_MAX_BYTES, Memory};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Method<'a> {
+    /// For a document.
+    Get,
+    /// With a text.
+    Post(&'a str),
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Asks; `within` bounds all of it, `most` the bytes of the answer. `ca_file` holds authorities that are trusted beside the
+/// usual ones, in PEM form.
+///
+/// # Errors
+/// Why there is no answer, in words that never hold the URL: it may carry a token.
+pub fn ask(
+    method: Method<'_>,
+    url: &str,
+    ca_file: Option<&Path>,
+    most: u64,
+    within: Duration,
+) -> Result<Answer, String> {
+    let url = reqwest::Url::parse(url).map_err(|_| "the URL is not one".to_owned())?;
+    let tls = failstop_notify::tls::client_config(ca_file)?;
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot wait for an answer: {error}"))?;
+    runtime.block_on(async {
+        let exchange = async {
+            let request = match method {
+                Method::Get => client.get(url).header("accept", "*/*"),
+                Method::Post(text) => {
+                    client.post(url).header("content-type", "text/plain; charset=utf-8").body(text.to_owned())
+                }
+            };
+            let mut response = request.send().await.map_err(|error| words(&error))?;
+            let status = response.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
+                body.extend_from_slice(&chunk);
+                if body.len() as u64 > most {
+                    return Err(format!("it answers with more than {most} bytes"));
+                }
+            }
+            Ok(Answer { status, body })
+        };
+        tokio::time::timeout(within, exchange)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", within.as_secs())))
+    })
+}
+
+/// An error's own words end with the URL; its causes' do not.
+fn words(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    let mut depth = 0;
+    while let Some(deeper) = cause.source().filter(|_| depth < 8) {
+        cause = deeper;
+        depth += 1;
+    }
+    if depth == 0 { "the request failed".to_owned() } else { cause.to_string() }
+}
+
+/// What a witness remembers: from its address (`GET /witness/NAME`) or from a file that it exported.
+///
+/// # Errors
+/// Why that is not to be had, in words.
+pub fn memory(source: &str, ca_file: Option<&Path>, within: Duration) -> Result<Memory, String> {
+    let text = if source.starts_with("http://") || source.starts_with("https://") {
+        let answer = ask(Method::Get, source, ca_file, MEMORY_MAX_BYTES, within)?;
+        match answer.status {
+            200 => answer.body,
+            404 => return Err("it remembers no journal of this name (HTTP 404): check the address".to_owned()),
+            300..=399 => return Err(format!("HTTP {}: redirects are not followed: correct the URL", answer.status)),
+            status => return Err(format!("HTTP {status}")),
+        }
+    } else {
+        let mut text = Vec::new();
+        let file = File::open(source).map_err(|error| error.to_string())?;
+        file.take(MEMORY_MAX_BYTES).read_to_end(&mut text).map_err(|error| error.to_string())?;
+        text
+    };
+    Memory::parse(&text).map_err(|error| error.to_string())
+}
