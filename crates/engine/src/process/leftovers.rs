@@ -101,14 +101,14 @@ pub fn find_system(mark: &SystemMark) -> io::Result<Vec<Proc>> {
 /// When `/proc` cannot be read.
 pub fn find_system_and(mark: &SystemMark, recorded: &[Recorded]) -> io::Result<Vec<Proc>> {
     let begun = Instant::now();
-    let mut before = BTreeSet::new();
+    let mut before = Look::default();
     loop {
-        let look = Look::take(mark, recorded)?;
+        let look = Look::take(mark, recorded, &before)?;
         // A host on which processes end all the time must not keep a start waiting for ever.
-        if !look.found.is_empty() || look.untold.is_subset(&before) || begun.elapsed() >= SETTLED_WITHIN {
+        if !look.found.is_empty() || look.untold.is_subset(&before.untold) || begun.elapsed() >= SETTLED_WITHIN {
             return Ok(look.found);
         }
-        before = look.untold;
+        before = look;
     }
 }
 
@@ -117,26 +117,45 @@ pub fn find_system_and(mark: &SystemMark, recorded: &[Recorded]) -> io::Result<V
 /// A process that forks its successor and ends every few milliseconds is always there and never where one looks: it is listed, and
 /// gone before its environment is read, while its successor came behind the list. So a look in which something ended before it
 /// could be told whose it was proves nothing, unless that was there before and stays: a zombie, or a process without any environment.
+///
+/// Such a one lives long enough to be judged where it is judged first: what the look before did not list comes before everything
+/// else, and where one of those is ours the look ends, so that it can be killed before it is another.
+#[derive(Default)]
 struct Look {
+    listed: BTreeSet<i32>,
     found: Vec<Proc>,
     untold: BTreeSet<ProcessId>,
 }
 
 impl Look {
-    fn take(mark: &SystemMark, recorded: &[Recorded]) -> io::Result<Self> {
+    fn take(mark: &SystemMark, recorded: &[Recorded], before: &Self) -> io::Result<Self> {
         let prefix = SystemCgroup::name_prefix(mark);
         let me = i32::try_from(std::process::id()).unwrap_or_default();
-        let mut look = Self { found: Vec::new(), untold: BTreeSet::new() };
-        for pid in procfs::all()?.into_iter().filter(|pid| *pid != me) {
-            match judge(pid, mark, &prefix, recorded) {
-                Judged::Ours(process) => look.found.push(process),
-                Judged::Other => {}
-                Judged::Untold(id) => {
-                    look.untold.insert(id);
-                }
+        let listed = procfs::all()?.into_iter().filter(|pid| *pid != me).collect();
+        let mut look = Self { listed, ..Self::default() };
+        let (new, known): (Vec<i32>, Vec<i32>) = look.listed.iter().partition(|pid| !before.listed.contains(pid));
+        let hunting = !before.listed.is_empty();
+        // The youngest has the highest number, as a rule.
+        for pid in new.into_iter().rev() {
+            look.judge(pid, mark, &prefix, recorded);
+            if hunting && !look.found.is_empty() {
+                return Ok(look);
             }
         }
+        for pid in known {
+            look.judge(pid, mark, &prefix, recorded);
+        }
         Ok(look)
+    }
+
+    fn judge(&mut self, pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) {
+        match judge(pid, mark, prefix, recorded) {
+            Judged::Ours(process) => self.found.push(process),
+            Judged::Other => {}
+            Judged::Untold(id) => {
+                self.untold.insert(id);
+            }
+        }
     }
 }
 
