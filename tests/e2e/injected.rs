@@ -185,6 +185,9 @@ fn a_roll_may_fail_at_any_call() {
     assert_eq!(system.stop(), 0);
     let template = system.path("template");
     copy(&system.path("state"), &template);
+    // Its permit page, too: the durable mark there would prove that a state put back is an old one.
+    let runtime = system.path("run-template");
+    copy(&system.path("run"), &runtime);
     let acknowledged_before = fs::read_to_string(system.path("acknowledged")).unwrap_or_default();
     let folder = system.path("state/journal");
     let first = folder.join(failstop_journal::segment_name(system.next_seq()));
@@ -195,6 +198,7 @@ fn a_roll_may_fail_at_any_call() {
     };
     at_every_call("roll", |call, fault, nth| {
         copy(&template, &system.path("state"));
+        copy(&runtime, &system.path("run"));
         fs::write(system.path("acknowledged"), &acknowledged_before).unwrap();
         let what = format!("{fault} at {call} {nth}");
         let strace = faulty(&system, &paths, call, fault, nth);
