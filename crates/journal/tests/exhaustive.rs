@@ -335,7 +335,7 @@ fn every_line_dropped_doubled_or_swapped_is_named_as_such() {
             stage.mend(name);
         }
     }
-    python.end(300);
+    python.end(3 * 40 * 2 - 6);
 }
 
 #[test]
