@@ -90,6 +90,12 @@ struct Seen {
     instance: u64,
 }
 
+/// When a process started, in ticks since the boot.
+fn started_at(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 fn look(system: &System) -> Vec<Seen> {
     let seen = |pid: i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
@@ -99,10 +105,10 @@ fn look(system: &System) -> Vec<Seen> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (head, rest) = stat.rsplit_once(')')?;
+        let (head, _) = stat.rsplit_once(')')?;
         Some(Seen {
             pid,
-            start: rest.split_ascii_whitespace().nth(19)?.parse().ok()?,
+            start: started_at(pid)?,
             name: head.split_once('(')?.1.to_owned(),
             component: variables.get("FAILSTOP_COMPONENT")?.clone(),
             epoch: variables.get("FAILSTOP_EPOCH").and_then(|epoch| epoch.parse().ok()),
@@ -290,7 +296,9 @@ impl Cell {
             signal(guard, libc::SIGKILL);
             self.system.wait_end();
             self.start();
-            let second = |one: &Seen| one.epoch == Some(2) || one.name == "failstop-init";
+            // What holds a component's namespace carries no epoch.
+            let began = started_at(self.keepers().1).unwrap();
+            let second = |one: &Seen| one.epoch == Some(2) || one.epoch.is_none() && one.start >= began;
             let old: Vec<Seen> = look(&self.system).into_iter().filter(|one| !second(one)).collect();
             assert!(
                 old.is_empty(),
