@@ -4,7 +4,7 @@
 //! So this reads three keys and no more, first as TOML and, where that cannot be parsed, line by line. Whatever else
 //! is wrong with the file is `failstop check`'s business.
 
-use crate::args::PlaceArgs;
+use crate::args::{PlaceArgs, StateArgs};
 use crate::failure::Failure;
 use std::ffi::OsString;
 use std::fs::File;
@@ -75,8 +75,8 @@ impl Place {
     }
 
     /// Finds it by a configuration alone, or by a state directory alone.
-    pub fn of(config: Option<&Path>, state: Option<&Path>) -> Result<Self, Failure> {
-        Self::find(&PlaceArgs { config: config.map(Path::to_owned), state: state.map(Path::to_owned), runtime: None })
+    pub fn of(StateArgs { config, state }: &StateArgs) -> Result<Self, Failure> {
+        Self::find(&PlaceArgs { config: config.clone(), state: state.clone(), runtime: None })
     }
 
     /// The state directory, or what to do where it is not known.

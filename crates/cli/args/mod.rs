@@ -7,7 +7,12 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod capital;
 mod help;
+mod journal;
+
+pub use capital::{ImportArgs, OrderOutcome, OrdersAction, OrdersArgs, SnapshotAction, SnapshotArgs};
+pub use journal::{EventsArgs, ExportArgs, ExportFormat, VerifyArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -157,6 +162,17 @@ pub struct PlaceArgs {
     pub runtime: Option<PathBuf>,
 }
 
+/// Which system, for what reads files alone: by its configuration, or by its state directory.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StateArgs {
+    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
+    #[arg(long, value_name = "FILE", conflicts_with = "state")]
+    pub config: Option<PathBuf>,
+    /// The state directory, without any configuration
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+}
+
 /// `failstop init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -239,50 +255,6 @@ pub struct CheckArgs {
     /// How the outcome is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: CheckFormat,
-}
-
-/// `failstop verify-data`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-    #[arg(long, value_name = "FILE", conflicts_with = "state")]
-    pub config: Option<PathBuf>,
-    /// The state directory, without any configuration
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    /// Replay too: every payload, the ledger's rules, each snapshot byte for byte, ids that were used twice
-    #[arg(long)]
-    pub deep: bool,
-    /// Let a warning count as a violation
-    #[arg(long, requires = "deep")]
-    pub strict: bool,
-    /// Give way to other processes: lowest processor and disk priority
-    #[arg(long)]
-    pub nice: bool,
-    /// Threads that read and hash [default: as many as there are processors, 1 with --nice]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet
-    #[arg(long, value_name = "FILE")]
-    pub since_checkpoint: Option<PathBuf>,
-    /// Write a checkpoint there when intact: the next run may go on from it
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Option<PathBuf>,
-    /// Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported
-    #[arg(long, value_name = "URL|FILE")]
-    pub witness: Option<String>,
-    /// Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify
-    #[arg(long, value_name = "URL")]
-    pub check_in: Option<String>,
-    /// Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// Print nothing when intact
-    #[arg(long)]
-    pub quiet: bool,
-    /// How the outcome is printed
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: Format,
 }
 
 /// `failstop status`.
@@ -478,76 +450,15 @@ pub struct PsArgs {
     pub format: Format,
 }
 
-/// `failstop events`.
-#[derive(Debug, Args)]
-pub struct EventsArgs {
-    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-    #[arg(long, value_name = "FILE", conflicts_with = "state")]
-    pub config: Option<PathBuf>,
-    /// The state directory, without any configuration
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    /// Go on printing what is recorded from now on
-    #[arg(long)]
-    pub follow: bool,
-    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
-    #[arg(long = "type", value_name = "T")]
-    pub types: Vec<String>,
-    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<String>,
-    /// How they are printed; json is the journal's own lines
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: Format,
-}
-
-/// `failstop export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-    #[arg(long, value_name = "FILE", conflicts_with = "state")]
-    pub config: Option<PathBuf>,
-    /// The state directory, without any configuration
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-    /// The file; `-` is standard output, for CSV
-    #[arg(long, value_name = "FILE")]
-    pub output: PathBuf,
-    /// Its format [default: what the file's name ends with]
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub format: Option<ExportFormat>,
-    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<String>,
-    /// Only records before then
-    #[arg(long, value_name = "WHEN")]
-    pub until: Option<String>,
-    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
-    #[arg(long = "type", value_name = "T")]
-    pub types: Vec<String>,
-}
-
-/// What a slice of the journal is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// For spreadsheets
-    Csv,
-    /// For pandas, DuckDB and their kin
-    Parquet,
-}
-
 /// `failstop logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// Which components [default: all]
     #[arg(value_name = "COMPONENT")]
     pub components: Vec<String>,
-    /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-    #[arg(long, value_name = "FILE", conflicts_with = "state")]
-    pub config: Option<PathBuf>,
-    /// The state directory, without any configuration
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
     /// Go on printing what is written from now on, over rotations
     #[arg(short, long)]
     pub follow: bool,
@@ -557,135 +468,6 @@ pub struct LogsArgs {
     /// Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-}
-
-/// `failstop snapshot`.
-#[derive(Debug, Args)]
-pub struct SnapshotArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: SnapshotAction,
-}
-
-/// What to do with snapshots.
-#[derive(Debug, Subcommand)]
-pub enum SnapshotAction {
-    /// Take one now, beside the daily one
-    Take {
-        /// Why; it goes into the journal
-        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
-        reason: Option<String>,
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-        /// How it is printed
-        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Show those there are, and what is wrong with any of them
-    List {
-        /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-        #[arg(long, value_name = "FILE", conflicts_with = "state")]
-        config: Option<PathBuf>,
-        /// The state directory, without any configuration
-        #[arg(long, value_name = "DIR")]
-        state: Option<PathBuf>,
-        /// How it is printed
-        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Print one
-    Show {
-        /// Which: its record, the day that it closes, or its file's name [default: the last]
-        #[arg(value_name = "SNAPSHOT")]
-        snapshot: Option<String>,
-        /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
-        #[arg(long, value_name = "FILE", conflicts_with = "state")]
-        config: Option<PathBuf>,
-        /// The state directory, without any configuration
-        #[arg(long, value_name = "DIR")]
-        state: Option<PathBuf>,
-        /// How it is printed; json is the file as it is
-        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Format,
-    },
-}
-
-/// `failstop orders`.
-#[derive(Debug, Args)]
-pub struct OrdersArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: OrdersAction,
-}
-
-/// What to do with orders.
-#[derive(Debug, Subcommand)]
-pub enum OrdersAction {
-    /// Show those whose end is not recorded, those in doubt first
-    List {
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-        /// How it is printed
-        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Say what became of one, as found out at the venue
-    Resolve {
-        /// Which, as `failstop orders list` shows it
-        #[arg(value_name = "ID")]
-        id: String,
-        /// What became of it
-        #[arg(long, value_name = "O", value_enum)]
-        outcome: OrderOutcome,
-        /// Why that is believed; it goes into the journal
-        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
-        reason: String,
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
-}
-
-/// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OrderOutcome {
-    /// The venue has it, and it may still be filled
-    Accepted,
-    /// Filled whole
-    Filled,
-    /// Cancelled, perhaps after fills
-    Cancelled,
-    /// The venue refused it
-    Rejected,
-    /// Its time at the venue was up
-    Expired,
-    /// It never reached the venue
-    NotSent,
-}
-
-/// `failstop import`.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// What the venue states, as JSON or CSV; `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// The account that it is of, where the file names none
-    #[arg(long, value_name = "NAME")]
-    pub account: Option<String>,
-    /// It names everything: what it does not name is nothing
-    #[arg(long)]
-    pub complete: bool,
-    /// The time that it is of, as the venue writes it
-    #[arg(long, value_name = "TIME")]
-    pub as_of: Option<String>,
-    /// How the outcome is printed
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: Format,
-    /// Which system.
-    #[command(flatten)]
-    pub place: PlaceArgs,
 }
 
 /// `failstop send`.

@@ -11,7 +11,6 @@ use failstop_client::alerts::AlertList;
 use failstop_engine::alerts::{OUTBOX, entry};
 use failstop_engine::status::rfc3339;
 use jiff::Timestamp;
-use serde::Serialize;
 
 /// Does what is asked.
 pub fn alerts(action: AlertsAction) -> Result<Exit, Failure> {
@@ -42,7 +41,7 @@ fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
     };
     out::print_last(&match format {
         Format::Text => words::list(&list, Timestamp::now(), out::layout()),
-        Format::Json => json(&list)?,
+        Format::Json => out::json_line(&list)?,
     })?;
     Ok(Exit::Good)
 }
@@ -70,15 +69,8 @@ fn test(channel: Option<String>, place: &PlaceArgs, format: Format) -> Result<Ex
     let tests = Engine::of(&Place::find(place)?)?.test_alerts(channel)?;
     out::print_last(&match format {
         Format::Text => words::tests(&tests),
-        Format::Json => json(&tests)?,
+        Format::Json => out::json_line(&tests)?,
     })?;
     let reached = !tests.tests.is_empty() && tests.tests.iter().all(|test| test.error.is_none());
     Ok(if reached { Exit::Good } else { Exit::No })
-}
-
-fn json(what: &impl Serialize) -> Result<String, Failure> {
-    match serde_json::to_string(what) {
-        Ok(json) => Ok(format!("{json}\n")),
-        Err(error) => Err(Failure::Output(error.into())),
-    }
 }

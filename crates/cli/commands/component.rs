@@ -103,10 +103,7 @@ pub fn component(verb: ComponentVerb, args: ComponentArgs) -> Result<Exit, Failu
     let report = Report { result: worst.map_or(Became::Done, |outcome| outcome.outcome), components };
     out::print_last(&match args.format {
         Format::Text => text(&report),
-        Format::Json => match serde_json::to_string(&report) {
-            Ok(json) => format!("{json}\n"),
-            Err(error) => return Err(Failure::Output(error.into())),
-        },
+        Format::Json => out::json_line(&report)?,
     })?;
     Ok(if report.components.iter().all(good) { Exit::Good } else { Exit::No })
 }

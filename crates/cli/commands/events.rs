@@ -19,7 +19,7 @@ use std::path::Path;
 
 /// Prints them.
 pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
-    let place = Place::of(args.config.as_deref(), args.state.as_deref())?;
+    let place = Place::of(&args.place)?;
     let state = place.state_dir()?;
     let mut filter = Filter::new(args)?;
     let unreadable = |folder: &Path| {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes it.
 pub fn export(args: &ExportArgs) -> Result<Exit, Failure> {
-    let place = Place::of(args.config.as_deref(), args.state.as_deref())?;
+    let place = Place::of(&args.place)?;
     let state = place.state_dir()?;
     let format = format_of(args)?;
     let slice = Slice::new(args)?;

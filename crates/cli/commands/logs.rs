@@ -19,7 +19,7 @@ const LINES: usize = 100;
 
 /// Prints them.
 pub fn logs(args: &LogsArgs) -> Result<Exit, Failure> {
-    let place = Place::of(args.config.as_deref(), args.state.as_deref())?;
+    let place = Place::of(&args.place)?;
     let state = place.state_dir()?;
     let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
     let lines = args.lines.or(if since.is_some() { None } else { Some(LINES) });

@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
 use crate::render::orders as words;
-use failstop_client::books::OrderList;
 use failstop_engine::books;
 use failstop_journal::ledger::Outcome;
 
@@ -56,14 +55,7 @@ fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
     };
     out::print_last(&match format {
         Format::Text => words::list(&list),
-        Format::Json => json(&list)?,
+        Format::Json => out::json_line(&list)?,
     })?;
     Ok(Exit::Good)
-}
-
-fn json(list: &OrderList) -> Result<String, Failure> {
-    match serde_json::to_string(list) {
-        Ok(text) => Ok(text + "\n"),
-        Err(error) => Err(Failure::Output(error.into())),
-    }
 }

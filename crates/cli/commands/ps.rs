@@ -13,10 +13,7 @@ pub fn ps(args: &PsArgs) -> Result<Exit, Failure> {
     let list = Engine::of(&Place::find(&args.place)?)?.processes()?;
     out::print_last(&match args.format {
         Format::Text => processes::text(&list),
-        Format::Json => match serde_json::to_string(&list) {
-            Ok(json) => format!("{json}\n"),
-            Err(error) => return Err(Failure::Output(error.into())),
-        },
+        Format::Json => out::json_line(&list)?,
     })?;
     Ok(Exit::Good)
 }

@@ -8,7 +8,7 @@ use crate::out;
 use crate::place::Place;
 use crate::render::snapshot as words;
 use failstop_engine::books::{SnapshotFile, SnapshotsUnreadable, snapshot_files, snapshot_of};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Does what is asked.
 pub fn snapshot(action: SnapshotAction) -> Result<Exit, Failure> {
@@ -19,24 +19,26 @@ pub fn snapshot(action: SnapshotAction) -> Result<Exit, Failure> {
                 Format::Text => {
                     format!("snapshot {} taken at record {}, sha256 {}\n", taken.file, taken.seq, taken.sha256)
                 }
-                Format::Json => json(&taken)?,
+                Format::Json => out::json_line(&taken)?,
             })?;
             Ok(Exit::Good)
         }
-        SnapshotAction::List { config, state, format } => {
-            let state = state_of(config.as_deref(), state.as_deref())?;
-            let files = snapshot_files(&state).map_err(|error| unreadable(&state, error))?;
+        SnapshotAction::List { place, format } => {
+            let place = Place::of(&place)?;
+            let state = place.state_dir()?;
+            let files = snapshot_files(state).map_err(|error| unreadable(state, error))?;
             // What is wrong with one of them is shown, and is the answer.
             let sound = files.iter().all(SnapshotFile::is_sound);
             out::print_last(&match format {
                 Format::Text => words::list(&files),
-                Format::Json => json(&serde_json::json!({ "snapshots": files }))?,
+                Format::Json => out::json_line(&serde_json::json!({ "snapshots": files }))?,
             })?;
             Ok(if sound { Exit::Good } else { Exit::No })
         }
-        SnapshotAction::Show { snapshot, config, state, format } => {
-            let state = state_of(config.as_deref(), state.as_deref())?;
-            let shown = snapshot_of(&state, snapshot.as_deref()).map_err(|error| unreadable(&state, error))?;
+        SnapshotAction::Show { snapshot, place, format } => {
+            let place = Place::of(&place)?;
+            let state = place.state_dir()?;
+            let shown = snapshot_of(state, snapshot.as_deref()).map_err(|error| unreadable(state, error))?;
             out::print_last(&match format {
                 Format::Text => words::show(&shown),
                 Format::Json => String::from_utf8_lossy(shown.bytes()).into_owned(),
@@ -44,10 +46,6 @@ pub fn snapshot(action: SnapshotAction) -> Result<Exit, Failure> {
             Ok(Exit::Good)
         }
     }
-}
-
-fn state_of(config: Option<&Path>, state: Option<&Path>) -> Result<PathBuf, Failure> {
-    Ok(Place::of(config, state)?.state_dir()?.to_owned())
 }
 
 fn unreadable(state: &Path, error: SnapshotsUnreadable) -> Failure {
@@ -68,12 +66,5 @@ fn unreadable(state: &Path, error: SnapshotsUnreadable) -> Failure {
         SnapshotsUnreadable::Damaged(what) => Failure::Refused {
             reasons: vec![format!("{what}; it is never made again: see docs/runbooks/integrity.md")],
         },
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    match serde_json::to_string(value) {
-        Ok(text) => Ok(text + "\n"),
-        Err(error) => Err(Failure::Output(error.into())),
     }
 }

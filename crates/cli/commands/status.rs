@@ -1,6 +1,6 @@
 //! `failstop status`: what the system may do, why, and what it does. The exit status is the verdict.
 
-use crate::args::{Format, StatusArgs};
+use crate::args::{Format, StateArgs, StatusArgs};
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ fn ask(args: &StatusArgs) -> Result<Status, Failure> {
     let engine = match (&args.socket, &args.url) {
         (Some(socket), _) => Engine::at_socket(socket)?,
         (None, Some(url)) => Engine::at_url(url)?,
-        (None, None) => Engine::of(&Place::of(args.config.as_deref(), None)?)?,
+        (None, None) => Engine::of(&Place::of(&StateArgs { config: args.config.clone(), state: None })?)?,
     };
     engine.status()
 }
@@ -53,10 +53,7 @@ fn render(args: &StatusArgs, status: &Status) -> Result<String, Failure> {
     }
     match args.format {
         Format::Text => Ok(words::text(status, Timestamp::now(), out::layout())),
-        Format::Json => match serde_json::to_string(status) {
-            Ok(json) => Ok(format!("{json}\n")),
-            Err(error) => Err(Failure::Output(error.into())),
-        },
+        Format::Json => out::json_line(status),
     }
 }
 

@@ -44,9 +44,9 @@ pub fn verify_data(args: &VerifyArgs) -> Result<Exit, Failure> {
 /// `said` is what people would be told, whatever is printed.
 fn verified(args: &VerifyArgs, said: &mut String) -> Result<Exit, Failure> {
     // The configuration is read in earnest: a cron job that verifies the wrong place is worse than one that fails.
-    let state = match &args.state {
+    let state = match &args.place.state {
         Some(state) => state.clone(),
-        None => configuration::load(args.config.as_deref())?.state_dir().to_owned(),
+        None => configuration::load(args.place.config.as_deref())?.state_dir().to_owned(),
     };
     let report = examine(args, &state);
     let exit = match report.result {
@@ -68,10 +68,7 @@ fn verified(args: &VerifyArgs, said: &mut String) -> Result<Exit, Failure> {
     }
     // A verdict stands whether or not anybody reads it.
     match args.format {
-        Format::Json => match serde_json::to_string(&report) {
-            Ok(json) => out::print_last(&format!("{json}\n"))?,
-            Err(error) => return Err(Failure::Output(error.into())),
-        },
+        Format::Json => out::print_last(&out::json_line(&report)?)?,
         Format::Text if exit == Exit::Unknown => out::complain(&could_not(&report, &state)),
         Format::Text => out::print_last(&words::text(&report, &folder, out::layout()))?,
     }

@@ -34,16 +34,15 @@ use crate::metrics::Meters;
 use crate::notify_socket::{FdStore, NotifyStarts};
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
-use crate::process::cgroup::{ComponentCgroup, SystemCgroup};
+use crate::process::cgroup::SystemCgroup;
 use crate::process::controllers::Controllers;
 use crate::process::credentials::CredentialFolders;
 use crate::process::guard::{EngineSide, GuardState};
 use crate::process::mark::SystemMark;
-use crate::process::reaper::{self, Next};
 use crate::process::register::Register;
 use crate::process::signals::Signal;
 use crate::process::spawn::Spawner;
-use crate::process::tree::{TreeId, Trees};
+use crate::process::tree::Trees;
 use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
@@ -51,8 +50,7 @@ use crate::systemd::Systemd;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
-    Core, Effect, Epoch, ExitReason, HookOutcome, Input, Instance, Monotonic, Order, Permission, Record, RequestId,
-    Slot,
+    Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -437,75 +435,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    pub(super) fn reap(&mut self) {
-        let mut may_have_left_orphans = false;
-        loop {
-            match reaper::next() {
-                Ok(Next::Ended(reaped)) => {
-                    self.register.reaped(reaped.pid);
-                    if let Some(tree) = self.trees.of_main(reaped.pid) {
-                        self.take_last_words(tree.slot);
-                        self.trees.unwatch(tree.slot, &self.watch_set);
-                    }
-                    if let Some(tree) = self.trees.of_first(reaped.pid) {
-                        may_have_left_orphans = true;
-                        self.take_last_words(tree.slot);
-                        if let Some((tree, exit)) = self.trees.namespace_ended(tree.slot, &self.watch_set) {
-                            self.main_ended(tree, exit);
-                        }
-                    } else if let Some((tree, hook)) = self.hooks.ended(reaped.pid) {
-                        // The last one is its tree's main process.
-                        self.trees.reaped(reaped.pid);
-                        may_have_left_orphans = true;
-                        let outcome = HookOutcome::Ended(reaped.exit);
-                        self.feed(Input::HookEnded { slot: tree.slot, instance: tree.instance, hook, outcome });
-                    } else if let Some(tree) = self.trees.reaped(reaped.pid) {
-                        may_have_left_orphans = true;
-                        self.look_for_kills(tree, reaped.exit);
-                        self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
-                    } else if self.programs.ended(reaped) {
-                        may_have_left_orphans = true;
-                    }
-                }
-                Ok(Next::NoneEnded | Next::NoChildren) => break,
-                Err(error) => {
-                    self.say("engine", &format!("ended processes cannot be reaped: {error}"));
-                    break;
-                }
-            }
-        }
-        if may_have_left_orphans {
-            self.trees.sweep_strays();
-        }
-        self.poll_trees();
-        for stray in self.trees.take_strays() {
-            let what = serde_json::json!({ "pid": stray.id.pid, "program": stray.comm, "component": stray.component });
-            self.note("x.failstop.stray_killed", &what);
-        }
-    }
-
-    /// Tells the core whether the kernel killed this tree for want of memory, before it hears of the end.
-    pub(super) fn look_for_kills(&mut self, tree: TreeId, exit: failstop_core::Exit) {
-        let cgroup = self.trees.component_cgroup(tree.slot).map(ComponentCgroup::path);
-        let by_us = self.trees.is_being_killed(tree);
-        if let Some(certainty) = self.kill_counts.judge(tree.slot, cgroup, exit, by_us) {
-            self.feed(Input::OutOfMemory { slot: tree.slot, instance: tree.instance, certainty });
-        }
-    }
-
-    /// Goes on with every kill, and tells the core which trees are gone.
-    pub(super) fn poll_trees(&mut self) {
-        for tree in self.trees.poll() {
-            self.take_credentials_away(tree.slot);
-            self.feed(Input::TreeGone { slot: tree.slot, instance: tree.instance });
-        }
-        self.arm_kill_retry();
-    }
-
-    pub(super) fn arm_kill_retry(&mut self) {
-        self.kill_again_at = self.trees.retry_after().map(|pause| clock::now().plus(pause));
     }
 
     /// Looks at the latch now; an engagement that the core does not know of is told to it.

@@ -28,6 +28,7 @@ mod open;
 mod orders;
 mod probes;
 mod programs;
+mod reaping;
 mod reload;
 mod sandbox;
 mod snapshots;

@@ -1,0 +1,98 @@
+//! What may be typed after the commands that read the journal: `verify-data`, `events`, `export`.
+
+use super::{Format, StateArgs};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `failstop verify-data`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
+    /// Replay too: every payload, the ledger's rules, each snapshot byte for byte, ids that were used twice
+    #[arg(long)]
+    pub deep: bool,
+    /// Let a warning count as a violation
+    #[arg(long, requires = "deep")]
+    pub strict: bool,
+    /// Give way to other processes: lowest processor and disk priority
+    #[arg(long)]
+    pub nice: bool,
+    /// Threads that read and hash [default: as many as there are processors, 1 with --nice]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Read only what came since this checkpoint, and some old segments each time; all of it where there is none yet
+    #[arg(long, value_name = "FILE")]
+    pub since_checkpoint: Option<PathBuf>,
+    /// Write a checkpoint there when intact: the next run may go on from it
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Compare with what a witness remembers: its address, as in https://HOST:8081/witness/NAME, or a file that it exported
+    #[arg(long, value_name = "URL|FILE")]
+    pub witness: Option<String>,
+    /// Tell this check-in when it begins and how it ended, as in https://HOST:8081/ping/nightly-verify
+    #[arg(long, value_name = "URL")]
+    pub check_in: Option<String>,
+    /// Authorities that are trusted beside the usual ones by --witness and --check-in, in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Print nothing when intact
+    #[arg(long)]
+    pub quiet: bool,
+    /// How the outcome is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `failstop events`.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
+    /// Go on printing what is recorded from now on
+    #[arg(long)]
+    pub follow: bool,
+    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
+    #[arg(long = "type", value_name = "T")]
+    pub types: Vec<String>,
+    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// How they are printed; json is the journal's own lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `failstop export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
+    /// The file; `-` is standard output, for CSV
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Its format [default: what the file's name ends with]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only records before then
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
+    #[arg(long = "type", value_name = "T")]
+    pub types: Vec<String>,
+}
+
+/// What a slice of the journal is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// For spreadsheets
+    Csv,
+    /// For pandas, DuckDB and their kin
+    Parquet,
+}
