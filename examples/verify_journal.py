@@ -71,6 +71,16 @@ def sha256(*parts):
     return digest.hexdigest()
 
 
+def sound_opening(text, payload, stated):
+    """What a segment's first line says, where its own hash vouches for it; otherwise nothing."""
+    try:
+        seg = json.loads(payload)
+        prev = seg["prev"]
+    except (TypeError, ValueError, KeyError):
+        return None
+    return seg if isinstance(prev, str) and sha256(prev.encode(), text[:-73]) == stated else None
+
+
 class Journal:
     def __init__(self, state):
         self.folder = os.path.join(state, "journal")
@@ -140,9 +150,8 @@ class Journal:
         with open(path, "rb") as file:
             match = LINE.fullmatch(text := file.readline(LINE_MAX + 1))
         if match and match[4] == b"seg.open":
-            seg = json.loads(match[5])
-            sound = sha256(str(seg.get("prev")).encode(), text[:-73]) == match[6].decode()
-            if sound and seg.get("first") != first:
+            seg = sound_opening(text, match[5], match[6].decode())
+            if seg and seg.get("first") != first:
                 raise Violation(name, 1, first, 0, "another first record than its name says")
 
     def line(self, text, name, first, line, offset, records, closed):
@@ -188,17 +197,13 @@ class Journal:
 
     def opening(self, text, name, first, stated, payload):
         """A segment's first line: does it continue the segment before? Gives the hash and number that it must follow."""
-        try:
-            seg = json.loads(payload)
-            prev = seg["prev"]
-        except (TypeError, ValueError, KeyError):
-            seg = prev = None
-        sound = isinstance(prev, str) and sha256(prev.encode(), text[:-73]) == stated
+        seg = sound_opening(text, payload, stated)
         before = self.before
-        if before and not sound and first > self.seq + 1:
-            self.missing(before, first)
-        if not sound:
+        if seg is None:
+            if before and first > self.seq + 1:
+                self.missing(before, first)
             raise Broken("the segment's first line was changed")
+        prev = seg["prev"]
         if seg["fmt"] != "failstop-journal/1" or seg["first"] != first:
             raise Violation(name, 1, first, 0, "another format, or another first record than its name says")
         if before is None:

@@ -225,7 +225,7 @@ export function heartbeat(given: Heartbeat): Message {
 }
 
 export function tick(given: Tick): Message {
-  return { type: "tick", feed: given.feed, instrument: given.instrument, time: time(given.time) };
+  return { type: "tick", feed: given.feed, instrument: given.instrument, time: time("time", given.time) };
 }
 
 export function price(given: Price): Message {
@@ -241,7 +241,7 @@ export function price(given: Price): Message {
     bid: maybe("bid", given.bid),
     ask: maybe("ask", given.ask),
     last: maybe("last", given.last),
-    time: time(given.time),
+    time: time("time", given.time),
   };
 }
 
@@ -274,7 +274,7 @@ export function apiUsage(given: ApiUsage): Message {
     endpoint: given.endpoint,
     used: given.used,
     limit: given.limit,
-    resets_at: time(given.resetsAt),
+    resets_at: time("resetsAt", given.resetsAt),
   };
 }
 
@@ -382,9 +382,9 @@ function maybe(field: string, value: Amount | undefined): string | undefined {
 }
 
 /** RFC 3339, or milliseconds. Throws where a Date is none. */
-function time(given: Time | undefined): string | number | undefined {
+function time(field: string, given: Time | undefined): string | number | undefined {
   if (!(given instanceof Date)) return given;
-  if (Number.isNaN(given.getTime())) throw new InvalidMessage("`time` is an invalid Date");
+  if (Number.isNaN(given.getTime())) throw new InvalidMessage(`\`${field}\` is an invalid Date`);
   return given.toISOString();
 }
 

@@ -17,7 +17,7 @@ PATIENCE = 20.0
 
 
 def folder() -> pathlib.Path:
-    """Where the dialogues are: in the repository, or where FAILSTOP_DIALOGUES says (a component has no FAILSTOP_ of its own)."""
+    """Where the dialogues are: in the repository."""
     return pathlib.Path(__file__).resolve().parents[3] / "tests" / "conformance"
 
 

@@ -286,7 +286,7 @@ class Environment(unittest.TestCase):
         self.assertIn("FAILSTOP_PERMIT is not set", permit.problem)
 
     def test_bad_variables(self) -> None:
-        for slot, epoch in (("x", "1"), ("32", "1"), ("-1", "1"), ("1", "\u0663"), ("1", ""), ("1", "1.5")):
+        for slot, epoch in (("x", "1"), ("32", "1"), ("-1", "1"), ("1", "\u0663"), ("1", ""), ("1", "1.5"), ("1", "9" * 5000)):
             values = {"FAILSTOP_PERMIT": "/none", "FAILSTOP_PERMIT_SLOT": slot, "FAILSTOP_EPOCH": epoch}
             with mock.patch.dict(os.environ, values):
                 self.assertIn("FAILSTOP_", Permit.from_env().may_open().reason)

@@ -7,12 +7,12 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-mod capital;
+pub mod capital;
 mod help;
-mod journal;
+pub mod journal;
 
-pub use capital::{ImportArgs, OrderOutcome, OrdersAction, OrdersArgs, SnapshotAction, SnapshotArgs};
-pub use journal::{EventsArgs, ExportArgs, ExportFormat, VerifyArgs};
+use capital::{ImportArgs, OrdersArgs, SnapshotArgs};
+use journal::{EventsArgs, ExportArgs, VerifyArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]

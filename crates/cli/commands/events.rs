@@ -1,6 +1,7 @@
 //! `failstop events`: prints the journal's records, and those that come.
 
-use crate::args::{EventsArgs, Format};
+use crate::args::Format;
+use crate::args::journal::EventsArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::journal_tail::{JournalTail, Next};

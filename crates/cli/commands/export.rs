@@ -1,7 +1,7 @@
 //! `failstop export`: a slice of the journal as CSV or Parquet, written whole or not at all.
 
 use super::events::{begins_before, below, since};
-use crate::args::{ExportArgs, ExportFormat};
+use crate::args::journal::{ExportArgs, ExportFormat};
 use crate::exit::Exit;
 use crate::export::{Csv, Exporter, Parquet, Sink};
 use crate::failure::Failure;

@@ -1,6 +1,7 @@
 //! `failstop import`: what a venue states, compared with the book by the engine.
 
-use crate::args::{Format, ImportArgs};
+use crate::args::Format;
+use crate::args::capital::ImportArgs;
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -1,6 +1,7 @@
 //! `failstop orders`: open orders, those in doubt among them, and saying what became of one.
 
-use crate::args::{Format, OrderOutcome, OrdersAction, PlaceArgs};
+use crate::args::capital::{OrderOutcome, OrdersAction};
+use crate::args::{Format, PlaceArgs};
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;

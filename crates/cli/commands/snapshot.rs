@@ -1,6 +1,7 @@
 //! `failstop snapshot`: taking one, listing them, showing one.
 
-use crate::args::{Format, SnapshotAction};
+use crate::args::Format;
+use crate::args::capital::SnapshotAction;
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;

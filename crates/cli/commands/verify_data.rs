@@ -1,7 +1,8 @@
 //! `failstop verify-data`: verifies the journal, all of it or what came since a checkpoint, and the snapshots; with `--deep` by replay. Needs no engine, and writes nothing
 //! but the checkpoint that it is asked for.
 
-use crate::args::{Format, VerifyArgs};
+use crate::args::Format;
+use crate::args::journal::VerifyArgs;
 use crate::check_in::CheckIn;
 use crate::exit::Exit;
 use crate::failure::Failure;

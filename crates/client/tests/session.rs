@@ -142,6 +142,26 @@ fn a_lost_connection_is_made_anew_with_its_hello() {
 }
 
 #[test]
+fn one_that_is_turned_away_does_not_come_back_at_once() {
+    let end = FarEnd::open();
+    let mut session = Session::connect(&end.path).unwrap();
+    let turned_away = |far: BufReader<UnixStream>| {
+        far.get_ref()
+            .write_all(b"{\"ok\":false,\"code\":\"TOO_MANY_CONNECTIONS\",\"error\":\"close some\"}\n")
+            .unwrap();
+    };
+    turned_away(end.accept());
+    let waited = Duration::from_secs(5);
+    assert!(matches!(session.wait_notice(waited), Ok(Some(Notice::Refused { .. }))));
+    // Whether the end is seen now or was seen with the refusal: nothing comes back for it.
+    assert!(session.wait_notice(waited).is_err());
+    let held_back = session.wait_notice(waited).unwrap_err().to_string();
+    assert!(held_back.contains("just now"), "{held_back}");
+    end.listener.set_nonblocking(true).unwrap();
+    assert_eq!(end.listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn what_is_booked_is_said_whole_and_the_answer_tells_a_repetition() {
     let end = FarEnd::open();
     let mut session = Session::connect(&end.path).unwrap();

@@ -18,11 +18,8 @@ const me = await session.hello({ client: "bot.mjs", version: "1" });
 console.log(`trading on paper for system ${me.system}, epoch ${me.epoch}`);
 
 /** Bid and ask of BTCUSDT. */
-const prices = readFileSync(process.argv[2], "utf8")
-  .split("\n")
-  .map((row) => row.split(","))
-  .filter((row) => row.includes("BTCUSDT") && row.includes("quote"));
-const header = readFileSync(process.argv[2], "utf8").split("\n")[0].split(",");
+const [header, ...rows] = readFileSync(process.argv[2], "utf8").split("\n").map((row) => row.split(","));
+const prices = rows.filter((row) => row.includes("BTCUSDT") && row.includes("quote"));
 const [bidAt, askAt] = ["price_or_bid", "quantity_or_ask"].map((name) => header.indexOf(name));
 
 for (let step = 0; ; step += 1) {

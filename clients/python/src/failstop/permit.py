@@ -388,6 +388,6 @@ def _variable(name: str) -> str:
 
 def _number(name: str, expected: str, most: int) -> int:
     value = _variable(name)
-    if not (value.isascii() and value.isdigit() and int(value) <= most):
+    if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= most):
         raise NotUnderFailstop(f"{name} is `{value}`, but has to be {expected}")
     return int(value)

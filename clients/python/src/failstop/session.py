@@ -296,9 +296,12 @@ class Session(OneWay):
                 self._lock.release()
                 try:
                     link.wait_for_room(min(left, 0.05))
+                except (OSError, ValueError):
+                    # Closed by another thread meanwhile; the next round finds it so.
+                    pass
                 finally:
                     self._lock.acquire()
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 self._drop(f"the connection to the bot socket {self._path} broke: {error}")
                 raise Lost(self._why) from error
 
@@ -406,9 +409,10 @@ def keep_notice(notices: Deque[Notice], notice: Notice) -> None:
 def _after_fork() -> None:
     """A child has connections of its own: two processes on one would read each other's answers."""
     for session in list(_sessions):
-        link, closed = session._link, session._closed
+        link, closed, why = session._link, session._closed, session._why
         session._begin()
-        session._closed = closed
+        if closed:
+            session._closed, session._why = True, why
         if link is not None:
             link.leave()
 

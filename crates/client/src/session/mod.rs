@@ -2,12 +2,14 @@
 
 mod books;
 mod link;
+mod pause;
 
 use crate::wire::{
     Answer, Code, Error, Event, Halt, HaltCap, Heartbeat, Hello, HelloAnswer, Id, Message, Metric, Part, PartStatus,
     PermissionAnswer, Push, Queue, QueueState, Tick, Time, encode,
 };
 use link::Link;
+use pause::Pause;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,8 +20,6 @@ use std::time::{Duration, Instant};
 
 /// How many notices are kept for a bot that does not take them; the oldest go first.
 const MAX_NOTICES: usize = 256;
-/// A lost connection is tried again at most this often.
-const RECONNECT_EVERY: Duration = Duration::from_millis(100);
 
 /// Why something could not be said or answered.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ pub struct Session {
     path: PathBuf,
     timeout: Duration,
     link: Option<Link>,
-    tried: Option<Instant>,
+    pause: Pause,
     hello: Option<Hello>,
     last_id: i64,
     notices: VecDeque<Notice>,
@@ -136,7 +136,7 @@ impl Session {
             path: path.to_owned(),
             timeout: Self::DEFAULT_TIMEOUT,
             link: None,
-            tried: None,
+            pause: Pause::new(),
             hello: None,
             last_id: 0,
             notices: VecDeque::new(),
@@ -289,6 +289,7 @@ impl Session {
             match serde_json::from_str::<Addressed>(&line) {
                 // A derived reader also takes a list of the fields in order, and no answer is one.
                 Ok(Addressed { id: Some(to) }) if to == id && line.trim_start().starts_with('{') => {
+                    self.pause.served();
                     return answered(request, &line);
                 }
                 // An answer that came too late, a push, or a refusal of something said one way.
@@ -304,7 +305,7 @@ impl Session {
         match self.link()?.send(line, timeout) {
             Ok(()) => Ok(()),
             Err(failed) => {
-                self.link = None;
+                self.drop_link();
                 if failed.untouched && !fresh {
                     match self.link()?.send(line, timeout) {
                         Ok(()) => return Ok(()),
@@ -326,17 +327,21 @@ impl Session {
 
     fn open(&mut self) -> Result<Link, SessionError> {
         let failed = |source| SessionError::Connect { path: self.path.clone(), source };
-        if self.tried.is_some_and(|tried| tried.elapsed() < RECONNECT_EVERY) {
+        if !self.pause.is_over() {
             return Err(failed(io::Error::new(io::ErrorKind::NotConnected, "the last try was just now")));
         }
-        self.tried = Some(Instant::now());
-        let mut link = Link::open(&self.path).map_err(failed)?;
+        let mut link = match Link::open(&self.path) {
+            Ok(link) => link,
+            Err(source) => {
+                self.pause.lost();
+                return Err(failed(source));
+            }
+        };
+        self.pause.connected();
         if let Some(hello) = &self.hello {
             // It matters to logs only; a failure shows with the line that follows.
             let _ = link.send(&encode(None, &Message::Hello(hello.clone())), self.timeout);
         }
-        // One that worked may be replaced at once; only failures are held back.
-        self.tried = None;
         Ok(link)
     }
 
@@ -345,10 +350,15 @@ impl Session {
         match self.link()?.line_before(end) {
             Ok(line) => Ok(line),
             Err(source) => {
-                self.link = None;
+                self.drop_link();
                 Err(self.lost(source))
             }
         }
+    }
+
+    fn drop_link(&mut self) {
+        self.link = None;
+        self.pause.lost();
     }
 
     /// Takes what has arrived without waiting. A lost connection is noticed here and made anew by the next call.
@@ -357,7 +367,7 @@ impl Session {
             match self.link.as_mut().map(Link::line_now) {
                 Some(Ok(Some(line))) => self.note(&line),
                 Some(Err(_)) => {
-                    self.link = None;
+                    self.drop_link();
                     return;
                 }
                 Some(Ok(None)) | None => return,
@@ -367,6 +377,7 @@ impl Session {
 
     fn note(&mut self, line: &str) {
         let notice = if let Ok(push) = serde_json::from_str::<Push>(line) {
+            self.pause.served();
             if matches!(push, Push::Permission { .. }) {
                 // Only the latest counts.
                 self.notices.retain(|notice| !matches!(notice, Notice::Push(Push::Permission { .. })));
