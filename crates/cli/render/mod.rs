@@ -3,10 +3,8 @@
 pub mod alerts;
 pub mod booked;
 pub mod bot_line;
-pub mod duration;
 pub mod event;
 pub mod nagios;
-pub mod number;
 pub mod orders;
 pub mod processes;
 pub mod snapshot;
@@ -14,6 +12,8 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod verify;
+
+pub use failstop_view::{duration, number};
 
 /// Whom a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use super::style::Tone;
 use super::table::{Cell, Table};
 use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
 use failstop_engine::printable::printable;
-use jiff::{Timestamp, Unit};
+use failstop_view::component::{kept_from, said_or_kept, since};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 
 /// The whole status, as of `now`.
@@ -88,20 +89,6 @@ fn halt_heading(halt: &HaltSummary, now: Timestamp) -> String {
     line
 }
 
-/// `since 20:51:07Z (14 min)`; with the day where it is another one.
-fn since(text: &str, now: Timestamp) -> String {
-    let Ok(then) = text.parse::<Timestamp>() else {
-        return format!("since {}", printable(text));
-    };
-    let elapsed = age(now.duration_since(then).as_secs_f64());
-    let when = then.round(Unit::Second).unwrap_or(then).to_string();
-    let today = now.to_string();
-    match (when.split_once('T'), today.split_once('T')) {
-        (Some((day, time)), Some((this_day, _))) if day == this_day => format!("since {time} ({elapsed})"),
-        _ => format!("since {when} ({elapsed})"),
-    }
-}
-
 /// Components, then what they report, then the journal: one aligned block with first words of width `label`.
 fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     let mut table = Table::with_first_column(label);
@@ -172,40 +159,6 @@ fn component_row(status: &Status, now: Timestamp, component: &ComponentSummary) 
         Cell::from(cpu(component)).right(),
         printable(&said_or_kept(status, now, component).unwrap_or_default()).into_owned().into(),
     ]
-}
-
-/// What a component says of itself, or else what keeps it from running.
-fn said_or_kept(status: &Status, now: Timestamp, component: &ComponentSummary) -> Option<String> {
-    let text = component.status_text.clone().or_else(|| kept_from(status, now, component));
-    if component.reloading {
-        return Some(text.map_or_else(|| "reloading".to_owned(), |text| format!("reloading; {text}")));
-    }
-    text
-}
-
-/// What keeps a component from running: an operator, what it depends on, or that it asks nobody.
-fn kept_from(status: &Status, now: Timestamp, component: &ComponentSummary) -> Option<String> {
-    if let Some(held) = &component.held {
-        let reason = if held.reason.is_empty() { String::new() } else { format!(": {}", held.reason) };
-        let when = held.since.as_deref().map(|text| format!(" {}", since(text, now))).unwrap_or_default();
-        return Some(format!("kept stopped by {}{when}{reason}; next: failstop start {}", held.by, component.name));
-    }
-    if !component.waits_for.is_empty() {
-        return Some(format!("waits for {}", component.waits_for.join(", ")));
-    }
-    asks_nobody(status, component).map(str::to_owned)
-}
-
-/// Why a component that asks nobody does not run, where that is all that keeps it.
-fn asks_nobody(status: &Status, component: &ComponentSummary) -> Option<&'static str> {
-    if component.orders != "direct" || component.state != "stopped" {
-        return None;
-    }
-    match (status.permission.as_str(), status.mode.as_str()) {
-        ("active", "live") => None,
-        ("active", _) => Some("it asks nobody, so it runs in mode live only"),
-        (_, _) => Some("it asks nobody, so it runs while the permission is active only"),
-    }
 }
 
 /// `412 MB of 1.8 GB`, as far as it is known.

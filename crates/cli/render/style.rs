@@ -20,13 +20,11 @@ pub enum Tone {
 impl Tone {
     /// The tone of a permission, a health verdict, a component's state or a mode, by its word.
     pub fn of(word: &str) -> Self {
-        match word {
-            "active" | "healthy" | "ready" | "pass" => Self::Good,
-            "reduce-only" | "observe-only" | "degraded" | "starting" | "stopping" | "backoff" | "live" | "WARN" => {
-                Self::Warning
-            }
-            "shutdown" | "critical" | "failed" | "engaged" | "FAIL" => Self::Bad,
-            _ => Self::Plain,
+        match failstop_view::Tone::of(word) {
+            failstop_view::Tone::Plain => Self::Plain,
+            failstop_view::Tone::Good => Self::Good,
+            failstop_view::Tone::Warning => Self::Warning,
+            failstop_view::Tone::Bad => Self::Bad,
         }
     }
 

@@ -84,6 +84,22 @@ pub struct Status {
     /// How the books stand.
     #[serde(default)]
     pub books: BooksSummary,
+    /// What the last verification of the journal beside the engine's work found; `null` before the first is over.
+    #[serde(default)]
+    pub verified: Option<VerifiedSummary>,
+}
+
+/// A verification of the journal that ran beside the engine's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedSummary {
+    /// When it was over: RFC 3339, UTC.
+    pub at: String,
+    /// `intact`, `violated` or `unverifiable` (it could not be read this time).
+    pub result: String,
+    /// The last record that it read.
+    pub seq: Option<u64>,
+    /// What is wrong, or why it could not be read.
+    pub detail: Option<String>,
 }
 
 /// How the books stand: capital, strategies' states, orders, snapshots.

@@ -1,5 +1,6 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
+use crate::history;
 use crate::limits::processes::Membership;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
@@ -70,6 +71,8 @@ pub enum Command {
         /// OpenMetrics instead of the plain text format.
         openmetrics: bool,
     },
+    /// The figures of an hour or a day; changes nothing.
+    History(history::Span),
     /// Which processes there are; changes nothing.
     Processes,
     /// Open incidents and the last ones that are over; changes nothing.
@@ -149,6 +152,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To [`Command::Metrics`].
     Metrics(String),
+    /// To [`Command::History`].
+    History(Box<history::Extract>),
     /// To [`Command::Processes`].
     Processes(Box<Membership>),
     /// To [`Command::Alerts`].

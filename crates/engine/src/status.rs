@@ -10,7 +10,7 @@ pub use failstop_core::next_step;
 use self::held::HeldSince;
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
-    HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
+    HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -106,6 +106,8 @@ pub struct HostFacts {
     pub announced: Option<Announced>,
     /// How the books stand.
     pub books: BooksSummary,
+    /// What the last verification beside the engine's work found.
+    pub verified: Option<VerifiedSummary>,
 }
 
 /// What the host knows of one component.
@@ -209,6 +211,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
         books: facts.books.clone(),
+        verified: facts.verified.clone(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The words of the glossary and the way people say durations, in one place for terminal, status and metrics.
 
-use core::time::Duration;
 use failstop_core::{Cause, Mode, Permission};
+
+pub use failstop_view::duration::duration;
 
 /// `active`, `reduce-only`, `observe-only`, `shutdown`.
 pub fn permission(permission: Permission) -> &'static str {
@@ -26,28 +27,6 @@ pub fn cause(cause: Cause) -> &'static str {
     cause.name()
 }
 
-/// `41 ms`, `4.2 s`, `14 min`, `2 min 28 s`, `3 h 12 min`, `5 d 3 h`.
-pub fn duration(span: Duration) -> String {
-    let seconds = span.as_secs();
-    if seconds < 1 {
-        return format!("{} ms", span.as_millis());
-    }
-    if seconds < 10 {
-        let tenths = span.subsec_millis() / 100;
-        return if tenths == 0 { format!("{seconds} s") } else { format!("{seconds}.{tenths} s") };
-    }
-    let (large, small, units) = if seconds < 60 {
-        return format!("{seconds} s");
-    } else if seconds < 3_600 {
-        (seconds / 60, seconds % 60, ("min", "s"))
-    } else if seconds < 86_400 {
-        (seconds / 3_600, seconds % 3_600 / 60, ("h", "min"))
-    } else {
-        (seconds / 86_400, seconds % 86_400 / 3_600, ("d", "h"))
-    };
-    if small == 0 { format!("{large} {}", units.0) } else { format!("{large} {} {small} {}", units.0, units.1) }
-}
-
 /// `once`, `twice`, `5 times`.
 pub fn times(count: u32) -> String {
     match count {
@@ -68,19 +47,6 @@ pub fn signal(number: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_said_as_people_say_them() {
-        let said = |millis| duration(Duration::from_millis(millis));
-        assert_eq!(said(41), "41 ms");
-        assert_eq!(said(1_000), "1 s");
-        assert_eq!(said(4_250), "4.2 s");
-        assert_eq!(said(59_999), "59 s");
-        assert_eq!(said(60_000), "1 min");
-        assert_eq!(said(148_000), "2 min 28 s");
-        assert_eq!(said(3 * 3_600_000 + 12 * 60_000), "3 h 12 min");
-        assert_eq!(said(123 * 3_600_000), "5 d 3 h");
-    }
 
     #[test]
     fn cause_names_are_those_of_the_journal() {

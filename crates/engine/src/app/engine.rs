@@ -28,6 +28,7 @@ use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
 use crate::command::{self};
 use crate::config::Config;
+use crate::history::History;
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::limits::out_of_memory::KillCounts;
 use crate::metrics::Meters;
@@ -108,6 +109,7 @@ pub struct Engine {
     pub(super) maybe_changed: bool,
     pub(super) facts: Facts,
     pub(super) meters: Meters,
+    pub(super) history: History,
     pub(super) diagnosis: Diagnosis,
     pub(super) verifier: Verifier,
     pub(super) witness: Witness,
@@ -301,6 +303,7 @@ impl Engine {
         if now >= self.sample_at {
             self.sample(now);
         }
+        self.look_for_history(now);
         self.feed(Input::Wake);
     }
 
@@ -313,6 +316,7 @@ impl Engine {
             self.attend_components();
             self.push_permission();
             self.beat_if_changed();
+            self.note_permission();
             let line = self.systemd.status(words::permission(self.core.permission()));
             self.tell_systemd(line);
         }

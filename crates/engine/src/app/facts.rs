@@ -180,6 +180,26 @@ impl Facts {
         true
     }
 
+    /// How many figures bots report.
+    pub fn metrics(&self) -> usize {
+        self.metrics.len()
+    }
+
+    /// The machine, as last sampled.
+    pub fn host(&self) -> Option<&HostSummary> {
+        self.host_sample.as_ref()
+    }
+
+    /// What these components and the engine use together, as last sampled: memory, bytes, and processor time, per cent.
+    pub fn in_use<'a>(&self, running: impl Iterator<Item = &'a str>) -> (Option<u64>, Option<f64>) {
+        let (mut memory, mut cpu) = (self.own.as_ref().map(|own| own.resident_bytes), None);
+        for facts in running.filter_map(|name| self.components.get(name)) {
+            memory = memory.into_iter().chain(facts.memory_bytes).reduce(u64::saturating_add);
+            cpu = cpu.into_iter().chain(facts.cpu_percent).reduce(|one: f64, other| one + other);
+        }
+        (memory, cpu)
+    }
+
     /// Everything, for a status.
     pub fn host_facts(&self, journal_seq: u64, journal_head: String, alerts: AlertsSummary) -> HostFacts {
         HostFacts {
@@ -205,6 +225,7 @@ impl Facts {
             host: self.host_sample.clone(),
             announced: None,
             books: BooksSummary::default(),
+            verified: None,
         }
     }
 }

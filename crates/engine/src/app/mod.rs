@@ -17,6 +17,7 @@ mod events;
 mod facts;
 mod findings;
 mod guard_watch;
+mod history;
 mod hooks;
 mod isolation;
 mod journal;

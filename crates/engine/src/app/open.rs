@@ -29,9 +29,10 @@ use crate::command::{self};
 use crate::config::{Destination, Format, Listen};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
-use crate::doors::observe::ObserveListener;
+use crate::doors::observe::{ObserveListener, Site};
 use crate::doors::remote::RemoteListener;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
+use crate::history::History;
 use crate::kill_switch::LatchProbe;
 use crate::limits::kernel;
 use crate::limits::out_of_memory::KillCounts;
@@ -169,7 +170,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let observe = match config.observe.listen {
         Listen::Off => None,
         Listen::At(address) => match ObserveListener::bind(address) {
-            Ok(listener) => Some(listener),
+            Ok(listener) => Some(listener.showing(Site::of(&config))),
             Err(unavailable) => {
                 notes.push(unavailable.to_string());
                 None
@@ -294,6 +295,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         bots: Bots::default(),
         maybe_changed: true,
         meters: Meters::counting(refused_signatures),
+        history: History::new(started_at),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,

@@ -24,6 +24,9 @@ impl Engine {
                 let text = render(format, &status, &self.meters, self.facts.own());
                 let _ = reply.send(command::Answer::Metrics(text));
             }
+            Command::History(span) => {
+                let _ = reply.send(command::Answer::History(Box::new(self.history_of(span))));
+            }
             Command::Processes => {
                 let _ = reply.send(command::Answer::Processes(Box::new(self.membership())));
             }
@@ -102,7 +105,12 @@ impl Engine {
 
     fn host_facts(&self) -> crate::status::HostFacts {
         let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
-        crate::status::HostFacts { announced: self.ending.announced().cloned(), books: self.books_summary(), ..facts }
+        crate::status::HostFacts {
+            announced: self.ending.announced().cloned(),
+            books: self.books_summary(),
+            verified: self.verifier.last().cloned(),
+            ..facts
+        }
     }
 
     fn status(&mut self) -> failstop_client::status::Status {

@@ -4,6 +4,7 @@
 use super::engine::Engine;
 use crate::clock;
 use core::time::Duration;
+use failstop_client::status::VerifiedSummary;
 use failstop_core::{Cause, Input, Monotonic};
 use failstop_journal::Wall;
 use failstop_journal::verify::{CHECKPOINT, Checkpoint, Options, Outcome, Report, VerifyError, verify, verify_since};
@@ -31,19 +32,26 @@ pub struct Verifier {
     results: mpsc::Sender<Verified>,
     due: Option<Monotonic>,
     unreadable: u32,
+    last: Option<VerifiedSummary>,
 }
 
 impl Verifier {
     /// The first run comes so much after now: the start-up check reads everything anyway.
     pub fn new(state: &Path, every: Duration, now: Monotonic) -> (Self, mpsc::Receiver<Verified>) {
         let (results, receiver) = mpsc::channel(1);
-        let verifier = Self { state: state.to_owned(), every, results, due: Some(now.plus(every)), unreadable: 0 };
+        let due = Some(now.plus(every));
+        let verifier = Self { state: state.to_owned(), every, results, due, unreadable: 0, last: None };
         (verifier, receiver)
     }
 
     /// When the next run begins.
     pub fn due(&self) -> Option<Monotonic> {
         self.due
+    }
+
+    /// What the last run found; `None` before the first is over.
+    pub fn last(&self) -> Option<&VerifiedSummary> {
+        self.last.as_ref()
     }
 
     /// Begins a run, where one is due.
@@ -76,6 +84,7 @@ impl Verifier {
     /// A run is over. What is wrong, if anything is.
     fn ended(&mut self, verified: &Verified, now: Monotonic) -> Option<String> {
         self.due = Some(now.plus(self.every));
+        self.last = Some(summary(verified, clock::rfc3339(clock::wall())));
         let why = match &verified.outcome {
             Ok(report) => {
                 self.unreadable = 0;
@@ -119,6 +128,22 @@ impl Engine {
             }
         }
     }
+}
+
+/// A run in short, for whoever looks at the system.
+fn summary(verified: &Verified, at: String) -> VerifiedSummary {
+    let (result, seq, detail) = match &verified.outcome {
+        Ok(report) => {
+            let result = match report.result {
+                Outcome::Intact => "intact",
+                Outcome::Violated => "violated",
+                Outcome::Unverifiable => "unverifiable",
+            };
+            (result, report.head.as_ref().map(|head| head.seq), report.violations.first().map(ToString::to_string))
+        }
+        Err(why) => ("unverifiable", None, Some(why.clone())),
+    };
+    VerifiedSummary { at, result: result.to_owned(), seq, detail }
 }
 
 /// One run: from the trusted checkpoint on, or, where there is none that can be used, from the beginning.

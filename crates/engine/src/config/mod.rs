@@ -45,7 +45,7 @@ pub use failstop_settings::{
 };
 pub use health::{Failsafe, Health};
 pub use limits::{Ceiling, ComponentLimits, Limits};
-pub use observe::{Listen, Observe};
+pub use observe::{FleetSystem, Listen, MAX_FLEET, Observe};
 pub use overrides::Overrides;
 pub use probe::{Pace, Probe};
 pub use profile::Profile;
@@ -403,4 +403,4 @@ fn cycle(components: &[Component]) -> Option<Vec<usize>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

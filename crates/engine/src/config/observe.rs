@@ -1,7 +1,9 @@
 //! `[observe]`: the read-only HTTP address.
 
 use failstop_settings::document::{Node, Value};
-use failstop_settings::{At, Consistent, Kind, Reading, Setting, interpreted, section, shown};
+use failstop_settings::{
+    At, Consistent, Kind, Name, Places, Reading, Setting, Url, interpreted, section, setting, shown,
+};
 use std::net::SocketAddr;
 
 section! {
@@ -9,12 +11,62 @@ section! {
     pub struct Observe {
         /// Where it listens: "127.0.0.1:8080"; "off" for nowhere. Beyond loopback it is readable by the whole network.
         listen: Listen, default "127.0.0.1:8080";
-        /// The dashboard on `/`.
-        dashboard: bool, default true => "the dashboard is not part of this version";
+        /// The dashboard on `/`. Without it the list of paths is there.
+        dashboard: bool, default true;
+        /// Other systems on one page, `/fleet`: each with its name there and its observe address, which this engine asks.
+        fleet: Vec<FleetSystem>, default [];
     }
 }
 
-impl Consistent for Observe {}
+/// The most systems of a fleet's page.
+pub const MAX_FLEET: usize = 32;
+
+impl Consistent for Observe {
+    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
+        let label = places.label;
+        if self.fleet.len() > MAX_FLEET {
+            let message = format!("`fleet` in {label} has {} systems", self.fleet.len());
+            let help = format!("write at most {MAX_FLEET}; more are Grafana's");
+            reading.refuse(Kind::OutOfRange, &places.first_of(&["fleet"]), message, help);
+        }
+        let mut names: Vec<&str> = self.fleet.iter().map(|system| system.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]) {
+            let message = format!("`fleet` in {label} has two systems with the name {twice}");
+            reading.refuse(Kind::Contradiction, &places.first_of(&["fleet"]), message, "give each a name of its own");
+        }
+    }
+}
+
+section! {
+    /// A system on a fleet's page.
+    pub struct FleetKeys {
+        /// Its name on the page.
+        name: Name, required "demo";
+        /// Its observe address, as this host reaches it.
+        url: Url, required "http://10.0.0.2:8080";
+    }
+}
+
+impl Consistent for FleetKeys {}
+
+/// A system on a fleet's page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetSystem {
+    /// Its name on the page.
+    pub name: Name,
+    /// Its observe address.
+    pub url: Url,
+}
+
+impl Setting for FleetSystem {
+    const WANTED: &'static str = "a table, like { name = \"demo\", url = \"http://10.0.0.2:8080\" }";
+
+    fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let FleetKeys { name, url } = setting::read_nested(node, at, reading)?;
+        Some(Self { name, url })
+    }
+}
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,11 @@
 //! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
 
 use crate::command::{Answer, Command, CommandSender, Request};
+use crate::history::Span;
 use crate::limits::processes;
 use failstop_client::alerts::AlertList;
 use failstop_client::books::OrderList;
+use failstop_client::history::History;
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub struct Asker {
     alerts: Shared<Arc<AlertList>>,
     processes: Shared<Arc<ProcessList>>,
     orders: Shared<Arc<OrderList>>,
+    hour: Shared<Arc<History>>,
+    day: Shared<Arc<History>>,
 }
 
 /// The last answer, and when the question was put.
@@ -82,6 +86,8 @@ impl Asker {
             alerts: Shared::new(),
             processes: Shared::new(),
             orders: Shared::new(),
+            hour: Shared::new(),
+            day: Shared::new(),
         }
     }
 
@@ -128,6 +134,22 @@ impl Asker {
             .get(async {
                 match self.put(Command::Orders, self.wait).await? {
                     Answer::Orders(list) => Ok(Arc::from(list)),
+                    _ => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
+    /// The figures of a span, not older than this call. What the loop copied out is put into its form here.
+    pub async fn history(&self, span: Span) -> Result<Arc<History>, Unanswered> {
+        let shared = match span {
+            Span::Hour => &self.hour,
+            Span::Day => &self.day,
+        };
+        shared
+            .get(async {
+                match self.put(Command::History(span), self.wait).await? {
+                    Answer::History(extract) => Ok(Arc::new(extract.answer())),
                     _ => Err(Unanswered::Mismatch),
                 }
             })

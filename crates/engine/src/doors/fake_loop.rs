@@ -4,12 +4,14 @@
 
 use super::{Link, Pulse};
 use crate::command::{Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Request};
+use crate::history::{Extract, History, Own, Span};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
 use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
 use failstop_client::books::{Imported, OrderEntry, OrderList, SnapshotEntry};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
+use failstop_core::Monotonic;
 use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -72,6 +74,7 @@ impl FakeLoop {
                         let format = if openmetrics { Format::OpenMetrics } else { Format::Text };
                         Answer::Metrics(render(format, &current, &Meters::new(), None))
                     }
+                    Command::History(span) => Answer::History(Box::new(history(span))),
                     Command::Processes => Answer::Processes(Box::new(Membership {
                         components: vec![("bot".to_owned(), None, Vec::new())],
                         failstop: vec![i32::try_from(std::process::id()).unwrap_or_default()],
@@ -137,6 +140,15 @@ impl FakeLoop {
     pub fn link(&self) -> Link {
         Link { commands: self.commands.clone(), beats: self.beats.clone(), state_dir: self.state_dir.clone() }
     }
+}
+
+/// A history with a figure of the engine's and one of a bot's.
+fn history(span: Span) -> Extract {
+    let now = Monotonic::from_nanos(1_000_000_000_000);
+    let mut history = History::new(now);
+    history.look(now, [(Own::Permission, 1.0), (Own::Memory, 1e9)]);
+    history.note_of_bot(now, "daily_pnl", -12.5);
+    history.extract(span, now, jiff::Timestamp::UNIX_EPOCH, 1)
 }
 
 /// The beat of a status; its sequence number says how many were made before.

@@ -37,6 +37,8 @@ pub struct Limits {
     pub write: Duration,
     /// Streams of beats at one time; further ones are answered 503.
     pub streams: usize,
+    /// Viewers of the dashboard at one time; further ones are answered 503.
+    pub viewers: usize,
     /// How long a connection may live, however busy; one that streams beats lives as long as the stream.
     pub connection: Duration,
     /// How long a request waits for the loop.
@@ -55,6 +57,7 @@ impl Limits {
         body_bytes: 0,
         write: Duration::from_secs(10),
         streams: 16,
+        viewers: 100,
         connection: Duration::from_secs(60),
         answer: Duration::from_secs(2),
         order: Duration::ZERO,
@@ -69,6 +72,7 @@ impl Limits {
         body_bytes: 64 * 1024,
         write: Duration::from_secs(10),
         streams: 4,
+        viewers: 4,
         connection: Duration::from_secs(120),
         answer: Duration::from_secs(2),
         order: Duration::from_secs(30),
@@ -88,6 +92,7 @@ impl Limits {
         body_bytes: 8 * 1024,
         write: Duration::from_secs(10),
         streams: 32,
+        viewers: 0,
         connection: Duration::from_secs(120),
         answer: Duration::from_secs(2),
         order: Duration::from_secs(10),
@@ -167,7 +172,8 @@ impl Connections {
             router.call(request)
         });
         let stream = TokioIo::new(Stalling::new(stream, self.limits.write));
-        let mut connection = pin!(builder.serve_connection(stream, service));
+        // An upgraded connection leaves this place: whoever upgrades it bounds it.
+        let mut connection = pin!(builder.serve_connection(stream, service).with_upgrades());
         tokio::select! {
             // A peer's garbage, silence or absence is its own affair: nothing is logged, nothing is told.
             _ = connection.as_mut() => return,

@@ -44,6 +44,9 @@ impl Checker {
             "alerts.schema.json",
             "beat.schema.json",
             "processes.schema.json",
+            "history.schema.json",
+            "thresholds.schema.json",
+            "live.schema.json",
             "verify-data.schema.json",
             "openapi.json",
         ];
@@ -195,7 +198,7 @@ fn every_route_is_described_and_every_description_has_its_route() {
         paths
     };
     let (beat, journal) = (("get", super::beat::PATH), ("get", super::range::PATH));
-    assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat]));
+    assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat, ("get", "/ws")]));
     let only: Vec<(&str, &str)> = observe::pages::ON_CONTROL_ONLY.iter().map(|route| ("get", route.path)).collect();
     let on_control = with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal]);
     let on_control = with(on_control, &only);
@@ -239,6 +242,20 @@ fn every_reference_within_the_documents_leads_somewhere() {
     assert!(count > 50, "{count}");
 }
 
+/// A site with a threshold of each kind.
+fn site() -> observe::Site {
+    let of = |component: Option<&str>, effect| observe::Threshold {
+        key: "limits.memory_warn".to_owned(),
+        component: component.map(str::to_owned),
+        figure: "memory_bytes",
+        above: 5e8,
+        unit: "bytes",
+        for_seconds: 0.0,
+        effect,
+    };
+    observe::Site { thresholds: vec![of(None, "warning"), of(Some("bot"), "restart")], ..observe::Site::default() }
+}
+
 /// Statuses with everything, with nothing, and with a coverage.
 fn statuses() -> Vec<failstop_client::status::Status> {
     let full = status();
@@ -272,9 +289,19 @@ fn what_is_answered_fits_its_description() {
         let listener = observe::ObserveListener::bind_with((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
         let address = listener.address();
         let _doors =
-            HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
+            HttpDoors::open(Listeners { observe: Some(listener.showing(site())), ..Listeners::default() }, fake.link())
+                .unwrap();
         let nonces = ["/health?nonce=n-1", "/health?nonce=n%201"].map(|target| (target, "/health"));
-        for (target, path) in observe::ROUTES.iter().map(|route| (route.path, route.path)).chain(nonces) {
+        let ranges =
+            ["1h", "24h", "7d"].map(|range| (format!("/api/metrics/history?range={range}"), "/api/metrics/history"));
+        let ranges = ranges.iter().map(|(target, path)| (target.as_str(), *path));
+        for (target, path) in observe::ROUTES
+            .iter()
+            .map(|route| (route.path, route.path))
+            .chain(nonces)
+            .chain(ranges)
+            .chain([("/ws", "/ws")])
+        {
             let reply = exchange(TcpStream::connect(address).unwrap(), &get(target));
             let responses = &openapi["paths"][path]["get"]["responses"];
             let response = &responses[reply.code.to_string()];
@@ -414,6 +441,23 @@ fn what_the_control_socket_alone_answers_fits_its_description() {
     }
     let reply = answered("/api/processes");
     assert_eq!(reply.json()["failstop"][0]["pid"], std::process::id(), "{}", reply.json());
+}
+
+#[test]
+fn what_is_sent_to_watchers_fits_its_schema() {
+    let checker = Checker::new();
+    let fake = FakeLoop::start(Does::Answers(Box::new(status())));
+    let listener = observe::ObserveListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = listener.address();
+    let _doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
+    let schema = &checker.documents["live.schema.json"];
+    for (path, page) in [("ws", false), ("ws?view=page", true), ("ws?view=other", false)] {
+        let (mut socket, _) = tungstenite::connect(format!("ws://{address}/{path}")).unwrap();
+        let message: Value = serde_json::from_str(socket.read().unwrap().to_text().unwrap()).unwrap();
+        assert_eq!((&message["type"], message.get("page").is_some()), (&json!("metrics_update"), page), "{path}");
+        checker.must_fit("live.schema.json", schema, &message);
+    }
+    checker.must_fit("live.schema.json", schema, &json!({"type": "ping", "timestamp": "2026-11-03T21:05:00.000Z"}));
 }
 
 #[test]

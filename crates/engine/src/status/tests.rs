@@ -5,7 +5,7 @@ use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::books::SnapshotEntry;
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary,
-    SeverityCounts, Status,
+    SeverityCounts, Status, VerifiedSummary,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
@@ -176,6 +176,12 @@ pub(crate) fn facts() -> HostFacts {
             violations: 2,
             booked: 40,
         },
+        verified: Some(VerifiedSummary {
+            at: "2026-11-03T20:30:00.000Z".to_owned(),
+            result: "intact".to_owned(),
+            seq: Some(18_000),
+            detail: None,
+        }),
     }
 }
 

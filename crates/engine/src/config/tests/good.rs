@@ -201,10 +201,37 @@ fn an_inline_secret_is_accepted_where_only_the_owner_reads() {
 }
 
 #[test]
-fn what_this_version_only_keeps_is_said() {
-    let config = load(format!("{LEAST}[observe]\ndashboard = true\n")).unwrap();
-    assert!(config.notices.iter().any(|notice| notice.message.contains("not part of this version")));
-    assert!(load(LEAST).unwrap().notices.is_empty());
+fn the_dashboard_is_on_and_a_fleet_is_named() {
+    let config = load(LEAST).unwrap();
+    assert!(config.notices.is_empty() && config.observe.dashboard && config.observe.fleet.is_empty());
+    let fleet = "[observe]\nfleet = [{ name = \"a\", url = \"http://10.0.0.2:8080\" }, { name = \"b\", url = \"https://b/x/\" }]\n";
+    let config = load(format!("{LEAST}{fleet}")).unwrap();
+    let named: Vec<(&str, String)> =
+        config.observe.fleet.iter().map(|system| (system.name.as_str(), system.url.to_string())).collect();
+    assert_eq!(named, [("a", "http://10.0.0.2:8080".to_owned()), ("b", "https://b/x/".to_owned())]);
+}
+
+#[test]
+fn a_fleet_that_makes_no_sense_is_refused_with_its_place() {
+    let system = "{ name = \"a\", url = \"http://h\" }";
+    for (fleet, says) in [
+        (format!("[{system}, {system}]"), "two systems with the name a"),
+        (
+            format!(
+                "[{}]",
+                (0..33).map(|at| system.replace("\"a\"", &format!("\"s{at}\""))).collect::<Vec<_>>().join(", ")
+            ),
+            "has 33 systems",
+        ),
+        ("[{ name = \"a\" }]".to_owned(), "url"),
+        ("[\"http://h\"]".to_owned(), "must be a table"),
+        ("[{ name = \"a\", url = \"javascript:alert(1)\" }]".to_owned(), "url"),
+        ("[{ name = \"a\", url = \"http://me:secret@h\" }]".to_owned(), "url"),
+    ] {
+        let error = load(format!("{LEAST}[observe]\nfleet = {fleet}\n")).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains("failstop.toml:"), "{fleet}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
 }
 
 #[test]

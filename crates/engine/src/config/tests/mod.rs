@@ -25,6 +25,11 @@ fn load(text: impl AsRef<[u8]>) -> Result<Config, ConfigErrors> {
     load_with(text, 0o600, &Overrides::default())
 }
 
+/// The systems of a fleet as this list names them, for other modules' tests.
+pub(crate) fn fleet(list: &str) -> Vec<FleetSystem> {
+    load(format!("{LEAST}[observe]\nfleet = {list}\n")).unwrap().observe.fleet
+}
+
 fn variable(name: &str, value: &str) -> Overrides {
     Overrides { environment: vec![(name.into(), value.into())], ..Overrides::default() }
 }

@@ -122,8 +122,8 @@ pub(super) fn router(
     ranges: &Arc<Ranges>,
     peer: Peer,
 ) -> Router {
-    let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker);
-    let pages = observe::pages::with_pages(pages, observe::pages::ON_CONTROL_ONLY, asker);
+    let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker, &Arc::default());
+    let pages = observe::pages::with_pages(pages, observe::pages::ON_CONTROL_ONLY, asker, &Arc::default());
     let pages = with_journal(with_beat(pages, streams), ranges, asker);
     let router = ROUTES.iter().fold(pages, |router, route| {
         let action = route.action;

@@ -1,10 +1,17 @@
 //! The observe address: HTTP, GET only, changes nothing, knows no secret. For probes, Prometheus, the watchdog, people.
 
+mod dashboard;
+mod fleet;
 mod health;
+mod live;
 pub(super) mod pages;
+mod site;
+mod thresholds;
 
 pub use health::{HealthAnswer, health_answer};
 pub use pages::{ROUTES, Route};
+pub use site::Site;
+pub use thresholds::Threshold;
 
 use super::ask::Asker;
 use super::beat::{Beats, Streams};
@@ -21,6 +28,7 @@ pub struct ObserveListener {
     listener: std::net::TcpListener,
     address: SocketAddr,
     limits: Limits,
+    site: Site,
 }
 
 /// The observe address cannot be had. The engine warns and goes on without: a page must never keep a bot from its guard.
@@ -56,9 +64,15 @@ impl ObserveListener {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            Ok(Self { listener, address, limits })
+            Ok(Self { listener, address, limits, site: Site::default() })
         };
         bind().map_err(|source| ObserveUnavailable { address, source })
+    }
+
+    /// The same, showing what the configuration wants shown.
+    #[must_use]
+    pub fn showing(self, site: Site) -> Self {
+        Self { site, ..self }
     }
 
     /// Where it listens.
@@ -76,7 +90,8 @@ pub(super) async fn serve(
 ) {
     let limits = listener.limits.clone();
     let asker = Arc::new(Asker::new(commands, limits.answer));
-    let router = pages::router(&asker, &Streams::new(beats, limits.streams, limits.answer));
+    let streams = Streams::new(beats, limits.streams, limits.answer);
+    let router = pages::router(&asker, listener.site, &streams, &limits, &closing);
     let mut connections = Connections::new(listener.limits, closing);
     // Fails only outside a runtime or without descriptors; the address then does not answer, which probes will say.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener.listener) else { return };
@@ -99,5 +114,7 @@ pub(super) async fn serve(
     connections.ended().await;
 }
 
+#[cfg(test)]
+mod dashboard_tests;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,13 @@
 //! What each path of the observe address answers. The control socket serves some of them too.
 
+use super::dashboard;
 use super::health::{HealthAnswer, HealthError, dependency_words, health_answer};
+use super::live::{self, Live};
+use super::site::Site;
 use crate::doors::ask::{Asker, Unanswered};
 use crate::doors::beat::{self, Streams, with_beat};
-use crate::doors::http::{answer, json, problem};
+use crate::doors::http::{Limits, answer, json, problem};
+use crate::history::Span;
 use crate::metrics::Format;
 use crate::status::words;
 use axum::Router;
@@ -14,6 +18,7 @@ use failstop_client::status::Status;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// A path and what it answers to GET.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +30,10 @@ pub struct Route {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
-    Index,
+    Front,
+    Paths,
+    History,
+    Thresholds,
     Healthz,
     Livez,
     Readyz,
@@ -43,7 +51,8 @@ enum Page {
 
 /// Every path of the observe address.
 pub const ROUTES: &[Route] = &[
-    Route { path: "/", page: Page::Index },
+    Route { path: "/", page: Page::Front },
+    Route { path: "/paths", page: Page::Paths },
     Route { path: "/healthz", page: Page::Healthz },
     Route { path: "/livez", page: Page::Livez },
     Route { path: "/readyz", page: Page::Readyz },
@@ -55,6 +64,8 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/health/last_snapshot", page: Page::LastSnapshot },
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/metrics", page: Page::MetricsJson },
+    Route { path: "/api/metrics/history", page: Page::History },
+    Route { path: "/api/thresholds", page: Page::Thresholds },
     Route { path: "/api/alerts", page: Page::Alerts },
 ];
 
@@ -71,19 +82,28 @@ pub(crate) const ON_CONTROL_ONLY: &[Route] =
     &[Route { path: "/api/processes", page: Page::Processes }, Route { path: "/api/orders", page: Page::Orders }];
 
 /// Everything that the observe address answers.
-pub(super) fn router(asker: &Arc<Asker>, streams: &Streams) -> Router {
-    let router = with_beat(with_pages(Router::new(), ROUTES, asker), streams);
+pub(super) fn router(
+    asker: &Arc<Asker>,
+    site: Site,
+    streams: &Streams,
+    limits: &Limits,
+    closing: &watch::Receiver<bool>,
+) -> Router {
+    let site = Arc::new(site);
+    let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing.clone());
+    let router = live::with_live(with_beat(with_pages(Router::new(), ROUTES, asker, &site), streams), &live);
+    let router = dashboard::with_dashboard(router, &site);
     router.method_not_allowed_fallback(only_get).fallback(unknown_path)
 }
 
 /// Adds `routes` to a router.
-pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>) -> Router {
+pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>, site: &Arc<Site>) -> Router {
     routes.iter().fold(router, |router, route| {
         let page = route.page;
-        let asker = Arc::clone(asker);
+        let (asker, site) = (Arc::clone(asker), Arc::clone(site));
         router.route(
             route.path,
-            get(move |uri: Uri, headers: HeaderMap| async move { respond(page, &asker, &uri, &headers).await }),
+            get(move |uri: Uri, headers: HeaderMap| async move { respond(page, &asker, &site, &uri, &headers).await }),
         )
     })
 }
@@ -99,12 +119,15 @@ async fn only_get() -> Response {
 pub(crate) async fn unknown_path(uri: Uri) -> Response {
     // The path comes back cut short: it is the peer's own, and JSON escapes it.
     let path: String = uri.path().chars().take(200).collect();
-    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; GET / lists what there is"))
+    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; GET /paths lists what there is"))
 }
 
-async fn respond(page: Page, asker: &Asker, uri: &Uri, headers: &HeaderMap) -> Response {
+async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &HeaderMap) -> Response {
     match page {
-        Page::Index => index(),
+        Page::Front if site.dashboard => dashboard::front(asker, site).await,
+        Page::Front | Page::Paths => paths(),
+        Page::History => history(asker, uri).await,
+        Page::Thresholds => json(StatusCode::OK, &json!({ "thresholds": site.thresholds })),
         Page::Metrics => metrics(asker, headers).await,
         Page::Livez => match asker.status().await {
             Ok(_) => text(StatusCode::OK, "ok\n"),
@@ -162,6 +185,19 @@ async fn health(asker: &Asker, uri: &Uri) -> Response {
     match asker.status().await {
         Ok(status) => json(verdict_code(&status), &HealthAnswer { nonce, ..health_answer(&status) }),
         Err(unanswered) => verdict_unknown(unanswered),
+    }
+}
+
+/// `?range=1h` or `?range=24h`, which is what it is without.
+async fn history(asker: &Asker, uri: &Uri) -> Response {
+    let mut ranges = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("range="));
+    let range = ranges.next().unwrap_or("24h");
+    let Some(span) = Span::of(range).filter(|_| ranges.next().is_none()) else {
+        return problem(StatusCode::BAD_REQUEST, "`range` must be 1h (every 5 s) or 24h (every minute), given once");
+    };
+    match asker.history(span).await {
+        Ok(history) => json(StatusCode::OK, &*history),
+        Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
     }
 }
 
@@ -292,7 +328,7 @@ fn last_snapshot(status: &Status) -> Value {
 }
 
 /// The figures of now, for scripts that do not speak Prometheus.
-fn metrics_json(status: &Status) -> Value {
+pub(super) fn metrics_json(status: &Status) -> Value {
     let components: serde_json::Map<String, Value> = status
         .components
         .iter()
@@ -325,9 +361,9 @@ fn metrics_json(status: &Status) -> Value {
     })
 }
 
-fn index() -> Response {
+fn paths() -> Response {
     let mut body = String::from("failstop: this address only answers GET and changes nothing.\n\n");
-    for path in ROUTES.iter().map(|route| route.path).chain([beat::PATH]) {
+    for path in ROUTES.iter().map(|route| route.path).chain([beat::PATH, live::PATH]) {
         body.push_str(path);
         body.push('\n');
     }

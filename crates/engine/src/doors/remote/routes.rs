@@ -22,7 +22,7 @@ pub const ENDS: [(&str, EndKind); 2] =
 
 /// What somebody whose signature was believed is answered. An order waits at most `wait`.
 pub(super) fn router(asker: &Arc<Asker>, streams: &Streams, ranges: &Arc<Ranges>, wait: Duration) -> Router {
-    let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker);
+    let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker, &Arc::default());
     let pages = with_journal(with_beat(pages, streams), ranges, asker);
     let router = ENDS.into_iter().fold(pages, |router, (path, kind)| {
         let asker = Arc::clone(asker);

@@ -1,0 +1,60 @@
+//! What the loop notes in its day of figures, and when: at wakes that come anyway.
+
+use super::engine::Engine;
+use crate::clock;
+use crate::history::{Extract, Own, Span};
+use failstop_core::{Monotonic, Permission};
+
+impl Engine {
+    /// Looks at the engine's own figures, where that is due.
+    pub(super) fn look_for_history(&mut self, now: Monotonic) {
+        if !self.history.is_due(now) {
+            return;
+        }
+        let health = self.core.health(now);
+        let components = self.core.components();
+        let running = components.iter().filter(|component| component.pid.is_some()).map(|one| one.name.0.as_str());
+        let (memory, cpu) = self.facts.in_use(running);
+        let oldest = self.core.feeds().iter().filter_map(|feed| feed.last).min();
+        let queues = components.iter().filter_map(|component| component.queue).map(|queue| queue.depth);
+        let queued = queues.reduce(u64::saturating_add);
+        let host = self.facts.host();
+        let used = host.map(|host| host.memory_total_bytes.saturating_sub(host.memory_available_bytes));
+        let figures = [
+            (Own::Permission, Some(level(self.core.permission()))),
+            (Own::Health, Some(f64::from(health.overall) / 1000.0)),
+            (Own::Errors, Some(f64::from(health.errors_per_minute))),
+            (Own::Memory, memory.map(whole)),
+            (Own::Cpu, cpu),
+            (Own::FeedAge, oldest.map(|at| now.since(at).as_secs_f64())),
+            (Own::Queue, queued.map(whole)),
+            (Own::HostCpu, host.and_then(|host| host.cpu_percent)),
+            (Own::HostMemory, used.map(whole)),
+        ];
+        self.history.look(now, figures.into_iter().filter_map(|(figure, value)| Some((figure, value?))));
+    }
+
+    /// The permission may have changed: what lasts for less than the time between two looks is seen as well.
+    pub(super) fn note_permission(&mut self) {
+        self.history.note(clock::now(), Own::Permission, level(self.core.permission()));
+    }
+
+    /// What a door asked for.
+    pub(super) fn history_of(&self, span: Span) -> Extract {
+        self.history.extract(span, clock::now(), clock::wall(), self.facts.metrics())
+    }
+}
+
+fn level(permission: Permission) -> f64 {
+    match permission {
+        Permission::Shutdown => 0.0,
+        Permission::ObserveOnly => 1.0,
+        Permission::ReduceOnly => 2.0,
+        Permission::Active => 3.0,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a line on a page")]
+fn whole(count: u64) -> f64 {
+    count as f64
+}

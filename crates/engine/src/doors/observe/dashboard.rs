@@ -1,0 +1,81 @@
+//! The dashboard: the pages of `failstop_view`, with the headers that keep a browser from doing more than show them.
+
+use super::site::Site;
+use crate::clock;
+use crate::doors::ask::Asker;
+use crate::doors::http::{answer, problem};
+use crate::history::Span;
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use failstop_view::page::{self, ASSETS, POLICY, Sight};
+use std::sync::Arc;
+
+/// The page with several systems, where the configuration names some.
+pub(super) const FLEET: &str = "/fleet";
+
+/// Adds what the pages need to a router.
+pub(super) fn with_dashboard(router: Router, site: &Arc<Site>) -> Router {
+    if !site.dashboard {
+        return router;
+    }
+    let router = ASSETS.iter().fold(router, |router, asset| {
+        router.route(asset.path, get(move || async move { guarded(answer(StatusCode::OK, asset.media, asset.text)) }))
+    });
+    if site.fleet.is_none() {
+        return router;
+    }
+    let site = Arc::clone(site);
+    router.route(FLEET, get(move || async move { fleet(&site).await }))
+}
+
+/// The page of this system.
+pub(super) async fn front(asker: &Asker, site: &Site) -> Response {
+    let now = clock::wall();
+    let status = match asker.status().await {
+        Ok(status) => status,
+        Err(unanswered) => return html(StatusCode::SERVICE_UNAVAILABLE, page::silent(&unanswered.to_string(), now)),
+    };
+    // A page without incidents or charts says so; how things stand is what it must not be without.
+    let alerts = asker.alerts().await.ok();
+    let history = asker.history(Span::Day).await.unwrap_or_default();
+    let sight = Sight {
+        status: &status,
+        alerts: alerts.as_deref(),
+        history: Some(&history),
+        now,
+        controls: site.controls,
+        fleet: site.fleet.is_some(),
+    };
+    html(StatusCode::OK, page::document(&sight))
+}
+
+async fn fleet(site: &Site) -> Response {
+    match &site.fleet {
+        Some(fleet) => html(StatusCode::OK, page::fleet::document(&fleet.members().await, clock::wall())),
+        None => problem(StatusCode::NOT_FOUND, "no other systems are configured in [observe] fleet"),
+    }
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    guarded(answer(status, "text/html; charset=utf-8", page))
+}
+
+/// Nothing inline, nothing from or to another origin, in no other page's frame, and no word to a page that is left for.
+fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in
+        [("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin")]
+    {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,211 @@
+//! A day of figures, in memory that does not grow: the last hour every five seconds, the last day every minute, of each step
+//! the least, the mean and the most.
+//!
+//! Owned by the loop, which notes what it knows anyway at a wake that happens anyway; nothing here wakes anybody. It is lost
+//! with the process: what must be kept is the journal's, and longer histories are Prometheus's.
+
+mod figure;
+mod ring;
+
+pub use figure::Own;
+pub use ring::Point;
+
+use failstop_client::history::{History as Answer, Series};
+use failstop_core::Monotonic;
+use ring::{Ring, Steps};
+use std::time::Duration;
+
+/// How many of the bots' own figures are kept; of further ones only how many there are. The engine's are kept always.
+pub const BOT_FIGURES: usize = 24;
+
+/// Between two looks at the engine's own figures.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// The last hour, every five seconds.
+    Hour,
+    /// The last day, every minute.
+    Day,
+}
+
+impl Span {
+    /// `1h`, `24h`.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "1h" => Some(Self::Hour),
+            "24h" => Some(Self::Day),
+            _ => None,
+        }
+    }
+}
+
+/// The figures.
+#[derive(Debug)]
+pub struct History {
+    hour: Steps,
+    day: Steps,
+    own: Vec<Kept>,
+    bots: Vec<(String, Kept)>,
+    next: Monotonic,
+}
+
+#[derive(Debug)]
+struct Kept {
+    hour: Ring,
+    day: Ring,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self { hour: Ring::new(Span::Hour.points()), day: Ring::new(Span::Day.points()) }
+    }
+}
+
+impl Span {
+    const fn step(self) -> Duration {
+        match self {
+            Self::Hour => Duration::from_secs(5),
+            Self::Day => Duration::from_secs(60),
+        }
+    }
+
+    const fn points(self) -> usize {
+        match self {
+            Self::Hour => 720,
+            Self::Day => 1440,
+        }
+    }
+}
+
+impl History {
+    /// Nothing yet.
+    pub fn new(now: Monotonic) -> Self {
+        Self {
+            hour: Steps::new(Span::Hour.step(), now),
+            day: Steps::new(Span::Day.step(), now),
+            own: Own::ALL.iter().map(|_| Kept::new()).collect(),
+            bots: Vec::new(),
+            next: now,
+        }
+    }
+
+    /// Whether it is time to look at the engine's own figures again.
+    pub fn is_due(&self, now: Monotonic) -> bool {
+        now >= self.next
+    }
+
+    /// One of the engine's own figures. What is no number is left out.
+    pub fn note(&mut self, now: Monotonic, figure: Own, value: f64) {
+        self.pass(now);
+        if let Some(kept) = self.own.get_mut(figure.index()) {
+            kept.hour.note(value);
+            kept.day.note(value);
+        }
+    }
+
+    /// All of them that are known, at a look that was due.
+    pub fn look(&mut self, now: Monotonic, figures: impl IntoIterator<Item = (Own, f64)>) {
+        self.next = now.plus(EVERY);
+        for (figure, value) in figures {
+            self.note(now, figure, value);
+        }
+    }
+
+    /// A figure that a bot reports.
+    pub fn note_of_bot(&mut self, now: Monotonic, name: &str, value: f64) {
+        self.pass(now);
+        let at = match self.bots.iter().position(|(known, _)| known == name) {
+            Some(at) => at,
+            None if self.bots.len() < BOT_FIGURES => {
+                self.bots.push((name.to_owned(), Kept::new()));
+                self.bots.len() - 1
+            }
+            None => return,
+        };
+        if let Some((_, kept)) = self.bots.get_mut(at) {
+            kept.hour.note(value);
+            kept.day.note(value);
+        }
+    }
+
+    /// Closes the steps that are over, for every figure together.
+    fn pass(&mut self, now: Monotonic) {
+        let Self { hour, day, own, bots, .. } = self;
+        let over = (hour.pass(now), day.pass(now));
+        if over == (0, 0) {
+            return;
+        }
+        for kept in own.iter_mut().chain(bots.iter_mut().map(|(_, kept)| kept)) {
+            kept.hour.close(over.0);
+            kept.day.close(over.1);
+        }
+    }
+
+    /// Everything of a span up to now, as little as has to be copied while the loop waits. `reported`: how many figures bots
+    /// report in all.
+    pub fn extract(&self, span: Span, now: Monotonic, wall: jiff::Timestamp, reported: usize) -> Extract {
+        let steps = match span {
+            Span::Hour => &self.hour,
+            Span::Day => &self.day,
+        };
+        let (points, begins) = steps.reach(span.points());
+        let of = |kept: &Kept| match span {
+            Span::Hour => kept.hour.last(points),
+            Span::Day => kept.day.last(points),
+        };
+        let own =
+            Own::ALL.iter().zip(&self.own).map(|(figure, kept)| (figure.name().to_owned(), figure.unit(), of(kept)));
+        let bots = self.bots.iter().map(|(name, kept)| (format!("bot.{name}"), "", of(kept)));
+        Extract {
+            span,
+            made: wall,
+            first: wall.saturating_sub(now.since(begins)).unwrap_or(wall),
+            points,
+            series: own.chain(bots).collect(),
+            left_out: reported.saturating_sub(self.bots.len()),
+        }
+    }
+}
+
+/// What was copied out of a history.
+#[derive(Debug)]
+pub struct Extract {
+    span: Span,
+    made: jiff::Timestamp,
+    first: jiff::Timestamp,
+    points: usize,
+    series: Vec<(String, &'static str, Vec<Point>)>,
+    left_out: usize,
+}
+
+impl Extract {
+    /// The answer for programs. Figures of which there is nothing within the span are left out.
+    pub fn answer(self) -> Answer {
+        let counted = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let series: Vec<Series> = self
+            .series
+            .into_iter()
+            .filter(|(_, _, points)| points.iter().any(|point| point.min().is_some()))
+            .map(|(name, unit, points)| Series {
+                name,
+                unit: unit.to_owned(),
+                min: points.iter().map(|point| point.min()).collect(),
+                mean: points.iter().map(|point| point.mean()).collect(),
+                max: points.iter().map(|point| point.max()).collect(),
+            })
+            .collect();
+        Answer {
+            timestamp: crate::status::rfc3339(self.made),
+            step_seconds: self.span.step().as_secs(),
+            first: (!series.is_empty()).then(|| crate::status::rfc3339(self.first)),
+            points: if series.is_empty() { 0 } else { counted(self.points) },
+            series,
+            left_out: counted(self.left_out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! A day of figures as lines: the mean within a band from least to most. Drawn here, so that they need no script.
+
+use super::text;
+use crate::number::size;
+use failstop_client::history::{History, Series};
+use jiff::{SignedDuration, Timestamp, Unit};
+use maud::{Markup, html};
+use std::fmt::Write as _;
+
+/// What a chart spans.
+const SPAN_SECONDS: f64 = 86_400.0;
+
+/// The drawing's own units: as wide as there are columns.
+const WIDTH: f64 = 288.0;
+const HEIGHT: f64 = 60.0;
+
+/// One column: five minutes.
+const COLUMNS: usize = 288;
+
+/// How many of the bots' own figures are drawn.
+const OF_BOTS: usize = 8;
+
+/// The figures that are drawn, in this order, with their titles.
+const DRAWN: [(&str, &str); 10] = [
+    ("bot.daily_pnl", "daily profit"),
+    ("bot.total_pnl", "total profit"),
+    ("health", "health"),
+    ("memory_bytes", "memory, all components"),
+    ("cpu_percent", "processor, all components"),
+    ("errors_per_minute", "errors a minute"),
+    ("feed_age_seconds", "age of market data"),
+    ("host_cpu_percent", "processor of the host"),
+    ("host_memory_used_bytes", "memory of the host"),
+    ("queue_depth", "queue"),
+];
+
+/// The charts; `None`: a place for those that the reader has already.
+pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
+    let Some(history) = history else {
+        return html! { section #charts data-same {} };
+    };
+    let find = |name: &str| history.series.iter().find(|series| series.name == name);
+    let told = DRAWN.iter().filter_map(|(name, title)| Some((find(name)?, (*title).to_owned())));
+    let others = history
+        .series
+        .iter()
+        .filter_map(|series| Some((series, series.name.strip_prefix("bot.")?)))
+        .filter(|(series, _)| !DRAWN.iter().any(|(name, _)| *name == series.name))
+        .take(OF_BOTS)
+        .map(|(series, name)| (series, text(name).into_owned()));
+    let frame = Frame::of(history, now);
+    html! {
+        section #charts aria-labelledby="day" {
+            h2 #day { "The last 24 hours" }
+            @if frame.is_none() { p.quiet { "Nothing yet: the first figures come within seconds of the start." } }
+            @if let Some(frame) = frame {
+                @if let Some(series) = find("permission") { (permission(series, &frame)) }
+                div.charts { @for (series, title) in told.chain(others) { (chart(series, &title, &frame)) } }
+            }
+        }
+    }
+}
+
+/// Where the entries of a history lie on the time axis.
+struct Frame {
+    /// Seconds from the left edge to the first entry.
+    offset: f64,
+    step: f64,
+    /// Where the axis begins, for its labels.
+    left: Timestamp,
+    now: Timestamp,
+}
+
+impl Frame {
+    fn of(history: &History, now: Timestamp) -> Option<Self> {
+        let first: Timestamp = history.first.as_ref()?.parse().ok()?;
+        let left = now.checked_sub(SignedDuration::from_hours(24)).ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "a step of at most minutes")]
+        let step = history.step_seconds as f64;
+        Some(Self { offset: first.duration_since(left).as_secs_f64(), step, left, now })
+    }
+
+    /// The columns of a series: least, mean and most of what falls into each.
+    fn columns(&self, series: &Series) -> Vec<Option<Column>> {
+        let mut columns: Vec<Option<Column>> = vec![None; COLUMNS];
+        let figures = series.min.iter().zip(&series.mean).zip(&series.max);
+        for (index, ((min, mean), max)) in figures.enumerate() {
+            let (Some(min), Some(mean), Some(max)) = (min, mean, max) else { continue };
+            #[expect(clippy::cast_precision_loss, reason = "an index of at most some thousand")]
+            let seconds = self.offset + self.step * (index as f64 + 0.5);
+            let place = seconds / SPAN_SECONDS * WIDTH;
+            if !(0.0..WIDTH).contains(&place) {
+                continue;
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "within the columns, as just seen"
+            )]
+            if let Some(column) = columns.get_mut(place as usize) {
+                column.get_or_insert_default().add(f64::from(*min), f64::from(*mean), f64::from(*max));
+            }
+        }
+        columns
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    min: f64,
+    max: f64,
+    sum: f64,
+    count: u32,
+}
+
+impl Default for Column {
+    fn default() -> Self {
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0 }
+    }
+}
+
+impl Column {
+    fn add(&mut self, min: f64, mean: f64, max: f64) {
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+        self.sum += mean;
+        self.count += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / f64::from(self.count.max(1))
+    }
+}
+
+/// One figure.
+fn chart(series: &Series, title: &str, frame: &Frame) -> Markup {
+    let columns = frame.columns(series);
+    let known = columns.iter().flatten();
+    let low = known.clone().map(|column| column.min).fold(f64::INFINITY, f64::min);
+    let high = known.map(|column| column.max).fold(f64::NEG_INFINITY, f64::max);
+    let last = series.mean.iter().rev().flatten().next().copied().map(f64::from);
+    let (Some(last), true) = (last, low.is_finite() && high.is_finite()) else {
+        return html! { figure.chart { figcaption { (title) span.quiet { " nothing yet" } } } };
+    };
+    // From zero where that is not far; a line that never moves lies in the middle.
+    let floor = if low >= 0.0 && low < high * 0.8 { 0.0 } else { low };
+    let (floor, ceiling) = if high > floor { (floor, high) } else { (floor - 1.0, high + 1.0) };
+    let say = |value: f64| said(value, &series.unit);
+    let label = format!("{title} over 24 hours: now {}, lowest {}, highest {}", say(last), say(low), say(high));
+    html! {
+        figure.chart data-key=(series.name) {
+            figcaption { (title) strong { (say(last)) } }
+            div.plot {
+                span.high aria-hidden="true" { (say(ceiling)) }
+                span.low aria-hidden="true" { (say(floor)) }
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
+                    path.band d=(band(&columns, floor, ceiling)) {}
+                    @if floor < 0.0 && ceiling > 0.0 {
+                        line.zero x1="0" x2=(WIDTH) y1=(level(0.0, floor, ceiling)) y2=(level(0.0, floor, ceiling)) {}
+                    }
+                    path.mean d=(line(&columns, floor, ceiling)) {}
+                }
+            }
+            (axis(frame))
+        }
+    }
+}
+
+/// The least permission of every column, as a height and a colour: four levels, one above the other.
+fn permission(series: &Series, frame: &Frame) -> Markup {
+    let words = ["shutdown", "observe-only", "reduce-only", "active"];
+    let classes = ["bad", "warn", "warn", "good"];
+    let columns = frame.columns(series);
+    let level_of = |column: &Column| -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "one of four levels, kept within them"
+        )]
+        let level = column.min.clamp(0.0, 3.0) as usize;
+        level
+    };
+    let known = columns.iter().flatten().count();
+    let active = columns.iter().flatten().filter(|column| level_of(column) == 3).count();
+    let label = format!("permission over 24 hours: active in {active} of {known} known five-minute spans");
+    let mut spans: Vec<(usize, usize, usize)> = Vec::new();
+    for (index, level) in
+        columns.iter().enumerate().filter_map(|(index, column)| Some((index, level_of(column.as_ref()?))))
+    {
+        match spans.last_mut() {
+            Some((start, length, same)) if *same == level && *start + *length == index => *length += 1,
+            _ => spans.push((index, 1, level)),
+        }
+    }
+    html! {
+        figure.chart.permission {
+            figcaption { "permission" span.quiet { " the lowest of every five minutes: " (words[3]) " is full height, " (words[0]) " least" } }
+            div.plot {
+                svg viewBox={ "0 0 " (WIDTH) " 24" } preserveAspectRatio="none" role="img" aria-label=(label) {
+                    @for (start, length, level) in spans {
+                        rect.(classes[level]) x=(start) width=(length) y=(18 - 6 * level) height=(6 + 6 * level) {}
+                    }
+                }
+            }
+            (axis(frame))
+        }
+    }
+}
+
+fn axis(frame: &Frame) -> Markup {
+    let minute =
+        |at: Timestamp| at.round(Unit::Minute).unwrap_or(at).to_string().get(11..16).unwrap_or_default().to_owned();
+    let middle = frame.now.checked_sub(SignedDuration::from_hours(12)).unwrap_or(frame.now);
+    html! {
+        div.axis aria-hidden="true" { span { (minute(frame.left)) } span { (minute(middle)) } span { (minute(frame.now)) "Z" } }
+    }
+}
+
+fn said(value: f64, unit: &str) -> String {
+    match unit {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+        "bytes" => size(value as u64),
+        "percent" => format!("{value:.1} %"),
+        "seconds" => format!("{value:.0} s"),
+        "ratio" => format!("{value:.2}"),
+        "count" => format!("{value:.0}"),
+        _ if value.abs() >= 1000.0 || value.fract() == 0.0 => format!("{value:.0}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn level(value: f64, floor: f64, ceiling: f64) -> String {
+    format!("{:.1}", HEIGHT - 2.0 - (HEIGHT - 4.0) * (value - floor) / (ceiling - floor))
+}
+
+/// A line through the means; it breaks where there is nothing.
+fn line(columns: &[Option<Column>], floor: f64, ceiling: f64) -> String {
+    let mut path = String::new();
+    let mut drawing = false;
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(column) = column {
+            let verb = if drawing { 'L' } else { 'M' };
+            // Writing to a `String` cannot fail.
+            let _ = write!(path, "{verb}{index}.5 {}", level(column.mean(), floor, ceiling));
+            if !drawing {
+                // One point alone is to be seen as well.
+                path.push_str("h.4");
+            }
+        }
+        drawing = column.is_some();
+    }
+    path
+}
+
+/// The band from least to most, a piece for each stretch without a gap.
+fn band(columns: &[Option<Column>], floor: f64, ceiling: f64) -> String {
+    let mut path = String::new();
+    let mut begins = 0;
+    for stretch in columns.chunk_by(|one, next| one.is_some() == next.is_some()) {
+        let known: Vec<(usize, &Column)> =
+            stretch.iter().enumerate().filter_map(|(at, column)| Some((begins + at, column.as_ref()?))).collect();
+        begins += stretch.len();
+        for (order, (at, column)) in known.iter().enumerate() {
+            let verb = if order == 0 { 'M' } else { 'L' };
+            let _ = write!(path, "{verb}{at}.5 {}", level(column.max, floor, ceiling));
+        }
+        for (at, column) in known.iter().rev() {
+            let _ = write!(path, "L{at}.5 {}", level(column.min, floor, ceiling));
+        }
+        if !known.is_empty() {
+            path.push('Z');
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(points: usize) -> History {
+        let values: Vec<Option<f32>> = (0..points).map(|at| (at % 7 != 3).then_some(at as f32)).collect();
+        let series = |name: &str, unit: &str| Series {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            min: values.iter().map(|value| value.map(|value| value - 1.0)).collect(),
+            mean: values.clone(),
+            max: values.iter().map(|value| value.map(|value| value + 1.0)).collect(),
+        };
+        History {
+            timestamp: "2026-11-03T21:05:00Z".to_owned(),
+            step_seconds: 60,
+            first: Some("2026-11-03T20:05:00Z".to_owned()),
+            points: points as u64,
+            series: vec![series("health", "ratio"), series("bot.<b>", "")],
+            left_out: 0,
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-03T21:05:00Z".parse().unwrap_or_default()
+    }
+
+    #[test]
+    fn every_entry_lies_in_the_column_of_its_time() {
+        let history = history(60);
+        let frame = Frame::of(&history, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
+        let columns = frame.columns(&history.series[0]);
+        let known: Vec<usize> = (0..COLUMNS).filter(|at| columns[*at].is_some()).collect();
+        assert_eq!(known, (276..288).collect::<Vec<_>>(), "the last hour, five minutes a column");
+        let last = columns[287].unwrap_or_default();
+        assert_eq!((last.min, last.max), (54.0, 60.0));
+    }
+
+    #[test]
+    fn a_gap_breaks_the_line() {
+        let column = |value: f64| {
+            let mut column = Column::default();
+            column.add(value, value, value);
+            Some(column)
+        };
+        let columns = [column(0.0), column(1.0), None, column(1.0)];
+        assert_eq!(line(&columns, 0.0, 1.0), "M0.5 58.0h.4L1.5 2.0M3.5 2.0h.4");
+        assert_eq!(band(&columns, 0.0, 1.0), "M0.5 58.0L1.5 2.0L1.5 2.0L0.5 58.0ZM3.5 2.0L3.5 2.0Z");
+    }
+
+    #[test]
+    fn a_history_of_any_length_makes_charts_and_names_are_escaped() {
+        for points in [0, 1, 60, 1440] {
+            let page = section(Some(&history(points)), now()).into_string();
+            assert!(!page.contains("NaN") && !page.contains("inf"), "{points}: {page}");
+            assert!(!page.contains("<b>"), "{page}");
+        }
+        assert!(section(Some(&History::default()), now()).into_string().contains("Nothing yet"));
+        assert!(section(None, now()).into_string().contains("data-same"));
+    }
+}

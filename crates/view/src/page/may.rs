@@ -1,0 +1,130 @@
+//! What the system may do, and why not more: the first thing on the page, and enough by itself.
+
+use super::{Sight, class, glyph, nothing, plain, state, text};
+use crate::Tone;
+use crate::component::since;
+use crate::number::counted;
+use failstop_client::status::{HaltSummary, Status};
+use maud::{Markup, html};
+
+/// Permission, kill switch, halts, health, and what was announced.
+pub(super) fn section(sight: &Sight<'_>) -> Markup {
+    let status = sight.status;
+    let tone = Tone::of(&status.permission);
+    html! {
+        section.card.verdict.(class(tone)) aria-label="Permission" {
+            div role="status" aria-atomic="true" {
+                p.word { (glyph(tone)) " " (text(&status.permission.to_uppercase())) }
+                p.means { (means(status)) }
+                p.why { (why(status)) }
+            }
+            @if let Some(announced) = &status.announced {
+                p.announced {
+                    strong { "An end is announced: " (announced.kind.word()) }
+                    ", asked for by " (text(&announced.by)) ", expected until " (text(&announced.until))
+                    @if !announced.reason.is_empty() { ": " (text(&announced.reason)) }
+                }
+            }
+            @if !status.halts.is_empty() {
+                ul.halts { @for halt in &status.halts { (one(halt, sight)) } }
+            }
+            @if status.health.status != "healthy" {
+                div.health {
+                    p { "health " (state(&status.health.status)) " " (format!("{:.2}", status.health.overall_health)) }
+                    @if !status.health.reasons.is_empty() {
+                        ul { @for reason in &status.health.reasons { li { (text(reason)) } } }
+                    }
+                }
+            }
+            (act(sight))
+        }
+    }
+}
+
+/// The permission as a sentence.
+fn means(status: &Status) -> Markup {
+    let on_paper = status.mode != "live";
+    match status.permission.as_str() {
+        "active" if on_paper => plain("Orders are permitted, on paper only: the mode is dry."),
+        "active" => plain("Orders are permitted and reach the venue."),
+        "reduce-only" if on_paper => plain("Positions may only be reduced, on paper only: the mode is dry."),
+        "reduce-only" => plain("Positions may only be reduced; nothing is opened."),
+        "observe-only" => plain("No order is permitted. The bot may look on."),
+        "shutdown" if status.kill_switch => plain("No order is permitted: the kill switch is engaged."),
+        "shutdown" => plain("No order is permitted. Components that trade are stopped."),
+        other => html! { "This page does not know the permission " (text(other)) ": take it for no permission." },
+    }
+}
+
+/// Why, in one line.
+fn why(status: &Status) -> Markup {
+    let latched = status.halts.iter().filter(|halt| halt.latched).count() as u64;
+    let all = status.halts.len() as u64;
+    match (all, latched) {
+        (0, _) if status.permission == "active" => plain("No halt stands."),
+        (0, _) => plain("No halt stands; it rises when the start-up checks have passed."),
+        (_, 0) if all == 1 => plain("1 halt stands and clears by itself."),
+        (_, 0) => html! { (counted(all, "halt")) " stand and clear by themselves." },
+        (1, _) => plain("1 halt stands and waits for an operator."),
+        (_, _) => html! { (counted(all, "halt")) " stand, " (latched) " of them until an operator resumes." },
+    }
+}
+
+fn one(halt: &HaltSummary, sight: &Sight<'_>) -> Markup {
+    html! {
+        li.halt.(class(Tone::of(&halt.cap))) data-key=(halt.id) {
+            p.cause {
+                (glyph(Tone::of(&halt.cap))) " "
+                strong { (text(&halt.cause)) }
+                @if let Some(component) = &halt.component { " · " (text(component)) }
+                " "
+                span.quiet {
+                    (since(&halt.since, sight.now)) " · at most " (text(&halt.cap)) " · "
+                    @if halt.latched { "latched" } @else { "clears by itself" }
+                    " · " (text(&halt.id))
+                }
+            }
+            @if !halt.evidence.is_empty() { p { (text(&halt.evidence)) } }
+            @if !halt.next.is_empty() {
+                p.next {
+                    "next: "
+                    // A command is to be copied whole; a sentence is to be read.
+                    @if halt.next.starts_with("failstop ") { code { (text(&halt.next)) } } @else { (text(&halt.next)) }
+                }
+            }
+        }
+    }
+}
+
+/// Where to act: here, or on the host.
+fn act(sight: &Sight<'_>) -> Markup {
+    let status = sight.status;
+    if sight.controls {
+        return controls(status);
+    }
+    if status.kill_switch {
+        return nothing();
+    }
+    html! {
+        p.act {
+            "This page only reads. To stop everything, on the host: "
+            code { "failstop kill-switch engage --reason \"...\"" }
+        }
+    }
+}
+
+/// The emergency stop, for who may give it: the name of the system, typed, is what arms it.
+fn controls(status: &Status) -> Markup {
+    html! {
+        form #stop.controls data-action="api/control/emergency-stop" data-confirm=(status.system) autocomplete="off" {
+            fieldset disabled[status.kill_switch] {
+                legend { "Emergency stop" }
+                p #stop-help { "Revokes every permit, runs the emergency actions and stops the bot. Only an operator's release undoes it." }
+                label { "Reason " input name="reason" required maxlength="500" aria-describedby="stop-help"; }
+                label { "Type " code { (text(&status.system)) } " to confirm " input name="confirm" required autocapitalize="none" spellcheck="false"; }
+                button.danger type="submit" { "Stop everything" }
+            }
+            p.outcome role="status" {}
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What is recorded: the journal's head, the snapshot, the last verification.
+
+use super::{Sight, fact, plain, state, text};
+use crate::component::clock_time;
+use crate::duration::age;
+use crate::number::{grouped, short_hash, size};
+use maud::{Markup, html};
+
+/// Journal, verification, snapshot, host.
+pub(super) fn section(sight: &Sight<'_>) -> Markup {
+    let status = sight.status;
+    let health = &status.health;
+    html! {
+        section aria-labelledby="record" {
+            h2 #record { "Record" }
+            dl.card.facts {
+                (fact("journal", &html! {
+                    (grouped(status.journal.seq)) " records, durable, head " code title=(status.journal.head) { (short_hash(&status.journal.head)) }
+                }))
+                @if let Some(seconds) = health.journal_write_age_seconds { (fact("last written", &html! { (age(seconds)) " ago" })) }
+                (fact("verified", &match &status.verified {
+                    None => plain("not yet in this epoch, but for the check at the start"),
+                    Some(verified) => html! {
+                        (state(&verified.result)) " "
+                        @match verified.at.parse() { Ok(then) => (clock_time(then, sight.now)), Err(_) => (text(&verified.at)) }
+                        @if let Some(seq) = verified.seq { ", up to record " (grouped(seq)) }
+                        @if let Some(detail) = &verified.detail { ": " (text(detail)) }
+                    },
+                }))
+                (fact("snapshot", &match (&status.books.snapshot, health.snapshot_age_seconds) {
+                    (Some(snapshot), Some(seconds)) => html! {
+                        (age(seconds)) " ago, at record " (grouped(snapshot.seq))
+                        @if let Some(day) = &snapshot.day { ", closes " (text(day)) }
+                    },
+                    (_, _) => plain("none yet"),
+                }))
+                (fact("permit", &html! { (grouped(status.permit_lapses)) " lapses in this epoch" }))
+                @if let Some(host) = &status.host {
+                    (fact("host", &html! {
+                        @if let Some(percent) = host.cpu_percent { (format!("{percent:.0} % processor, ")) }
+                        (size(host.memory_available_bytes)) " of " (size(host.memory_total_bytes)) " memory and "
+                        (size(host.disk_available_bytes)) " of " (size(host.disk_total_bytes)) " disk free"
+                    }))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+use super::fleet::{self, Answer, Member};
+use super::{ASSETS, POLICY, Sight, content, document, silent};
+use failstop_client::alerts::AlertList;
+use failstop_client::history::{History, Series};
+use failstop_client::status::Status;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Every text in it is `word`, where a text is free.
+fn status_of(word: &str) -> Value {
+    json!({
+        "system": word, "epoch": 7, "permission": "observe-only", "mode": "dry", "kill_switch": false, "environment": word,
+        "health": {"status": "degraded", "overall_health": 0.5, "reasons": [word], "errors_per_minute": 3, "journal_write_age_seconds": 1.0, "snapshot_age_seconds": 3600.0},
+        "halts": [
+            {"id": "h-31", "cause": "heartbeat-lost", "cap": "observe-only", "latched": true, "since": "2026-11-03T20:51:07Z", "component": word, "evidence": word, "next": word},
+            {"id": "h-32", "cause": "unhealthy", "cap": "observe-only", "latched": false, "since": word, "component": null, "evidence": "", "next": format!("failstop {word}")}
+        ],
+        "components": [
+            {"name": word, "state": "ready", "pid": 20718, "restarts": 2, "ready": true, "orders": word, "health": 0.5, "uptime_seconds": 100.0, "last_sign_seconds": 4.0,
+             "status_text": word, "memory_bytes": 412_000_000u64, "memory_max_bytes": 1_800_000_000u64, "cpu_percent": 3.0, "cpu_max_percent": 90},
+            {"name": "scanner", "state": word, "pid": null, "restarts": 0, "ready": false, "orders": "none", "held": {"by": word, "reason": word, "since": word}}
+        ],
+        "parts": [{"component": word, "name": word, "health": 0.0}],
+        "feeds": {word: 5.0, "kraken": null}, "dependencies": {word: false, "redis": null, "venue": true},
+        "queue": {word: {"state": word, "depth": 4}},
+        "metrics": {"daily_pnl": -12.5, "total_pnl": 1300.25, "trades_executed": 200.0, "trades_succeeded": 190.0, word: 7.5},
+        "journal": {"seq": 18441, "head": word, "jid": "ab"}, "uptime_seconds": 11520.0, "version": word,
+        "coverage": [{"component": word, "enforced": [word], "monitored": [], "not_covered": [word]}], "host_notes": [word],
+        "timestamp": "2026-11-03T21:05:00.000Z",
+        "alerts": {"status": "degraded", "channels": {word: {"up": false, "last_ok": word, "last_error": word, "failures_in_a_row": 3, "queued": 2, "oldest_seconds": 5.0}},
+            "open": {"critical": 1, "warning": 0, "info": 0}, "acknowledged": 0, "told": [word], "queued": 2, "oldest_seconds": 5.0,
+            "sent": {"critical": 0, "warning": 0, "info": 0}, "suppressed": 0, "problem": word},
+        "announced": {"kind": "restart", "until": word, "by": word, "reason": word},
+        "books": {"snapshot": {"seq": 18400, "sha256": "cd", "file": word, "day": word, "recorded": 18402, "taken": "2026-11-03T00:00:00Z"},
+            "orders_open": 3, "orders_in_doubt": 1, "discrepancies": [word], "violations": 2, "booked": 40},
+        "verified": {"at": word, "result": word, "seq": 18000, "detail": word}
+    })
+}
+
+fn alerts_of(word: &str) -> AlertList {
+    let alert = json!({
+        "id": word, "severity": "critical", "system": word, "environment": word, "drill": true, "cause": "hung", "component": word, "title": word,
+        "message": word, "root_cause": word, "recommended_action": word, "runbook": word, "metadata": [[word, word]], "trace_id": word,
+        "opened_at": word, "resolved_at": null, "acknowledged": null, "held_back": false, "delivered_to": [word], "waiting_for": [word]
+    });
+    let mut over = alert.clone();
+    over["resolved_at"] = word.into();
+    over["acknowledged"] = json!({"by": word, "at": word});
+    serde_json::from_value(json!({"alerts": [alert, over], "timestamp": "2026-11-03T21:05:00.000Z"})).unwrap()
+}
+
+fn history_of(word: &str) -> History {
+    let series = |name: &str, unit: &str| Series {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        min: vec![Some(1.0); 60],
+        mean: vec![Some(2.0); 60],
+        max: vec![Some(3.0); 60],
+    };
+    History {
+        timestamp: String::new(),
+        step_seconds: 60,
+        first: Some("2026-11-03T20:05:00Z".to_owned()),
+        points: 60,
+        series: vec![
+            series("permission", "level"),
+            series("memory_bytes", "bytes"),
+            series(&format!("bot.{word}"), word),
+        ],
+        left_out: 0,
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-03T21:05:00Z".parse().unwrap()
+}
+
+/// Every page there is, with `word` wherever a text is somebody's own.
+fn pages(word: &str) -> Vec<String> {
+    let status: Status = serde_json::from_value(status_of(word)).unwrap();
+    let (alerts, history) = (alerts_of(word), history_of(word));
+    let sight = |controls| Sight {
+        status: &status,
+        alerts: Some(&alerts),
+        history: Some(&history),
+        now: now(),
+        controls,
+        fleet: true,
+    };
+    let answer = Answer {
+        system: word.to_owned(),
+        environment: word.to_owned(),
+        permission: word.to_owned(),
+        mode: word.to_owned(),
+        health: word.to_owned(),
+        halts: vec![word.to_owned()],
+        timestamp: word.to_owned(),
+        ..Answer::default()
+    };
+    let member = |answer| Member { name: word.to_owned(), url: "http://127.0.0.1:1/".to_owned(), answer };
+    let mut unknown = status.clone();
+    unknown.permission = word.to_owned();
+    vec![
+        document(&sight(false)),
+        document(&sight(true)),
+        content(&sight(false)),
+        document(&Sight { status: &unknown, ..sight(false) }),
+        silent(word, now()),
+        fleet::document(&[member(Ok(answer)), member(Err(word.to_owned()))], now()),
+    ]
+}
+
+fn sight_of(status: &Status) -> Sight<'_> {
+    Sight { status, alerts: None, history: None, now: now(), controls: false, fleet: false }
+}
+
+#[test]
+fn nothing_that_somebody_chose_becomes_markup() {
+    let hostile = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>&\u{202e}\u{1b}[2J";
+    for page in pages(hostile) {
+        assert!(!page.contains("<img") && !page.contains("<script>alert"), "{page}");
+        assert!(
+            !page.contains("onerror=alert(1)>\"") && !page.contains('\u{202e}') && !page.contains('\u{1b}'),
+            "{page}"
+        );
+        assert!(page.contains("&lt;img src=x"), "it is there, as text: {page}");
+        // Within attributes no quote ends the value.
+        for value in page.split("=\"").skip(1) {
+            let value = value.split('"').next().unwrap();
+            assert!(!value.contains('<'), "{value}");
+        }
+    }
+}
+
+#[test]
+fn nothing_on_a_page_needs_more_than_the_policy_allows() {
+    assert!(!POLICY.contains("unsafe") && !POLICY.contains('*') && !POLICY.contains("http"));
+    for page in pages("demo") {
+        assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains(" onclick"), "{page}");
+        assert!(!page.contains("<script>") && !page.contains("javascript:"), "{page}");
+        for source in page.split(" src=\"").skip(1).chain(page.split("<link ").skip(1)) {
+            assert!(!source.split('>').next().unwrap().contains("//"), "another origin: {source}");
+        }
+    }
+    for asset in ASSETS {
+        assert!(!asset.text.contains("http:") || asset.text.contains("http://www.w3.org/2000/svg"), "{}", asset.path);
+        assert!(!asset.text.contains("https://") && !asset.text.contains("@import") && !asset.text.contains("eval("));
+    }
+}
+
+#[test]
+fn every_path_on_the_pages_is_relative_so_that_a_proxy_may_have_them_below_another() {
+    for page in pages("demo") {
+        for target in page.split("href=\"").skip(1).chain(page.split("src=\"").skip(1)) {
+            let target = target.split('"').next().unwrap();
+            assert!(!target.starts_with('/'), "{target}");
+        }
+    }
+}
+
+#[test]
+fn one_look_says_what_it_may_do_and_why() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let page = content(&sight_of(&status));
+    let place = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what} in {page}"));
+    let order = [
+        "OBSERVE-ONLY",
+        "No order is permitted.",
+        "2 halts stand, 1 of them until an operator resumes.",
+        "heartbeat-lost",
+        "since 20:51:07Z (13 min 53 s)",
+        "next: ",
+        "What runs",
+        "What it does",
+        "−12.50",
+        "id=\"charts\" data-same",
+        ">Alerts<",
+        ">Record<",
+        "18 441 records",
+    ];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+    assert!(page.contains("data-title=\"OBSERVE-ONLY · demo · failstop\""));
+    assert!(page.contains("95.0 %"), "success rate: {page}");
+}
+
+#[test]
+fn what_needs_nobody_says_so() {
+    let mut value = status_of("demo");
+    value["permission"] = "active".into();
+    value["mode"] = "live".into();
+    value["halts"] = json!([]);
+    value["health"]["status"] = "healthy".into();
+    let status: Status = serde_json::from_value(value).unwrap();
+    let page = content(&sight_of(&status));
+    assert!(page.contains("Orders are permitted and reach the venue.") && page.contains("No halt stands."), "{page}");
+    let paper = Status { mode: "dry".to_owned(), ..status };
+    assert!(content(&sight_of(&paper)).contains("on paper only"));
+}
+
+#[test]
+fn controls_are_only_where_they_were_asked_for() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let alerts = alerts_of("a-1");
+    let reads = Sight { alerts: Some(&alerts), ..sight_of(&status) };
+    let page = document(&reads);
+    assert!(!page.contains("<form") && !page.contains("<button") && !page.contains("api/control"), "{page}");
+    assert!(
+        page.contains("failstop kill-switch engage") && page.contains("failstop alerts ack a-1"),
+        "it says where to act"
+    );
+    let acts = document(&Sight { controls: true, ..reads });
+    assert!(acts.contains("data-action=\"api/control/emergency-stop\" data-confirm=\"demo\""), "{acts}");
+    assert_eq!(acts.matches("data-action=\"api/control/alerts/ack\"").count(), 1, "only what nobody has taken on");
+}
+
+#[test]
+fn a_fleet_shows_first_what_needs_somebody() {
+    let answer = |permission: &str, health: &str| Answer {
+        permission: permission.to_owned(),
+        health: health.to_owned(),
+        mode: "live".to_owned(),
+        ..Answer::default()
+    };
+    let member = |name: &str, answer| Member { name: name.to_owned(), url: "http://h/".to_owned(), answer };
+    let members = [
+        member("good", Ok(answer("active", "healthy"))),
+        member("looks", Ok(answer("observe-only", "healthy"))),
+        member("gone", Err("no connection".to_owned())),
+    ];
+    let page = fleet::document(&members, now());
+    let place = |what: &str| page.find(&format!(">{what}</a>")).unwrap();
+    assert!([place("gone"), place("looks"), place("good")].is_sorted(), "{page}");
+    assert!(page.contains("3 systems, 2 to look at"), "{page}");
+    let calm = fleet::document(&members[..1], now());
+    assert!(calm.contains("1 system, none needs anybody"), "{calm}");
+}
