@@ -15,6 +15,7 @@ mod place;
 mod priority;
 mod render;
 mod statement;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser as _;

@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("sha256sum", "coreutils"),
     ("ip", "iproute2"),
     ("stress-ng", "stress-ng"),
+    ("chromium", "chromium"),
 ];
 
 /// Programs whose packages start a service where they are installed: they are unpacked under `target/` instead, and what

@@ -258,7 +258,7 @@ pub struct CheckArgs {
 }
 
 /// `failstop status`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
     /// The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "url"])]

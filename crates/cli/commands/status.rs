@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::out::{self, Reader};
 use crate::place::Place;
 use crate::render::{Layout, nagios, status as words};
+use crate::watch;
 use failstop_client::status::Status;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -17,7 +18,12 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Prints it, once or until interrupted.
 pub fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     if args.watch {
-        return watch(args);
+        let picture = args.format == Format::Text && out::layout() == Layout::People && watch::is_possible();
+        if picture {
+            let args = args.clone();
+            return watch::watch(move || ask(&args));
+        }
+        return watch_lines(args);
     }
     match ask(args) {
         Ok(status) => {
@@ -57,8 +63,8 @@ fn render(args: &StatusArgs, status: &Status) -> Result<String, Failure> {
     }
 }
 
-/// On a terminal the picture is redrawn; in a pipe one report follows another.
-fn watch(args: &StatusArgs) -> Result<Exit, Failure> {
+/// In a pipe one report follows another; on a terminal that can do no better the next takes its place.
+fn watch_lines(args: &StatusArgs) -> Result<Exit, Failure> {
     let redraw = args.format == Format::Text && out::layout() == Layout::People;
     loop {
         let (text, last) = match ask(args) {

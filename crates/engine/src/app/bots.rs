@@ -97,7 +97,7 @@ impl Engine {
             (Meaning::Metric(metric), Some(_)) => {
                 let taken = self.facts.metric(&metric.name, metric.value);
                 if taken {
-                    self.history.note_of_bot(clock::now(), &metric.name, metric.value);
+                    self.history.note_of_bot(crate::clock::now(), &metric.name, metric.value);
                     answer.done();
                 } else {
                     answer.refuse(Code::BadField, "too many different metrics are reported already");

@@ -160,7 +160,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         }),
         limits: Limits::CONTROL.for_orders_that_wait(config.witness.second_key().unwrap_or_default()),
     };
-    let control = ControlListener::bind(&runtime.control_socket(), settings)?;
+    let control = ControlListener::bind(&runtime.control_socket(), settings)?.showing(config.observe.dashboard);
     let mut notes = prepared.notes;
     if let Some(system) = &prepared.cgroup {
         let slots = blueprints.iter().map(|blueprint| blueprint.slot);

@@ -43,7 +43,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
 fn incident(entry: &AlertEntry, sight: &Sight<'_>) -> Markup {
     let tone = Tone::of(&entry.severity);
     html! {
-        li.alert.(class(tone)) data-key=(entry.id) {
+        li.alert.(class(tone)) data-key=(text(&entry.id)) {
             p.cause {
                 (glyph(tone)) " " span.severity { (text(&entry.severity)) } " "
                 strong { (text(&entry.title)) }
@@ -75,7 +75,7 @@ fn take_on(entry: &AlertEntry, sight: &Sight<'_>) -> Markup {
         return html! { p.act { "to take it on: " code { "failstop alerts ack " (text(&entry.id)) } } };
     }
     html! {
-        form.controls data-action="api/control/alerts/ack" data-id=(entry.id) {
+        form.controls data-action="api/control/alerts/ack" data-id=(text(&entry.id)) {
             button type="submit" { "Take it on" }
             p.outcome role="status" {}
         }
@@ -93,7 +93,7 @@ fn way(name: &str, channel: &ChannelSummary, now: Timestamp) -> Markup {
         None => "not tried yet",
     };
     html! {
-        li data-key=(name) {
+        li data-key=(text(&name)) {
             (state(word)) " " (text(name))
             span.quiet {
                 @if let Some(last) = &channel.last_ok { " · last accepted " (at(last, now)) }

@@ -148,7 +148,7 @@ fn chart(series: &Series, title: &str, frame: &Frame) -> Markup {
     let say = |value: f64| said(value, &series.unit);
     let label = format!("{title} over 24 hours: now {}, lowest {}, highest {}", say(last), say(low), say(high));
     html! {
-        figure.chart data-key=(series.name) {
+        figure.chart data-key=(text(&series.name)) {
             figcaption { (title) strong { (say(last)) } }
             div.plot {
                 span.high aria-hidden="true" { (say(ceiling)) }
@@ -309,7 +309,7 @@ mod tests {
         let known: Vec<usize> = (0..COLUMNS).filter(|at| columns[*at].is_some()).collect();
         assert_eq!(known, (276..288).collect::<Vec<_>>(), "the last hour, five minutes a column");
         let last = columns[287].unwrap_or_default();
-        assert_eq!((last.min, last.max), (54.0, 60.0));
+        assert_eq!((last.min, last.max), (54.0, 59.0), "of 55 to 58");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub fn document(members: &[Member], now: Timestamp) -> String {
                 }
                 main #main { div.cards.fleet { @for member in sorted { (card(member)) } } }
             }
-            (footer(""))
+            (footer("", false))
         },
     )
 }
@@ -91,8 +91,8 @@ fn card(member: &Member) -> Markup {
         Err(_) => Tone::Bad,
     };
     html! {
-        article.card.verdict.(class(tone)) data-key=(member.name) {
-            h2 { a href=(member.url) rel="noreferrer" { (text(&member.name)) } }
+        article.card.verdict.(class(tone)) data-key=(text(&member.name)) {
+            h2 { a href=(text(&member.url)) rel="noreferrer" { (text(&member.name)) } }
             @match &member.answer {
                 Err(why) => {
                     p.word { (glyph(Tone::Bad)) " NO ANSWER" }

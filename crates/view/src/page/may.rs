@@ -72,7 +72,7 @@ fn why(status: &Status) -> Markup {
 
 fn one(halt: &HaltSummary, sight: &Sight<'_>) -> Markup {
     html! {
-        li.halt.(class(Tone::of(&halt.cap))) data-key=(halt.id) {
+        li.halt.(class(Tone::of(&halt.cap))) data-key=(text(&halt.id)) {
             p.cause {
                 (glyph(Tone::of(&halt.cap))) " "
                 strong { (text(&halt.cause)) }
@@ -116,7 +116,7 @@ fn act(sight: &Sight<'_>) -> Markup {
 /// The emergency stop, for who may give it: the name of the system, typed, is what arms it.
 fn controls(status: &Status) -> Markup {
     html! {
-        form #stop.controls data-action="api/control/emergency-stop" data-confirm=(status.system) autocomplete="off" {
+        form #stop.controls data-action="api/control/emergency-stop" data-confirm=(text(&status.system)) autocomplete="off" {
             fieldset disabled[status.kill_switch] {
                 legend { "Emergency stop" }
                 p #stop-help { "Revokes every permit, runs the emergency actions and stops the bot. Only an operator's release undoes it." }

@@ -78,7 +78,7 @@ pub fn document(sight: &Sight<'_>) -> String {
         &html! {
             (connection(&sight.status.timestamp))
             (live(sight))
-            (footer(&sight.status.version))
+            (footer(&sight.status.version, !sight.controls))
         },
     )
 }
@@ -106,7 +106,7 @@ pub fn silent(why: &str, now: Timestamp) -> String {
                     }
                 }
             }
-            (footer(""))
+            (footer("", false))
         },
     )
 }
@@ -154,7 +154,7 @@ fn connection(made: &str) -> Markup {
 fn live(sight: &Sight<'_>) -> Markup {
     let status = sight.status;
     html! {
-        div #live data-title=(title(status)) data-made=(status.timestamp) {
+        div #live data-title=(title(status)) data-made=(text(&status.timestamp)) {
             (head(sight))
             main #main {
                 (may::section(sight))
@@ -184,13 +184,16 @@ fn head(sight: &Sight<'_>) -> Markup {
     }
 }
 
-fn footer(version: &str) -> Markup {
+fn footer(version: &str, paths: bool) -> Markup {
     html! {
         footer {
             p {
-                "failstop " (text(version)) " · times in UTC · for programs: "
-                a href="paths" { "paths" } ", " a href="api/status" { "status" } ", "
-                a href="api/metrics/history" { "history" } ", " a href="metrics" { "metrics" }
+                "failstop " (text(version)) " · times in UTC"
+                @if paths {
+                    " · for programs: "
+                    a href="paths" { "paths" } ", " a href="api/status" { "status" } ", "
+                    a href="api/metrics/history" { "history" } ", " a href="metrics" { "metrics" }
+                }
             }
         }
     }

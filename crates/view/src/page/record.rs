@@ -15,7 +15,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
             h2 #record { "Record" }
             dl.card.facts {
                 (fact("journal", &html! {
-                    (grouped(status.journal.seq)) " records, durable, head " code title=(status.journal.head) { (short_hash(&status.journal.head)) }
+                    (grouped(status.journal.seq)) " records, durable, head " code title=(text(&status.journal.head)) { (short_hash(&status.journal.head)) }
                 }))
                 @if let Some(seconds) = health.journal_write_age_seconds { (fact("last written", &html! { (age(seconds)) " ago" })) }
                 (fact("verified", &match &status.verified {

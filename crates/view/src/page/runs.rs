@@ -21,7 +21,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "Dependencies" }
                         ul.lines {
                             @for (name, up) in &status.dependencies {
-                                li data-key=(name) { (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) " " (text(name)) }
+                                li data-key=(text(&name)) { (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) " " (text(name)) }
                             }
                         }
                     }
@@ -31,7 +31,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "Feeds" }
                         ul.lines {
                             @for (name, seconds) in &status.feeds {
-                                li data-key=(name) {
+                                li data-key=(text(&name)) {
                                     (text(name)) ": "
                                     @match seconds { Some(seconds) => { "fresh " (age(*seconds)) " ago" } None => "nothing yet" }
                                 }
@@ -58,7 +58,7 @@ fn card(component: &ComponentSummary, sight: &Sight<'_>) -> Markup {
     let status = sight.status;
     let parts: Vec<&PartSummary> = status.parts.iter().filter(|part| part.component == component.name).collect();
     html! {
-        article.card data-key=(component.name) aria-label=(format!("Component {}", text(&component.name))) {
+        article.card data-key=(text(&component.name)) aria-label=(format!("Component {}", text(&component.name))) {
             h3 { (text(&component.name)) " " (state(&component.state)) }
             @if let Some(said) = said_or_kept(status, sight.now, component) { p.said { (text(&said)) } }
             dl {
@@ -96,7 +96,7 @@ fn one(part: &PartSummary) -> Markup {
         Tone::Good
     };
     html! {
-        li data-key=(part.name) {
+        li data-key=(text(&part.name)) {
             span.state.(class(tone)) { (glyph(tone)) } " " (text(&part.name)) span.quiet { " " (format!("{:.2}", part.health)) }
         }
     }

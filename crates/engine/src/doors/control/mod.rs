@@ -2,6 +2,7 @@
 //! engine's user and root may do everything and nobody else anything; a component's process may do nothing whoever it is.
 
 pub mod client;
+mod page;
 mod peer;
 pub(super) mod routes;
 pub mod wire;
@@ -52,6 +53,7 @@ pub struct ControlListener {
     listener: std::os::unix::net::UnixListener,
     file: SocketFile,
     settings: ControlSettings,
+    dashboard: bool,
 }
 
 /// The control socket cannot be had.
@@ -112,9 +114,17 @@ impl ControlListener {
             // A second wall: what counts is the peer's user, asked of the kernel at each connection.
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
-            Ok(Self { listener, file, settings })
+            Ok(Self { listener, file, settings, dashboard: true })
         };
         bind().map_err(|source| ControlUnavailable::Bind { path: path.to_owned(), source })
+    }
+}
+
+impl ControlListener {
+    /// The same with or without the dashboard.
+    #[must_use]
+    pub fn showing(self, dashboard: bool) -> Self {
+        Self { dashboard, ..self }
     }
 }
 
@@ -137,9 +147,10 @@ pub(super) async fn serve(
     ranges: Arc<Ranges>,
     closing: watch::Receiver<bool>,
 ) {
-    let ControlListener { listener, file, settings } = listener;
+    let ControlListener { listener, file, settings, dashboard } = listener;
     let streams = Streams::new(beats, settings.limits.streams, settings.limits.answer);
     let asker = Arc::new(Asker::new(commands, settings.limits.answer));
+    let page = page::Page::new(&asker, dashboard, &settings.limits, closing.clone());
     let mut connections = Connections::new(settings.limits.clone(), closing);
     let settings = Arc::new(settings);
     // Fails only outside a runtime or without descriptors; commands then say that no engine answers.
@@ -152,7 +163,7 @@ pub(super) async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 let router = match peer::judge(&stream, &settings.component_processes) {
-                    Ok(peer) => routes::router(&asker, &settings, &streams, &ranges, peer),
+                    Ok(peer) => routes::router(&asker, &settings, &streams, &ranges, &page, peer),
                     Err(refused) => routes::refusing_router(&refused),
                 };
                 tokio::spawn(connections.clone().serve(stream, router, slot));

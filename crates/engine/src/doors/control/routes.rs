@@ -1,6 +1,7 @@
 //! What each path of the control socket takes, and how it becomes a command. Nothing is decided here but whether the
 //! request is well made and confirmed.
 
+use super::page::{Page, guarded};
 use super::wire::{self, ModeWord};
 use super::{ControlSettings, PeerRefused};
 use crate::command::{Answer, BooksOrder, Command, Peer, Principal};
@@ -120,11 +121,12 @@ pub(super) fn router(
     settings: &Arc<ControlSettings>,
     streams: &Streams,
     ranges: &Arc<Ranges>,
+    page: &Page,
     peer: Peer,
 ) -> Router {
     let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker, &Arc::default());
     let pages = observe::pages::with_pages(pages, observe::pages::ON_CONTROL_ONLY, asker, &Arc::default());
-    let pages = with_journal(with_beat(pages, streams), ranges, asker);
+    let pages = page.on(with_journal(with_beat(pages, streams), ranges, asker));
     let router = ROUTES.iter().fold(pages, |router, route| {
         let action = route.action;
         let context = (Arc::clone(asker), Arc::clone(settings), peer.clone());
@@ -137,7 +139,7 @@ pub(super) fn router(
         };
         router.route(route.path, post(handle))
     });
-    router.method_not_allowed_fallback(wrong_method).fallback(observe::pages::unknown_path)
+    guarded(router.method_not_allowed_fallback(wrong_method).fallback(observe::pages::unknown_path))
 }
 
 /// What a refused peer is answered, whatever it asks.
@@ -186,6 +188,7 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
             Answer::Status(_)
             | Answer::Metrics(_)
             | Answer::Alerts(_)
+            | Answer::History(_)
             | Answer::Processes(_)
             | Answer::Orders(_)
             | Answer::Beat(_),

@@ -369,3 +369,47 @@ fn garbage_holds_up_nobody() {
     drop(silent);
     assert_eq!(ROUTES.len(), 16);
 }
+
+#[test]
+fn the_page_with_controls_is_here_and_only_for_who_may_act() {
+    let open = open();
+    let page = open.send(&get("/"));
+    assert_eq!((page.code, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains("data-action=\"api/control/emergency-stop\" data-confirm=\"demo\""), "{}", page.body);
+    assert!(page.header("content-security-policy").is_some());
+    assert_eq!(open.send(&get("/dashboard/live.js")).code, 200);
+    // What its button sends, as a browser at the end of a tunnel sends it.
+    let from = |host: &str, origin: &str| {
+        let body = "{\"reason\":\"enough\"}";
+        let request = format!(
+            "POST /api/control/emergency-stop HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        open.send(request.as_bytes())
+    };
+    assert_eq!(from("127.0.0.1:8090", "http://evil.example").code, 403);
+    assert_eq!(from("evil.example:8090", "http://evil.example:8090").code, 403);
+    assert_eq!(open.told(), None);
+    assert_eq!(from("127.0.0.1:8090", "http://127.0.0.1:8090").code, 200);
+    assert!(open.told().unwrap().starts_with("KillSwitchEngage \"enough\""));
+
+    let own = i32::try_from(std::process::id()).unwrap();
+    let settings = ControlSettings { component_processes: Arc::new(move |pid| pid == own), ..settings() };
+    let refusing = open_with(Does::Answers(Box::new(status())), settings);
+    for path in ["/", "/dashboard/live.js", "/ws"] {
+        let reply = refusing.send(&get(path));
+        assert_eq!(reply.code, 403, "{path}");
+        assert!(!reply.body.contains("<html"), "{path}");
+    }
+}
+
+#[test]
+fn without_a_dashboard_the_control_socket_has_no_page() {
+    let fake = FakeLoop::start(Does::Answers(Box::new(status())));
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let listener = ControlListener::bind(&socket, settings()).unwrap().showing(false);
+    let _doors = HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
+    assert_eq!(exchange(UnixStream::connect(&socket).unwrap(), &get("/")).code, 404);
+}

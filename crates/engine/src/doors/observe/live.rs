@@ -57,7 +57,7 @@ enum Told {
 
 /// The watchers of one door.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(in crate::doors) struct Live {
     asker: Arc<Asker>,
     site: Arc<Site>,
     told: watch::Sender<Option<Told>>,
@@ -171,7 +171,7 @@ impl Live {
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     }
                 }
-                _ = closing.wait_for(|closing| *closing) => {
+                () = closes(&mut closing) => {
                     return goodbye(socket, close_code::AWAY, "the engine is stopping").await;
                 }
             };
@@ -234,6 +234,11 @@ impl Live {
         }
         Ok(Update { figures, page: update.to_string().into() })
     }
+}
+
+/// When the door closes.
+async fn closes(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// That the way is open.

@@ -9,6 +9,7 @@ mod site;
 mod thresholds;
 
 pub use health::{HealthAnswer, health_answer};
+pub(super) use live::Live;
 pub use pages::{ROUTES, Route};
 pub use site::Site;
 pub use thresholds::Threshold;

@@ -108,6 +108,12 @@ pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>, s
     })
 }
 
+/// Adds the page and what it needs to a router of another door.
+pub(in crate::doors) fn with_front(router: Router, asker: &Arc<Asker>, site: &Arc<Site>, live: &Arc<Live>) -> Router {
+    let front = &[Route { path: "/", page: Page::Front }];
+    dashboard::with_dashboard(live::with_live(with_pages(router, front, asker, site), live), site)
+}
+
 async fn only_get() -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,

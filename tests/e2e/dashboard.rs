@@ -1,0 +1,236 @@
+//! The dashboard in a real browser, on a real engine.
+
+use crate::browser::Browser;
+use crate::system::{System, signal};
+use serde_json::json;
+use std::net::TcpListener;
+
+const HOSTILE: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
+
+/// A system on a port that stays the same over restarts, with a bot that says a lot.
+fn system() -> (System, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let says = [
+        json!({"type": "metric", "name": "daily_pnl", "value": -12.5}),
+        json!({"type": "metric", "name": "total_pnl", "value": 1300.25}),
+        json!({"type": "metric", "name": "trades_executed", "value": 200}),
+        json!({"type": "metric", "name": "trades_succeeded", "value": 190}),
+        json!({"type": "part", "name": "websocket", "status": "degraded", "detail": HOSTILE}),
+        json!({"type": "part", "name": "wallet_monitor_with_a_name_as_long_as_names_may_be_and_then_some", "status": "healthy"}),
+        json!({"type": "queue", "state": "processing", "depth": 4}),
+        json!({"type": "error", "kind": "api", "message": HOSTILE}),
+    ];
+    let says: Vec<String> = says.iter().map(|line| format!("\"send\", {}", json!(line.to_string()))).collect();
+    let system = System::new(&format!(
+        "[observe]\nlisten = \"127.0.0.1:{port}\"\n\
+         [[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ready\", \"beat\", \"200\", \"tick\", \"200\", \"binance\", {}]\norders = \"asks\"\n\
+         readiness = {{ notify = true }}\nliveness = {{ heartbeat = \"2m\" }}\nlimits = {{ memory_max = \"300MB\", cpu_max_percent = 50 }}\n\
+         [[component]]\nname = \"scanner-with-a-rather-long-name\"\ncommand = [\"BOT\"]\norders = \"none\"\n\
+         [[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:9\"\n",
+        says.join(", ")
+    ));
+    (system, format!("http://127.0.0.1:{port}"))
+}
+
+const WORD: &str = "document.querySelector('.word').innerText.trim().replace(/^\\W+/, '')";
+
+#[test]
+fn the_page_follows_its_engine_over_a_halt_and_a_restart() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    browser.look(1280, 900, "light");
+    browser.go(&format!("{origin}/"));
+    browser.wait("active", &format!("{WORD} === 'ACTIVE'"));
+    browser.wait("figures", "document.body.innerText.includes('−12.50') && document.body.innerText.includes('95.0 %')");
+    // The same document all along.
+    browser.eval("window.mark = document.querySelector('.word'); true");
+
+    assert_eq!(system.run("kill-switch engage", &["--reason", HOSTILE]).status.code(), Some(0));
+    browser.wait("the kill switch", &format!("{WORD} === 'SHUTDOWN'"));
+    assert_eq!(browser.eval("document.querySelector('.word') === window.mark"), true, "exchanged in place");
+    assert!(browser.eval("document.title").as_str().unwrap().starts_with("SHUTDOWN · "));
+    browser.wait("its reason", "document.querySelector('.halts').innerText.includes('onerror=alert')");
+    browser.picture("shutdown");
+
+    system.stop();
+    browser.wait("disconnected", "document.body.classList.contains('lost') && document.getElementById('lost').innerText.startsWith('Disconnected')");
+    browser.picture("disconnected");
+    system.start();
+    browser.wait(
+        "the next engine",
+        "!document.body.classList.contains('lost') && document.querySelector('.bar').innerText.includes('epoch 2')",
+    );
+    assert_eq!(browser.eval(WORD), "SHUTDOWN", "latched over the restart");
+    assert_eq!(browser.eval("document.querySelectorAll('img, #live script').length"), 0);
+    browser.did_well(
+        &origin,
+        &["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "WebSocket connection to"],
+    );
+    system.stop();
+}
+
+#[test]
+fn an_engine_that_stands_still_is_no_picture_of_health() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    browser.go(&format!("{origin}/"));
+    browser.wait("active", &format!("{WORD} === 'ACTIVE'"));
+    signal(system.engine_pid(), libc::SIGSTOP);
+    browser.wait("disconnected", "document.getElementById('lost').innerText.startsWith('Disconnected')");
+    signal(system.engine_pid(), libc::SIGCONT);
+    browser.wait("connected", "document.getElementById('lost').hidden");
+    system.stop();
+}
+
+#[test]
+fn without_a_script_everything_is_there_at_the_first_paint() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    browser.call("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
+    browser.go(&format!("{origin}/"));
+    assert_eq!(browser.eval(WORD), "ACTIVE");
+    let text = browser.eval("document.body.innerText");
+    let text = text.as_str().unwrap();
+    for says in ["What runs", "What it does", "The last 24 hours", "Alerts", "Record", "asked for anew every 5 s"] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    assert!(browser.eval("document.querySelectorAll('figure svg').length").as_u64() > Some(3));
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+#[test]
+fn it_fits_a_phone_and_the_night_and_needs_no_mouse() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    assert_eq!(
+        system.run("kill-switch engage", &["--reason", &"a_reason_without_a_space_".repeat(20)]).status.code(),
+        Some(0)
+    );
+    let mut browser = Browser::open();
+    browser.look(360, 740, "light");
+    browser.go(&format!("{origin}/"));
+    browser.wait("the halt", &format!("{WORD} === 'SHUTDOWN'"));
+    for details in ["coverage", "channels", "past", "figures"] {
+        browser.eval(&format!("document.getElementById('{details}')?.setAttribute('open', ''); true"));
+    }
+    let widths = browser.eval("[document.documentElement.scrollWidth, document.documentElement.clientWidth]");
+    assert_eq!(widths[0], widths[1], "it scrolls sideways");
+    browser.picture("phone");
+    let day = browser.eval("getComputedStyle(document.body).backgroundColor");
+    browser.look(360, 740, "dark");
+    assert_ne!(browser.eval("getComputedStyle(document.body).backgroundColor"), day);
+    browser.picture("phone-dark");
+    browser.look(1280, 900, "dark");
+    browser.picture("dark");
+    // What words stand on is far enough from them, in both.
+    for scheme in ["light", "dark"] {
+        browser.look(1280, 900, scheme);
+        let poor = browser.eval(CONTRAST);
+        assert_eq!(poor, json!([]), "{scheme}");
+    }
+    // From the top, Tab leads past everything to the content, and what was opened and chosen stays so over updates.
+    browser.eval("document.body.focus(); document.getElementById('coverage').querySelector('summary').focus(); true");
+    browser.eval("window.before = document.getElementById('live').dataset.made; true");
+    browser.wait("an update", "document.getElementById('live').dataset.made !== window.before");
+    assert_eq!(browser.eval("document.activeElement.tagName"), "SUMMARY");
+    assert_eq!(browser.eval("document.getElementById('coverage').open"), true);
+    let tree = browser.eval("['header', 'main', 'footer', '[role=alert]', '[role=status]'].map(one => document.querySelectorAll(one).length > 0)");
+    assert_eq!(tree, json!([true, true, true, true, true]));
+    assert_eq!(browser.eval("[...document.querySelectorAll('section')].every(one => one.hasAttribute('aria-label') || document.getElementById(one.getAttribute('aria-labelledby')))"), true);
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+/// Texts whose contrast with what they stand on is below 4.5 (WCAG AA).
+const CONTRAST: &str = r#"(() => {
+  const parse = (color) => { const n = color.match(/[\d.]+/g).map(Number); return { r: n[0], g: n[1], b: n[2], a: n[3] ?? 1 }; };
+  const light = ({ r, g, b }) => [r, g, b].map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; })
+    .reduce((sum, v, at) => sum + v * [.2126, .7152, .0722][at], 0);
+  const ground = (node) => { for (; node; node = node.parentElement) { const c = parse(getComputedStyle(node).backgroundColor); if (c.a === 1) return c; } return { r: 255, g: 255, b: 255 }; };
+  const poor = [];
+  for (const node of document.querySelectorAll('body *')) {
+    if (![...node.childNodes].some((child) => child.nodeType === 3 && child.nodeValue.trim()) || !node.checkVisibility()) continue;
+    if (node.closest('svg, .plot')) continue;
+    const [one, other] = [light(parse(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
+    if ((one + .05) / (other + .05) < 4.5) poor.push(node.className + ': ' + node.textContent.slice(0, 40));
+  }
+  return poor;
+})()"#;
+
+#[test]
+fn where_no_stream_comes_through_it_asks_again_by_itself() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    let deaf = "window.WebSocket = class { static OPEN = 1; constructor() { setTimeout(() => this.onclose(), 0); } close() {} };";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": deaf }));
+    browser.go(&format!("{origin}/"));
+    browser.wait("active", &format!("{WORD} === 'ACTIVE'"));
+    assert_eq!(system.run("kill-switch engage", &["--reason", "enough"]).status.code(), Some(0));
+    browser.wait("the kill switch", &format!("{WORD} === 'SHUTDOWN'"));
+    assert_eq!(browser.count("Network.webSocketCreated"), 0);
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+#[test]
+fn a_page_of_another_origin_learns_nothing() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    // Another port of the same host is another origin.
+    let (mut other, elsewhere) = self::system();
+    other.start();
+    let mut browser = Browser::open();
+    browser.go(&format!("{elsewhere}/paths"));
+    let watch = format!(
+        "new Promise((done) => {{ const s = new WebSocket('{}/ws'); s.onmessage = () => done('told'); s.onerror = () => done('refused'); }})",
+        origin.replace("http", "ws")
+    );
+    assert_eq!(browser.eval(&watch), "refused");
+    let read = format!("fetch('{origin}/api/status').then(() => 'told', () => 'refused')");
+    assert_eq!(browser.eval(&read), "refused");
+    let act = format!(
+        "fetch('{origin}/api/control/emergency-stop', {{method: 'POST', body: '{{}}', headers: {{'content-type': 'application/json'}}}}).then(() => 'told', () => 'refused')"
+    );
+    assert_eq!(browser.eval(&act), "refused");
+    other.stop();
+    system.stop();
+}
+
+#[test]
+fn a_fleet_is_one_page() {
+    let (mut first, url) = system();
+    first.start();
+    first.wait_active();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut second = System::new(&format!(
+        "[observe]\nlisten = \"127.0.0.1:{port}\"\nfleet = [{{ name = \"first\", url = \"{url}\" }}, {{ name = \"gone\", url = \"http://{gone}\" }}]\n\
+         [[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\n"
+    ));
+    second.start();
+    let mut browser = Browser::open();
+    browser.look(1280, 900, "light");
+    browser.go(&format!("http://127.0.0.1:{port}/"));
+    browser.eval("document.querySelector('nav a').click(); true");
+    browser.wait("both", "location.pathname === '/fleet' && document.querySelectorAll('article').length === 2");
+    let words = "[...document.querySelectorAll('article')].map(one => one.dataset.key + ' ' + one.querySelector('.word').innerText.trim().replace(/^\\W+/, ''))";
+    assert_eq!(browser.eval(words), json!(["gone NO ANSWER", "first ACTIVE"]));
+    browser.picture("fleet");
+    assert_eq!(first.run("kill-switch engage", &["--reason", "enough"]).status.code(), Some(0));
+    browser.wait("its halt", &format!("{words}.includes('first SHUTDOWN')"));
+    // The browser asks this engine alone.
+    browser.did_well(&format!("http://127.0.0.1:{port}"), &[]);
+    second.stop();
+    first.stop();
+}
