@@ -41,7 +41,7 @@ fn serve(stream: impl Read + Write, answer: &(u16, Value)) -> Option<Request> {
 }
 
 /// Answers on `run/control.sock` until the test ends: `status` to GET, `order` to POST. What is posted comes out.
-fn engine(folder: &Folder, status: Value, order: (u16, Value)) -> Receiver<Request> {
+pub fn engine(folder: &Folder, status: Value, order: (u16, Value)) -> Receiver<Request> {
     std::fs::create_dir_all(folder.path("run")).unwrap();
     let listener = UnixListener::bind(folder.path("run/control.sock")).unwrap();
     let (sender, posted) = channel();
@@ -92,7 +92,7 @@ impl<S: Write> Write for Whole<S> {
     }
 }
 
-fn status(permission: &str, health: &str) -> Value {
+pub fn status(permission: &str, health: &str) -> Value {
     json!({
         "system": "demo", "epoch": 7, "permission": permission, "mode": "dry", "kill_switch": false,
         "health": {"status": health, "overall_health": 1.0, "reasons": []},

@@ -14,3 +14,4 @@ mod journal;
 mod kill_switch;
 mod usage;
 mod verify_data;
+mod watch;

@@ -97,18 +97,19 @@ impl Picture {
         };
         let rest = match &self.status {
             Some(status) => wrapped(body(status, paint, now), width),
-            None => wrapped(self.silent.iter().flat_map(|why| why.lines()).map(|line| Line::from(line.to_owned())).collect(), width),
+            None => wrapped(
+                self.silent.iter().flat_map(|why| why.lines()).map(|line| Line::from(line.to_owned())).collect(),
+                width,
+            ),
         };
+        (self.rows, self.height) = (rest.len(), usize::from(frame.area().height).saturating_sub(head.len() + 1));
         let foot = wrapped(vec![self.footing(paint, now)], width);
         let rows = |lines: &[Line<'_>]| u16::try_from(lines.len()).unwrap_or(u16::MAX);
-        let areas = Layout::vertical([
-            Constraint::Length(rows(&head)),
-            Constraint::Fill(1),
-            Constraint::Length(rows(&foot)),
-        ])
-        .split(frame.area());
+        let areas =
+            Layout::vertical([Constraint::Length(rows(&head)), Constraint::Fill(1), Constraint::Length(rows(&foot))])
+                .split(frame.area());
         let [at_top, middle, at_bottom] = [areas[0], areas[1], areas[2]];
-        (self.rows, self.height) = (rest.len(), usize::from(middle.height));
+        self.height = usize::from(middle.height);
         self.scroll(0);
         let seen: Vec<Line<'_>> = rest.into_iter().skip(self.top).take(self.height).collect();
         frame.render_widget(Paragraph::new(head), at_top);
@@ -158,7 +159,11 @@ fn body(status: &Status, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
     let mut lines = vec![Line::default()];
     if let Some(announced) = &status.announced {
         let word = announced.kind.word();
-        lines.push(Line::from(format!("{word} announced by {} until {}", printable(&announced.by), printable(&announced.until))));
+        lines.push(Line::from(format!(
+            "{word} announced by {} until {}",
+            printable(&announced.by),
+            printable(&announced.until)
+        )));
     }
     for halt in &status.halts {
         lines.extend(of_halt(halt, paint, now));
@@ -203,7 +208,10 @@ fn body(status: &Status, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", printable(&alerts).into_owned());
     }
-    fact("journal", format!("{} records, durable, head {}", grouped(status.journal.seq), short_hash(&status.journal.head)));
+    fact(
+        "journal",
+        format!("{} records, durable, head {}", grouped(status.journal.seq), short_hash(&status.journal.head)),
+    );
     if let Some(verified) = &status.verified {
         let at = verified.at.parse().map_or_else(|_| printable(&verified.at).into_owned(), |at| clock_time(at, now));
         fact("verified", format!("{} {at}", printable(&verified.result)));
@@ -219,7 +227,12 @@ fn of_halt(halt: &HaltSummary, paint: Paint, now: Timestamp) -> Vec<Line<'static
     let kind = if halt.latched { "latched" } else { "clears by itself" };
     let mut lines = vec![Line::from(vec![
         Span::styled(printable(&halt.cause).into_owned(), paint.style(Tone::of(&halt.cap))),
-        Span::raw(format!("{component}  {}  {kind}  {} ({})", since(&halt.since, now), printable(&halt.cap), printable(&halt.id))),
+        Span::raw(format!(
+            "{component}  {}  {kind}  {} ({})",
+            since(&halt.since, now),
+            printable(&halt.cap),
+            printable(&halt.id)
+        )),
     ])];
     if !halt.evidence.is_empty() {
         lines.push(Line::from(format!("  {}", printable(&halt.evidence))));
@@ -274,7 +287,8 @@ fn state(word: &str, paint: Paint) -> Span<'static> {
 
 /// Lines no wider than the screen: what does not fit goes on in the next row, a little further in.
 fn wrapped(lines: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
-    const FURTHER_IN: &str = "    ";
+    // Where there is hardly any width, none of it is given away.
+    let further_in = if width > 8 { "    " } else { "" };
     let mut rows = Vec::new();
     for line in lines {
         let (mut row, mut used) = (Vec::<Span<'static>>::new(), 0);
@@ -282,15 +296,11 @@ fn wrapped(lines: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
             let mut piece = String::new();
             for grapheme in span.styled_graphemes(Style::new()) {
                 let wide = Span::raw(grapheme.symbol).width();
-                if used + wide > width && used > FURTHER_IN.len() {
+                if used + wide > width && used > further_in.len() {
                     row.push(Span::styled(std::mem::take(&mut piece), span.style));
                     rows.push(Line::from(std::mem::take(&mut row)));
-                    if width > 2 * FURTHER_IN.len() {
-                        row.push(Span::raw(FURTHER_IN));
-                        used = FURTHER_IN.len();
-                    } else {
-                        used = 0;
-                    }
+                    row.push(Span::raw(further_in));
+                    used = further_in.len();
                 }
                 piece.push_str(grapheme.symbol);
                 used += wide;

@@ -48,8 +48,18 @@ fn the_order_is_that_of_every_other_picture() {
     assert_eq!(rows[0], " OBSERVE-ONLY   demo  mode dry  up 3 h 12 min  epoch 7");
     assert_eq!(rows[2], "heartbeat-lost  bot  since 20:51:07Z (14 min)  latched  observe-only (h-31)");
     assert_eq!(rows[4], "  next: failstop resume --halt h-31 --reason \"...\" --confirm demo");
-    let place = |what: &str| rows.iter().position(|row| row.contains(what)).unwrap_or_else(|| panic!("{what}: {rows:#?}"));
-    let order = ["health degraded", "bot       ready  pid 20718", "trading BTC", "part websocket", "kraken DOWN", "binance", "daily_pnl -12.5", "18 441 records"];
+    let place =
+        |what: &str| rows.iter().position(|row| row.contains(what)).unwrap_or_else(|| panic!("{what}: {rows:#?}"));
+    let order = [
+        "health degraded",
+        "bot       ready  pid 20718",
+        "trading BTC",
+        "part websocket",
+        "kraken DOWN",
+        "binance",
+        "daily_pnl -12.5",
+        "18 441 records",
+    ];
     assert!(order.map(place).is_sorted(), "{rows:#?}");
     assert_eq!(rows[29], "as of 21:05:07Z  q ends");
 }
@@ -75,7 +85,7 @@ fn a_narrow_terminal_shows_every_word() {
 fn what_is_too_long_scrolls_and_the_permission_stays() {
     let mut picture = heard();
     let (rows, _) = drawn(&mut picture, (80, 8), Paint::Plain);
-    assert!(rows[7].contains("arrows scroll") || drawn(&mut picture, (80, 8), Paint::Plain).0[7].contains("arrows scroll"));
+    assert!(rows[7].contains("arrows scroll"), "{rows:#?}");
     picture.scroll(i32::MAX);
     let (rows, _) = drawn(&mut picture, (80, 8), Paint::Plain);
     assert!(rows[0].contains("OBSERVE-ONLY") && rows[6].contains("18 441 records"), "{rows:#?}");

@@ -93,7 +93,7 @@ fn way(name: &str, channel: &ChannelSummary, now: Timestamp) -> Markup {
         None => "not tried yet",
     };
     html! {
-        li data-key=(text(&name)) {
+        li data-key=(text(name)) {
             (state(word)) " " (text(name))
             span.quiet {
                 @if let Some(last) = &channel.last_ok { " · last accepted " (at(last, now)) }

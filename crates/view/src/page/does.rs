@@ -41,7 +41,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     summary { "Every other figure that the bot reports (" (others.len()) ")" }
                     table {
                         thead { tr { th scope="col" { "figure" } th scope="col" { "value" } } }
-                        tbody { @for (name, value) in others { tr data-key=(text(&name)) { th scope="row" { (text(name)) } td { (value) } } } }
+                        tbody { @for (name, value) in others { tr data-key=(text(name)) { th scope="row" { (text(name)) } td { (value) } } } }
                     }
                 }
             }

@@ -21,7 +21,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "Dependencies" }
                         ul.lines {
                             @for (name, up) in &status.dependencies {
-                                li data-key=(text(&name)) { (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) " " (text(name)) }
+                                li data-key=(text(name)) { (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) " " (text(name)) }
                             }
                         }
                     }
@@ -31,7 +31,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "Feeds" }
                         ul.lines {
                             @for (name, seconds) in &status.feeds {
-                                li data-key=(text(&name)) {
+                                li data-key=(text(name)) {
                                     (text(name)) ": "
                                     @match seconds { Some(seconds) => { "fresh " (age(*seconds)) " ago" } None => "nothing yet" }
                                 }

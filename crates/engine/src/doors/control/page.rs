@@ -38,13 +38,15 @@ impl Page {
 
 /// Turns away what comes from a page of somebody else's.
 pub(super) fn guarded(router: Router) -> Router {
-    router.layer(from_fn(async |request: Request, next: Next| -> Response {
-        if from_here(request.headers()) {
-            next.run(request).await
-        } else {
-            problem(StatusCode::FORBIDDEN, "a page of another origin may not ask here")
-        }
-    }))
+    router.layer(from_fn(judged))
+}
+
+async fn judged(request: Request, next: Next) -> Response {
+    if from_here(request.headers()) {
+        next.run(request).await
+    } else {
+        problem(StatusCode::FORBIDDEN, "a page of another origin may not ask here")
+    }
 }
 
 /// A browser's page is from here when its `Origin` is the `Host` that it asks, and that host is a loopback address, `localhost`, or

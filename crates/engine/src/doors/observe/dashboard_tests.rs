@@ -273,7 +273,7 @@ fn a_fleet_is_asked_by_the_engine_and_each_fault_is_said() {
     for says in [
         "5 systems, 5 to look at",
         "OBSERVE-ONLY",
-        "no health of failstop&#39;s",
+        "no health of failstop's",
         "answers with more than 256 KiB",
         "no connection",
     ] {
