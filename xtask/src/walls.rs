@@ -28,6 +28,10 @@ const WALLS: &[Wall] = &[
         never: &["tokio", "failstop-core", "failstop-journal", "failstop-client", "failstop-engine"],
     },
     Wall {
+        package: "failstop-view",
+        never: &["tokio", "hyper", "failstop-journal", "failstop-settings", "failstop-engine"],
+    },
+    Wall {
         package: "failstop-notify",
         never: &[
             "openssl-sys",
