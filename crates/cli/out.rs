@@ -4,7 +4,6 @@
 use crate::failure::Failure;
 use crate::render::Layout;
 use serde::Serialize;
-use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
 /// Whether anybody still reads.
@@ -27,14 +26,6 @@ pub fn print(text: &str) -> Result<Reader, Failure> {
 /// stays what it is when the pipe is closed.
 pub fn print_last(text: &str) -> Result<(), Failure> {
     print(text).map(|_reader| ())
-}
-
-/// A report for programs: one line.
-pub fn json_line(report: &impl Serialize) -> Result<String, Failure> {
-    match serde_json::to_string(report) {
-        Ok(json) => Ok(json + "\n"),
-        Err(error) => Err(Failure::Output(error.into())),
-    }
 }
 
 /// A report for programs: one line.

@@ -253,7 +253,7 @@ fn site() -> observe::Site {
         for_seconds: 0.0,
         effect,
     };
-    observe::Site { thresholds: vec![of(None, "warning"), of(Some("bot"), "restart")], ..observe::Site::default() }
+    observe::Site::default().judging(vec![of(None, "warning"), of(Some("bot"), "restart")])
 }
 
 /// Statuses with everything, with nothing, and with a coverage.

@@ -25,7 +25,7 @@ pub(super) struct Page {
 impl Page {
     /// Nobody watches yet.
     pub fn new(asker: &Arc<Asker>, dashboard: bool, limits: &Limits, closing: watch::Receiver<bool>) -> Self {
-        let site = Arc::new(Site { dashboard, controls: true, ..Site::default() });
+        let site = Arc::new(Site::with_controls(dashboard));
         let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing);
         Self { asker: Arc::clone(asker), site, live }
     }

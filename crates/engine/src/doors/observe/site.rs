@@ -25,13 +25,23 @@ impl Default for Site {
 }
 
 impl Site {
+    /// For a door at which whoever reads may act.
+    pub fn with_controls(dashboard: bool) -> Self {
+        Self { dashboard, controls: true, ..Self::default() }
+    }
+
+    /// The same with these thresholds.
+    #[must_use]
+    pub fn judging(self, thresholds: Vec<Threshold>) -> Self {
+        Self { thresholds, ..self }
+    }
+
     /// As the configuration says.
     pub fn of(config: &Config) -> Self {
         Self {
             dashboard: config.observe.dashboard,
-            controls: false,
-            thresholds: thresholds(config),
             fleet: (!config.observe.fleet.is_empty()).then(|| Fleet::new(config.observe.fleet.clone())),
+            ..Self::default().judging(thresholds(config))
         }
     }
 }
