@@ -26,7 +26,7 @@ fn system() -> (System, String) {
          [[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ready\", \"beat\", \"200\", \"tick\", \"200\", \"binance\", {}]\norders = \"asks\"\n\
          readiness = {{ notify = true }}\nliveness = {{ heartbeat = \"2m\" }}\nlimits = {{ memory_max = \"300MB\", cpu_max_percent = 50 }}\n\
          [[component]]\nname = \"scanner-with-a-rather-long-name\"\ncommand = [\"BOT\"]\norders = \"none\"\n\
-         [[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:9\"\n",
+         [[dependency]]\nname = \"kraken\"\ntcp = \"127.0.0.1:{port}\"\n",
         says.join(", ")
     ));
     (system, format!("http://127.0.0.1:{port}"))

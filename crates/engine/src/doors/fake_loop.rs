@@ -148,7 +148,7 @@ fn history(span: Span) -> Extract {
     let mut history = History::new(now);
     history.look(now, [(Own::Permission, 1.0), (Own::Memory, 1e9)]);
     history.note_of_bot(now, "daily_pnl", -12.5);
-    history.extract(span, now, jiff::Timestamp::UNIX_EPOCH, 1)
+    history.extract(span, now, jiff::Timestamp::now(), 1)
 }
 
 /// The beat of a status; its sequence number says how many were made before.

@@ -66,7 +66,7 @@ fn card(component: &ComponentSummary, sight: &Sight<'_>) -> Markup {
                     "asks" => "asks the permit",
                     "direct" => "asks nobody",
                     "none" => "none",
-                    other => other,
+                    other => &text(other),
                 })))
                 (fact("restarts", &html! { (component.restarts) @if let Some(pid) = component.pid { span.quiet { " pid " (pid) } } }))
                 @if let Some(seconds) = component.uptime_seconds { (fact("up", &plain(span(seconds)))) }

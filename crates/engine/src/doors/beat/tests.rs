@@ -87,7 +87,7 @@ fn a_loop_that_stands_still_makes_the_stream_stand_still() {
         assert!(read > 0 && !line.contains("data:"), "{line}");
         line.clear();
     }
-    assert_eq!(exchange(TcpStream::connect(address).unwrap(), &get("/")).code, 200);
+    assert_eq!(exchange(TcpStream::connect(address).unwrap(), &get("/paths")).code, 200);
     // And nobody new is told that it beats.
     let limits = Limits { answer: Duration::from_millis(50), ..Limits::OBSERVE };
     let (address, _doors) = open(fake.link(), limits);

@@ -202,7 +202,8 @@ fn what_is_not_well_made_never_reaches_the_loop() {
         ("/api/control/component/bot/pause", "{}", 404, "there is nothing at"),
         ("/api/control/stop", r#"{"now":true}"#, 400, "unknown field"),
         ("/api/status", "{}", 405, "does not take that method"),
-        ("/", "{}", 404, "there is nothing at"),
+        ("/", "{}", 405, "does not take that method"),
+        ("/nothing", "{}", 404, "there is nothing at"),
     ];
     for (path, body, code, says) in cases {
         let reply = open.post(path, body);
