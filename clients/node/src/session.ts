@@ -48,6 +48,8 @@ export class Session extends EventEmitter {
   readonly #path: string;
   readonly #waiting = new Map<number, Waiting>();
   readonly #notices: Notice[] = [];
+  /** Those who wait for something to happen. */
+  readonly #waking = new Set<() => void>();
   #timeoutMs: number;
   #socket: Socket | undefined;
   #connected = false;
@@ -101,6 +103,7 @@ export class Session extends EventEmitter {
     this.#closed = true;
     clearTimeout(this.#retry);
     this.#drop("this session was closed");
+    for (const wake of [...this.#waking]) wake();
     this.#clock?.close();
     this.#clock = undefined;
   }
@@ -177,7 +180,7 @@ export class Session extends EventEmitter {
    * it may or may not be recorded.
    */
   async event(given: messages.Event): Promise<number> {
-    return answers.booked("event", await this.#ask(messages.event(given))).seq;
+    return (await this.#book(messages.event(given))).seq;
   }
 
   /** Asks what may be done now, for display. Before an order check the permit, or ask for the order. */
@@ -209,7 +212,7 @@ export class Session extends EventEmitter {
 
   /** Says what became of an order. */
   async orderResult(given: messages.OrderResult): Promise<Booked> {
-    return answers.booked("order_result", await this.#ask(messages.orderResult(given)));
+    return this.#book(messages.orderResult(given));
   }
 
   /**
@@ -217,32 +220,32 @@ export class Session extends EventEmitter {
    * again with the same `ref`: it is booked once. Refused with VIOLATION it broke a rule of the ledger, and trading is halted.
    */
   async posting(given: messages.Posting): Promise<Booked> {
-    return answers.booked("posting", await this.#ask(messages.posting(given)));
+    return this.#book(messages.posting(given));
   }
 
   /** Books a trade, with what it did to capital where that is not said in a posting of its own. As `posting`. */
   async fill(given: messages.Fill): Promise<Booked> {
-    return answers.booked("fill", await this.#ask(messages.fill(given)));
+    return this.#book(messages.fill(given));
   }
 
   /** Says what is in an account, to be compared with the book. As `posting`; a difference is a VIOLATION. */
   async capital(given: messages.Capital): Promise<Booked> {
-    return answers.booked("capital", await this.#ask(messages.capital(given)));
+    return this.#book(messages.capital(given));
   }
 
   /** Says what a position is, to be compared with the sum of its fills. As `capital`. */
   async position(given: messages.Position): Promise<Booked> {
-    return answers.booked("position", await this.#ask(messages.position(given)));
+    return this.#book(messages.position(given));
   }
 
   /** Says that a strategy went to another state. As `posting`; what is not declared is a VIOLATION. */
   async strategyState(given: messages.StrategyState): Promise<Booked> {
-    return answers.booked("strategy_state", await this.#ask(messages.strategyState(given)));
+    return this.#book(messages.strategyState(given));
   }
 
   /** Asks for a snapshot, and resolves once it is on the disk. */
   async snapshot(given: messages.SnapshotRequest = {}): Promise<Booked> {
-    return answers.booked("snapshot_request", await this.#ask(messages.snapshotRequest(given)));
+    return this.#book(messages.snapshotRequest(given));
   }
 
   /** Asks anything else, and resolves with the answer's object where it says that it was done. */
@@ -268,10 +271,12 @@ export class Session extends EventEmitter {
       const done = (): void => {
         clearTimeout(timer);
         this.off(event, done);
+        this.#waking.delete(done);
         resolve();
       };
       const timer = setTimeout(done, timeoutMs);
       this.on(event, done);
+      this.#waking.add(done);
     });
   }
 
@@ -287,6 +292,10 @@ export class Session extends EventEmitter {
     if (why !== undefined) return { sent: false, why };
     this.#socket?.write(line);
     return SENT;
+  }
+
+  async #book(message: Message): Promise<Booked> {
+    return answers.booked(message.type, await this.#ask(message));
   }
 
   async #ask(message: Message, timeoutMs = this.#timeoutMs): Promise<Line> {

@@ -105,8 +105,10 @@ test("closed is closed", async (test) => {
   const engine = await listen(test, echo);
   const session = await opened(test, engine.path);
   assert.equal(session.heartbeat().sent, true);
+  const noticed = session.waitNotice(10 * PATIENCE_MS);
   session.close();
   session.close();
+  assert.equal(await Promise.race([noticed, setTimeout(PATIENCE_MS, "still waits", { ref: false })]), undefined);
   assert.match(session.heartbeat().why, /closed/);
   await assert.rejects(session.event({ name: "x.a" }), NotConnected);
   assert.equal(await session.waitConnected(PATIENCE_MS), false);

@@ -14,7 +14,8 @@ from unittest import mock
 
 import failstop
 from failstop import answers
-from failstop._talk import MAX_ANSWER, MAX_NOTICES
+from failstop._heard import MAX_NOTICES
+from failstop._talk import MAX_ANSWER
 
 from .dialogues import PATIENCE
 
@@ -172,7 +173,7 @@ class Offline(WithSocket):
 
         async def through() -> None:
             async with failstop.AsyncSession(self.path) as session:
-                while session._refused == "" or session.connected:
+                while session._heard.refused == "" or session.connected:
                     await asyncio.sleep(0)
                 self.assertIn("close some", session.heartbeat().why)
 
@@ -194,6 +195,22 @@ class Offline(WithSocket):
         self.assertIn("closed", session.heartbeat().why)
         with self.assertRaises(failstop.NotConnected):
             session.event("x.a")
+
+    def test_closing_tells_whoever_waits(self) -> None:
+        self.engine(lambda _: b"")
+
+        async def through() -> None:
+            session = await failstop.AsyncSession(self.path, timeout=PATIENCE).open()
+            asked = asyncio.ensure_future(session.event("x.a"))
+            noticed = asyncio.ensure_future(session.wait_notice(10 * PATIENCE))
+            while not session._pending:
+                await asyncio.sleep(0)
+            await session.close()
+            with self.assertRaisesRegex(failstop.Lost, "this session was closed"):
+                await asked
+            self.assertIsNone(await asyncio.wait_for(noticed, PATIENCE))
+
+        asyncio.run(through())
 
 
 class Hot(WithSocket):

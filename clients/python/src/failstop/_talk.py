@@ -1,4 +1,5 @@
-"""The one-way messages, the same for both kinds of session: none waits for the engine and none raises."""
+"""What both kinds of session say and are told alike: the one-way messages, of which none waits for the engine and none raises, and
+what becomes of an order that cannot be asked for."""
 
 from __future__ import annotations
 
@@ -8,16 +9,18 @@ from typing import Any, Callable, Final, Mapping, Optional, Union
 
 from . import messages
 from ._host import boottime_us
-from .answers import Decision, Object, Reason, Sent
+from .answers import Decision, Reason, Sent
 from .errors import InvalidMessage, Lost, NotConnected, NotUnderFailstop, Refused, SessionError, TimedOut
 from .messages import Amount, Message, Time
 
 #: What the engine may send without a line's end before it is taken for something else, in bytes.
 MAX_ANSWER: Final = 1024 * 1024
-#: How many notices are kept for a bot that does not take them; the oldest go first.
-MAX_NOTICES: Final = 256
 #: What may wait to be taken by an engine that takes nothing, in bytes.
 MAX_BACKLOG: Final = 256 * 1024
+#: What is said of a message that an engine which takes nothing has no room for.
+NO_ROOM: Final = "failstop takes nothing at present: its socket is full"
+#: Why a session that was closed says nothing more.
+CLOSED: Final = "this session was closed"
 #: How long a call waits for its answer at most, unless told otherwise, in seconds.
 DEFAULT_TIMEOUT: Final = 5.0
 #: A lost connection is tried again after so long, doubled at each failure up to the second, in seconds.
@@ -118,8 +121,3 @@ def still_good(decision: Decision) -> Decision:
             return decision
         reason = Reason("PERMIT_EXPIRED", "the decision came after its permit had run out: ask again")
     return decision._replace(allow=False, reasons=(*decision.reasons, reason), paper_fill=None)
-
-
-def served(line: Object) -> bool:
-    """Whether a line shows that this connection is served, and not one that is being turned away."""
-    return line.get("ok") is True or "event" in line

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterable, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Union
 
 from . import answers, messages
+from ._heard import Heard
 from ._talk import (
     BACKOFF_FIRST,
     BACKOFF_MOST,
+    CLOSED,
     DEFAULT_TIMEOUT,
     MAX_ANSWER,
     MAX_BACKLOG,
-    MAX_NOTICES,
+    NO_ROOM,
     OneWay,
     refusal,
-    served,
     socket_path,
     still_good,
 )
-from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, RateDecision, RefusedNotice, Sent
+from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, RateDecision, Sent
 from .errors import InvalidMessage, Lost, NotConnected, SessionError, TimedOut
 from .messages import Amount, Leg, Message, encode
-from .session import keep_notice
 
 
 class AsyncSession(OneWay):
@@ -40,13 +39,11 @@ class AsyncSession(OneWay):
         self._timeout = timeout
         self._hello: Optional[Message] = None
         self._last_id = 0
-        self._notices: Deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self._heard = Heard()
         self._pending: Dict[int, asyncio.Future[Object]] = {}
         self._writer: Optional[asyncio.StreamWriter] = None
         self._last: Optional[asyncio.StreamWriter] = None
         self._why = "this session was not opened: use `async with`, or await `open()`"
-        self._served = False
-        self._refused = ""
         self._keeper: Optional[asyncio.Task[None]] = None
 
     @classmethod
@@ -69,13 +66,15 @@ class AsyncSession(OneWay):
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
+            # Whoever waits for something is not kept waiting.
+            self._news.set()
         if self._last is not None:
             try:
                 await self._last.wait_closed()
             except OSError:
                 # It broke before; that was told to whoever waited.
                 pass
-        self._why = "this session was closed"
+        self._why = CLOSED
 
     async def __aenter__(self) -> AsyncSession:
         return await self.open()
@@ -97,19 +96,19 @@ class AsyncSession(OneWay):
     async def hello(self, client: str, version: str) -> Hello:
         """Says who this is, and hears who the engine takes it for. Said again by itself over each new connection."""
         self._hello = messages.hello(client, version)
-        return answers.hello(await self._ask("hello", self._hello))
+        return answers.hello(await self._ask(self._hello))
 
     async def halt(self, cap: str, reason: str) -> None:
         """See `Session.halt`, and so on: each request is that of `Session`."""
-        answers.accepted("halt", await self._ask("halt", messages.halt(cap, reason)))
+        answers.accepted("halt", await self._ask(messages.halt(cap, reason)))
 
     async def event(self, name: str, data: Optional[Mapping[str, Any]] = None) -> int:
         """See `Session.event`."""
-        return answers.booked("event", await self._ask("event", messages.event(name, data))).seq
+        return (await self._book(messages.event(name, data))).seq
 
     async def permission(self) -> Permission:
         """See `Session.permission`."""
-        return answers.permission(await self._ask("permission?", messages.permission()))
+        return answers.permission(await self._ask(messages.permission()))
 
     async def order(
         self,
@@ -129,7 +128,7 @@ class AsyncSession(OneWay):
         """See `Session.order`: it never raises."""
         try:
             message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
-            decision = answers.decision(await self._ask("order", message, timeout))
+            decision = answers.decision(await self._ask(message, timeout))
             return still_good(decision)
         except (SessionError, InvalidMessage) as error:
             return refusal(error)
@@ -139,7 +138,7 @@ class AsyncSession(OneWay):
     ) -> RateDecision:
         """See `Session.rate`: it never raises."""
         try:
-            return answers.rate_decision(await self._ask("rate", messages.rate(bucket, user, cost), timeout))
+            return answers.rate_decision(await self._ask(messages.rate(bucket, user, cost), timeout))
         except (SessionError, InvalidMessage) as error:
             return RateDecision(False, refusal(error).reasons)
 
@@ -153,11 +152,11 @@ class AsyncSession(OneWay):
     ) -> Booked:
         """See `Session.order_result`."""
         message = messages.order_result(client_id, outcome, venue_id, latency_us, reason)
-        return answers.booked("order_result", await self._ask("order_result", message))
+        return await self._book(message)
 
     async def posting(self, ref: str, legs: Iterable[Leg], reason: Optional[str] = None) -> Booked:
         """See `Session.posting`."""
-        return answers.booked("posting", await self._ask("posting", messages.posting(ref, legs, reason)))
+        return await self._book(messages.posting(ref, legs, reason))
 
     async def fill(
         self,
@@ -172,17 +171,17 @@ class AsyncSession(OneWay):
     ) -> Booked:
         """See `Session.fill`."""
         message = messages.fill(ref, account, instrument, side, quantity, price, client_id, legs)
-        return answers.booked("fill", await self._ask("fill", message))
+        return await self._book(message)
 
     async def capital(self, account: str, asset: str, total: Amount, free: Amount, locked: Amount) -> Booked:
         """See `Session.capital`."""
         message = messages.capital(account, asset, total, free, locked)
-        return answers.booked("capital", await self._ask("capital", message))
+        return await self._book(message)
 
     async def position(self, account: str, instrument: str, quantity: Amount, opening: bool = False) -> Booked:
         """See `Session.position`."""
         message = messages.position(account, instrument, quantity, opening)
-        return answers.booked("position", await self._ask("position", message))
+        return await self._book(message)
 
     async def strategy_state(
         self,
@@ -194,26 +193,25 @@ class AsyncSession(OneWay):
     ) -> Booked:
         """See `Session.strategy_state`."""
         message = messages.strategy_state(strategy, to, from_, instance, reason)
-        return answers.booked("strategy_state", await self._ask("strategy_state", message))
+        return await self._book(message)
 
     async def snapshot(self, reason: Optional[str] = None) -> Booked:
         """See `Session.snapshot`."""
-        answer = await self._ask("snapshot_request", messages.snapshot_request(reason))
-        return answers.booked("snapshot_request", answer)
+        return await self._book(messages.snapshot_request(reason))
 
     async def ask(self, kind: str, **fields: Any) -> Object:
         """See `Session.ask`."""
-        return answers.accepted(kind, await self._ask(kind, {"type": kind, **fields}))
+        return answers.accepted(kind, await self._ask({"type": kind, **fields}))
 
     # Notices
 
     def notice(self) -> Optional[Notice]:
         """What the engine said since, oldest first. Does not wait."""
-        return self._notices.popleft() if self._notices else None
+        return self._heard.notices.popleft() if self._heard.notices else None
 
     async def wait_notice(self, timeout: float) -> Optional[Notice]:
         """As `notice`, but waits for one, at most so many seconds."""
-        await self._wait_for(lambda: bool(self._notices), timeout)
+        await self._wait_for(lambda: bool(self._heard.notices), timeout)
         return self.notice()
 
     def _tell(self, build: Callable[[], Message]) -> Sent:
@@ -222,26 +220,34 @@ class AsyncSession(OneWay):
         except (TypeError, ValueError) as error:
             # InvalidMessage is a ValueError. Arguments of other types than declared end here too.
             return Sent(False, str(error))
-        if self._writer is None:
-            return Sent(False, self._why)
-        if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:
-            return Sent(False, "failstop takes nothing at present: its socket is full")
-        self._writer.write(line)
+        writer = self._ready()
+        if isinstance(writer, str):
+            return Sent(False, writer)
+        writer.write(line)
         return SENT
 
-    async def _ask(self, request: str, message: Message, timeout: Optional[float] = None) -> Object:
+    def _ready(self) -> Union[asyncio.StreamWriter, str]:
+        """Whom to write to, or why nothing can be said now."""
+        if self._writer is None:
+            return self._why
+        return NO_ROOM if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG else self._writer
+
+    async def _book(self, message: Message) -> Booked:
+        return answers.booked(message["type"], await self._ask(message))
+
+    async def _ask(self, message: Message, timeout: Optional[float] = None) -> Object:
+        request = message["type"]
         self._last_id += 1
         id = self._last_id
         line = encode(id, message)
-        if self._writer is None:
-            raise NotConnected(self._why)
+        writer = self._ready()
+        if isinstance(writer, str):
+            raise NotConnected(writer)
         waited = self._timeout if timeout is None else timeout
-        if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:
-            raise NotConnected("failstop takes nothing at present: its socket is full")
         answer: asyncio.Future[Object] = asyncio.get_running_loop().create_future()
         self._pending[id] = answer
         try:
-            self._writer.write(line)
+            writer.write(line)
             return await asyncio.wait_for(answer, waited)
         except asyncio.TimeoutError:
             raise TimedOut(f"failstop did not answer `{request}` within {waited * 1000:.0f} ms") from None
@@ -249,11 +255,11 @@ class AsyncSession(OneWay):
             del self._pending[id]
 
     async def _wait_for(self, done: Callable[[], bool], timeout: float) -> bool:
-        if self._keeper is None:
-            return done()
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         while not done():
+            if self._keeper is None:
+                return False
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), end - loop.time())
@@ -273,7 +279,7 @@ class AsyncSession(OneWay):
                 await asyncio.sleep(pause * random.uniform(0.75, 1.0))
                 pause = min(pause * 2, BACKOFF_MOST)
                 continue
-            self._served, self._refused = False, ""
+            self._heard.begin()
             why = "failstop closed the connection"
             try:
                 if self._hello is not None:
@@ -287,7 +293,10 @@ class AsyncSession(OneWay):
                 why = str(error)
             finally:
                 self._writer, self._last = None, writer
-                self._why = f"the connection to the bot socket {self._path} broke: {why}"
+                if self._keeper is None:
+                    self._why = CLOSED
+                else:
+                    self._why = f"the connection to the bot socket {self._path} broke: {why}"
                 for answer in self._pending.values():
                     if not answer.done():
                         answer.set_exception(Lost(self._why))
@@ -296,11 +305,11 @@ class AsyncSession(OneWay):
                     writer.transport.abort()
                 writer.close()
                 self._news.set()
-            if self._served:
+            if self._heard.served:
                 # One that worked is replaced at once.
                 pause = BACKOFF_FIRST
             else:
-                self._why = f"{self._why} ({self._refused})" if self._refused else self._why
+                self._why = self._heard.why(self._why)
                 await asyncio.sleep(pause * random.uniform(0.75, 1.0))
                 pause = min(pause * 2, BACKOFF_MOST)
 
@@ -309,19 +318,9 @@ class AsyncSession(OneWay):
             text = await reader.readline()
             if not text.endswith(b"\n"):
                 return
-            line = answers.parse(text)
-            if line is None:
-                continue
-            self._served = self._served or served(line)
-            id = line.get("id")
-            if isinstance(id, int) and "event" not in line:
-                waiting = self._pending.get(id)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(line)
-                continue
-            notice = answers.notice(line)
-            if isinstance(notice, RefusedNotice):
-                self._refused = notice.error
-            if notice is not None:
-                keep_notice(self._notices, notice)
+            answer = self._heard.take(text)
+            waiting = None if answer is None else self._pending.get(answer[0])
+            if answer is not None and waiting is not None and not waiting.done():
+                waiting.set_result(answer[1])
+            if self._heard.notices:
                 self._news.set()

@@ -7,23 +7,13 @@ import random
 import threading
 import time
 import weakref
-from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterable, List, Mapping, NoReturn, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NoReturn, Optional
 
 from . import answers, messages
+from ._heard import Heard
 from ._link import Link
-from ._talk import (
-    BACKOFF_FIRST,
-    BACKOFF_MOST,
-    DEFAULT_TIMEOUT,
-    MAX_NOTICES,
-    OneWay,
-    refusal,
-    served,
-    socket_path,
-    still_good,
-)
-from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, PermissionChanged, RateDecision, RefusedNotice, Sent
+from ._talk import BACKOFF_FIRST, BACKOFF_MOST, CLOSED, DEFAULT_TIMEOUT, NO_ROOM, OneWay, refusal, socket_path, still_good
+from .answers import SENT, Booked, Decision, Hello, Notice, Object, Permission, RateDecision, Sent
 from .errors import InvalidMessage, Lost, NotConnected, SessionError, TimedOut
 from .messages import Amount, Leg, Message, encode
 
@@ -43,7 +33,7 @@ class Session(OneWay):
         self._timeout = timeout
         self._hello: Optional[Message] = None
         self._last_id = 0
-        self._notices: Deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self._heard = Heard()
         self._begin()
         _sessions.add(self)
         with self._lock:
@@ -52,9 +42,7 @@ class Session(OneWay):
     def _begin(self) -> None:
         self._lock = threading.Condition()
         self._link: Optional[Link] = None
-        # Whether anything but refusals came over it; and the last of those.
-        self._served = False
-        self._refused = ""
+        self._heard.begin()
         self._why = ""
         self._pause = BACKOFF_FIRST
         self._not_before = 0.0
@@ -78,7 +66,7 @@ class Session(OneWay):
         """Closes the connection for good. Requests that wait raise Lost."""
         with self._lock:
             self._closed = True
-            self._drop("this session was closed")
+            self._drop(CLOSED)
 
     @property
     def connected(self) -> bool:
@@ -93,22 +81,22 @@ class Session(OneWay):
         """Says who this is, and hears who the engine takes it for. Said again by itself over each new connection."""
         message = messages.hello(client, version)
         self._hello = message
-        return answers.hello(self._ask("hello", message))
+        return answers.hello(self._ask(message))
 
     def halt(self, cap: str, reason: str) -> None:
         """Asks to be held back (`reduce-only`, `observe-only` or `shutdown`). Returns when it is in force."""
-        answers.accepted("halt", self._ask("halt", messages.halt(cap, reason)))
+        answers.accepted("halt", self._ask(messages.halt(cap, reason)))
 
     def event(self, name: str, data: Optional[Mapping[str, Any]] = None) -> int:
         """Records something of the bot's own in the journal. Returns its sequence number once it is durable.
 
         `name` starts with `x.`; amounts in `data` go as texts. After Lost or TimedOut it may or may not be recorded.
         """
-        return answers.booked("event", self._ask("event", messages.event(name, data))).seq
+        return self._book(messages.event(name, data)).seq
 
     def permission(self) -> Permission:
         """Asks what may be done now, for display. Before an order check the permit, or ask for the order."""
-        return answers.permission(self._ask("permission?", messages.permission()))
+        return answers.permission(self._ask(messages.permission()))
 
     def order(
         self,
@@ -131,7 +119,7 @@ class Session(OneWay):
         """
         try:
             message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)
-            decision = answers.decision(self._ask("order", message, timeout))
+            decision = answers.decision(self._ask(message, timeout))
             return still_good(decision)
         except (SessionError, InvalidMessage) as error:
             return refusal(error)
@@ -139,7 +127,7 @@ class Session(OneWay):
     def rate(self, bucket: str, user: Optional[str] = None, cost: Amount = 1, timeout: Optional[float] = None) -> RateDecision:
         """Asks the limiter whether something else may be done now. It never raises; what goes wrong is a refusal."""
         try:
-            return answers.rate_decision(self._ask("rate", messages.rate(bucket, user, cost), timeout))
+            return answers.rate_decision(self._ask(messages.rate(bucket, user, cost), timeout))
         except (SessionError, InvalidMessage) as error:
             return RateDecision(False, refusal(error).reasons)
 
@@ -153,7 +141,7 @@ class Session(OneWay):
     ) -> Booked:
         """Says what became of an order: `accepted`, `filled`, `cancelled`, `rejected`, `expired`, `not-sent` or `unknown`."""
         message = messages.order_result(client_id, outcome, venue_id, latency_us, reason)
-        return answers.booked("order_result", self._ask("order_result", message))
+        return self._book(message)
 
     def posting(self, ref: str, legs: Iterable[Leg], reason: Optional[str] = None) -> Booked:
         """Books a change of capital; the legs sum to zero for each asset. Returns once it is durable.
@@ -161,7 +149,7 @@ class Session(OneWay):
         After Lost or TimedOut say it again with the same `ref`: it is booked once. Refused with VIOLATION it broke a rule of the
         ledger, and trading is halted.
         """
-        return answers.booked("posting", self._ask("posting", messages.posting(ref, legs, reason)))
+        return self._book(messages.posting(ref, legs, reason))
 
     def fill(
         self,
@@ -176,17 +164,17 @@ class Session(OneWay):
     ) -> Booked:
         """Books a trade, with what it did to capital where that is not said in a posting of its own. As `posting`."""
         message = messages.fill(ref, account, instrument, side, quantity, price, client_id, legs)
-        return answers.booked("fill", self._ask("fill", message))
+        return self._book(message)
 
     def capital(self, account: str, asset: str, total: Amount, free: Amount, locked: Amount) -> Booked:
         """Says what is in an account, to be compared with the book. As `posting`; a difference is a VIOLATION."""
         message = messages.capital(account, asset, total, free, locked)
-        return answers.booked("capital", self._ask("capital", message))
+        return self._book(message)
 
     def position(self, account: str, instrument: str, quantity: Amount, opening: bool = False) -> Booked:
         """Says what a position is, to be compared with the sum of its fills. As `capital`."""
         message = messages.position(account, instrument, quantity, opening)
-        return answers.booked("position", self._ask("position", message))
+        return self._book(message)
 
     def strategy_state(
         self,
@@ -198,39 +186,37 @@ class Session(OneWay):
     ) -> Booked:
         """Says that a strategy went to another state. As `posting`; what is not declared is a VIOLATION."""
         message = messages.strategy_state(strategy, to, from_, instance, reason)
-        return answers.booked("strategy_state", self._ask("strategy_state", message))
+        return self._book(message)
 
     def snapshot(self, reason: Optional[str] = None) -> Booked:
         """Asks for a snapshot, and returns once it is on the disk."""
-        return answers.booked("snapshot_request", self._ask("snapshot_request", messages.snapshot_request(reason)))
+        return self._book(messages.snapshot_request(reason))
 
     def ask(self, kind: str, **fields: Any) -> Object:
         """Asks anything else, and returns the answer's object where it says that it was done."""
-        return answers.accepted(kind, self._ask(kind, {"type": kind, **fields}))
+        return answers.accepted(kind, self._ask({"type": kind, **fields}))
 
     # Notices
 
     def notice(self) -> Optional[Notice]:
         """What the engine said since, oldest first. Does not wait."""
         with self._lock:
-            if not self._notices:
+            if not self._heard.notices:
                 self._collect()
-            return self._notices.popleft() if self._notices else None
+            return self._heard.notices.popleft() if self._heard.notices else None
 
     def wait_notice(self, timeout: float) -> Optional[Notice]:
         """As `notice`, but waits for one, at most so many seconds. A lost connection is made anew meanwhile."""
         end = time.monotonic() + timeout
         with self._lock:
-            while not self._notices:
+            while not self._heard.notices:
                 if time.monotonic() >= end or self._closed:
                     return None
                 if self._connect():
-                    self._read_once(end, lambda: bool(self._notices))
+                    self._read_once(end, lambda: bool(self._heard.notices))
                 else:
                     self._lock.wait(max(0.0, min(end, self._not_before) - time.monotonic()))
-            return self._notices.popleft()
-
-    # Everything below is called with the lock held.
+            return self._heard.notices.popleft()
 
     def _tell(self, build: Callable[[], Message]) -> Sent:
         try:
@@ -249,12 +235,16 @@ class Session(OneWay):
             try:
                 if self._link.send(line):
                     return SENT
-                return Sent(False, "failstop takes nothing at present: its socket is full")
+                return Sent(False, NO_ROOM)
             except OSError as error:
                 self._drop(f"the connection to the bot socket {self._path} broke: {error}")
                 return Sent(False, self._why)
 
-    def _ask(self, request: str, message: Message, timeout: Optional[float] = None) -> Object:
+    def _book(self, message: Message) -> Booked:
+        return answers.booked(message["type"], self._ask(message))
+
+    def _ask(self, message: Message, timeout: Optional[float] = None) -> Object:
+        request = message["type"]
         waited = self._timeout if timeout is None else timeout
         end = time.monotonic() + waited
         with self._lock:
@@ -278,6 +268,8 @@ class Session(OneWay):
                 return answer
             finally:
                 del self._pending[id]
+
+    # Everything below is called with the lock held.
 
     def _timed_out(self, request: str, waited: float) -> NoReturn:
         raise TimedOut(f"failstop did not answer `{request}` within {waited * 1000:.0f} ms")
@@ -350,20 +342,9 @@ class Session(OneWay):
 
     def _take(self, lines: List[bytes]) -> None:
         for text in lines:
-            line = answers.parse(text)
-            if line is None:
-                continue
-            self._served = self._served or served(line)
-            id = line.get("id")
-            if isinstance(id, int) and "event" not in line:
-                if id in self._pending:
-                    self._pending[id] = line
-                continue
-            notice = answers.notice(line)
-            if isinstance(notice, RefusedNotice):
-                self._refused = notice.error
-            if notice is not None:
-                keep_notice(self._notices, notice)
+            answer = self._heard.take(text)
+            if answer is not None and answer[0] in self._pending:
+                self._pending[answer[0]] = answer[1]
 
     def _connect(self) -> bool:
         """Whether there is a connection. One that failed is tried again after its pause."""
@@ -371,7 +352,7 @@ class Session(OneWay):
             return True
         if self._closed or time.monotonic() < self._not_before:
             return False
-        self._served, self._refused = False, ""
+        self._heard.begin()
         try:
             self._link = Link(self._path)
             if self._hello is not None:
@@ -387,23 +368,14 @@ class Session(OneWay):
         if self._link is not None:
             self._link.close()
             self._link = None
-        if self._served:
+        if self._heard.served:
             # One that worked is replaced at once.
             self._pause = BACKOFF_FIRST
         else:
             self._not_before = time.monotonic() + self._pause * random.uniform(0.75, 1.0)
             self._pause = min(self._pause * 2, BACKOFF_MOST)
-            why = f"{why} ({self._refused})" if self._refused else why
-        self._why = why
+        self._why = self._heard.why(why)
         self._lock.notify_all()
-
-
-def keep_notice(notices: Deque[Notice], notice: Notice) -> None:
-    """Keeps a notice; of several permissions only the latest counts."""
-    if isinstance(notice, PermissionChanged):
-        for old in [one for one in notices if isinstance(one, PermissionChanged)]:
-            notices.remove(old)
-    notices.append(notice)
 
 
 def _after_fork() -> None:
