@@ -52,6 +52,7 @@ pub use recent::{CIRCLE_WITHIN, MAX_DUPLICATE_WINDOW, MAX_RECENT};
 pub use record::{Allowed, Bucket, Filled, GateRecord, Mark, OrderText, Outcome, OverrideNote, PositionSeen};
 pub use refusal::{Code, Decision, Refusal};
 pub use score::{DailyResult, Score};
+pub use take::MAX_PENDING;
 pub use time::{GateTime, TradingDay};
 pub use users::MAX_USERS;
 pub use window::WINDOW_PARTS;
@@ -145,6 +146,7 @@ impl Gate {
         match counted {
             Some(Counted { placed, reference, volume }) if out.allows() => {
                 self.memory.allow(&self.setup, at, &placed, out.reduces, reference, volume);
+                self.forget_confirmation(&placed.client);
             }
             Some(counted) => self.await_confirmation(at, order, counted.volume, out),
             None => {}
