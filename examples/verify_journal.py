@@ -399,6 +399,8 @@ class Snapshot:
         expected = ["k"] + [field.rstrip("?") for field in fields if field.rstrip("?") in value or not field.endswith("?")]
         if not fields or list(value) != expected:
             self.broken(line, "has other fields than its kind")
+        if value["k"] == "closed" and not is_day(value["day"]):
+            self.broken(line, "closed what is no day")
         return line, value
 
     def adds_up(self, body):

@@ -391,8 +391,8 @@ mod tests {
         ahead.compare(dir.path(), &mut report).unwrap();
         assert_eq!(report.violations.last().unwrap().class, Class::Rollback, "{:?}", report.violations);
 
-        // Damage at the end takes the record: why it is not there is known.
-        let path = dir.path().join("journal").join(segment_name(list_of(dir.path())[1]));
+        // Damage before it may have taken the record: why it is not there is known.
+        let path = dir.path().join("journal").join(segment_name(list_of(dir.path())[0]));
         let mut bytes = std::fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle..].fill(0);
