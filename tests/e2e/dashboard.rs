@@ -97,7 +97,7 @@ fn without_a_script_everything_is_there_at_the_first_paint() {
     assert_eq!(browser.eval(WORD), "ACTIVE");
     let text = browser.eval("document.body.innerText");
     let text = text.as_str().unwrap();
-    for says in ["What runs", "What it does", "The last 24 hours", "Alerts", "Record", "asked for anew every 5 s"] {
+    for says in ["What runs", "What it does", "The last hour", "Alerts", "Record", "asked for anew every 5 s"] {
         assert!(text.contains(says), "{says}: {text}");
     }
     assert!(browser.eval("document.querySelectorAll('figure svg').length").as_u64() > Some(3));

@@ -34,9 +34,9 @@ impl Engine {
         self.history.look(now, figures.into_iter().filter_map(|(figure, value)| Some((figure, value?))));
     }
 
-    /// The permission may have changed: what lasts for less than the time between two looks is seen as well.
+    /// The permission may have changed.
     pub(super) fn note_permission(&mut self) {
-        self.history.note(clock::now(), Own::Permission, level(self.core.permission()));
+        self.history.note_change(clock::now(), Own::Permission, level(self.core.permission()));
     }
 
     /// What a door asked for.

@@ -55,11 +55,20 @@ pub struct History {
 struct Kept {
     hour: Ring,
     day: Ring,
+    last: Option<f64>,
+}
+
+impl Kept {
+    fn note(&mut self, value: f64) {
+        self.last = Some(value);
+        self.hour.note(value);
+        self.day.note(value);
+    }
 }
 
 impl Kept {
     fn new() -> Self {
-        Self { hour: Ring::new(Span::Hour.points()), day: Ring::new(Span::Day.points()) }
+        Self { hour: Ring::new(Span::Hour.points()), day: Ring::new(Span::Day.points()), last: None }
     }
 }
 
@@ -100,8 +109,15 @@ impl History {
     pub fn note(&mut self, now: Monotonic, figure: Own, value: f64) {
         self.pass(now);
         if let Some(kept) = self.own.get_mut(figure.index()) {
-            kept.hour.note(value);
-            kept.day.note(value);
+            kept.note(value);
+        }
+    }
+
+    /// One of the engine's own figures, where it is another than before: what lasts for less than the time between two looks is
+    /// seen as well, and what does not change weighs no more for being told often.
+    pub fn note_change(&mut self, now: Monotonic, figure: Own, value: f64) {
+        if self.own.get(figure.index()).is_some_and(|kept| kept.last != Some(value)) {
+            self.note(now, figure, value);
         }
     }
 
@@ -125,8 +141,7 @@ impl History {
             None => return,
         };
         if let Some((_, kept)) = self.bots.get_mut(at) {
-            kept.hour.note(value);
-            kept.day.note(value);
+            kept.note(value);
         }
     }
 

@@ -44,9 +44,14 @@ fn each_step_keeps_least_mean_and_most() {
 fn a_dip_between_two_looks_is_seen() {
     let mut history = History::new(at(0.0));
     history.look(at(0.0), [(Own::Permission, 3.0)]);
-    history.note(at(2.0), Own::Permission, 1.0);
-    history.note(at(2.1), Own::Permission, 3.0);
-    assert_eq!(series(&answer(&history, Span::Day, 3.0), "permission").min, [Some(1.0)]);
+    history.note_change(at(2.0), Own::Permission, 1.0);
+    history.note_change(at(2.1), Own::Permission, 3.0);
+    for _ in 0..100 {
+        history.note_change(at(2.2), Own::Permission, 3.0);
+    }
+    let answer = answer(&history, Span::Day, 3.0);
+    let permission = series(&answer, "permission");
+    assert_eq!((permission.min[0], permission.mean[0]), (Some(1.0), Some(7.0 / 3.0)), "told often, it weighs no more");
 }
 
 #[test]

@@ -1,21 +1,18 @@
 //! A day of figures as lines: the mean within a band from least to most. Drawn here, so that they need no script.
 
 use super::text;
+use crate::duration::age;
 use crate::number::size;
 use failstop_client::history::{History, Series};
 use jiff::{SignedDuration, Timestamp, Unit};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 
-/// What a chart spans.
-const SPAN_SECONDS: f64 = 86_400.0;
-
-/// The drawing's own units: as wide as there are columns.
-const WIDTH: f64 = 288.0;
+/// The drawing's height in its own units; it is as wide as there are columns.
 const HEIGHT: f64 = 60.0;
 
-/// One column: five minutes.
-const COLUMNS: usize = 288;
+/// The most columns: five minutes each over a day.
+const COLUMNS: u32 = 288;
 
 /// How many of the bots' own figures are drawn.
 const OF_BOTS: usize = 8;
@@ -51,7 +48,7 @@ pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
     let frame = Frame::of(history, now);
     html! {
         section #charts aria-labelledby="day" {
-            h2 #day { "The last 24 hours" }
+            h2 #day { @match &frame { Some(frame) => { "The last " (frame.hours()) } None => "The last 24 hours" } }
             @if frame.is_none() { p.quiet { "Nothing yet: the first figures come within seconds of the start." } }
             @if let Some(frame) = frame {
                 @if let Some(series) = find("permission") { (permission(series, &frame)) }
@@ -66,6 +63,10 @@ struct Frame {
     /// Seconds from the left edge to the first entry.
     offset: f64,
     step: f64,
+    /// What the axis spans: whole hours, 24 at most.
+    hours: u32,
+    /// Into how many columns it is divided.
+    columns: u32,
     /// Where the axis begins, for its labels.
     left: Timestamp,
     now: Timestamp,
@@ -74,22 +75,40 @@ struct Frame {
 impl Frame {
     fn of(history: &History, now: Timestamp) -> Option<Self> {
         let first: Timestamp = history.first.as_ref()?.parse().ok()?;
-        let left = now.checked_sub(SignedDuration::from_hours(24)).ok()?;
+        // As long as there is less than a day of them, the axis spans what there is.
+        let known = now.duration_since(first).as_hours() + 1;
+        let hours = u32::try_from(known.clamp(1, 24)).unwrap_or(24);
+        let left = now.checked_sub(SignedDuration::from_hours(i64::from(hours))).ok()?;
         #[expect(clippy::cast_precision_loss, reason = "a step of at most minutes")]
-        let step = history.step_seconds as f64;
-        Some(Self { offset: first.duration_since(left).as_secs_f64(), step, left, now })
+        let step = (history.step_seconds as f64).max(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+        let columns = ((f64::from(hours) * 3600.0 / step) as u32).clamp(1, COLUMNS);
+        Some(Self { offset: first.duration_since(left).as_secs_f64(), step, hours, columns, left, now })
+    }
+
+    /// `hour`, `24 hours`.
+    fn hours(&self) -> String {
+        if self.hours == 1 { "hour".to_owned() } else { format!("{} hours", self.hours) }
+    }
+
+    fn seconds(&self) -> f64 {
+        f64::from(self.hours) * 3600.0
+    }
+
+    fn width(&self) -> f64 {
+        f64::from(self.columns)
     }
 
     /// The columns of a series: least, mean and most of what falls into each.
     fn columns(&self, series: &Series) -> Vec<Option<Column>> {
-        let mut columns: Vec<Option<Column>> = vec![None; COLUMNS];
+        let mut columns: Vec<Option<Column>> = (0..self.columns).map(|_| None).collect();
         let figures = series.min.iter().zip(&series.mean).zip(&series.max);
         for (index, ((min, mean), max)) in figures.enumerate() {
             let (Some(min), Some(mean), Some(max)) = (min, mean, max) else { continue };
             #[expect(clippy::cast_precision_loss, reason = "an index of at most some thousand")]
             let seconds = self.offset + self.step * (index as f64 + 0.5);
-            let place = seconds / SPAN_SECONDS * WIDTH;
-            if !(0.0..WIDTH).contains(&place) {
+            let place = seconds / self.seconds() * self.width();
+            if !(0.0..self.width()).contains(&place) {
                 continue;
             }
             #[expect(
@@ -142,21 +161,26 @@ fn chart(series: &Series, title: &str, frame: &Frame) -> Markup {
     let (Some(last), true) = (last, low.is_finite() && high.is_finite()) else {
         return html! { figure.chart { figcaption { (title) span.quiet { " nothing yet" } } } };
     };
-    // From zero where that is not far; a line that never moves lies in the middle.
-    let floor = if low >= 0.0 && low < high * 0.8 { 0.0 } else { low };
-    let (floor, ceiling) = if high > floor { (floor, high) } else { (floor - 1.0, high + 1.0) };
+    let (floor, ceiling) = scale(low, high, &series.unit);
     let say = |value: f64| said(value, &series.unit);
-    let label = format!("{title} over 24 hours: now {}, lowest {}, highest {}", say(last), say(low), say(high));
+    let label = format!(
+        "{title} over the last {}: now {}, lowest {}, highest {}",
+        frame.hours(),
+        say(last),
+        say(low),
+        say(high)
+    );
+    let width = frame.width();
     html! {
         figure.chart data-key=(text(&series.name)) {
             figcaption { (title) strong { (say(last)) } }
             div.plot {
                 span.high aria-hidden="true" { (say(ceiling)) }
                 span.low aria-hidden="true" { (say(floor)) }
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
+                svg viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
                     path.band d=(band(&columns, floor, ceiling)) {}
                     @if floor < 0.0 && ceiling > 0.0 {
-                        line.zero x1="0" x2=(WIDTH) y1=(level(0.0, floor, ceiling)) y2=(level(0.0, floor, ceiling)) {}
+                        line.zero x1="0" x2=(width) y1=(level(0.0, floor, ceiling)) y2=(level(0.0, floor, ceiling)) {}
                     }
                     path.mean d=(line(&columns, floor, ceiling)) {}
                 }
@@ -182,7 +206,9 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
     };
     let known = columns.iter().flatten().count();
     let active = columns.iter().flatten().filter(|column| level_of(column) == 3).count();
-    let label = format!("permission over 24 hours: active in {active} of {known} known five-minute spans");
+    let each = age(frame.seconds() / frame.width());
+    let label =
+        format!("permission over the last {}: active in {active} of {known} known spans of {each}", frame.hours());
     let mut spans: Vec<(usize, usize, usize)> = Vec::new();
     for (index, level) in
         columns.iter().enumerate().filter_map(|(index, column)| Some((index, level_of(column.as_ref()?))))
@@ -194,9 +220,9 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
     }
     html! {
         figure.chart.permission {
-            figcaption { "permission" span.quiet { " the lowest of every five minutes: " (words[3]) " is full height, " (words[0]) " least" } }
+            figcaption { "permission" span.quiet { " the lowest of every " (each) ": " (words[3]) " is full height, " (words[0]) " least" } }
             div.plot {
-                svg viewBox={ "0 0 " (WIDTH) " 24" } preserveAspectRatio="none" role="img" aria-label=(label) {
+                svg viewBox={ "0 0 " (frame.width()) " 24" } preserveAspectRatio="none" role="img" aria-label=(label) {
                     @for (start, length, level) in spans {
                         rect.(classes[level]) x=(start) width=(length) y=(18 - 6 * level) height=(6 + 6 * level) {}
                     }
@@ -210,9 +236,24 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
 fn axis(frame: &Frame) -> Markup {
     let minute =
         |at: Timestamp| at.round(Unit::Minute).unwrap_or(at).to_string().get(11..16).unwrap_or_default().to_owned();
-    let middle = frame.now.checked_sub(SignedDuration::from_hours(12)).unwrap_or(frame.now);
+    let half = SignedDuration::from_mins(i64::from(frame.hours) * 30);
+    let middle = frame.now.checked_sub(half).unwrap_or(frame.now);
     html! {
         div.axis aria-hidden="true" { span { (minute(frame.left)) } span { (minute(middle)) } span { (minute(frame.now)) "Z" } }
+    }
+}
+
+/// From where to where the drawing reaches: from zero where that is not far, and never nothing at all.
+fn scale(low: f64, high: f64, unit: &str) -> (f64, f64) {
+    match unit {
+        "ratio" => (0.0, 1.0_f64.max(high)),
+        _ if low < 0.0 && high > low => (low, high),
+        _ if low < 0.0 => (low - 1.0, high + 1.0),
+        _ if high <= 0.0 => (0.0, 1.0),
+        // All close together and far from zero: what moves is to be seen.
+        _ if high > low && low >= high * 0.8 => (low, high),
+        _ if high > low => (0.0, high),
+        _ => (0.0, high * 1.25),
     }
 }
 
@@ -306,10 +347,35 @@ mod tests {
         let history = history(60);
         let frame = Frame::of(&history, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
         let columns = frame.columns(&history.series[0]);
-        let known: Vec<usize> = (0..COLUMNS).filter(|at| columns[*at].is_some()).collect();
-        assert_eq!(known, (276..288).collect::<Vec<_>>(), "the last hour, five minutes a column");
+        assert_eq!((frame.hours, columns.len()), (2, 120), "an hour, and what of the next has begun");
+        let known: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].is_some()).collect();
+        assert_eq!(known, (60..120).filter(|at| at % 7 != (60 + 3) % 7).collect::<Vec<_>>(), "a minute a column");
+        let last = columns[118].unwrap_or_default();
+        assert_eq!((last.min, last.max), (57.0, 59.0));
+
+        let day = Frame::of(&History { first: Some("2026-11-02T12:00:00Z".to_owned()), ..history.clone() }, now());
+        let day = day.unwrap_or_else(|| unreachable!("it has a first entry"));
+        assert_eq!((day.hours, day.columns), (24, 288));
+        let long = History { first: Some("2026-11-02T21:05:00Z".to_owned()), ..self::history(1440) };
+        let day = Frame::of(&long, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
+        let columns = day.columns(&long.series[0]);
         let last = columns[287].unwrap_or_default();
-        assert_eq!((last.min, last.max), (54.0, 59.0), "of 55 to 58");
+        assert_eq!((last.count, last.min, last.max), (4, 1434.0, 1440.0), "five minutes a column");
+    }
+
+    #[test]
+    fn a_drawing_has_a_height_whatever_is_drawn() {
+        for (low, high, unit, wanted) in [
+            (0.0, 0.0, "count", (0.0, 1.0)),
+            (1.0, 1.0, "ratio", (0.0, 1.0)),
+            (4.0, 4.0, "", (0.0, 5.0)),
+            (0.0, 7.0, "count", (0.0, 7.0)),
+            (90.0, 100.0, "", (90.0, 100.0)),
+            (-12.5, -12.5, "", (-13.5, -11.5)),
+            (-40.0, 20.0, "", (-40.0, 20.0)),
+        ] {
+            assert_eq!(scale(low, high, unit), wanted, "{low} {high} {unit}");
+        }
     }
 
     #[test]

@@ -76,7 +76,11 @@ fn the_page_is_whole_and_its_headers_allow_nothing_else() {
     let page = open.get("/");
     assert_eq!((page.code, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.contains("OBSERVE-ONLY") && page.body.contains("heartbeat-lost"), "first paint: {}", page.body);
-    assert!(page.body.contains("aria-label=\"memory, all components over 24 hours"), "with its charts: {}", page.body);
+    assert!(
+        page.body.contains("aria-label=\"memory, all components over the last hour"),
+        "with its charts: {}",
+        page.body
+    );
     let assets = ASSETS.map(|asset| open.get(asset.path));
     for reply in assets.iter().chain([&page]) {
         assert_eq!(reply.code, 200);
