@@ -3,7 +3,8 @@
 use crate::browser::Browser;
 use crate::system::{System, signal};
 use serde_json::json;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::UnixStream;
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
 
@@ -233,4 +234,60 @@ fn a_fleet_is_one_page() {
     browser.did_well(&format!("http://127.0.0.1:{port}"), &[]);
     second.stop();
     first.stop();
+}
+
+/// A port that leads to the control socket, as `ssh -L` makes one.
+fn tunnel(system: &System) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let socket = system.path("run/control.sock");
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let Ok(far) = UnixStream::connect(&socket) else { continue };
+            let (mut from_near, mut to_near) = (near.try_clone().unwrap(), near);
+            let (mut from_far, mut to_far) = (far.try_clone().unwrap(), far);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from_near, &mut to_far);
+                let _ = to_far.shutdown(Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from_far, &mut to_near);
+                let _ = to_near.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    origin
+}
+
+#[test]
+fn the_emergency_stop_is_given_with_the_name_typed_and_only_so() {
+    let (mut system, _) = system();
+    system.start();
+    system.wait_active();
+    let origin = tunnel(&system);
+    let mut browser = Browser::open();
+    browser.look(1280, 900, "light");
+    browser.go(&format!("{origin}/"));
+    browser.wait("the controls", "document.getElementById('stop') !== null");
+    let give = |name: &str| {
+        format!(
+            "(() => {{ const f = document.getElementById('stop').elements; f.reason.value = 'venue misbehaves'; f.confirm.value = '{name}'; \
+             document.querySelector('button.danger').click(); return true; }})()"
+        )
+    };
+    browser.eval(&give("another"));
+    browser.wait("a refusal", "document.querySelector('#stop .outcome').innerText.startsWith('Nothing was done')");
+    assert_eq!(browser.eval(WORD), "ACTIVE");
+    browser.picture("controls");
+    browser.eval(&give(&system.name));
+    browser.wait("the kill switch", &format!("{WORD} === 'SHUTDOWN'"));
+    browser.wait("the receipt", "document.querySelector('#stop .outcome').innerText === 'Done.'");
+    browser.did_well(&origin, &[]);
+    let halts = system.status().unwrap()["halts"].clone();
+    assert!(halts[0]["evidence"].as_str().unwrap().contains("venue misbehaves"), "{halts}");
+    // Somebody takes the incident on.
+    browser.wait("the incident", "document.querySelector('form[data-id] button') !== null");
+    browser.eval("document.querySelector('form[data-id] button').click(); true");
+    browser.wait("it is taken on", "document.querySelector('.alerts').innerText.includes('taken on by')");
+    system.stop();
 }

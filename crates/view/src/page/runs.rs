@@ -7,6 +7,7 @@ use crate::duration::{age, span};
 use crate::number::{grouped, size};
 use failstop_client::status::{ComponentSummary, Coverage, PartSummary};
 use maud::{Markup, html};
+use std::borrow::Cow;
 
 /// Components, dependencies, feeds, coverage.
 pub(super) fn section(sight: &Sight<'_>) -> Markup {
@@ -62,12 +63,7 @@ fn card(component: &ComponentSummary, sight: &Sight<'_>) -> Markup {
             h3 { (text(&component.name)) " " (state(&component.state)) }
             @if let Some(said) = said_or_kept(status, sight.now, component) { p.said { (text(&said)) } }
             dl {
-                (fact("orders", &plain(match component.orders.as_str() {
-                    "asks" => "asks the permit",
-                    "direct" => "asks nobody",
-                    "none" => "none",
-                    other => &text(other),
-                })))
+                (fact("orders", &plain(how_it_orders(&component.orders))))
                 (fact("restarts", &html! { (component.restarts) @if let Some(pid) = component.pid { span.quiet { " pid " (pid) } } }))
                 @if let Some(seconds) = component.uptime_seconds { (fact("up", &plain(span(seconds)))) }
                 @if let Some(seconds) = component.last_sign_seconds { (fact("beat", &html! { (age(seconds)) " ago" })) }
@@ -83,6 +79,14 @@ fn card(component: &ComponentSummary, sight: &Sight<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn how_it_orders(word: &str) -> Cow<'_, str> {
+    match word {
+        "asks" => Cow::Borrowed("asks the permit"),
+        "direct" => Cow::Borrowed("asks nobody"),
+        other => text(other),
     }
 }
 
