@@ -21,6 +21,7 @@ pub mod printable;
 pub mod probing;
 pub mod process;
 pub mod runtime_dir;
+pub mod shared_rates;
 pub mod status;
 pub mod systemd;
 pub mod words;

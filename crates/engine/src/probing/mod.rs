@@ -23,6 +23,7 @@ pub use json_rpc::Blocks;
 pub use prober::{Ask, Outcome, Prober, StartFailed, Tried};
 pub use program::{Runner, judge};
 pub use reading::{BotHealth, read_health};
+pub(crate) use resolve::connect;
 pub use rhythm::{Ended, Rhythm, Terms};
 
 #[cfg(test)]
