@@ -17,6 +17,7 @@ pub mod notify_socket;
 pub mod output;
 pub mod outside;
 pub mod permit;
+pub mod price_poller;
 pub mod printable;
 pub mod probing;
 pub mod process;

@@ -8,6 +8,7 @@ mod attempt;
 mod fault;
 mod http;
 mod json_rpc;
+mod page;
 mod postgres;
 mod prober;
 mod program;
@@ -17,13 +18,15 @@ mod resolve;
 mod rhythm;
 mod telegram;
 
+pub(crate) use fault::shown;
+pub(crate) use resolve::connect;
+
 pub use attempt::{Asker, Purpose, attempt, once};
 pub use fault::{Answer, Page, ProbeFault};
 pub use json_rpc::Blocks;
 pub use prober::{Ask, Outcome, Prober, StartFailed, Tried};
 pub use program::{Runner, judge};
 pub use reading::{BotHealth, read_health};
-pub(crate) use resolve::connect;
 pub use rhythm::{Ended, Rhythm, Terms};
 
 #[cfg(test)]
