@@ -121,7 +121,9 @@ struct Bare {
 impl Bare {
     fn connect(socket: &Path) -> Self {
         let mut stream = UnixStream::connect(socket).unwrap();
-        stream.write_all(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$36\r\nreturn redis.call('INCR', KEYS[1])  \r\n").unwrap();
+        stream
+            .write_all(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$36\r\nreturn redis.call('INCR', KEYS[1])  \r\n")
+            .unwrap();
         let mut answer = [0; 64];
         let mut end = 0;
         while end < 47 {

@@ -180,8 +180,8 @@ mod tests {
             (TimeForm::Milliseconds, "1794009900123.456"),
             (TimeForm::Microseconds, "1794009900123456"),
             (TimeForm::Nanoseconds, "1794009900123456789"),
-            (TimeForm::Rfc3339, "\"2026-11-06T23:25:00.123456Z\""),
-            (TimeForm::Rfc3339, "\"2026-11-07T00:25:00.1234567+01:00\""),
+            (TimeForm::Rfc3339, "\"2026-11-07T00:05:00.123456Z\""),
+            (TimeForm::Rfc3339, "\"2026-11-07T01:05:00.1234567+01:00\""),
         ] {
             assert_eq!(form.read(json), wanted, "{form:?} {json}");
         }

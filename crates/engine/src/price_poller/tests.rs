@@ -153,7 +153,7 @@ fn what_is_no_price_is_said_with_its_place() {
     assert_eq!(wrong(b"{\"a\":null}", "$.a"), "what stands at $.a is no number: null");
     assert_eq!(wrong(b"{\"a\":\"1,5\"}", "$.a"), "what stands at $.a is no number: \"1,5\"");
     let long = wrong(b"[[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21]]", "$[0]");
-    assert_eq!(long, "what stands at $[0] is no number: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16...");
+    assert_eq!(long, "what stands at $[0] is no number: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,...");
     let (address, _requests) = page("200 OK", "{\"a\":1,\"t\":\"noon\"}");
     let time = Some((Path::parse("$.t").unwrap(), TimeForm::Rfc3339));
     assert!(

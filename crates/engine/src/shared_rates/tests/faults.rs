@@ -195,7 +195,7 @@ fn garbage_ends_the_connection_and_is_no_answer() {
         let word = ask(&rates, &mut words, "o1");
         assert_eq!((word.by, rates.decided(&word, &bounds(3, 0))), (By::Gone, None), "{garbage:?}");
         rates.give_up(word);
-        assert!(rates.health().counts.failures > 0);
+        eventually("it is a failure", || rates.health().counts.failures > 0);
         *between.instead.lock().unwrap() = None;
         eventually("it is good again", || rates.health().line == LineState::Good);
         let mut client = redis.client();

@@ -88,7 +88,7 @@ fn limits_of(values: &[Option<u128>], worth: u128) -> Limits {
     })
 }
 
-fn gate(system: Limits, user: Limits, price: &str) -> Gate {
+fn gate(system: Limits, user: Limits, (price, decimals): (&str, u8)) -> Gate {
     let scale = Scale::new(0).unwrap();
     let instrument = InstrumentPolicy {
         name: "IT".to_owned(),
@@ -102,7 +102,7 @@ fn gate(system: Limits, user: Limits, price: &str) -> Gate {
         required: 1,
     };
     let policy = GatePolicy {
-        money: Scale::new(2).unwrap(),
+        money: Scale::new(decimals).unwrap(),
         components: vec![ComponentRules {
             name: ComponentName("bot".to_owned()),
             limits: Limits::WAIVED,
@@ -197,15 +197,15 @@ impl Both {
     }
 }
 
-fn compare(events: Vec<(u64, Event)>, limits: &[Option<u128>], price: &str) {
+fn compare(events: Vec<(u64, Event)>, limits: &[Option<u128>], money: (&str, u8)) {
     thread_local! {
         static REDIS: Redis = Redis::start(&[]);
     }
     REDIS.with(|redis| {
         let mut client = redis.client();
         client.call(&["FLUSHALL"]);
-        let worth: u128 = price.parse::<u128>().unwrap() * 100;
-        let gate = gate(limits_of(&limits[..6], worth), limits_of(&limits[6..], worth), price);
+        let worth: u128 = money.0.parse::<u128>().unwrap() * 10u128.pow(u32::from(money.1));
+        let gate = gate(limits_of(&limits[..6], worth), limits_of(&limits[6..], worth), money);
         let keys = Keys::new("desk", "demo", DAY_STARTS);
         let script = with_clock();
         let mut both = Both { gate, client, script, keys, known: Known::NOTHING, micros: BEGIN, attempts: 0 };
@@ -283,9 +283,9 @@ proptest! {
         events in events(),
         limits in limits(),
         // Volumes of one, two and three parts of thirteen digits.
-        price in prop::sample::select(vec!["1", "99999999999", "1000000000000", "123456789012345678901234567"]),
+        money in prop::sample::select(vec![("1", 2), ("99999999999", 2), ("1000000000000", 8), ("1234567890123456", 12)]),
     ) {
-        compare(events, &limits, price);
+        compare(events, &limits, money);
     }
 }
 
