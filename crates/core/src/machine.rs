@@ -273,9 +273,9 @@ impl Core {
         let catching_up = self.is_catching_up();
         if !catching_up {
             self.judge_deadlines(turn);
+            self.settle_second_key(turn);
         }
         self.settle_maintenance(turn);
-        self.settle_second_key(turn);
         if !self.stands_at_all(Cause::Clock) {
             self.watch.clock_jumped = None;
         }
@@ -321,11 +321,11 @@ impl Core {
             self.verdict_due(now, &mut add);
             self.failsafe_due(now, &mut add);
             self.conditions_due(now, &mut add);
+            if let Some(at) = self.second_key_due() {
+                add(at);
+            }
         }
         self.shutdown_due(now, &mut add);
-        if let Some(at) = self.second_key_due() {
-            add(at);
-        }
         self.alerts_due(now, &mut add);
         if self.writing.failed.is_none() {
             add(self.life.heartbeat_at);

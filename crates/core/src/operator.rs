@@ -17,6 +17,10 @@ use core::time::Duration;
 /// The longest maintenance window.
 pub const MAX_MAINTENANCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// What whoever releases the kill switch is told when somebody engages it meanwhile.
+pub(crate) const ENGAGED_AGAIN: &str =
+    "the kill switch was engaged again during the release; release it again if that was not meant";
+
 /// What operators' orders left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Orders {
@@ -183,6 +187,7 @@ impl Core {
         let reason = clip(reason, TEXT_MAX_BYTES);
         self.raise(turn, Grievance::of(Cause::KillSwitch, format!("engaged by {by}: {reason}")));
         turn.push(Effect::WriteKillSwitchLatch { by, reason });
+        self.refuse_waiting_kill_switch_releases(turn);
         if self.operator.removing {
             // The host found another latch where it was to remove the old one. The release ends nothing.
             self.apply_releases(turn);
@@ -277,8 +282,7 @@ impl Core {
 
     fn answer_engaged_again(&mut self, turn: &mut Turn<'_>) {
         if let Some(request) = self.operator.releasing.take() {
-            let why = "the kill switch was engaged again during the release; release it again if that was not meant";
-            turn.push(Effect::Answer { request, outcome: Err(vec![why.to_owned()]) });
+            turn.push(Effect::Answer { request, outcome: Err(vec![ENGAGED_AGAIN.to_owned()]) });
         }
     }
 

@@ -9,7 +9,7 @@
 use crate::effect::Effect;
 use crate::id::{HaltId, Ticket};
 use crate::machine::Core;
-use crate::operator::Asked;
+use crate::operator::{Asked, ENGAGED_AGAIN};
 use crate::record::Record;
 use crate::time::Monotonic;
 use crate::turn::{Turn, span};
@@ -65,7 +65,7 @@ impl Core {
             return self.carry_out_release(turn, asked, release);
         };
         if self.second_key.waiting.len() >= WAITING_MAX {
-            let why = "too many releases wait for the witness already; see `failstop status`".to_owned();
+            let why = "too many releases wait for the witness already; wait for their answers".to_owned();
             return self.refuse(turn, asked, &release.words(), vec![why]);
         }
         let order = format!("{}, waiting for the witness", release.words());
@@ -120,6 +120,18 @@ impl Core {
                 span(waited)
             );
             self.refuse(turn, late.asked, &late.release.words(), vec![why]);
+        }
+    }
+
+    /// Somebody engaged the kill switch: a release of it that was asked for before ends nothing.
+    pub(crate) fn refuse_waiting_kill_switch_releases(&mut self, turn: &mut Turn<'_>) {
+        let waiting = core::mem::take(&mut self.second_key.waiting);
+        let (over, others): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(|waiting| waiting.release == Release::KillSwitch);
+        self.second_key.waiting = others;
+        for waiting in over {
+            self.refuse(turn, waiting.asked, &waiting.release.words(), vec![ENGAGED_AGAIN.to_owned()]);
+            self.dirty = true;
         }
     }
 

@@ -49,6 +49,8 @@ fn main() {
         } else {
             drop(journal);
         }
+        // What was just written would be on its way to the disk during the first figures.
+        assert!(Command::new("sync").arg("-f").arg(dir.path()).status().unwrap().success());
         println!("verification of {bytes} bytes in {shape}, lines of {LINE} bytes:");
         measured(dir.path(), bytes, rounds);
         if roll < u64::MAX / 2 {

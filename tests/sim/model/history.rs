@@ -27,6 +27,8 @@ pub enum Action {
     Dry,
     RevokedOutside,
     LatchedOutside,
+    /// An operator engages the kill switch while a release of it waits for the witness.
+    EngagesAgain,
     /// The engine stops between a step and its effects, for as long as the world likes.
     Freezes,
     Thaws,
@@ -85,6 +87,9 @@ impl Model for Bound {
         }
         if world.two_key && world.core.awaits_witness().is_some() && world.witnessed < world.own {
             actions.push(Action::Witnessed);
+        }
+        if world.core.kill_switch() && world.core.awaits_witness().is_some() && world.engagements < 2 {
+            actions.push(Action::EngagesAgain);
         }
         if !world.checked {
             actions.push(Action::Checks);
@@ -191,6 +196,12 @@ impl Model for Bound {
                 for index in 0..COMPONENTS {
                     world.dying[index] = world.alive[index].is_some();
                 }
+            }
+            Action::EngagesAgain => {
+                incident = false;
+                world.engagements += 1;
+                world.engaged_again = true;
+                world.step(mutant, order(Order::KillSwitchEngage));
             }
             Action::Freezes => {
                 // Between the step that renews and its effects: the worst moment.

@@ -40,6 +40,7 @@ pub fn all() -> Vec<Property<Bound>> {
             rising && (!world.anything_granted(model.mutant) || last == Some(Epoch(world.epoch)))
         }),
         Property::always("I13", |_, world: &World| !world.unwitnessed),
+        Property::always("no release ends an engagement that came after it", |_, world: &World| !world.engagement_lost),
         Property::always("the start gate", |model: &Bound, world: &World| {
             world.checked || world.dead || !world.anything_granted(model.mutant)
         }),

@@ -95,6 +95,9 @@ pub struct World {
     pub witnessed: u64,
     /// A release was carried out that the witness had not seen.
     pub unwitnessed: bool,
+    /// The kill switch was engaged since the last order that waits was given, and was released by an order from before.
+    pub engaged_again: bool,
+    pub engagement_lost: bool,
     /// Facts for `sometimes`.
     pub seen: BTreeSet<Seen>,
 }
@@ -197,6 +200,8 @@ impl World {
             ordered: 0,
             witnessed: 0,
             unwitnessed: false,
+            engaged_again: false,
+            engagement_lost: false,
             seen: BTreeSet::new(),
         };
         world.start(mutant);
@@ -210,6 +215,7 @@ impl World {
         }
         self.own = 0;
         (self.ordered, self.witnessed) = (0, 0);
+        self.engaged_again = false;
         self.waiting.clear();
         // A new epoch is a new file, and leftovers were killed before: nobody reads the old page any more.
         self.page = MappedPage::fresh();
@@ -354,8 +360,12 @@ impl World {
 
     fn note_release(&mut self, ticket: Ticket, record: &Record) {
         match record {
-            Record::OperatorOrder { .. } => self.ordered = ticket.0,
-            Record::HaltCleared { by: ClearedBy::Operator { .. }, .. } => {
+            Record::OperatorOrder { .. } => {
+                self.ordered = ticket.0;
+                self.engaged_again = false;
+            }
+            Record::HaltCleared { cause, by: ClearedBy::Operator { .. }, .. } => {
+                self.engagement_lost |= *cause == Cause::KillSwitch && self.engaged_again;
                 self.unwitnessed |= self.ordered == 0 || self.witnessed < self.ordered;
             }
             _ => {}

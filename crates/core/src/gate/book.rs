@@ -180,17 +180,29 @@ impl Book {
 
     /// Whether somebody holds some of an instrument.
     pub fn holds(&self, instrument: usize) -> bool {
-        let own =
-            (0..self.accounts.len()).filter_map(|account| self.line(account, instrument)).map(|line| &line.holding);
-        let held = self.held.iter().filter(|((_, _, other), _)| *other == instrument).map(|(_, holding)| holding);
-        own.chain(held).any(|holding| !holding.is_nothing())
+        self.all_of(instrument).any(|holding| !holding.is_nothing())
     }
 
-    /// What waited for a price counts from this one on.
-    pub fn settle(&mut self, instrument: usize, mark: u128, valuation: &Valuation) {
+    /// Whether some of an instrument waits for a price to count from.
+    pub fn waits(&self, instrument: usize) -> bool {
+        self.all_of(instrument).any(Holding::waits)
+    }
+
+    fn all_of(&self, instrument: usize) -> impl Iterator<Item = &Holding> {
+        let own = (0..self.accounts.len())
+            .filter_map(move |account| self.line(account, instrument))
+            .map(|line| &line.holding);
+        let held = self.held.iter().filter(move |((_, _, other), _)| *other == instrument).map(|(_, holding)| holding);
+        own.chain(held)
+    }
+
+    /// What waited for a price counts from this one on. Says whether anything did.
+    pub fn settle(&mut self, instrument: usize, mark: u128, valuation: &Valuation) -> bool {
+        let mut counts = false;
         for (_, holding) in self.all().filter(|(other, _)| *other == instrument) {
-            holding.settle(mark, valuation);
+            counts |= holding.settle(mark, valuation);
         }
+        counts
     }
 
     /// Every holding, with its instrument.

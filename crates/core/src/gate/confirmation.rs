@@ -32,7 +32,7 @@ pub(crate) struct Waiting(VecDeque<AwaitingView>);
 
 impl Waiting {
     pub fn add(&mut self, order: OrderText, notional: u128, until: GateTime) {
-        self.0.retain(|other| other.order.client_id != order.client_id);
+        self.forget(&order.client_id);
         if self.0.len() >= MAX_CONFIRMATIONS {
             self.0.pop_front();
         }
@@ -43,10 +43,16 @@ impl Waiting {
         self.0.iter().filter(move |waiting| at < waiting.until)
     }
 
-    /// Takes out what waits under this client id.
-    pub fn take(&mut self, at: GateTime, client: &str) -> Option<OrderText> {
-        let found = self.0.iter().position(|other| other.order.client_id == client && at < other.until)?;
-        self.0.remove(found).map(|waiting| waiting.order)
+    /// What waits under this client id.
+    pub fn get(&self, at: GateTime, client: &str) -> Option<&OrderText> {
+        self.iter(at).map(|waiting| &waiting.order).find(|order| order.client_id == client)
+    }
+
+    /// Nothing waits under this client id any more.
+    pub fn forget(&mut self, client: &str) {
+        if !self.0.is_empty() {
+            self.0.retain(|other| other.order.client_id != client);
+        }
     }
 }
 

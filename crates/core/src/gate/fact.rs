@@ -202,6 +202,8 @@ pub enum FactError {
     NoSuchOverride,
     /// More overrides than the gate keeps.
     TooManyOverrides,
+    /// More of what loosens waits for its record than the gate keeps.
+    TooManyPending,
     /// The limit has no meaning there.
     Misplaced,
     /// The override is longer than it may be, or has no length.
@@ -272,19 +274,24 @@ impl fmt::Display for FactError {
             Self::Crossed => f.write_str("the bid is above the ask: nothing can be priced by it"),
             Self::TimeWentBack => f.write_str("the source's time went back: a price from before is not fresh"),
             Self::TimeAhead => f.write_str(
-                "the source's time is more than a minute ahead of this host's: see whether the clock is synchronised \
-                 (`failstop check`)",
+                "the source's time is more than a minute ahead of the gate's, which goes on from this host's clock as it was at \
+                 the start: see that the clock is synchronised (`failstop check`), then start failstop again",
             ),
             Self::FillRepeated => f.write_str("this trade was told before: it counts once"),
             Self::NothingToConfirm => f.write_str(
                 "no order of this client id waits for confirmation: the bot must send it first, and in time",
             ),
             Self::NoSuchOverride => {
-                f.write_str("no override of this name stands: `failstop status --section risk` lists them")
+                f.write_str("no override of this name stands: `failstop status` lists them")
             }
             Self::TooManyOverrides => {
-                write!(f, "{} overrides stand: end one first", super::overrides::MAX_OVERRIDES)
+                write!(f, "{} overrides stand or are about to: end one first", super::overrides::MAX_OVERRIDES)
             }
+            Self::TooManyPending => write!(
+                f,
+                "{} loosenings wait for their records already: try again once the journal has written them",
+                super::take::MAX_PENDING
+            ),
             Self::Misplaced => {
                 f.write_str("this limit has no meaning there: see docs/gate.md for where each may be set")
             }

@@ -87,16 +87,23 @@ impl Holding {
     }
 
     /// What had no price counts from this one on; where it is beyond counting it goes on waiting, and nothing is opened meanwhile.
-    pub fn settle(&mut self, mark: u128, valuation: &Valuation) {
+    /// Says whether anything counts by it that did not.
+    pub fn settle(&mut self, mark: u128, valuation: &Valuation) -> bool {
         let out = self.unpriced.checked_neg().and_then(|quantity| valuation.worth_signed(quantity, mark).ok());
-        if let Some(flow) = out.and_then(|out| self.flow.checked_add(out)) {
-            (self.flow, self.unpriced) = (flow, 0);
-        }
+        let Some(flow) = out.and_then(|out| self.flow.checked_add(out)) else { return false };
+        let waited = self.waits();
+        (self.flow, self.unpriced) = (flow, 0);
+        waited
+    }
+
+    /// Whether a part of it has no price to count from.
+    pub fn waits(&self) -> bool {
+        self.unpriced != 0
     }
 
     /// The result since the day began, finely, in the currency of the price; `None` while something has no price to count from.
     pub fn result(&self, mark: u128, valuation: &Valuation) -> Option<Result<i128, Overflow>> {
-        if self.unpriced != 0 {
+        if self.waits() {
             return None;
         }
         let came_in = valuation.quoted(self.flow, mark);

@@ -44,9 +44,10 @@ pub struct GateMemory {
     pub(crate) overrides: Overrides,
     pub(crate) confirmations: Confirmations,
     day: Option<TradingDay>,
-    day_began: GateTime,
+    /// The last turn before it began: time may have stood still since.
+    day_turn: Turn,
     turn: Turn,
-    /// By instrument: whether something may wait for a price to count from.
+    /// By instrument: whether something waits for a price to count from.
     unpriced: Vec<bool>,
 }
 
@@ -54,7 +55,15 @@ pub struct GateMemory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Closed {
     order: OpenOrder,
-    gave_back: bool,
+    gave_back: GaveBack,
+}
+
+/// What of an order counts no more, since it came to nothing: a fill that comes all the same counts it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveBack {
+    Nothing,
+    Volume,
+    TradeAndVolume,
 }
 
 /// A trade, read.
@@ -69,8 +78,8 @@ pub(crate) struct FillRead<'a> {
     pub price: u128,
     pub fee: i128,
     pub paper: bool,
-    /// What it counts against volumes, where no order did.
-    pub volume: u128,
+    /// What it counts against volumes, where no order's count accounts for it.
+    pub volume: Option<u128>,
 }
 
 /// A reported position, read.
@@ -103,7 +112,7 @@ impl GateMemory {
             overrides: Overrides::default(),
             confirmations: Confirmations::default(),
             day: None,
-            day_began: GateTime::default(),
+            day_turn: Turn::default(),
             turn: Turn::default(),
             unpriced: vec![false; policy.instruments.len()],
         }
@@ -182,7 +191,7 @@ impl GateMemory {
     }
 
     fn take_back(&mut self, order: &OpenOrder, cost: &Cost) {
-        let today = order.allowed >= self.day_began;
+        let today = order.turn > self.day_turn;
         self.system.take_back(order.allowed, today, cost);
         if let Some(used) = order.component.and_then(|index| self.components.get_mut(usize::from(index))) {
             used.take_back(order.allowed, today, cost);
@@ -248,7 +257,7 @@ impl GateMemory {
     }
 
     /// Takes an order out of those that are open.
-    fn close(&mut self, setup: &Setup, client: &str, gave_back: bool) -> Option<OpenOrder> {
+    fn close(&mut self, setup: &Setup, client: &str, gave_back: GaveBack) -> Option<OpenOrder> {
         let order = self.open.remove(client)?;
         if let Some(valuation) = setup.valuations.get(order.instrument) {
             self.pend(&order, open_of(&order, valuation), Open::default());
@@ -275,8 +284,9 @@ impl GateMemory {
                 Some(nothing(order.allowed))
             }
             Outcome::Cancelled | Outcome::Rejected | Outcome::Expired | Outcome::NotSent => {
-                let order = self.close(setup, client, true)?;
-                let whole = order.is_untouched();
+                let whole = self.open.get(client)?.is_untouched();
+                let order =
+                    self.close(setup, client, if whole { GaveBack::TradeAndVolume } else { GaveBack::Volume })?;
                 let back = GivenBack {
                     openings: u32::from(whole && order.opening),
                     trades: u32::from(whole),
@@ -300,23 +310,23 @@ impl GateMemory {
         }
     }
 
-    /// The order that a trade belongs to, open or over, and whether its volume counts already.
-    pub(crate) fn order_of(&self, fill: &FillRead<'_>) -> Option<(OpenOrder, bool)> {
+    /// The order that a trade belongs to, open or over, and what of it counts no more.
+    pub(crate) fn order_of(&self, fill: &FillRead<'_>) -> Option<(OpenOrder, GaveBack)> {
         let client = fill.order?;
         let belongs = |order: &OpenOrder| {
             (order.account, order.instrument, order.side) == (fill.account, fill.instrument, fill.side)
         };
         if let Some(order) = self.open.get(client) {
-            return belongs(order).then_some((*order, true));
+            return belongs(order).then_some((*order, GaveBack::Nothing));
         }
         let closed = self.closed.iter().rev().find(|closed| closed.order.client.as_str() == client)?;
-        belongs(&closed.order).then_some((closed.order, !closed.gave_back))
+        belongs(&closed.order).then_some((closed.order, closed.gave_back))
     }
 
     /// A trade.
     pub(crate) fn fill(&mut self, setup: &Setup, at: GateTime, fill: &FillRead<'_>) -> Result<(), Overflow> {
         let valuation = setup.valuations.get(fill.instrument).ok_or(Overflow)?;
-        let order = self.order_of(fill).map(|(order, _)| order);
+        let (order, gave_back) = self.order_of(fill).unzip();
         let place = Place {
             account: fill.account,
             instrument: fill.instrument,
@@ -333,9 +343,15 @@ impl GateMemory {
         self.book_mut(paper).trade(place, &trade, valuation)?;
         self.book_mut(paper).add_other(place, fill.fee.saturating_neg());
         self.fills.add(fingerprint(&fill.id));
-        if fill.volume > 0 {
-            let cost = Cost { trades: u128::from(order.is_none()), volume: fill.volume, ..Cost::default() };
-            self.count(at, place.component, place.user, &cost);
+        if let Some(volume) = fill.volume {
+            let trades = match gave_back {
+                None | Some(GaveBack::TradeAndVolume) => 1,
+                Some(GaveBack::Nothing | GaveBack::Volume) => 0,
+            };
+            self.count(at, place.component, place.user, &Cost { trades, volume, ..Cost::default() });
+            if gave_back == Some(GaveBack::TradeAndVolume) {
+                self.count_trade_again(fill);
+            }
         }
         if let Some(client) = fill.order
             && order.is_some()
@@ -346,10 +362,18 @@ impl GateMemory {
             let after = *open;
             self.pend(&before, open_of(&before, valuation), open_of(&after, valuation));
             if after.remaining == 0 {
-                self.close(setup, client, false);
+                self.close(setup, client, GaveBack::Nothing);
             }
         }
         Ok(())
+    }
+
+    /// The trade that an order had given back counts again: its other fills are of the same one.
+    fn count_trade_again(&mut self, fill: &FillRead<'_>) {
+        let mut closed = self.closed.iter_mut().rev();
+        if let Some(closed) = closed.find(|closed| Some(closed.order.client.as_str()) == fill.order) {
+            closed.gave_back = GaveBack::Volume;
+        }
     }
 
     /// A position was reported.
@@ -378,9 +402,7 @@ impl GateMemory {
         if let Some(place) = self.book_mut(read.paper).line_mut(read.account, read.instrument) {
             *place = line;
         }
-        if read.mark.is_none() {
-            self.wait_for_price(read.instrument);
-        }
+        self.note_waiting(read.instrument);
         // What the venue said was filled whole is in its report.
         let done = |order: &&OpenOrder| {
             order.said_filled
@@ -388,7 +410,7 @@ impl GateMemory {
         };
         let over: Vec<ShortText> = self.open.iter().filter(done).map(|order| order.client).collect();
         for client in over {
-            self.close(setup, client.as_str(), false);
+            self.close(setup, client.as_str(), GaveBack::Nothing);
         }
         Ok(())
     }
@@ -411,21 +433,19 @@ impl GateMemory {
         self.unpriced.get(instrument).copied().unwrap_or(false)
     }
 
-    fn wait_for_price(&mut self, instrument: usize) {
+    fn note_waiting(&mut self, instrument: usize) {
         if let Some(waits) = self.unpriced.get_mut(instrument) {
-            *waits = true;
+            *waits = self.live.waits(instrument) || self.paper.waits(instrument);
         }
     }
 
-    /// What waited for a price counts from this one on.
-    pub(crate) fn settle(&mut self, setup: &Setup, instrument: usize, mark: u128) {
-        if let Some(valuation) = setup.valuations.get(instrument) {
-            self.live.settle(instrument, mark, valuation);
-            self.paper.settle(instrument, mark, valuation);
-        }
-        if let Some(waits) = self.unpriced.get_mut(instrument) {
-            *waits = false;
-        }
+    /// What waited for a price counts from this one on. Says whether anything did.
+    pub(crate) fn settle(&mut self, setup: &Setup, instrument: usize, mark: u128) -> bool {
+        let Some(valuation) = setup.valuations.get(instrument) else { return false };
+        let live = self.live.settle(instrument, mark, valuation);
+        let paper = self.paper.settle(instrument, mark, valuation);
+        self.note_waiting(instrument);
+        live || paper
     }
 
     /// Whether somebody holds some of an instrument.
@@ -445,9 +465,7 @@ impl GateMemory {
         self.live.open_day(&setup.valuations, &mark, fresh);
         self.paper.open_day(&setup.valuations, &mark, fresh);
         for instrument in 0..self.unpriced.len() {
-            if mark(instrument).is_none() && self.holds(instrument) {
-                self.wait_for_price(instrument);
-            }
+            self.note_waiting(instrument);
         }
         self.system.new_day();
         self.components.iter_mut().for_each(Used::new_day);
@@ -457,7 +475,7 @@ impl GateMemory {
                 user.used.new_day();
             }
         }
-        (self.day, self.day_began) = (Some(day), at);
+        (self.day, self.day_turn) = (Some(day), self.turn);
     }
 
     /// An override is in force.

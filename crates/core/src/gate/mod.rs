@@ -55,6 +55,7 @@ pub use record::{Allowed, Bucket, Filled, GateRecord, Mark, OrderText, Outcome, 
 pub use refusal::{Code, Decision, Refusal};
 pub use score::{DailyResult, Score};
 pub use shared::{RATE_COUNT, RATE_LIMITS, RateBound, RateBounds};
+pub use take::MAX_PENDING;
 pub use time::{GateTime, TradingDay};
 pub use users::MAX_USERS;
 pub use window::WINDOW_PARTS;
@@ -147,6 +148,7 @@ impl Gate {
         match counted {
             Some(Counted { placed, reference, volume }) if out.allows() => {
                 self.memory.allow(&self.setup, at, &placed, out.reduces, reference, volume);
+                self.forget_confirmation(&placed.client);
             }
             Some(counted) => self.await_confirmation(at, order, counted.volume, out),
             None => {}

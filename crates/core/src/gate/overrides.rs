@@ -72,12 +72,24 @@ impl Overrides {
 
     /// Whether one of this name stands.
     pub fn stands(&self, at: GateTime, name: &ShortText) -> bool {
-        self.standing.iter().any(|over| over.name == *name && at < over.until)
+        self.get(at, name).is_some()
     }
 
-    /// Whether there is no room for another of this name.
-    pub fn is_full(&self, at: GateTime, name: &ShortText) -> bool {
-        self.standing.iter().filter(|over| over.name != *name && at < over.until).count() >= MAX_OVERRIDES
+    /// Whether there is no room for another of this name beside those that stand and those that are about to.
+    pub fn is_full<'a>(&'a self, at: GateTime, name: &ShortText, pending: impl Iterator<Item = &'a Override>) -> bool {
+        let others = self.standing.iter().chain(pending).filter(|over| over.name != *name && at < over.until);
+        let mut names: Vec<&ShortText> = others.map(|over| &over.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len() >= MAX_OVERRIDES
+    }
+
+    /// Whether somebody's limit is at no moment from `at` on wider by these than by `others`: values change only where one ends.
+    pub fn tighten(&self, others: &Self, at: GateTime, limit: LimitName, of: &Of, configured: Limit) -> bool {
+        let all = self.standing.iter().chain(&others.standing);
+        let ends = all.filter(|over| over.limit == limit && over.of == *of && at < over.until).map(|over| over.until);
+        let mut moments = core::iter::once(at).chain(ends);
+        moments.all(|at| limit.tightens(others.of(at, limit, of, configured), self.of(at, limit, of, configured)))
     }
 
     /// Gives one; an earlier one of the same name ends.
@@ -102,8 +114,9 @@ impl Overrides {
         self.standing.retain(|over| latest < over.until);
     }
 
-    pub fn get(&self, name: &ShortText) -> Option<&Override> {
-        self.standing.iter().find(|over| over.name == *name)
+    /// The one of this name that stands.
+    pub fn get(&self, at: GateTime, name: &ShortText) -> Option<&Override> {
+        self.standing.iter().find(|over| over.name == *name && at < over.until)
     }
 
     pub fn views(&self, at: GateTime) -> Vec<OverrideView> {

@@ -256,7 +256,8 @@ pub struct Filled {
     /// Whether it is paper's.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub paper: bool,
-    /// What it counts against volumes, in money, since no open order does.
+    /// What it counts against volumes, in money, where no allowed order accounts for it; then it counts as a trade as well, unless
+    /// its order does still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
 }

@@ -66,8 +66,8 @@ codes! {
     TotalLeverage = "TOTAL_LEVERAGE", "All positions of the account together would be worth more than `total_leverage` times its equity.", "Reduce first.";
     LiquidationBuffer = "LIQUIDATION_BUFFER", "The liquidation price would be nearer to the mark than `liquidation_buffer`.", "Less leverage, or a smaller order.";
     DailyLoss = "DAILY_LOSS", "The day's loss has reached its limit; only what reduces is allowed.", "The next trading day, or a super-admin's override.";
-    PriceStale = "PRICE_STALE", "Fewer price sources are fresh than required. The last known price opens nothing.", "`failstop status --section feeds` says which source is silent.";
-    PriceOutlier = "PRICE_OUTLIER", "Enough sources are fresh, but too few agree with their median.", "`failstop status --section feeds` says which source is off.";
+    PriceStale = "PRICE_STALE", "Fewer price sources are fresh than required. The last known price opens nothing.", "`failstop status` says which source is silent.";
+    PriceOutlier = "PRICE_OUTLIER", "Enough sources are fresh, but too few agree with their median.", "`failstop status` says which source is off.";
     PriceCollar = "PRICE_COLLAR", "The limit price is further beyond the reference price than `price_collar`.", "Correct the price.";
     ConfirmationRequired = "CONFIRMATION_REQUIRED", "The order is worth more than `confirm_above` and nobody has confirmed it.", "Let an admin confirm it, then send it again, unchanged.";
     RateOpenings = "RATE_OPENINGS", "`openings_per_minute` is used up.", "Wait.";

@@ -92,7 +92,7 @@ impl Gate {
             price: self.setup.price(instrument, &fill.price)?,
             fee: fill.fee.as_deref().map_or(Ok(0), |fee| self.setup.money(fee))?,
             paper: fill.paper,
-            volume: fill.volume.as_deref().map_or(Ok(0), |volume| unsigned(self.setup.money(volume)?))?,
+            volume: fill.volume.as_deref().map(|volume| unsigned(self.setup.money(volume)?)).transpose()?,
         };
         self.memory.fill(&self.setup, fill.at, &read).map_err(|_| FactError::Overflow)
     }

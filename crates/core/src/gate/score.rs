@@ -2,10 +2,10 @@
 
 use crate::gate::Gate;
 use crate::gate::book::Holder;
-use crate::gate::limit::{Limit, LimitName, SHARE_ONE, Scope, TIMES_ONE, Unit};
+use crate::gate::limit::{Limit, LimitName, Scope, TIMES_ONE, Unit};
 use crate::gate::overrides::Of;
 use crate::gate::rates::{RATES, Used};
-use crate::gate::rule::{Gap, LossOf, View, loss_of};
+use crate::gate::rule::{Gap, LossOf, View, loss_of, lost_share, reaches};
 use crate::time::Monotonic;
 use failstop_amount::{Rounding, mul_div};
 
@@ -18,7 +18,8 @@ pub struct Score {
     pub scope: Scope,
     /// The component, the user, or the account and instrument that come nearest; empty for what is of everybody.
     pub of: String,
-    /// What is used of it, in the limit's [`Unit`]; `None` where it cannot be said, for want of a price, an equity, a position.
+    /// What is used of it, in the limit's [`Unit`], shares and times rounded down; `None` where it cannot be said, for want of a
+    /// price, an equity, a position.
     pub used: Option<u128>,
     /// Its value.
     pub value: u128,
@@ -56,7 +57,7 @@ impl Gate {
                     account: name.clone(),
                     result,
                     opening,
-                    lost: result.zip(opening).and_then(|(result, opening)| lost_share(result, opening)),
+                    lost: result.zip(opening).and_then(|(result, opening)| lost_share(result, opening, Rounding::Up)),
                     reached: false,
                 }
             });
@@ -66,14 +67,11 @@ impl Gate {
         let sum = results.iter().try_fold(0i128, |sum, result| sum.checked_add(result.result?));
         let all = matches!((sum, money), (Some(sum), Limit::Set(limit)) if sum < 0 && sum.unsigned_abs() >= limit);
         for result in &mut results {
-            let lost = matches!(result.result, Some(result) if result < 0);
-            let own = match (share, result.lost) {
-                (Limit::Set(limit), Some(share)) => share >= limit,
-                // A loss on nothing.
-                (Limit::Set(_), None) => lost && result.opening.is_some(),
-                (Limit::Waived, _) => false,
+            let own = match (share, result.result, result.opening) {
+                (Limit::Set(limit), Some(found), Some(opening)) => reaches(found, opening, limit),
+                (Limit::Set(_), None, _) | (Limit::Set(_), _, None) | (Limit::Waived, _, _) => false,
             };
-            result.reached = all || (lost && own);
+            result.reached = all || own;
         }
         results
     }
@@ -140,7 +138,7 @@ impl Gate {
                 let equity = equity.and_then(|(equity, _)| u128::try_from(equity).ok());
                 let times = match (total, equity) {
                     (Some(0), _) => Some(0),
-                    (Some(total), Some(equity)) => mul_div(total, TIMES_ONE, equity, Rounding::Up),
+                    (Some(total), Some(equity)) => mul_div(total, TIMES_ONE, equity, Rounding::Down),
                     (None, _) | (_, None) => None,
                 };
                 scores.push(score(LimitName::TotalLeverage, of.scope(), account_name.clone(), times, value));
@@ -151,13 +149,20 @@ impl Gate {
         if let Limit::Set(value) = view.limit(LimitName::DailyLoss, of) {
             for (account, account_name) in accounts() {
                 let opening = book.accounts.get(account).and_then(|account| account.opening);
-                let lost = match (result(account), opening) {
-                    (Ok(result), _) if result >= 0 => Some(0),
-                    (Ok(result), Some(opening)) => lost_share(result, opening),
-                    (Ok(_), None) | (Err(Gap::Overflow | Gap::Unpriced(_)), _) => None,
+                let (lost, reached) = match (result(account), opening) {
+                    (Ok(result), _) if result >= 0 => (Some(0), false),
+                    (Ok(result), Some(opening)) => {
+                        (lost_share(result, opening, Rounding::Down), reaches(result, opening, value))
+                    }
+                    (Ok(_), None) | (Err(Gap::Overflow | Gap::Unpriced(_)), _) => (None, false),
                 };
                 let of_whom = if name.is_empty() { account_name.clone() } else { format!("{name} {account_name}") };
-                scores.push(score(LimitName::DailyLoss, of.scope(), of_whom, lost, value));
+                let mut score = score(LimitName::DailyLoss, of.scope(), of_whom, lost, value);
+                if reached {
+                    // Also by a loss below a millionth, where the limit is nothing.
+                    score.thousandths = 1000;
+                }
+                scores.push(score);
             }
         }
         if let Limit::Set(value) = view.limit(LimitName::DailyLossMoney, of) {
@@ -172,14 +177,6 @@ fn notional(view: &View<'_>, instrument: usize, quantity: u128) -> Option<u128> 
     let (_, valuation) = view.setup.at(instrument)?;
     let (mark, conversion) = (view.mark(instrument).ok()?, view.conversion(valuation).ok()?);
     valuation.notional(quantity, mark, conversion, view.setup.policy.money).ok()
-}
-
-/// A loss in millionths of the opening equity, rounded up.
-fn lost_share(result: i128, opening: i128) -> Option<u128> {
-    if result >= 0 {
-        return Some(0);
-    }
-    mul_div(result.unsigned_abs(), SHARE_ONE, u128::try_from(opening).ok()?, Rounding::Up)
 }
 
 fn rates(view: &View<'_>, of: &Of, name: &str, used: &Used, scores: &mut Vec<Score>) {

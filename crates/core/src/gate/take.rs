@@ -3,9 +3,9 @@
 use crate::gate::confirmation::Confirmed;
 use crate::gate::fact::{Fact, FactError, Fill, GateTicket, Quoted, Taken, What};
 use crate::gate::limit::{LimitName, Scope};
-use crate::gate::memory::{FillRead, PositionRead};
+use crate::gate::memory::{FillRead, GaveBack, PositionRead};
 use crate::gate::order::{ShortText, leverage};
-use crate::gate::overrides::{Of, Override};
+use crate::gate::overrides::{Of, Override, Overrides};
 use crate::gate::price::{Reference, middle};
 use crate::gate::rates::RATES;
 use crate::gate::record::{Filled, GateRecord, Mark, OrderText, Outcome, OverrideNote, PositionSeen, limit_text};
@@ -23,7 +23,7 @@ pub(crate) const SHARED_WORD_FOR: Duration = Duration::from_secs(5);
 pub(crate) const MAX_SHARED_WORDS: usize = 256;
 
 /// The most loosenings that may wait for their records.
-const MAX_PENDING: usize = 64;
+pub const MAX_PENDING: usize = 64;
 
 /// A loosening whose record is not durable yet.
 #[derive(Clone, Debug)]
@@ -41,11 +41,27 @@ enum Loosening {
 }
 
 impl Loosening {
-    fn is_of_override(&self, name: &ShortText) -> bool {
+    /// The name of the override that it is about.
+    fn of_override(&self) -> Option<&ShortText> {
         match self {
-            Self::Override(over) => over.name == *name,
-            Self::EndOverride(other, _) => other == name,
-            Self::Confirmed(_) => false,
+            Self::Override(over) => Some(&over.name),
+            Self::EndOverride(name, _) => Some(name),
+            Self::Confirmed(_) => None,
+        }
+    }
+
+    /// The override that it gives.
+    fn gives(&self) -> Option<&Override> {
+        match self {
+            Self::Override(over) => Some(over),
+            Self::EndOverride(..) | Self::Confirmed(_) => None,
+        }
+    }
+
+    fn is_confirmation_of(&self, client: &ShortText) -> bool {
+        match self {
+            Self::Confirmed(confirmed) => confirmed.client == *client,
+            Self::Override(_) | Self::EndOverride(..) => false,
         }
     }
 }
@@ -176,8 +192,8 @@ impl Gate {
         if self.memory.waits_for_price(index)
             && let Some(feed) = self.feeds.get(index)
             && let Reference::Fresh(mark) = feed.reference(at, &self.setup.policy)
+            && self.memory.settle(&self.setup, index, mark)
         {
-            self.memory.settle(&self.setup, index, mark);
             taken.records.push(GateRecord::Settled {
                 at,
                 instrument: instrument.to_owned(),
@@ -210,14 +226,14 @@ impl Gate {
             price: self.setup.price(instrument, fill.price)?,
             fee: fill.fee.map_or(Ok(0), |fee| self.setup.money(fee))?,
             paper: fill.paper,
-            volume: 0,
+            volume: None,
         };
-        // What nobody counted when it was allowed counts now, over the limit if need be.
-        if !self.memory.order_of(&read).is_some_and(|(_, counted)| counted) {
-            read.volume = self.volume_of(at, &read);
+        // What no order's count accounts for counts now, over the limit if need be.
+        if !matches!(self.memory.order_of(&read), Some((_, GaveBack::Nothing))) {
+            read.volume = Some(self.volume_of(at, &read));
         }
         self.memory.fill(&self.setup, at, &read).map_err(|_| FactError::Overflow)?;
-        let volume = (read.volume > 0).then(|| self.setup.shown(read.volume).to_string());
+        let volume = read.volume.map(|volume| self.setup.shown(volume).to_string());
         Ok(only(GateRecord::Fill(Box::new(Filled {
             at,
             id: fill.id.to_owned(),
@@ -310,20 +326,17 @@ impl Gate {
         if span.is_zero() || span > MAX_OVERRIDE {
             return Err(FactError::Span);
         }
-        if self.memory.overrides.is_full(at, &over.name) {
+        let pending = self.pending.iter().filter_map(|pending| pending.what.gives());
+        if self.memory.overrides.is_full(at, &over.name, pending) {
             return Err(FactError::TooManyOverrides);
         }
-        if self.pending.len() >= MAX_PENDING {
-            return Err(FactError::TooManyOverrides);
-        }
-        self.supersede(&over.name);
-        self.tickets += 1;
-        let over = Override { given: self.tickets, ..over };
-        let standing = self.view(at).limit(over.limit, &over.of);
+        let over = Override { given: self.tickets + 1, ..over };
+        let mut with = self.memory.overrides.clone();
+        with.add(at, over.clone());
         // One that takes the place of another of its name may loosen what that one held.
         let replaces = self.memory.overrides.stands(at, &over.name);
-        let tightens = !replaces && over.limit.tightens(standing, over.value);
-        Ok(self.loosen_or(at, tightens, Loosening::Override(over), GateRecord::Override(Box::new(note))))
+        let tightens = !replaces && self.tightens(at, over.limit, &over.of, &with);
+        self.loosen_or(at, tightens, Loosening::Override(over), GateRecord::Override(Box::new(note)))
     }
 
     /// An override, read; in which order it was given is its taker's to say.
@@ -340,36 +353,36 @@ impl Gate {
 
     fn end_override(&mut self, at: GateTime, name: &str, by: &str) -> Result<Taken, FactError> {
         let short = ShortText::of(name).ok_or(FactError::Invalid(What::Override))?;
-        if !self.memory.overrides.stands(at, &short) {
-            return Err(FactError::NoSuchOverride);
-        }
+        let over = self.memory.overrides.get(at, &short).ok_or(FactError::NoSuchOverride)?;
         // What stands without it: another override of the same limit, else what is configured.
         let mut without = self.memory.overrides.clone();
         without.end(at, &short, u64::MAX);
-        let tightens = self.memory.overrides.get(&short).is_some_and(|over| {
-            let configured = self.setup.configured(over.limit, &over.of);
-            over.limit.tightens(over.value, without.of(at, over.limit, &over.of, configured))
-        });
+        let tightens = self.tightens(at, over.limit, &over.of, &without);
         let record = GateRecord::OverrideEnded { at, name: name.to_owned(), by: clip(by.to_owned(), TEXT_MAX_BYTES) };
-        if self.pending.len() >= MAX_PENDING {
-            return Err(FactError::TooManyOverrides);
-        }
-        self.supersede(&short);
-        self.tickets += 1;
-        Ok(self.loosen_or(at, tightens, Loosening::EndOverride(short, self.tickets), record))
+        self.loosen_or(at, tightens, Loosening::EndOverride(short, self.tickets + 1), record)
+    }
+
+    /// Whether somebody's limit allows at no moment from now on more by these overrides than by those that stand.
+    fn tightens(&self, at: GateTime, limit: LimitName, of: &Of, then: &Overrides) -> bool {
+        then.tighten(&self.memory.overrides, at, limit, of, self.setup.configured(limit, of))
     }
 
     fn confirm(&mut self, at: GateTime, client: &str, by: &str) -> Result<Taken, FactError> {
-        if self.pending.len() >= MAX_PENDING {
-            return Err(FactError::TooManyOverrides);
-        }
-        let order = self.waiting.take(at, client).ok_or(FactError::NothingToConfirm)?;
+        let order = self.waiting.get(at, client).ok_or(FactError::NothingToConfirm)?;
         let until = at.plus(self.setup.policy.confirm_within);
-        let confirmed = self.read_confirmed(&order, until)?;
-        self.tickets += 1;
-        let record =
-            GateRecord::Confirmed { at, order: Box::new(order), by: clip(by.to_owned(), TEXT_MAX_BYTES), until };
-        Ok(self.loosen_or(at, false, Loosening::Confirmed(confirmed), record))
+        let confirmed = self.read_confirmed(order, until)?;
+        let order = Box::new(order.clone());
+        let record = GateRecord::Confirmed { at, order, by: clip(by.to_owned(), TEXT_MAX_BYTES), until };
+        let taken = self.loosen_or(at, false, Loosening::Confirmed(confirmed), record)?;
+        // Only now: where it could not be confirmed it goes on waiting.
+        self.waiting.forget(client);
+        Ok(taken)
+    }
+
+    /// An order was allowed: nobody needs to confirm it any more, and whatever was confirmed of it went with it.
+    pub(super) fn forget_confirmation(&mut self, client: &ShortText) {
+        self.waiting.forget(client.as_str());
+        self.pending.retain(|pending| !pending.what.is_confirmation_of(client));
     }
 
     /// A confirmation, read.
@@ -378,20 +391,29 @@ impl Gate {
         Ok(Confirmed { client: placed.client, content: placed.content(), until })
     }
 
-    /// Whatever still waits about an override of this name will never be in force: a later word counts.
-    fn supersede(&mut self, name: &ShortText) {
-        self.pending.retain(|pending| !pending.what.is_of_override(name));
-    }
-
-    /// What tightens is in force at once, what loosens when its record is durable.
-    fn loosen_or(&mut self, at: GateTime, tightens: bool, what: Loosening, record: GateRecord) -> Taken {
+    /// What tightens is in force at once, what loosens when its record is durable. It has the next ticket.
+    fn loosen_or(
+        &mut self,
+        at: GateTime,
+        tightens: bool,
+        what: Loosening,
+        record: GateRecord,
+    ) -> Result<Taken, FactError> {
+        if !tightens && self.pending.len() >= MAX_PENDING {
+            return Err(FactError::TooManyPending);
+        }
+        if let Some(name) = what.of_override().copied() {
+            // Whatever still waits about an override of this name will never be in force: a later word counts.
+            self.pending.retain(|pending| pending.what.of_override() != Some(&name));
+        }
+        self.tickets += 1;
         if tightens {
             self.in_force(at, what);
-            return only(record);
+            return Ok(only(record));
         }
         let ticket = GateTicket(self.tickets);
         self.pending.push(Pending { ticket, at, what });
-        Taken { waits: Some(ticket), ..only(record) }
+        Ok(Taken { waits: Some(ticket), ..only(record) })
     }
 
     fn durable(&mut self, ticket: GateTicket) {

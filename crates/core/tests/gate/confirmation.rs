@@ -95,3 +95,60 @@ fn what_waits_is_bounded() {
     assert_eq!(confirm(&mut bed, "a0"), Err(FactError::NothingToConfirm), "the oldest gave way");
     assert!(confirm(&mut bed, "a1").is_ok());
 }
+
+#[test]
+fn an_order_that_needs_nobody_any_more_leaves_no_confirmation_behind() {
+    for confirmed in [false, true] {
+        let policy = with(LimitName::ConfirmAbove, 100_000);
+        let mut bed = Bed::flat(policy.clone());
+        assert_eq!(bed.ask_as(&large("a")), [Code::ConfirmationRequired]);
+        let mut waits = None;
+        if confirmed {
+            let taken = bed.gate.take(bed.now(), Fact::Confirm { client_id: "a", by: "admin (1000)" }).unwrap();
+            bed.records.extend(taken.records);
+            waits = taken.waits;
+        }
+        // Its worth falls below the edge before the confirmation is in force.
+        bed.price(SPOT, "90");
+        assert_eq!(bed.ask_as(&large("a")), []);
+        assert_eq!(bed.gate.awaiting(bed.now()).count(), 0);
+        match waits {
+            Some(ticket) => assert!(bed.gate.take(bed.now(), Fact::Durable(ticket)).is_ok()),
+            None => assert_eq!(confirm(&mut bed, "a"), Err(FactError::NothingToConfirm)),
+        }
+        let mut again = Gate::new(policy).unwrap();
+        bed.records.iter().for_each(|record| again.replay(record));
+        assert!(again.recorded() == bed.gate.recorded(), "confirmed: {confirmed}");
+    }
+}
+
+#[test]
+fn only_so_many_confirmations_wait_for_their_records_and_what_does_not_fit_goes_on_waiting() {
+    let mut policy = with(LimitName::ConfirmAbove, 100_000);
+    policy.system = policy.system.with(LimitName::OrderNotional, Limit::Set(1_000_000));
+    let mut bed = Bed::flat(policy);
+    let mut last = None;
+    for index in 0..MAX_PENDING {
+        let id = format!("a{index}");
+        assert_eq!(bed.ask_as(&large(&id)), [Code::ConfirmationRequired]);
+        last = bed.gate.take(bed.now(), Fact::Confirm { client_id: &id, by: "admin (1000)" }).unwrap().waits;
+    }
+    assert_eq!(bed.ask_as(&large("b")), [Code::ConfirmationRequired]);
+    let refused = bed.gate.take(bed.now(), Fact::Confirm { client_id: "b", by: "admin (1000)" });
+    assert_eq!(refused, Err(FactError::TooManyPending));
+    assert_eq!(bed.gate.awaiting(bed.now()).count(), 1, "it can be confirmed later");
+    let over = |value| Fact::Override {
+        name: "x",
+        by: "root (0)",
+        reason: "r",
+        limit: LimitName::OrderNotional,
+        scope: Scope::System,
+        of: None,
+        value,
+        span: HOUR,
+    };
+    assert_eq!(bed.gate.take(bed.now(), over("20000")), Err(FactError::TooManyPending));
+    assert_eq!(bed.gate.take(bed.now(), over("500")).unwrap().waits, None, "what tightens needs no place");
+    bed.gate.take(bed.now(), Fact::Durable(last.unwrap())).unwrap();
+    assert!(confirm(&mut bed, "b").is_ok());
+}

@@ -35,6 +35,31 @@ fn an_unrealised_loss_counts_to_the_cent_and_then_only_what_reduces_passes() {
 }
 
 #[test]
+fn what_is_said_to_be_reached_is_what_refuses() {
+    let mut bed = Bed::flat(twenty());
+    bed.equity("main", "100000");
+    bed.take(Fact::Day(TradingDay(1))).unwrap();
+    let lose = |bed: &mut Bed, amount| bed.take(Fact::Result { account: "main", amount, paper: false }).unwrap();
+    let score = |bed: &Bed| {
+        let scores = bed.gate.scores(bed.now(), false).into_iter();
+        let own = scores.filter(|score| score.limit == LimitName::DailyLoss && score.of == "main");
+        own.map(|score| (score.used, score.thousandths)).next().unwrap()
+    };
+    lose(&mut bed, "-19999.91");
+    let result = bed.gate.daily_results(bed.now(), false).swap_remove(0);
+    assert_eq!((result.lost, result.reached), (Some(200_000), false), "0.1999991 is shown as 0.2, and is less");
+    assert_eq!(score(&bed), (Some(199_999), 999));
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    lose(&mut bed, "-0.08");
+    assert!(!bed.gate.daily_results(bed.now(), false)[0].reached);
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    lose(&mut bed, "-0.01");
+    assert!(bed.gate.daily_results(bed.now(), false)[0].reached);
+    assert_eq!(score(&bed), (Some(200_000), 1000));
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::DailyLoss]);
+}
+
+#[test]
 fn a_realised_loss_counts_when_nothing_is_held_any_more_and_no_price_is_known() {
     let mut bed = ten_held(twenty());
     bed.fill(None, SPOT, Side::Sell, "100", "79.99");
@@ -102,6 +127,25 @@ fn a_position_without_a_price_at_the_opening_counts_from_its_first_price_and_ope
     assert_eq!(bed.ask(&buy(EURO, "1")), []);
     bed.price(SPOT, "80");
     assert_eq!(bed.ask(&buy(EURO, "1")), [Code::DailyLoss]);
+}
+
+#[test]
+fn a_report_that_leaves_nothing_without_a_price_waits_for_none() {
+    let mut bed = Bed::new(policy());
+    bed.position(SPOT, "0");
+    assert!(bed.price_of("one", SPOT, "100").unwrap().records.is_empty());
+}
+
+#[test]
+fn what_is_beyond_counting_at_one_price_goes_on_waiting_for_another() {
+    let mut bed = Bed::new(policy());
+    bed.position(SPOT, "100000000000000000000");
+    assert!(bed.price_of("one", SPOT, "100").unwrap().records.is_empty(), "nothing counts from it");
+    assert_eq!(bed.gate.daily_results(bed.now(), false)[0].result, None);
+    let taken = bed.price_of("one", SPOT, "0.01").unwrap();
+    assert!(matches!(&taken.records[..], [GateRecord::Settled { mark, .. }] if mark == "0.01"));
+    assert_eq!(bed.gate.daily_results(bed.now(), false)[0].result, Some(0));
+    assert!(bed.price_of("one", SPOT, "0.01").unwrap().records.is_empty());
 }
 
 #[test]

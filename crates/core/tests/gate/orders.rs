@@ -85,6 +85,67 @@ fn what_is_given_back_counted_in_its_own_time() {
 }
 
 #[test]
+fn it_counted_in_its_own_day_also_where_time_stands() {
+    let mut bed = Bed::flat(with(LimitName::TradesPerDay, 1));
+    bed.take(Fact::Day(TradingDay(1))).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    let yesterday = bed.last_id();
+    // A wall clock that was behind at the start makes the gate's time stand.
+    bed.take(Fact::Day(TradingDay(2))).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    let today = bed.last_id();
+    bed.outcome(&yesterday, Outcome::Cancelled);
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RateDaily]);
+    bed.outcome(&today, Outcome::Cancelled);
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+}
+
+#[test]
+fn a_trade_counts_as_one_whatever_is_known_of_its_worth() {
+    let mut bed = Bed::new(with(LimitName::TradesPerDay, 1));
+    bed.fill(None, EURO_QUOTED, Side::Buy, "1", "100");
+    bed.prices();
+    bed.position(SPOT, "0");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RateDaily], "it was worth nothing that could be said, and is one");
+}
+
+#[test]
+fn the_first_late_fill_of_an_order_that_gave_its_trade_back_counts_as_one() {
+    let mut bed = Bed::flat(with(LimitName::TradesPerDay, 2));
+    assert_eq!(bed.ask(&buy(SPOT, "10")), []);
+    let id = bed.last_id();
+    bed.outcome(&id, Outcome::Cancelled);
+    bed.fill(Some(&id), SPOT, Side::Buy, "4", "100");
+    bed.fill(Some(&id), SPOT, Side::Buy, "6", "100");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [], "both are of one order");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RateDaily]);
+    // Of one that was filled in part nothing but volume came back.
+    let mut bed = Bed::flat(with(LimitName::TradesPerDay, 2));
+    assert_eq!(bed.ask(&buy(SPOT, "10")), []);
+    let id = bed.last_id();
+    bed.fill(Some(&id), SPOT, Side::Buy, "4", "100");
+    bed.outcome(&id, Outcome::Cancelled);
+    bed.fill(Some(&id), SPOT, Side::Buy, "6", "100");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RateDaily]);
+}
+
+#[test]
+fn an_order_that_cannot_be_counted_while_it_is_open_is_refused_also_where_it_reduces() {
+    let mut bed = Bed::flat(policy());
+    bed.position(SPOT, "5");
+    let at = |price| Order { price: Some(price), ..sell(SPOT, "1") };
+    assert_eq!(bed.ask(&at("1000000000000000000000")), [Code::Overflow]);
+    assert!(bed.last.reduces);
+    assert_eq!(bed.ask(&at("300000000000000000000")), []);
+    let id = bed.last_id();
+    assert_eq!(bed.ask(&at("300000000000000000000")), [Code::Overflow], "nor together with what is open beside it");
+    assert_eq!(bed.ask(&sell(SPOT, "1")), []);
+    bed.outcome(&id, Outcome::Cancelled);
+    assert_eq!(bed.ask(&at("300000000000000000000")), []);
+}
+
+#[test]
 fn an_order_that_was_filled_counts_until_its_fills_or_a_report_have_come() {
     let mut bed = Bed::flat(with(LimitName::Position, 100_000));
     assert_eq!(bed.ask(&buy(SPOT, "10")), []);

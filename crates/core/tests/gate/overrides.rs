@@ -121,3 +121,52 @@ fn what_makes_no_override_is_refused_and_changes_nothing() {
     bed.take(over("o3", notional, "300")).unwrap();
     assert_eq!(bed.ask(&buy(SPOT, "3")), [], "one that stands can be replaced");
 }
+
+#[test]
+fn what_would_loosen_once_another_has_ended_waits_for_its_record() {
+    let for_a = |name: &'static str, value: &'static str, span| Fact::Override {
+        name,
+        by: "root (0)",
+        reason: "r",
+        limit: LimitName::OrderNotional,
+        scope: Scope::System,
+        of: None,
+        value,
+        span,
+    };
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 10_000));
+    bed.take(for_a("wide", "500", SECOND)).unwrap();
+    let taken = bed.gate.take(bed.now(), for_a("narrower", "300", HOUR)).unwrap();
+    assert!(taken.waits.is_some(), "in a second it allows more than what is configured");
+    bed.pass(SECOND);
+    assert_eq!(bed.ask(&buy(SPOT, "1.0001")), [Code::OrderNotional], "its record is not durable");
+    // One that ends no later than the wide one tightens all the while.
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 10_000));
+    bed.take(for_a("wide", "500", HOUR)).unwrap();
+    assert_eq!(bed.gate.take(bed.now(), for_a("narrower", "300", HOUR)).unwrap().waits, None);
+    assert_eq!(bed.ask(&buy(SPOT, "3.0001")), [Code::OrderNotional]);
+
+    // Ending one that would have held once another has ended loosens as well.
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 30_000));
+    bed.take(for_a("longer", "200", HOUR)).unwrap();
+    bed.take(for_a("shorter", "100", SECOND)).unwrap();
+    let taken = bed.gate.take(bed.now(), Fact::EndOverride { name: "longer", by: "root (0)" }).unwrap();
+    assert!(taken.waits.is_some());
+    bed.pass(SECOND);
+    assert_eq!(bed.ask(&buy(SPOT, "2.0001")), [Code::OrderNotional], "its record is not durable");
+}
+
+#[test]
+fn overrides_whose_records_are_not_durable_take_places_too() {
+    let mut bed = Bed::flat(with(LimitName::OrderNotional, 10_000));
+    let mut last = None;
+    for index in 0..MAX_OVERRIDES {
+        let name = format!("o{index}");
+        last = bed.gate.take(bed.now(), over(&name, LimitName::OrderNotional, "200")).unwrap().waits;
+    }
+    let one_more = bed.gate.take(bed.now(), over("one-more", LimitName::OrderNotional, "200"));
+    assert_eq!(one_more, Err(FactError::TooManyOverrides));
+    bed.gate.take(bed.now(), over("o3", LimitName::OrderNotional, "300")).unwrap();
+    bed.gate.take(bed.now(), Fact::Durable(last.unwrap())).unwrap();
+    assert_eq!(bed.gate.overrides(bed.now()).len(), MAX_OVERRIDES - 1, "the third is superseded by one that waits");
+}

@@ -54,6 +54,21 @@ fn result(view: &View<'_>, instrument: usize, holding: &Holding) -> Result<i128,
     valuation.result(fine, conversion, view.setup.policy.money).map_err(|_| Gap::Overflow)
 }
 
+/// Whether a result is a loss of at least this share of the opening equity, exactly. Without a loss nothing is reached, not even
+/// where the limit or the equity is nothing.
+pub(crate) fn reaches(result: i128, opening: i128, limit: u128) -> bool {
+    let opening = u128::try_from(opening).unwrap_or(0);
+    result < 0 && compare_share(result.unsigned_abs(), opening, limit, SHARE_ONE) != Ordering::Less
+}
+
+/// A loss as a share of the opening equity, in millionths; 0 without one, `None` on nothing.
+pub(crate) fn lost_share(result: i128, opening: i128, rounding: Rounding) -> Option<u128> {
+    if result >= 0 {
+        return Some(0);
+    }
+    mul_div(result.unsigned_abs(), SHARE_ONE, u128::try_from(opening).ok()?, rounding)
+}
+
 impl Judge<'_> {
     pub(super) fn loss(&mut self) {
         let component = self.placed.component.map(|index| (Of::Component(index), Some(Holder::Component(index))));
@@ -78,11 +93,8 @@ impl Judge<'_> {
             return;
         };
         let Some(result) = self.result_of(self.placed.account, loss) else { return };
-        let opening = u128::try_from(opening).unwrap_or(0);
-        let lost = if result < 0 { result.unsigned_abs() } else { 0 };
-        // Without a loss nothing is reached, not even where the limit or the equity is nothing.
-        if lost > 0 && compare_share(lost, opening, limit, SHARE_ONE) != Ordering::Less {
-            let found = mul_div(lost, SHARE_ONE, opening, Rounding::Up).map(|share| shown(share, SHARE_SCALE));
+        if reaches(result, opening, limit) {
+            let found = lost_share(result, opening, Rounding::Up).map(|share| shown(share, SHARE_SCALE));
             self.out.refuse_by(Code::DailyLoss, of.scope(), found, Some(shown(limit, SHARE_SCALE)));
         }
     }

@@ -10,7 +10,7 @@ mod repeat;
 mod size;
 
 pub(crate) use exposure::{Gap, Rest};
-pub(crate) use loss::{LossOf, loss_of};
+pub(crate) use loss::{LossOf, loss_of, lost_share, reaches};
 pub(crate) use rates::judge_rates;
 
 use crate::gate::book::{Account, Book, Line};
@@ -158,6 +158,7 @@ impl<'a> View<'a> {
         judge.repeats();
         judge.collar();
         let volume = judge.volume();
+        judge.fits();
         if !judge.reduces {
             judge.prices();
             judge.size();

@@ -1,7 +1,7 @@
 //! How large one order may be: its quantity, what it is worth, and above what worth somebody must confirm it.
 
 use super::Judge;
-use crate::gate::limit::LimitName;
+use crate::gate::limit::{LimitName, Scope};
 use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
 use failstop_amount::Rounding;
@@ -18,13 +18,22 @@ impl Judge<'_> {
         notional
     }
 
+    /// While it is open it counts finely, together with everything open on its side. What cannot be counted is not sent, also where
+    /// it reduces: when it is over it would take with it what others have open.
+    pub(super) fn fits(&mut self) {
+        let open = self.line.holding.pending.side(self.placed.side);
+        let fine = match self.placed.price.or(self.reference.known()) {
+            Some(price) => self.valuation.worth(self.placed.quantity, price, Rounding::Up).ok(),
+            None => Some(0),
+        };
+        let worth = fine.and_then(|fine| open.worth.checked_add(fine));
+        if worth.is_none() || open.quantity.checked_add(self.placed.quantity).is_none() {
+            self.out.refuse(Code::Overflow, Scope::System);
+        }
+    }
+
     pub(super) fn size(&mut self) {
         self.at_most(LimitName::OrderQuantity, self.placed.quantity, Code::OrderQuantity);
-        // While it is open it counts finely as well.
-        if let Some(price) = self.placed.price.or(self.reference.known()) {
-            let fine = self.valuation.worth(self.placed.quantity, price, Rounding::Up);
-            self.counted(fine);
-        }
         let notional = self.out.volume;
         self.at_most(LimitName::OrderNotional, notional, Code::OrderNotional);
         let content = self.placed.content();
