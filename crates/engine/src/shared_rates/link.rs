@@ -165,6 +165,7 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
         assert!(never_evicts(&info("0", "allkeys-lru")).is_ok(), "it is never full");
         assert!(never_evicts(&info("1000", "noeviction")).is_ok());
         for policy in ["allkeys-lru", "volatile-ttl", "something-new"] {
-            let fault = never_evicts(&info("1000", policy)).expect_err("evicts").to_string();
+            let fault = never_evicts(&info("1000", policy)).unwrap_err().to_string();
             assert!(fault.contains(policy) && fault.contains("noeviction"), "{fault}");
         }
         assert!(never_evicts("# Memory\r\n").is_err());

@@ -75,18 +75,19 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
 
     #[test]
     fn it_comes_back_and_what_cannot_be_read_is_no_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().unwrap();
         let file = KnownFile(folder.path().join("shared-rates.json"));
         assert_eq!(file.read(), (Known::NOTHING, None));
         let known = Known { born: 1_800_000_000_000_000, seq: 12 };
-        file.write(known).expect("writable");
+        file.write(known).unwrap();
         assert_eq!(file.read(), (known, None));
         for bad in ["", "{", "{\"born\":1}", "{\"born\":9007199254740992,\"seq\":1}", "{\"born\":-1,\"seq\":1}"] {
-            std::fs::write(&file.0, bad).expect("writable");
+            std::fs::write(&file.0, bad).unwrap();
             let (known, words) = file.read();
             assert_eq!(known, Known::NOTHING.lost(), "{bad}");
             assert!(words.is_some_and(|words| words.contains("shared-rates.json cannot be used")), "{bad}");

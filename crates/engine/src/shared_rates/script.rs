@@ -221,6 +221,7 @@ fn rates(text: &str) -> Option<Vec<Refused>> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
     use failstop_core::gate::LimitName;
 
@@ -263,12 +264,12 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_what_is_none_is_not_believed() {
-        let answer = Answer::read(&list(["refused", "5", "6", "7", "1:1 2:6", "", "1500"])).expect("good");
+        let answer = Answer::read(&list(["refused", "5", "6", "7", "1:1 2:6", "", "1500"])).unwrap();
         let refused = [(LimitName::OpeningsPerMinute, Scope::System), (LimitName::CopiesPerMinute, Scope::User)];
         assert_eq!(answer.refused, refused);
         assert_eq!(answer.retry_after, Some(Duration::from_millis(1_500)));
         assert_eq!(answer.known, Known { born: 5, seq: 6 });
-        let never = Answer::read(&list(["refused", "5", "6", "7", "1:1", "", "-1"])).expect("good");
+        let never = Answer::read(&list(["refused", "5", "6", "7", "1:1", "", "-1"])).unwrap();
         assert_eq!(never.retry_after, None);
         for bad in [
             ["counted", "5", "6", "7", "1:1", "", "0"],

@@ -122,6 +122,9 @@ fn gate(system: Limits, user: Limits, (price, decimals): (&str, u8)) -> Gate {
     let mut gate = Gate::new(policy).unwrap();
     let begin = Monotonic::from_nanos(1_000_000_000);
     gate.start(begin, GateTime::from_micros(BEGIN));
+    let flat =
+        Fact::Position { account: "main", instrument: "IT", quantity: "0", entry: None, leverage: None, paper: false };
+    gate.take(begin, flat).unwrap();
     gate.take(begin, Fact::Price { source: "one", instrument: "IT", quote: Quoted::Last(price), time: None }).unwrap();
     gate
 }
