@@ -8,6 +8,7 @@ docs/snapshot-format.md. It does not replay: that a snapshot is what the records
 Python's standard library only. Reads and never writes. Stops at the first violation and says where it is.
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -79,6 +80,13 @@ def sound_opening(text, payload, stated):
     except (TypeError, ValueError, KeyError):
         return None
     return seg if isinstance(prev, str) and sha256(prev.encode(), text[:-73]) == stated else None
+
+
+def is_day(text):
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 class Journal:
@@ -294,8 +302,11 @@ class Snapshots:
     def verify(self, journal):
         day = None
         for seq, name in self.names.items():
-            header = Snapshot(self.folder, seq, name).read(self)
             place = (f"snapshots/{name}", 1, seq, 0)
+            try:
+                header = Snapshot(self.folder, seq, name).read(self)
+            except (AttributeError, KeyError, RecursionError, TypeError):
+                raise Violation(*place, "a field is not of its kind") from None
             if (header["origin"], header["jid"]) != (journal.origin, journal.jid):
                 raise Violation(*place, "is of another journal")
             prev = header["prev"]
@@ -318,6 +329,8 @@ class Snapshots:
                 raise Violation(*place, "closes another day than the journal names")
         for seq, taken in sorted(journal.taken.items()):
             if seq not in self.names and seq > journal.retired:
+                if os.path.exists(os.path.join(self.folder, f"s-{seq:016}.ndjson")):
+                    continue  # taken and named by a running engine after the folder was listed
                 raise Violation(f"snapshots/s-{seq:016}.ndjson", 0, seq, 0, "the journal names it, and it is not there")
 
 
@@ -355,6 +368,8 @@ class Snapshot:
             self.broken(0, "does not name the snapshot before it")
         if prev and prev["seq"] >= header["seq"]:
             self.broken(0, "the snapshot before is not older")
+        if header["day"] is not None and not is_day(header["day"]):
+            self.broken(0, "closes what is no day")
         if trailer["end"] is not True or trailer["lines"] != last - 1:
             self.broken(last, "the trailer counts otherwise")
         body = lines[1:last]
@@ -384,6 +399,8 @@ class Snapshot:
         expected = ["k"] + [field.rstrip("?") for field in fields if field.rstrip("?") in value or not field.endswith("?")]
         if not fields or list(value) != expected:
             self.broken(line, "has other fields than its kind")
+        if value["k"] == "closed" and not is_day(value["day"]):
+            self.broken(line, "closed what is no day")
         return line, value
 
     def adds_up(self, body):

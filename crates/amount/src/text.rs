@@ -4,6 +4,9 @@ use crate::amount::{Amount, AmountError};
 use crate::scale::Scale;
 use std::fmt;
 
+/// So many digits fit an `i64`, whatever they are: most amounts are read without looking for an overflow at each.
+const WORD_DIGITS: usize = 18;
+
 /// The units that a text states.
 pub(crate) fn parse(text: &[u8], scale: Scale) -> Result<i128, AmountError> {
     let negative = text.first() == Some(&b'-');
@@ -29,12 +32,16 @@ pub(crate) fn parse(text: &[u8], scale: Scale) -> Result<i128, AmountError> {
         return Err(AmountError::TooManyDecimals { decimals: decimals.len(), scale });
     }
     // Counted below zero, where i128 reaches one further.
-    let mut units = 0i128;
-    let padding = std::iter::repeat_n(&b'0', places - decimals.len());
-    for digit in whole.iter().chain(decimals).chain(padding) {
-        let digit = i128::from(digit - b'0');
-        units = units.checked_mul(10).and_then(|units| units.checked_sub(digit)).ok_or(AmountError::Overflow)?;
-    }
+    let written = whole.iter().chain(decimals).map(|digit| digit - b'0');
+    let padding = places - decimals.len();
+    let units = if whole.len() + places <= WORD_DIGITS {
+        let units = written.fold(0, |units, digit| units * 10 - i64::from(digit));
+        i128::from((0..padding).fold(units, |units, _| units * 10))
+    } else {
+        let more = |units: i128, digit| units.checked_mul(10)?.checked_sub(i128::from(digit));
+        let mut digits = written.chain(std::iter::repeat_n(0, padding));
+        digits.try_fold(0, more).ok_or(AmountError::Overflow)?
+    };
     match (negative, units) {
         (true, 0) => Err(AmountError::NegativeZero),
         (true, units) => Ok(units),

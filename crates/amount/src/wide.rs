@@ -25,10 +25,11 @@ pub struct Wide {
 impl Wide {
     /// The product. It always fits.
     pub const fn product(left: u128, right: u128) -> Self {
-        if let Some(low) = left.checked_mul(right) {
-            return Self { high: 0, low };
-        }
         const HALF: u128 = u64::MAX as u128;
+        // Most are of two words: one multiplication.
+        if left <= HALF && right <= HALF {
+            return Self { high: 0, low: (left & HALF) * (right & HALF) };
+        }
         let (left_high, left_low) = (left >> 64, left & HALF);
         let (right_high, right_low) = (right >> 64, right & HALF);
         let lowest = left_low * right_low;
@@ -72,9 +73,14 @@ impl Wide {
     }
 }
 
-/// Division within 128 bits: once, since the rest costs a multiplication only.
+/// Division within 128 bits: once, since the rest costs a multiplication only. Of two words it is one instruction.
 const fn short(dividend: u128, divisor: u128) -> (u128, u128) {
-    let quotient = dividend / divisor;
+    const WORD: u128 = u64::MAX as u128;
+    let quotient = if dividend <= WORD && divisor <= WORD {
+        (dividend as u64 / divisor as u64) as u128
+    } else {
+        dividend / divisor
+    };
     (quotient, dividend - quotient * divisor)
 }
 

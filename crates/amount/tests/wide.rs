@@ -60,7 +60,10 @@ fn the_ends_are_where_they_are() {
     assert_eq!(most.divided(u128::MAX, Rounding::Up).unwrap(), u128::MAX);
     assert_eq!(most.divided(u128::MAX - 1, Rounding::Down), None);
     assert_eq!(mul_div(1, 1, 0, Rounding::Down), None);
-    // (2^128 - 1) + 1 by rounding up: beyond, and no wrap to zero.
+    // What divides evenly is not rounded, also at the end.
     assert_eq!(mul_div(u128::MAX, 3, 3, Rounding::Up).unwrap(), u128::MAX);
     assert_eq!(Wide::product(u128::MAX, 2).divided(2, Rounding::Up).unwrap(), u128::MAX);
+    // (2^128 - 1) + 1 by rounding up: beyond, and no wrap to zero.
+    assert_eq!(mul_div(u128::MAX - 1, u128::MAX - 1, u128::MAX - 2, Rounding::Down), Some(u128::MAX));
+    assert_eq!(mul_div(u128::MAX - 1, u128::MAX - 1, u128::MAX - 2, Rounding::Up), None);
 }

@@ -5,7 +5,7 @@
 //! the journal is. Nothing is hashed: a copy that recomputes the chain proves more than this side could say of itself.
 
 use crate::record::LINE_MAX;
-use crate::segment::{JOURNAL_DIR, segment_first, segment_name};
+use crate::segment::{JOURNAL_DIR, firsts, segment_name};
 use crate::storage::{Disk, Storage, StorageFile};
 use std::io;
 use std::path::Path;
@@ -75,9 +75,7 @@ pub fn read_range(state: &Path, from: u64, upto: u64, most: usize) -> Result<Ran
         let file = file.to_owned();
         move |source| RangeError::Io { file, source }
     };
-    let names = storage.list(JOURNAL_DIR).map_err(io(JOURNAL_DIR))?;
-    let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
-    firsts.sort_unstable();
+    let firsts = firsts(&storage).map_err(io(JOURNAL_DIR))?;
     let Some(index) = firsts.partition_point(|first| *first <= from).checked_sub(1) else {
         return Err(RangeError::Gone { first: firsts.first().copied().unwrap_or(upto.saturating_add(1)) });
     };
@@ -210,6 +208,7 @@ mod tests {
     use super::*;
     use crate::journal::{Importance, Settings};
     use crate::recovery::recover;
+    use crate::segment::segment_first;
     use crate::time::Wall;
     use std::fs;
 

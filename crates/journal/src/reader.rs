@@ -3,7 +3,7 @@
 use crate::chain::{FORMAT, Head};
 use crate::journal::path_of;
 use crate::record::{Frame, Own};
-use crate::segment::{JOURNAL_DIR, SegOpen, segment_first};
+use crate::segment::{SegOpen, firsts, segment_name};
 use crate::storage::{Disk, Storage, StorageFile};
 use crate::verify::scan::{Visit, scan};
 use std::io;
@@ -87,15 +87,14 @@ pub fn read_records<E: From<io::Error>>(
     mut each: impl FnMut(Record<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let storage = Disk::new(state);
-    let names = storage.list(JOURNAL_DIR)?;
-    let mut segments: Vec<_> = names.into_iter().filter_map(|name| Some((segment_first(&name)?, name))).collect();
-    segments.sort_unstable();
+    let firsts = firsts(&storage)?;
     let mut each = |record: Record<'_>| if record.seq < from { Ok(()) } else { each(record) };
-    for (index, (first, name)) in segments.iter().enumerate() {
-        if segments.get(index + 1).is_some_and(|(next, _)| *next <= from) {
+    for (index, first) in firsts.iter().enumerate() {
+        if firsts.get(index + 1).is_some_and(|next| *next <= from) {
             continue;
         }
-        replay_segment(&storage.open(&path_of(name))?, name, *first, &mut each)?;
+        let name = segment_name(*first);
+        replay_segment(&storage.open(&path_of(&name))?, &name, *first, &mut each)?;
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use crate::chain::Head;
 use crate::jid::Jid;
+use crate::storage::Storage;
 use crate::verify::Violation;
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// The folder of the segments, within the state directory.
 pub const JOURNAL_DIR: &str = "journal";
@@ -27,6 +29,14 @@ pub fn segment_first(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("j-")?.strip_suffix(".ndjson")?;
     let canonical = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit());
     if canonical { digits.parse().ok() } else { None }
+}
+
+/// The first sequence numbers of a journal's segments, in order.
+pub(crate) fn firsts<S: Storage>(storage: &S) -> io::Result<Vec<u64>> {
+    let mut firsts = Vec::new();
+    storage.each_name(JOURNAL_DIR, &mut |name| firsts.extend(segment_first(name)))?;
+    firsts.sort_unstable();
+    Ok(firsts)
 }
 
 /// The payload of `seg.open`, a segment's first line.

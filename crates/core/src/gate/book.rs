@@ -1,7 +1,8 @@
 //! Who holds what: the accounts as their venue has them, and beside them what each component and each user holds by its own orders.
 //! One book for the exchange and one for paper, which know nothing of each other.
 
-use crate::gate::holding::{Holding, Open, Position, Turn};
+use crate::gate::holding::{Holding, Open, Pending, Turn};
+use crate::gate::lines::{Line, Lines};
 use crate::gate::order::Side;
 use crate::gate::time::GateTime;
 use crate::gate::users::UserId;
@@ -14,15 +15,6 @@ use std::collections::BTreeMap;
 pub(crate) enum Holder {
     Component(u8),
     User(UserId),
-}
-
-/// One instrument in one account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// As the venue has it; `None`: never reported.
-    pub position: Option<Position>,
-    /// As it follows from reports and fills, and what it brought.
-    pub holding: Holding,
 }
 
 /// One account.
@@ -39,10 +31,11 @@ pub(crate) struct Account {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Book {
     pub accounts: Vec<Account>,
-    /// Account by account, all instruments.
-    lines: Vec<Line>,
-    instruments: usize,
+    pub lines: Lines,
+    /// What a holder has in an account in an instrument.
     held: BTreeMap<(Holder, usize, usize), Holding>,
+    /// What a holder has open there.
+    pending: BTreeMap<(Holder, usize, usize), Pending>,
     /// What came in beside trades for a holder in an account.
     other: BTreeMap<(Holder, usize), i128>,
 }
@@ -51,30 +44,25 @@ impl Book {
     pub fn new(accounts: usize, instruments: usize) -> Self {
         Self {
             accounts: vec![Account::default(); accounts],
-            lines: vec![Line::default(); accounts * instruments],
-            instruments,
+            lines: Lines::new(accounts, instruments),
             held: BTreeMap::new(),
+            pending: BTreeMap::new(),
             other: BTreeMap::new(),
         }
     }
 
     pub fn line(&self, account: usize, instrument: usize) -> Option<&Line> {
-        self.lines.get(account * self.instruments + instrument)
-    }
-
-    pub fn line_mut(&mut self, account: usize, instrument: usize) -> Option<&mut Line> {
-        self.lines.get_mut(account * self.instruments + instrument)
-    }
-
-    /// Every line of an account, with the instrument.
-    pub fn lines(&self, account: usize) -> impl Iterator<Item = (usize, &Line)> {
-        let begin = account * self.instruments;
-        self.lines.get(begin..begin + self.instruments).unwrap_or_default().iter().enumerate()
+        self.lines.get(account, instrument)
     }
 
     /// What a holder has in one instrument of an account; nothing where it never traded there.
     pub fn held(&self, holder: Holder, account: usize, instrument: usize) -> Holding {
         self.held.get(&(holder, account, instrument)).copied().unwrap_or_default()
+    }
+
+    /// What a holder has open in one instrument of an account.
+    pub fn pending(&self, holder: Holder, account: usize, instrument: usize) -> Pending {
+        self.pending.get(&(holder, account, instrument)).copied().unwrap_or_default()
     }
 
     /// Everything of a holder in an account.
@@ -84,13 +72,6 @@ impl Book {
             .map(|((_, _, instrument), holding)| (*instrument, holding))
     }
 
-    /// Everything of a holder in all accounts.
-    pub fn holdings_anywhere(&self, holder: Holder) -> impl Iterator<Item = (usize, usize, &Holding)> {
-        self.held
-            .range((holder, 0, 0)..=(holder, usize::MAX, usize::MAX))
-            .map(|((_, account, instrument), holding)| (*account, *instrument, holding))
-    }
-
     /// What came in beside trades for a holder.
     pub fn other(&self, holder: Holder, account: usize) -> i128 {
         self.other.get(&(holder, account)).copied().unwrap_or_default()
@@ -98,27 +79,25 @@ impl Book {
 
     /// Whether there is nothing to remember of a holder.
     pub fn is_nothing(&self, holder: Holder) -> bool {
-        self.holdings_anywhere(holder).all(|(_, _, holding)| holding.is_nothing() && holding.pending.is_nothing())
+        let anywhere = (holder, 0, 0)..=(holder, usize::MAX, usize::MAX);
+        self.held.range(anywhere.clone()).all(|(_, holding)| holding.is_nothing())
+            && self.pending.range(anywhere).all(|(_, pending)| pending.is_nothing())
             && self.other.range((holder, 0)..=(holder, usize::MAX)).all(|(_, other)| *other == 0)
     }
 
     /// Forgets a holder.
     pub fn forget(&mut self, holder: Holder) {
         self.held.retain(|(other, _, _), _| *other != holder);
+        self.pending.retain(|(other, _, _), _| *other != holder);
         self.other.retain(|(other, _), _| *other != holder);
     }
 
     /// What one order has open becomes something else, everywhere it counts.
     pub fn pend(&mut self, place: Place, side: Side, before: Open, after: Open) {
-        if let Some(line) = self.line_mut(place.account, place.instrument) {
-            line.holding.pending.replace(side, before, after);
-        }
+        self.lines.change(place.account, place.instrument, |line| line.pending.replace(side, before, after));
         for holder in place.holders() {
-            self.held
-                .entry((holder, place.account, place.instrument))
-                .or_default()
-                .pending
-                .replace(side, before, after);
+            let pending = self.pending.entry((holder, place.account, place.instrument)).or_default();
+            pending.replace(side, before, after);
         }
     }
 
@@ -151,9 +130,7 @@ impl Book {
         for (holder, holding) in changed.into_iter().flatten() {
             self.held.insert((holder, place.account, place.instrument), holding);
         }
-        if let Some(place) = self.line_mut(place.account, place.instrument) {
-            *place = line;
-        }
+        self.lines.change(place.account, place.instrument, |place| *place = line);
         Ok(())
     }
 
@@ -170,12 +147,12 @@ impl Book {
             account.other = 0;
         }
         self.other.clear();
-        for (instrument, holding) in self.all() {
-            if let Some(valuation) = valuations.get(instrument) {
-                holding.open_day(mark(instrument), valuation);
-            }
+        for (instrument, valuation) in valuations.iter().enumerate() {
+            let mark = mark(instrument);
+            self.each(instrument, |holding| holding.open_day(mark, valuation));
         }
-        self.held.retain(|_, holding| !holding.is_nothing() || !holding.pending.is_nothing());
+        self.held.retain(|_, holding| !holding.is_nothing());
+        self.pending.retain(|_, pending| !pending.is_nothing());
     }
 
     /// Whether somebody holds some of an instrument.
@@ -199,17 +176,16 @@ impl Book {
     /// What waited for a price counts from this one on. Says whether anything did.
     pub fn settle(&mut self, instrument: usize, mark: u128, valuation: &Valuation) -> bool {
         let mut counts = false;
-        for (_, holding) in self.all().filter(|(other, _)| *other == instrument) {
-            counts |= holding.settle(mark, valuation);
-        }
+        self.each(instrument, |holding| counts |= holding.settle(mark, valuation));
         counts
     }
 
-    /// Every holding, with its instrument.
-    fn all(&mut self) -> impl Iterator<Item = (usize, &mut Holding)> {
-        let instruments = self.instruments.max(1);
-        let own = self.lines.iter_mut().enumerate().map(move |(index, line)| (index % instruments, &mut line.holding));
-        own.chain(self.held.iter_mut().map(|((_, _, instrument), holding)| (*instrument, holding)))
+    /// Changes every holding of an instrument.
+    fn each(&mut self, instrument: usize, mut change: impl FnMut(&mut Holding)) {
+        for account in 0..self.accounts.len() {
+            self.lines.change(account, instrument, |line| change(&mut line.holding));
+        }
+        self.held.iter_mut().filter(|((_, _, other), _)| *other == instrument).for_each(|(_, holding)| change(holding));
     }
 }
 

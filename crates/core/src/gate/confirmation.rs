@@ -1,6 +1,6 @@
 //! Orders that somebody must confirm: what waits, and what was confirmed. A confirmation is of one order whole, and goes with it.
 
-use crate::gate::order::ShortText;
+use crate::gate::order::{Content, ShortText};
 use crate::gate::record::OrderText;
 use crate::gate::time::GateTime;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ pub struct AwaitingView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Confirmed {
     pub client: ShortText,
-    pub content: u64,
+    pub content: Content,
     pub until: GateTime,
 }
 
@@ -70,8 +70,8 @@ impl Confirmations {
     }
 
     /// Whether this order, exactly, was confirmed in time.
-    pub fn is_confirmed(&self, at: GateTime, client: &ShortText, content: u64) -> bool {
-        self.0.iter().any(|other| other.client == *client && other.content == content && at < other.until)
+    pub fn is_confirmed(&self, at: GateTime, client: &ShortText, content: &Content) -> bool {
+        self.0.iter().any(|other| other.client == *client && other.content == *content && at < other.until)
     }
 
     /// The order was allowed: its confirmation is used up.

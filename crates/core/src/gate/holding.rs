@@ -52,7 +52,6 @@ pub(crate) struct Holding {
     flow: i128,
     /// The part of the quantity that has no price to count from yet.
     unpriced: i128,
-    pub pending: Pending,
 }
 
 impl Holding {

@@ -105,9 +105,9 @@ impl GateMemory {
             closed: VecDeque::with_capacity(CLOSED_ORDERS),
             clients: Seen::new(CLIENT_IDS),
             fills: Seen::new(FILL_IDS),
-            recent: Recent::new(),
-            system: Used::new(),
-            components: policy.components.iter().map(|_| Used::new()).collect(),
+            recent: Recent::new(policy.components.len(), policy.instruments.len()),
+            system: Used::default(),
+            components: policy.components.iter().map(|_| Used::default()).collect(),
             users: Users::default(),
             overrides: Overrides::default(),
             confirmations: Confirmations::default(),
@@ -138,13 +138,12 @@ impl GateMemory {
 
     /// Whether a client id was used.
     pub(crate) fn was_used(&self, client: &ShortText) -> bool {
-        let print = fingerprint(&client.as_str());
-        self.clients.has(print) || self.open.get(client.as_str()).is_some()
+        self.clients.has(client.print()) || self.open.has(client)
     }
 
     /// Whether a trade was told before.
     pub(crate) fn was_told(&self, fill: &str) -> bool {
-        self.fills.has(fingerprint(&fill))
+        self.fills.has(fingerprint(fill))
     }
 
     /// What a component used of the rates.
@@ -152,9 +151,9 @@ impl GateMemory {
         self.components.get(usize::from(index))
     }
 
-    /// Whether a user is remembered or can be.
-    pub(crate) fn has_room(&self, at: GateTime, name: &ShortText) -> bool {
-        self.users.find(name).is_some() || !self.users.is_full() || self.idle(at).next().is_some()
+    /// Whether one more user can be remembered.
+    pub(crate) fn has_room(&self, at: GateTime) -> bool {
+        !self.users.is_full() || self.idle(at).next().is_some()
     }
 
     fn idle(&self, at: GateTime) -> impl Iterator<Item = UserId> {
@@ -222,9 +221,8 @@ impl GateMemory {
         let copy = placed.kind == Kind::Copy;
         let cost = Cost { openings: u128::from(!reduces), trades: 1, volume, messages: 0, copies: u128::from(copy) };
         self.count(at, placed.component, user, &cost);
-        let print = fingerprint(&placed.client.as_str());
-        self.clients.add(print);
-        self.recent.add(at, print, placed, !reduces);
+        self.clients.add(placed.client.print());
+        self.recent.add(at, placed.client.print(), placed.content(), !reduces);
         self.confirmations.use_up(&placed.client);
         let order = OpenOrder {
             client: placed.client,
@@ -303,7 +301,7 @@ impl GateMemory {
                 };
                 self.take_back(&order, &cost);
                 if whole {
-                    self.recent.give_back(fingerprint(&client));
+                    self.recent.give_back(fingerprint(client));
                 }
                 Some(back)
             }
@@ -342,7 +340,7 @@ impl GateMemory {
         let paper = order.map_or(fill.paper, |order| order.paper);
         self.book_mut(paper).trade(place, &trade, valuation)?;
         self.book_mut(paper).add_other(place, fill.fee.saturating_neg());
-        self.fills.add(fingerprint(&fill.id));
+        self.fills.add(fingerprint(fill.id));
         if let Some(volume) = fill.volume {
             let trades = match gave_back {
                 None | Some(GaveBack::TradeAndVolume) => 1,
@@ -379,7 +377,9 @@ impl GateMemory {
     /// A position was reported.
     pub(crate) fn position(&mut self, setup: &Setup, at: GateTime, read: &PositionRead) -> Result<(), Overflow> {
         let valuation = setup.valuations.get(read.instrument).ok_or(Overflow)?;
-        let Some(mut line) = self.book(read.paper).line(read.account, read.instrument).copied() else { return Ok(()) };
+        let Some(mut line) = self.book(read.paper).line(read.account, read.instrument).copied() else {
+            return Ok(());
+        };
         let known = line.position;
         let same = line.holding.quantity == read.quantity;
         line.holding.correct(read.quantity, read.mark, valuation)?;
@@ -399,9 +399,7 @@ impl GateMemory {
             basis,
             leverage: read.leverage.or(known.and_then(|known| known.leverage)),
         });
-        if let Some(place) = self.book_mut(read.paper).line_mut(read.account, read.instrument) {
-            *place = line;
-        }
+        self.book_mut(read.paper).lines.change(read.account, read.instrument, |place| *place = line);
         self.note_waiting(read.instrument);
         // What the venue said was filled whole is in its report.
         let done = |order: &&OpenOrder| {

@@ -1,6 +1,7 @@
 //! Orders that were allowed and of which something may still become: what they count, and what they give back.
 
 use crate::gate::holding::{Open, Turn};
+use crate::gate::index::Index;
 use crate::gate::order::{ShortText, Side, fingerprint};
 use crate::gate::time::GateTime;
 use crate::gate::users::UserId;
@@ -64,9 +65,8 @@ impl OpenOrder {
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOrders {
     places: Vec<Option<OpenOrder>>,
-    free: Vec<u16>,
-    /// Sorted by fingerprint.
-    index: Vec<(u64, u16)>,
+    free: Vec<usize>,
+    index: Index,
 }
 
 impl PartialEq for OpenOrders {
@@ -83,12 +83,12 @@ impl OpenOrders {
         Self {
             places: Vec::with_capacity(MAX_OPEN_ORDERS),
             free: Vec::with_capacity(MAX_OPEN_ORDERS),
-            index: Vec::with_capacity(MAX_OPEN_ORDERS),
+            index: Index::new(MAX_OPEN_ORDERS),
         }
     }
 
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.places.len() - self.free.len()
     }
 
     pub fn is_full(&self) -> bool {
@@ -96,56 +96,52 @@ impl OpenOrders {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &OpenOrder> {
-        self.index.iter().filter_map(|(_, place)| self.places.get(usize::from(*place))?.as_ref())
+        self.places.iter().flatten()
+    }
+
+    pub fn has(&self, client: &ShortText) -> bool {
+        self.place(client.print(), client.as_bytes()).is_some()
     }
 
     pub fn get(&self, client: &str) -> Option<&OpenOrder> {
-        let (_, place) = *self.index.get(self.position(client)?)?;
-        self.places.get(usize::from(place))?.as_ref()
+        self.places.get(self.named(client)?)?.as_ref()
     }
 
     pub fn get_mut(&mut self, client: &str) -> Option<&mut OpenOrder> {
-        let (_, place) = *self.index.get(self.position(client)?)?;
-        self.places.get_mut(usize::from(place))?.as_mut()
+        let place = self.named(client)?;
+        self.places.get_mut(place)?.as_mut()
     }
 
     /// Adds one, unless it is full or stands already.
     pub fn insert(&mut self, order: OpenOrder) -> bool {
-        let print = fingerprint(&order.client.as_str());
-        if self.is_full() || self.position(order.client.as_str()).is_some() {
+        if self.is_full() || self.has(&order.client) {
             return false;
         }
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                let Ok(place) = u16::try_from(self.places.len()) else { return false };
-                self.places.push(None);
-                place
-            }
-        };
-        if let Some(slot) = self.places.get_mut(usize::from(place)) {
-            *slot = Some(order);
+        let place = self.free.pop().unwrap_or(self.places.len());
+        self.index.add(order.client.print(), place);
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some(order),
+            None => self.places.push(Some(order)),
         }
-        let at = self.index.partition_point(|(other, _)| *other < print);
-        self.index.insert(at, (print, place));
         true
     }
 
     pub fn remove(&mut self, client: &str) -> Option<OpenOrder> {
-        let (_, place) = self.index.remove(self.position(client)?);
-        let order = self.places.get_mut(usize::from(place))?.take();
+        let place = self.named(client)?;
+        self.index.remove(place);
         self.free.push(place);
-        order
+        self.places.get_mut(place)?.take()
     }
 
-    fn position(&self, client: &str) -> Option<usize> {
-        let print = fingerprint(&client);
-        let first = self.index.partition_point(|(other, _)| *other < print);
-        let alike = self.index.get(first..)?.iter().take_while(|(other, _)| *other == print);
-        let found = alike.enumerate().find(|(_, (_, place))| {
-            let order = self.places.get(usize::from(*place)).and_then(Option::as_ref);
-            order.is_some_and(|order| order.client.as_str() == client)
-        });
-        found.map(|(offset, _)| first + offset)
+    fn named(&self, client: &str) -> Option<usize> {
+        self.place(fingerprint(client), client.as_bytes())
+    }
+
+    fn place(&self, print: u64, client: &[u8]) -> Option<usize> {
+        let is_it = |place: &usize| {
+            let order = self.places.get(*place).and_then(Option::as_ref);
+            order.is_some_and(|order| order.client.as_bytes() == client)
+        };
+        self.index.places(print).find(is_it)
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::gate::limit::TIMES_SCALE;
 use crate::id::Slot;
-use core::hash::{Hash, Hasher};
+use core::hash::Hasher;
 use failstop_amount::{Amount, Scale};
 use serde::{Deserialize, Serialize};
+use std::hash::DefaultHasher;
 
 /// The longest name of an account, an instrument, a source, a user or an override, and the longest client id, in bytes.
 pub const NAME_MAX: usize = 64;
@@ -62,9 +63,10 @@ pub struct Order<'a> {
     pub live: bool,
 }
 
-/// A text of at most [`NAME_MAX`] bytes, kept without allocating.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A text of at most [`NAME_MAX`] bytes, kept without allocating, with the number by which it is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShortText {
+    print: u64,
     bytes: [u8; NAME_MAX],
     len: u8,
 }
@@ -77,12 +79,22 @@ impl ShortText {
         }
         let mut bytes = [0; NAME_MAX];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
+        Some(Self { print: fingerprint(text), bytes, len: u8::try_from(text.len()).ok()? })
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.len)).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or_default()
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The text, unread.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Its [`fingerprint`].
+    pub fn print(&self) -> u64 {
+        self.print
     }
 }
 
@@ -126,23 +138,43 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// What makes another order the same: everything but its id.
-    pub fn content(&self) -> u64 {
-        fingerprint(&(
-            self.component,
-            self.user.map(|user| fingerprint(&user.as_str())),
-            self.account,
-            self.instrument,
-            self.side,
-            self.quantity,
-            self.price,
-            self.leverage,
-        ))
+    /// What makes another order the same: everything but its id, and what it is for.
+    pub fn content(&self) -> Content {
+        Content {
+            component: self.component,
+            user: self.user.map(|user| user.print()),
+            account: self.account,
+            instrument: self.instrument,
+            side: self.side,
+            quantity: self.quantity,
+            price: self.price,
+            leverage: self.leverage,
+        }
     }
+}
 
-    /// What runs in circles: one component on one side of one instrument.
-    pub fn circle(&self) -> u64 {
-        fingerprint(&(self.component, self.instrument, self.side))
+/// What an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub component: Option<u8>,
+    /// His fingerprint.
+    user: Option<u64>,
+    account: usize,
+    pub instrument: usize,
+    pub side: Side,
+    quantity: u128,
+    price: Option<u128>,
+    leverage: Option<u128>,
+}
+
+impl Content {
+    /// A number to look for it by. Others may share it: it is made of what differs most, and fast.
+    pub fn number(&self) -> u64 {
+        let mut number = self.instrument as u64;
+        for part in [self.quantity, self.price.unwrap_or(0), self.side as u128] {
+            number = (number ^ part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        }
+        number
     }
 }
 
@@ -155,11 +187,11 @@ pub(crate) fn signed(side: Side, quantity: u128) -> Option<i128> {
     })
 }
 
-/// Sixty-four bits that stand for a value, the same in every life of the program; made anew from texts, never journaled.
-pub(crate) fn fingerprint(value: &impl Hash) -> u64 {
-    #[expect(deprecated, reason = "a fixed function is wanted, and its keys are no secret")]
-    let mut hasher = core::hash::SipHasher::new();
-    value.hash(&mut hasher);
+/// Sixty-four bits that stand for a text, the same in every life of the program; made anew from texts, never journaled.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    // Not random: what is remembered must not differ from run to run.
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
     // Zero is kept for an empty place.
     hasher.finish().max(1)
 }

@@ -9,14 +9,28 @@ pub const MAX_OVERRIDES: usize = 16;
 
 /// Whose limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Of {
+pub(crate) enum Of<Name = ShortText> {
     System,
     Instrument(usize),
     Component(u8),
-    User(ShortText),
+    User(Name),
 }
 
+/// The same, for a look.
+pub(crate) type Whose<'a> = Of<&'a ShortText>;
+
 impl Of {
+    pub fn as_ref(&self) -> Whose<'_> {
+        match self {
+            Self::System => Of::System,
+            Self::Instrument(index) => Of::Instrument(*index),
+            Self::Component(index) => Of::Component(*index),
+            Self::User(name) => Of::User(name),
+        }
+    }
+}
+
+impl<Name> Of<Name> {
     pub fn scope(&self) -> Scope {
         match self {
             Self::System => Scope::System,
@@ -65,8 +79,8 @@ pub(crate) struct Overrides {
 
 impl Overrides {
     /// The value of a limit: the override that was given last, else what is configured.
-    pub fn of(&self, at: GateTime, limit: LimitName, of: &Of, configured: Limit) -> Limit {
-        let stands = |over: &&Override| over.limit == limit && over.of == *of && at < over.until;
+    pub fn of(&self, at: GateTime, limit: LimitName, of: &Whose<'_>, configured: Limit) -> Limit {
+        let stands = |over: &&Override| over.limit == limit && over.of.as_ref() == *of && at < over.until;
         self.standing.iter().rev().find(stands).map_or(configured, |over| over.value)
     }
 
@@ -79,15 +93,16 @@ impl Overrides {
     pub fn is_full<'a>(&'a self, at: GateTime, name: &ShortText, pending: impl Iterator<Item = &'a Override>) -> bool {
         let others = self.standing.iter().chain(pending).filter(|over| over.name != *name && at < over.until);
         let mut names: Vec<&ShortText> = others.map(|over| &over.name).collect();
-        names.sort_unstable();
+        names.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
         names.dedup();
         names.len() >= MAX_OVERRIDES
     }
 
     /// Whether somebody's limit is at no moment from `at` on wider by these than by `others`: values change only where one ends.
-    pub fn tighten(&self, others: &Self, at: GateTime, limit: LimitName, of: &Of, configured: Limit) -> bool {
+    pub fn tighten(&self, others: &Self, at: GateTime, limit: LimitName, of: &Whose<'_>, configured: Limit) -> bool {
         let all = self.standing.iter().chain(&others.standing);
-        let ends = all.filter(|over| over.limit == limit && over.of == *of && at < over.until).map(|over| over.until);
+        let ends =
+            all.filter(|over| over.limit == limit && over.of.as_ref() == *of && at < over.until).map(|over| over.until);
         let mut moments = core::iter::once(at).chain(ends);
         moments.all(|at| limit.tightens(others.of(at, limit, of, configured), self.of(at, limit, of, configured)))
     }

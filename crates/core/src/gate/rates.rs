@@ -3,7 +3,7 @@
 use crate::gate::limit::LimitName;
 use crate::gate::refusal::Code;
 use crate::gate::time::GateTime;
-use crate::gate::window::{HOUR, MINUTE, Window};
+use crate::gate::window::{Hour, Minute};
 
 /// The limits that are rates.
 pub(crate) const RATES: [(LimitName, Code); 6] = [
@@ -57,28 +57,17 @@ impl Cost {
 }
 
 /// What somebody used up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
-    openings: Window,
-    volume: Window,
-    messages: Window,
-    copies: Window,
+    openings: Minute,
+    volume: Hour,
+    messages: Minute,
+    copies: Minute,
     trades_today: u128,
     volume_today: u128,
 }
 
 impl Used {
-    pub fn new() -> Self {
-        Self {
-            openings: Window::new(MINUTE),
-            volume: Window::new(HOUR),
-            messages: Window::new(MINUTE),
-            copies: Window::new(MINUTE),
-            trades_today: 0,
-            volume_today: 0,
-        }
-    }
-
     /// What is used up of a rate.
     pub fn of(&self, rate: LimitName, at: GateTime) -> u128 {
         match rate {
@@ -105,16 +94,15 @@ impl Used {
     }
 
     pub fn add(&mut self, at: GateTime, cost: &Cost) {
-        let windows = [
-            (&mut self.openings, cost.openings),
-            (&mut self.volume, cost.volume),
-            (&mut self.messages, cost.messages),
-            (&mut self.copies, cost.copies),
-        ];
-        for (window, amount) in windows {
+        for (window, amount) in
+            [(&mut self.openings, cost.openings), (&mut self.messages, cost.messages), (&mut self.copies, cost.copies)]
+        {
             if amount > 0 {
                 window.add(at, amount);
             }
+        }
+        if cost.volume > 0 {
+            self.volume.add(at, cost.volume);
         }
         self.trades_today = self.trades_today.saturating_add(cost.trades);
         self.volume_today = self.volume_today.saturating_add(cost.volume);

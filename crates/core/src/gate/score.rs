@@ -3,7 +3,7 @@
 use crate::gate::Gate;
 use crate::gate::book::Holder;
 use crate::gate::limit::{Limit, LimitName, Scope, TIMES_ONE, Unit};
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::rates::{RATES, Used};
 use crate::gate::rule::{Gap, LossOf, View, loss_of, lost_share, reaches};
 use crate::time::Monotonic;
@@ -90,8 +90,10 @@ impl Gate {
             }
             self.held(&view, &of, name, Some(Holder::Component(index)), paper, &mut scores);
         }
-        for (id, user) in self.memory.users.iter() {
-            let (of, name) = (Of::User(user.name), user.name.as_str());
+        let mut users: Vec<_> = self.memory.users.iter().collect();
+        users.sort_unstable_by(|(_, left), (_, right)| left.name.as_bytes().cmp(right.name.as_bytes()));
+        for (id, user) in users {
+            let (of, name) = (Of::User(&user.name), user.name.as_str());
             rates(&view, &of, name, &user.used, &mut scores);
             self.held(&view, &of, name, Some(Holder::User(id)), paper, &mut scores);
         }
@@ -99,7 +101,15 @@ impl Gate {
     }
 
     /// Positions, total leverage and losses, as they stand: without what is open.
-    fn held(&self, view: &View<'_>, of: &Of, name: &str, holder: Option<Holder>, paper: bool, scores: &mut Vec<Score>) {
+    fn held(
+        &self,
+        view: &View<'_>,
+        of: &Whose<'_>,
+        name: &str,
+        holder: Option<Holder>,
+        paper: bool,
+        scores: &mut Vec<Score>,
+    ) {
         let book = self.memory.book(paper);
         let accounts = || self.setup.policy.accounts.iter().enumerate();
         if let Limit::Set(value) = view.limit(LimitName::Position, of) {
@@ -130,7 +140,7 @@ impl Gate {
         if let (None, Limit::Set(value)) = (holder, view.limit(LimitName::TotalLeverage, of)) {
             for (account, account_name) in accounts() {
                 let mut total = Some(0u128);
-                for (index, line) in book.lines(account).filter(|(_, line)| line.holding.quantity != 0) {
+                for (index, line) in book.lines.busy(account).filter(|(_, line)| line.holding.quantity != 0) {
                     let more = notional(view, index, line.holding.quantity.unsigned_abs());
                     total = total.zip(more).and_then(|(total, more)| total.checked_add(more));
                 }
@@ -179,7 +189,7 @@ fn notional(view: &View<'_>, instrument: usize, quantity: u128) -> Option<u128> 
     valuation.notional(quantity, mark, conversion, view.setup.policy.money).ok()
 }
 
-fn rates(view: &View<'_>, of: &Of, name: &str, used: &Used, scores: &mut Vec<Score>) {
+fn rates(view: &View<'_>, of: &Whose<'_>, name: &str, used: &Used, scores: &mut Vec<Score>) {
     for (rate, _) in RATES {
         if let Limit::Set(value) = view.limit(rate, of) {
             scores.push(score(rate, of.scope(), name.to_owned(), Some(used.of(rate, view.at)), value));

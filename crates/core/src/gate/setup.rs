@@ -1,9 +1,10 @@
 //! The policy made ready: names found fast, texts read at the right scale.
 
 use crate::gate::fact::{FactError, What};
+use crate::gate::index::Index;
 use crate::gate::limit::{Limit, LimitName, Limits, Scope};
-use crate::gate::order::{Placed, ShortText, leverage, positive};
-use crate::gate::overrides::Of;
+use crate::gate::order::{Placed, ShortText, fingerprint, leverage, positive};
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::policy::{GatePolicy, InstrumentPolicy, PolicyError};
 use crate::gate::record::OrderText;
 use crate::gate::valuation::Valuation;
@@ -15,23 +16,25 @@ use failstop_amount::{Amount, Scale};
 pub(crate) struct Setup {
     pub policy: GatePolicy,
     pub valuations: Vec<Valuation>,
-    /// Sorted by name.
-    instruments: Vec<(String, usize)>,
+    /// By the fingerprint of the name.
+    instruments: Index,
 }
 
 impl Setup {
     pub fn new(policy: GatePolicy) -> Result<Self, PolicyError> {
         policy.check()?;
-        let named = policy.instruments.iter().enumerate();
-        let mut instruments: Vec<_> = named.map(|(index, instrument)| (instrument.name.clone(), index)).collect();
-        instruments.sort_unstable();
+        let mut instruments = Index::new(policy.instruments.len());
+        for (index, instrument) in policy.instruments.iter().enumerate() {
+            instruments.add(fingerprint(&instrument.name), index);
+        }
         let valuations = policy.instruments.iter().map(Valuation::of).collect();
         Ok(Self { policy, valuations, instruments })
     }
 
     pub fn instrument(&self, name: &str) -> Option<usize> {
-        let found = self.instruments.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
-        self.instruments.get(found).map(|(_, index)| *index)
+        let is_it =
+            |index: &usize| self.policy.instruments.get(*index).is_some_and(|instrument| instrument.name == name);
+        self.instruments.places(fingerprint(name)).find(is_it)
     }
 
     pub fn account(&self, name: &str) -> Option<usize> {
@@ -57,7 +60,7 @@ impl Setup {
     }
 
     /// What is configured for a limit of somebody.
-    pub fn configured(&self, limit: LimitName, of: &Of) -> Limit {
+    pub fn configured(&self, limit: LimitName, of: &Whose<'_>) -> Limit {
         let limits: Option<&Limits> = match of {
             Of::System => Some(&self.policy.system),
             Of::Instrument(index) => self.policy.instruments.get(*index).map(|instrument| &instrument.limits),

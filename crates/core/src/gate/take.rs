@@ -364,7 +364,8 @@ impl Gate {
 
     /// Whether somebody's limit allows at no moment from now on more by these overrides than by those that stand.
     fn tightens(&self, at: GateTime, limit: LimitName, of: &Of, then: &Overrides) -> bool {
-        then.tighten(&self.memory.overrides, at, limit, of, self.setup.configured(limit, of))
+        let of = of.as_ref();
+        then.tighten(&self.memory.overrides, at, limit, &of, self.setup.configured(limit, &of))
     }
 
     fn confirm(&mut self, at: GateTime, client: &str, by: &str) -> Result<Taken, FactError> {

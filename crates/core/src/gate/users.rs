@@ -1,8 +1,8 @@
 //! The users that orders are placed for: bounded, and forgotten only when there is nothing to remember of them.
 
+use crate::gate::index::Index;
 use crate::gate::order::ShortText;
 use crate::gate::rates::Used;
-use std::collections::BTreeMap;
 
 /// The most users of whom something is remembered. One more is refused until somebody has been idle long enough: no open order, no
 /// position of his own, nothing used of any rate.
@@ -22,15 +22,25 @@ pub(crate) struct User {
 }
 
 /// All users.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Users {
     places: Vec<Option<User>>,
-    names: BTreeMap<ShortText, UserId>,
+    free: Vec<usize>,
+    /// By the fingerprint of the name.
+    names: Index,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new(), names: Index::new(MAX_USERS) }
+    }
 }
 
 impl Users {
     pub fn find(&self, name: &ShortText) -> Option<UserId> {
-        self.names.get(name).copied()
+        let is_his =
+            |place: &usize| self.places.get(*place).and_then(Option::as_ref).is_some_and(|user| user.name == *name);
+        self.names.places(name.print()).find(is_his).and_then(id)
     }
 
     pub fn get(&self, id: UserId) -> Option<&User> {
@@ -42,12 +52,12 @@ impl Users {
     }
 
     pub fn is_full(&self) -> bool {
-        self.names.len() >= MAX_USERS
+        self.places.len() - self.free.len() >= MAX_USERS
     }
 
-    /// All of them, by name.
+    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (UserId, &User)> {
-        self.names.values().filter_map(|id| Some((*id, self.get(*id)?)))
+        self.places.iter().enumerate().filter_map(|(place, user)| Some((id(place)?, user.as_ref()?)))
     }
 
     /// Remembers one; `None` where there is no room.
@@ -58,23 +68,26 @@ impl Users {
         if self.is_full() {
             return None;
         }
-        let place = match self.places.iter().position(Option::is_none) {
-            Some(place) if self.names.len() < self.places.len() => place,
-            Some(_) | None => {
-                self.places.push(None);
-                self.places.len() - 1
-            }
-        };
-        let id = UserId(u16::try_from(place).ok()?);
-        *self.places.get_mut(place)? = Some(User { name, used: Used::new(), open: 0 });
-        self.names.insert(name, id);
-        Some(id)
+        let place = self.free.pop().unwrap_or(self.places.len());
+        let user = Some(User { name, used: Used::default(), open: 0 });
+        match self.places.get_mut(place) {
+            Some(free) => *free = user,
+            None => self.places.push(user),
+        }
+        self.names.add(name.print(), place);
+        id(place)
     }
 
     /// Forgets one.
     pub fn remove(&mut self, id: UserId) {
-        if let Some(user) = self.places.get_mut(usize::from(id.0)).and_then(Option::take) {
-            self.names.remove(&user.name);
+        let place = usize::from(id.0);
+        if self.places.get_mut(place).and_then(Option::take).is_some() {
+            self.names.remove(place);
+            self.free.push(place);
         }
     }
+}
+
+fn id(place: usize) -> Option<UserId> {
+    u16::try_from(place).ok().map(UserId)
 }

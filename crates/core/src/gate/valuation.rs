@@ -43,10 +43,15 @@ impl Valuation {
         }
     }
 
+    /// Units of what is traded through contracts.
+    fn contracts(&self, quantity: u128) -> Result<u128, Overflow> {
+        Wide::product(quantity, self.one).narrow().ok_or(Overflow)
+    }
+
     /// What `quantity` is worth at `price`, finely: linear in the currency of the price, inverse in the underlying. What a result is a
     /// difference of.
     pub fn worth(&self, quantity: u128, price: u128, rounding: Rounding) -> Result<u128, Overflow> {
-        let contracts = quantity.checked_mul(self.one).ok_or(Overflow)?;
+        let contracts = self.contracts(quantity)?;
         if self.inverse {
             let up = FINE + self.price_decimals;
             match up.checked_sub(self.contract_decimals) {
@@ -74,7 +79,7 @@ impl Valuation {
     /// What `quantity` is worth in the currency of the price, finely, rounded up: what exposure is made of.
     fn face(&self, quantity: u128, price: u128) -> Result<u128, Overflow> {
         if self.inverse {
-            let contracts = quantity.checked_mul(self.one).ok_or(Overflow)?;
+            let contracts = self.contracts(quantity)?;
             at_decimals(contracts, 1, self.contract_decimals, FINE, Rounding::Up)
         } else {
             self.worth(quantity, price, Rounding::Up)
@@ -94,7 +99,7 @@ impl Valuation {
             return to_money(self.face(quantity, price)?, conversion, money, Rounding::Up);
         }
         // The same in one division: rounding up twice is rounding up once.
-        let contracts = quantity.checked_mul(self.one).ok_or(Overflow)?;
+        let contracts = self.contracts(quantity)?;
         let (price, decimals) = if self.inverse { (1, 0) } else { (price, self.price_decimals) };
         at_decimals(contracts, price, self.contract_decimals + decimals, u32::from(money.decimals()), Rounding::Up)
     }
@@ -117,7 +122,7 @@ impl Valuation {
             return self.worth_signed(quantity, price);
         }
         let rounding = if quantity >= 0 { Rounding::Up } else { Rounding::Down };
-        let contracts = quantity.unsigned_abs().checked_mul(self.one).ok_or(Overflow)?;
+        let contracts = self.contracts(quantity.unsigned_abs())?;
         with_sign(at_decimals(contracts, 1, self.contract_decimals, FINE, rounding)?, quantity < 0)
     }
 
@@ -149,14 +154,34 @@ fn to_money(fine: u128, conversion: Option<Conversion>, money: Scale, rounding: 
 fn at_decimals(left: u128, right: u128, from: u32, to: u32, rounding: Rounding) -> Result<u128, Overflow> {
     match from.checked_sub(to) {
         Some(down) => mul_div(left, right, power(down)?, rounding),
-        None => {
-            let product = Wide::product(left, right).narrow().ok_or(Overflow)?;
-            product.checked_mul(power(to - from)?)
-        }
+        None => Wide::product(left, right)
+            .narrow()
+            .and_then(|product| Wide::product(product, power(to - from).ok()?).narrow()),
     }
     .ok_or(Overflow)
 }
 
+/// The powers of ten below 2^128.
+const POWERS: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut decimals = 1;
+    while decimals < powers.len() {
+        powers[decimals] = powers[decimals - 1] * 10;
+        decimals += 1;
+    }
+    powers
+};
+
 fn power(decimals: u32) -> Result<u128, Overflow> {
-    10u128.checked_pow(decimals).ok_or(Overflow)
+    usize::try_from(decimals).ok().and_then(|decimals| POWERS.get(decimals)).copied().ok_or(Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_power_of_ten_that_there_is_is_there() {
+        assert!((0..=50).all(|decimals| power(decimals).ok() == 10u128.checked_pow(decimals)));
+    }
 }

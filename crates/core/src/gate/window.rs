@@ -17,39 +17,40 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 /// An hour.
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What was used in a window of a fixed width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
+/// A window of a minute.
+pub(crate) type Minute = Window<{ part_us(MINUTE) }>;
+
+/// A window of an hour.
+pub(crate) type Hour = Window<{ part_us(HOUR) }>;
+
+/// How long a part of a window is, in microseconds.
+const fn part_us(width: Duration) -> u64 {
+    width.as_micros() as u64 / WINDOW_PARTS
+}
+
+/// What was used in a window whose parts are `PART` microseconds long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window<const PART: u64> {
     /// Part `n` of time stands in place `n % 13`.
     places: [u128; PLACES],
     /// The part that was used last.
     newest: u64,
-    /// Of one part, in microseconds.
-    part: u64,
 }
 
-impl Window {
-    pub fn new(width: Duration) -> Self {
-        Self { places: [0; PLACES], newest: 0, part: (super::time::micros(width) / WINDOW_PARTS).max(1) }
-    }
-
+impl<const PART: u64> Window<PART> {
     /// What is used up at `at`.
     pub fn used(&self, at: GateTime) -> u128 {
-        let now = self.part_of(at);
-        let mut used = 0u128;
-        for age in 0..PLACES as u64 {
-            // What is newer than `at` counts as well: time never goes back, and if it did nothing would come free.
-            let Some(part) = self.newest.checked_sub(age) else { break };
-            if now < part.saturating_add(PLACES as u64) {
-                used = used.saturating_add(self.places.get(Self::place(part)).copied().unwrap_or(0));
-            }
-        }
-        used
+        // Where time went back nothing comes free.
+        let passed = Self::part_of(at).saturating_sub(self.newest);
+        let counts = PLACES.saturating_sub(usize::try_from(passed).unwrap_or(PLACES));
+        // From the newest place back, round the circle.
+        let (young, old) = self.places.split_at(Self::place(self.newest) + 1);
+        young.iter().rev().chain(old.iter().rev()).take(counts).fold(0, |used, place| used.saturating_add(*place))
     }
 
     /// Uses up more.
     pub fn add(&mut self, at: GateTime, amount: u128) {
-        let now = self.part_of(at).max(self.newest);
+        let now = Self::part_of(at).max(self.newest);
         let passed = (now - self.newest).min(PLACES as u64);
         for step in 0..passed {
             if let Some(place) = self.places.get_mut(Self::place(now - step)) {
@@ -64,7 +65,7 @@ impl Window {
 
     /// Gives back what was used at `counted`, if that still counts.
     pub fn take_back(&mut self, counted: GateTime, amount: u128) {
-        let part = self.part_of(counted).min(self.newest);
+        let part = Self::part_of(counted).min(self.newest);
         if self.newest < part.saturating_add(PLACES as u64)
             && let Some(place) = self.places.get_mut(Self::place(part))
         {
@@ -72,8 +73,8 @@ impl Window {
         }
     }
 
-    fn part_of(&self, at: GateTime) -> u64 {
-        at.as_micros() / self.part
+    fn part_of(at: GateTime) -> u64 {
+        at.as_micros() / PART
     }
 
     fn place(part: u64) -> usize {
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn what_was_used_comes_free_after_the_window_and_at_most_a_twelfth_later() {
         for begin in 0..5 {
-            let mut window = Window::new(MINUTE);
+            let mut window = Minute::default();
             window.add(at(begin), 3);
             assert_eq!(window.used(at(begin + 60)), 3, "{begin}");
             assert_eq!(window.used(at(begin + 65)), 0, "{begin}");
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn giving_back_is_of_the_moment_that_counted_and_never_below_nothing() {
-        let mut window = Window::new(MINUTE);
+        let mut window = Minute::default();
         window.add(at(0), 2);
         window.add(at(30), 1);
         window.take_back(at(0), 1);
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn it_overflows_to_full() {
-        let mut window = Window::new(MINUTE);
+        let mut window = Minute::default();
         window.add(at(0), u128::MAX);
         window.add(at(0), 1);
         window.add(at(20), 1);

@@ -78,8 +78,7 @@ impl Engine {
             (Entry::Capital(capital), Judgement::New) => {
                 let compared = self.ledger.books.judge(&as_statement(capital), now).map(|_| Judgement::New);
                 // It stands until a report of this balance, or a statement of it, agrees.
-                let subject = || format!("capital {} {}", capital.account, capital.asset);
-                compared.map_err(|violation| Violation { subject: subject(), ..violation })
+                compared.map_err(|violation| Violation { subject: capital.subject(), ..violation })
             }
             (_, judged) => Ok(judged),
         });

@@ -220,7 +220,7 @@ impl Book {
                     return Ok(Weighed::Already(None));
                 }
                 let mut after = declared.clone();
-                after.put_pool(&pool.name, rules);
+                after.pools.put(&pool.name, rules);
                 self.stands_under(&after)?;
                 Change::Pool(rules)
             }
@@ -359,7 +359,7 @@ impl Book {
             }
             Change::Pool(rules) => {
                 if let Entry::Pool(pool) = entry {
-                    self.declared.put_pool(&pool.name, rules);
+                    self.declared.pools.put(&pool.name, rules);
                 }
             }
             Change::Instrument(rules) => {
@@ -432,10 +432,16 @@ impl Book {
         self.money.reconcile(declared).into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Every rule that the book as it stands can break: for a start, for `check`, for a snapshot that was read back.
-    pub fn reconcile(&self) -> Vec<Violation> {
+    /// Every rule that the book by itself can break, whatever anybody reports: for a snapshot that was read back.
+    pub(crate) fn unsound(&self) -> Vec<Violation> {
         let mut found = self.money.reconcile(&self.declared);
         found.extend(self.strategies.reconcile());
+        found
+    }
+
+    /// Every rule that the book as it stands can break, and the discrepancies that stand: for a start, and for `check`.
+    pub fn reconcile(&self) -> Vec<Violation> {
+        let mut found = self.unsound();
         found.extend(self.reports.discrepancies.values().map(|standing| standing.violation.clone()));
         found
     }

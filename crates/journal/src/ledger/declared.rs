@@ -130,8 +130,6 @@ pub(crate) struct AccountRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolRules {
     pub within: Option<Index>,
-    /// Whether other pools are allocations of it.
-    pub parent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,18 +204,24 @@ impl Declared {
     pub fn weigh_pool(&self, pool: &entry::Pool) -> Result<PoolRules, Violation> {
         is_name("pool", &pool.name)?;
         self.pools.room("pools", &pool.name, POOLS_MAX)?;
-        let parent = self.pools.get(&pool.name).is_some_and(|known| known.parent);
-        let Some(within) = &pool.within else { return Ok(PoolRules { within: None, parent }) };
+        let Some(within) = &pool.within else { return Ok(PoolRules { within: None }) };
         let (within, _) = self.pool(within)?;
-        // Up from the parent: whoever meets itself there would be its own allocation.
+        if self.would_contain_itself(&pool.name, within) {
+            return Err(Violation::new(Check::Declaration, &pool.name, "would be an allocation of itself"));
+        }
+        Ok(PoolRules { within: Some(within) })
+    }
+
+    /// Whether a pool within this one would be its own allocation. Ends, since whoever declares or restores a pool asks first.
+    pub fn would_contain_itself(&self, name: &str, within: Index) -> bool {
         let mut above = Some(within);
         while let Some(number) = above {
-            if self.pools.name(number) == pool.name {
-                return Err(Violation::new(Check::Declaration, &pool.name, "would be an allocation of itself"));
+            if self.pools.name(number) == name {
+                return true;
             }
             above = self.pools.at(number).within;
         }
-        Ok(PoolRules { within: Some(within), parent })
+        false
     }
 
     pub fn weigh_instrument(&self, instrument: &entry::Instrument) -> Result<InstrumentRules, Violation> {
@@ -237,14 +241,9 @@ impl Declared {
         Ok(rules)
     }
 
-    /// Takes a weighed pool.
-    pub fn put_pool(&mut self, name: &str, rules: PoolRules) {
-        self.pools.put(name, rules);
-        // Who is a parent follows from all pools together.
-        let parents: Vec<Index> = self.pools.items.iter().filter_map(|(_, pool)| pool.within).collect();
-        for (number, (_, pool)) in self.pools.items.iter_mut().enumerate() {
-            pool.parent = parents.iter().any(|parent| usize::from(*parent) == number);
-        }
+    /// Whether other pools are allocations of this one.
+    pub fn is_parent(&self, pool: Index) -> bool {
+        self.pools.iter().any(|(_, other)| other.within == Some(pool))
     }
 }
 

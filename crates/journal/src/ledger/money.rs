@@ -173,16 +173,17 @@ impl Money {
 
     /// The sums of an asset over accounts, pools, and outside accounts.
     pub fn totals(&self, asset: Index) -> Result<Totals, Violation> {
-        let accounts = total(self.accounts.iter().filter(|((a, _), _)| *a == asset))?;
-        let pools = total(self.pools.iter().filter(|((a, _), _)| *a == asset))?;
-        let outside = total(self.outside.iter().filter(|((a, _), _)| *a == asset))?;
+        let all = (asset, Index::MIN)..=(asset, Index::MAX);
+        let accounts = total(self.accounts.range(all.clone()).map(|(_, units)| units))?;
+        let pools = total(self.pools.range(all).map(|(_, units)| units))?;
+        let outside = total(Outside::ALL.iter().filter_map(|outside| self.outside.get(&(asset, *outside))))?;
         Ok(Totals { accounts, pools, outside })
     }
 }
 
-fn total<'m, K: 'm>(balances: impl Iterator<Item = (&'m K, &'m i128)>) -> Result<i128, Violation> {
+fn total<'m>(balances: impl Iterator<Item = &'m i128>) -> Result<i128, Violation> {
     let mut all = 0;
-    for (_, units) in balances {
+    for units in balances {
         all = sum("total", all, *units)?;
     }
     Ok(all)
@@ -232,7 +233,7 @@ fn below_zero(declared: &Declared, cell: Cell, units: i128) -> Result<(), Violat
 
 /// What a pool with allocations holds itself is what is not allocated.
 fn allocated(declared: &Declared, asset: Index, pool: Index, units: i128) -> Result<(), Violation> {
-    if units >= 0 || !declared.pools.at(pool).parent {
+    if units >= 0 || !declared.is_parent(pool) {
         return Ok(());
     }
     let short = Amount::from_units(units, declared.assets.at(asset).scale);

@@ -58,6 +58,13 @@ fn of_capital(account: &str, asset: &str) -> String {
     format!("capital {account} {asset}")
 }
 
+impl Capital {
+    /// The subject under which a report that does not agree with the book stands as a discrepancy.
+    pub fn subject(&self) -> String {
+        of_capital(&self.account, &self.asset)
+    }
+}
+
 impl Reports {
     pub fn weigh_capital(&self, declared: &Declared, capital: &Capital) -> Result<((Index, Index), Seen), Violation> {
         let (account, rules) = declared.account(&capital.account)?;

@@ -182,12 +182,12 @@ fn scale_of(book: &Book, instrument: Option<&str>) -> Scale {
     known.map_or(Scale::WHOLE, |rules| rules.quantity)
 }
 
-/// The book that these lines state, and what they close.
+/// The book that these lines state, with what they open and close.
 ///
 /// # Errors
 ///
 /// The number of the line within the body, from 0, and what is wrong with it.
-pub(crate) fn restore(lines: &[String]) -> Result<(Book, Closings), (usize, String)> {
+pub(crate) fn restore(lines: &[String]) -> Result<Restored, (usize, String)> {
     let mut parsed = Vec::with_capacity(lines.len());
     for (number, text) in lines.iter().enumerate() {
         let line: Line = serde_json::from_str(text).map_err(|error| (number, error.to_string()))?;
@@ -197,14 +197,14 @@ pub(crate) fn restore(lines: &[String]) -> Result<(Book, Closings), (usize, Stri
         }
         parsed.push(line);
     }
-    let mut restoring = Restoring::default();
+    let mut restored = Restored::default();
     // What others name comes first. Names sort a pool before its parent as well as behind it.
     for pass in [Pass::Names, Pass::Parents, Pass::Rest] {
         for (number, line) in parsed.iter().enumerate() {
-            restoring.line(pass, line).map_err(|why| (number, why))?;
+            restored.line(pass, line).map_err(|why| (number, why))?;
         }
     }
-    Ok((restoring.book, restoring.closings))
+    Ok(restored)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -214,13 +214,16 @@ enum Pass {
     Rest,
 }
 
+/// What lines state.
 #[derive(Default)]
-struct Restoring {
-    book: Book,
-    closings: Closings,
+pub(crate) struct Restored {
+    pub book: Book,
+    /// What they open with, but for zeros: what the snapshot before closed with.
+    pub openings: Closings,
+    pub closings: Closings,
 }
 
-impl Restoring {
+impl Restored {
     fn line(&mut self, pass: Pass, line: &Line) -> Result<(), String> {
         match (pass, line) {
             (Pass::Names, Line::Asset { .. } | Line::Account { .. } | Line::Pool { .. } | Line::Instrument { .. }) => {
@@ -228,7 +231,10 @@ impl Restoring {
             }
             (Pass::Parents, Line::Pool { name, within: Some(within) }) => {
                 let within = self.pool(within)?;
-                self.book.declared.put_pool(name, PoolRules { within: Some(within), parent: false });
+                if self.book.declared.would_contain_itself(name, within) {
+                    return Err(format!("pool {name:?} would be an allocation of itself"));
+                }
+                self.book.declared.pools.put(name, PoolRules { within: Some(within) });
                 Ok(())
             }
             (Pass::Rest, Line::AccountBalance { .. } | Line::PoolBalance { .. } | Line::OutsideBalance { .. }) => {
@@ -255,7 +261,7 @@ impl Restoring {
                 declared.assets.put(name, AssetRules { scale, tolerance, negative: *negative });
             }
             Line::Account { name, negative } => declared.accounts.put(name, AccountRules { negative: *negative }),
-            Line::Pool { name, .. } => declared.pools.put(name, PoolRules { within: None, parent: false }),
+            Line::Pool { name, .. } => declared.pools.put(name, PoolRules { within: None }),
             Line::Instrument { name, quantity_scale, price_scale } => {
                 let rules = InstrumentRules { quantity: scale(*quantity_scale)?, price: scale(*price_scale)? };
                 declared.instruments.put(name, rules);
@@ -270,7 +276,9 @@ impl Restoring {
             Line::AccountBalance { account, asset, opening, closing } => {
                 let (number, scale) = self.asset(asset)?;
                 let account_number = self.account(account)?;
-                parse(opening, scale)?;
+                if parse(opening, scale)? != 0 {
+                    self.openings.accounts.insert((account.clone(), asset.clone()), opening.clone());
+                }
                 let units = parse(closing, scale)?;
                 if units != 0 {
                     self.book.money.accounts.insert((number, account_number), units);
@@ -280,7 +288,9 @@ impl Restoring {
             Line::PoolBalance { pool, asset, opening, closing } => {
                 let (number, scale) = self.asset(asset)?;
                 let pool_number = self.pool(pool)?;
-                parse(opening, scale)?;
+                if parse(opening, scale)? != 0 {
+                    self.openings.pools.insert((pool.clone(), asset.clone()), opening.clone());
+                }
                 let units = parse(closing, scale)?;
                 if units != 0 {
                     self.book.money.pools.insert((number, pool_number), units);
@@ -290,7 +300,9 @@ impl Restoring {
             Line::OutsideBalance { account, asset, opening, closing, since, since_ts } => {
                 let (number, scale) = self.asset(asset)?;
                 let outside = Outside::named(account).ok_or_else(|| format!("{account:?} is no outside account"))?;
-                parse(opening, scale)?;
+                if parse(opening, scale)? != 0 {
+                    self.openings.outside.insert((account.clone(), asset.clone()), opening.clone());
+                }
                 let units = parse(closing, scale)?;
                 if units != 0 {
                     self.book.money.outside.insert((number, outside), units);

@@ -1,7 +1,7 @@
 //! A snapshot as bytes: a header, the sorted body, a trailer with the sum of what is before it. Read strictly: there is one form.
 
-use super::body::{self, Closings};
-use super::line::{Header, Line, Prev, Trailer};
+use super::body::{self, Closings, Restored};
+use super::line::{Header, Prev, Trailer};
 use super::{FORMAT, SNAPSHOT_MAX, snapshot_name};
 use crate::chain::{Head, hex};
 use crate::jid::Jid;
@@ -173,10 +173,10 @@ impl Snapshot {
         if let Some(at) = lines.windows(2).position(|pair| pair[0] >= pair[1]) {
             return Err(wrong(at + 2, "the lines are not in order, or one stands twice".to_owned()));
         }
-        let (book, closings) = body::restore(&lines).map_err(|(line, why)| wrong(line + 1, why))?;
-        agrees(&book, &lines).map_err(|(line, why)| wrong(line + 1, why))?;
+        let restored = body::restore(&lines).map_err(|(line, why)| wrong(line + 1, why))?;
+        agrees(&restored, &lines).map_err(|(line, why)| wrong(line + 1, why))?;
         let sum = sum(&bytes);
-        Ok(Self { header, lines, bytes, sum, closings })
+        Ok(Self { header, lines, bytes, sum, closings: restored.closings })
     }
 
     /// The first line.
@@ -221,8 +221,8 @@ impl Snapshot {
     ///
     /// [`Damage`]; never for a snapshot that was read or taken.
     pub fn restore(&self) -> Result<Book, Damage> {
-        let (mut book, _) =
-            body::restore(&self.lines).map_err(|(line, detail)| Damage { line: line as u64 + 2, offset: 0, detail })?;
+        let restored = body::restore(&self.lines);
+        let mut book = restored.map_err(|(line, detail)| Damage { line: line as u64 + 2, offset: 0, detail })?.book;
         if let Some(prev) = self.header.prev {
             let day = book.last_day().map(str::to_owned);
             let taken = crate::ledger::SnapshotTaken {
@@ -247,38 +247,17 @@ pub(crate) fn sum(bytes: &[u8]) -> Head {
 }
 
 /// Whether the lines say together what each says alone: sums, permission, balances by account, pool and both.
-fn agrees(book: &Book, lines: &[String]) -> Result<(), (usize, String)> {
-    if let Some(violation) = book.reconcile().into_iter().find(|found| !stands(book, found)) {
+fn agrees(restored: &Restored, lines: &[String]) -> Result<(), (usize, String)> {
+    // A discrepancy that stands is told of by the snapshot; it is no damage to it, and excuses none.
+    if let Some(violation) = restored.book.unsound().into_iter().next() {
         return Err((0, violation.to_string()));
     }
-    let mut openings = Closings::default();
-    for text in lines {
-        let parsed: Result<Line, _> = serde_json::from_str(text);
-        let zero = |opening: &str| opening.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-        match parsed {
-            Ok(Line::AccountBalance { account, asset, opening, .. }) if !zero(&opening) => {
-                openings.accounts.insert((account, asset), opening);
-            }
-            Ok(Line::PoolBalance { pool, asset, opening, .. }) if !zero(&opening) => {
-                openings.pools.insert((pool, asset), opening);
-            }
-            Ok(Line::OutsideBalance { account, asset, opening, .. }) if !zero(&opening) => {
-                openings.outside.insert((account, asset), opening);
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-    let (again, _) = body::project(book, &openings).map_err(|error| (0, error.to_string()))?;
+    let (again, _) = body::project(&restored.book, &restored.openings).map_err(|error| (0, error.to_string()))?;
     match lines.iter().zip(&again).position(|(line, again)| line != again) {
         Some(at) => Err((at, format!("does not follow from the other lines, which give {}", again[at]))),
         None if lines.len() == again.len() => Ok(()),
         None => Err((lines.len().min(again.len()), "lines are missing or too many".to_owned())),
     }
-}
-
-/// A discrepancy that stands is told of by the snapshot; it is no damage to it.
-fn stands(book: &Book, violation: &crate::ledger::Violation) -> bool {
-    book.discrepancies().any(|standing| standing.violation == *violation)
 }
 
 /// The file cut at its line feeds.

@@ -24,7 +24,8 @@ pub const FORMAT: &str = "failstop-snapshot/1";
 /// The folder of snapshots, within the state directory.
 pub const SNAPSHOT_DIR: &str = "snapshots";
 
-/// The largest snapshot that is written or read, in bytes: what the book's bounds allow, with room.
+/// The largest snapshot that is written or read, in bytes. A book with everything at its bounds can be larger; no snapshot is taken of
+/// it then, and that is said ([`TakeError::TooLarge`]).
 pub const SNAPSHOT_MAX: u64 = 32 << 20;
 
 /// The name of the snapshot of this record.

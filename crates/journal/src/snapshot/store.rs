@@ -2,6 +2,7 @@
 
 use super::file::{Damage, Snapshot};
 use super::{SNAPSHOT_DIR, SNAPSHOT_MAX, snapshot_seq};
+use crate::journal::{is_no_space, write_all};
 use crate::storage::{Storage, StorageFile, read_small};
 use std::collections::BTreeSet;
 use std::io;
@@ -78,7 +79,7 @@ pub fn write<S: Storage>(storage: &S, snapshot: &Snapshot) -> Result<(), StoreEr
     if let Err((doing, source)) = written {
         // The attempt is given back; if even that fails, the next one removes it.
         drop(storage.remove(&temporary));
-        if source.kind() == io::ErrorKind::StorageFull || source.kind() == io::ErrorKind::QuotaExceeded {
+        if is_no_space(&source) {
             return Err(StoreError::NoSpace { path: temporary, source });
         }
         return Err(failed(doing, &temporary)(source));
@@ -89,14 +90,9 @@ pub fn write<S: Storage>(storage: &S, snapshot: &Snapshot) -> Result<(), StoreEr
     storage.sync_dir(SNAPSHOT_DIR).map_err(failed("fsync of the folder of", &path))
 }
 
-fn fill<S: Storage>(storage: &S, path: &str, mut bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+fn fill<S: Storage>(storage: &S, path: &str, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
     let mut file = storage.create(path).map_err(|error| ("create", error))?;
-    while !bytes.is_empty() {
-        match file.append(bytes).map_err(|error| ("write to", error))? {
-            0 => return Err(("write to", io::Error::from(io::ErrorKind::WriteZero))),
-            n => bytes = &bytes[n..],
-        }
-    }
+    write_all(&mut file, bytes).map_err(|error| ("write to", error))?;
     file.sync_data().map_err(|error| ("fdatasync of", error))
 }
 

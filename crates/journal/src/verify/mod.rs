@@ -21,7 +21,7 @@ pub use outside::{Agreement, Alarm, MEMORY_MAX_BYTES, Memory, MemoryError, Point
 pub use report::{Class, End, Outcome, Position, Report, Scrub, Since, TornTail, Violation, Witnessed};
 pub use since::{SCRUB_MIN_BYTES, SCRUB_RUNS, verify_since};
 
-use crate::segment::{JOURNAL_DIR, SUMS, segment_first, segment_name};
+use crate::segment::{JOURNAL_DIR, SUMS, firsts, segment_name};
 use crate::storage::{Disk, Storage};
 use seams::{Ends, Join, Part};
 use std::io;
@@ -174,16 +174,12 @@ fn contents<S: Storage>(storage: &S) -> Result<(Vec<u64>, Sums), VerifyError> {
 }
 
 fn list<S: Storage>(storage: &S) -> Result<Vec<u64>, VerifyError> {
-    let mut firsts = Vec::new();
-    let mut each = |name: &str| firsts.extend(segment_first(name));
-    storage.each_name(JOURNAL_DIR, &mut each).map_err(|source| {
+    firsts(storage).map_err(|source| {
         let path = JOURNAL_DIR.to_owned();
         if source.kind() == io::ErrorKind::NotFound {
             VerifyError::NoJournal { path }
         } else {
             VerifyError::Unreadable { path, source }
         }
-    })?;
-    firsts.sort_unstable();
-    Ok(firsts)
+    })
 }

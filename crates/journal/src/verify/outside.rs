@@ -146,7 +146,7 @@ impl Memory {
             Some(first) => jid_of(storage, *first)?,
             None => None,
         };
-        let report = Report { result: Outcome::Intact, jid, ..Report::without_a_verdict() };
+        let report = Report { jid, ..Report::without_a_verdict() };
         let (said, found) = self.look(storage, &report)?;
         let disagreement = found.into_iter().next().map(|violation| violation.detail);
         let kept = self.points.last().map(|point| point.seq).filter(|_| disagreement.is_none());
@@ -198,6 +198,9 @@ impl Memory {
     ) -> Result<(), VerifyError> {
         let firsts = list(storage)?;
         let have = report.head.map(|head| head.seq);
+        // Damage behind the last verified record may have taken what was there; any other has nothing to do with it.
+        let takes = |found: &Violation| found.class.takes_records() && have.is_none_or(|have| found.seq > have);
+        let explained = report.more_violations > 0 || report.violations.iter().any(takes);
         let agreed = |last: Option<u64>| match last {
             Some(seq) => format!("the last record on which both agree is {seq}"),
             None => "no record is known on which both agree".to_owned(),
@@ -221,7 +224,7 @@ impl Memory {
                     let what = format!("record {seq} has the hash {found}; {witness} saw {head} at {at}");
                     differs(Class::Rewrite, line, offset, what);
                 }
-                None if have.is_none_or(|have| *seq > have) && report.result == Outcome::Intact => {
+                None if have.is_none_or(|have| *seq > have) && !explained => {
                     let ends = match have {
                         Some(have) => format!("the journal ends with record {have}"),
                         None => format!("the journal has no record {seq}"),
@@ -340,6 +343,67 @@ mod tests {
         alarmed.alarm = Some(Alarm { found: "rollback".to_owned(), last_agreed: Some(9), at: "then".to_owned() });
         let alarmed = judged(dir.path(), &alarmed);
         assert_eq!((alarmed.result, alarmed.violations[0].seq), (Outcome::Violated, 10));
+    }
+
+    #[test]
+    fn a_rollback_is_told_beside_whatever_else_is_wrong_unless_that_explains_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let heads = journal(dir.path(), "a");
+        let intact = verify(dir.path(), &crate::verify::Options::default(), &|_| {}).unwrap();
+        let (jid, last) = (intact.jid.unwrap(), heads.len() as u64);
+        let ahead = memory(jid, &[(9, heads[8])], Some((last + 5, heads[0])));
+
+        // The list of sums has damage of its own.
+        let list = dir.path().join("journal/SHA256SUMS");
+        let mut sums = std::fs::read(&list).unwrap();
+        sums[0] ^= 1;
+        std::fs::remove_file(&list).unwrap();
+        std::fs::write(&list, &sums).unwrap();
+        let found = judged(dir.path(), &ahead).violations;
+        let classes: Vec<Class> = found.iter().map(|violation| violation.class).collect();
+        assert_eq!(classes, [Class::Sums, Class::Rollback], "{found:?}");
+        sums[0] ^= 1;
+        std::fs::write(&list, &sums).unwrap();
+
+        // A snapshot is of a record that the journal does not have: that takes no record either.
+        let unbound = Violation {
+            class: Class::SnapshotUnbound,
+            file: "snapshots/s-0000000000000099.ndjson".to_owned(),
+            line: 1,
+            seq: 99,
+            offset: 0,
+            detail: "is of record 99".to_owned(),
+        };
+        let mut report = Report { result: Outcome::Violated, violations: vec![unbound], ..intact.clone() };
+        ahead.compare(dir.path(), &mut report).unwrap();
+        assert_eq!(report.violations.last().unwrap().class, Class::Rollback, "{:?}", report.violations);
+
+        // An incremental run read an old segment again, and found one record rotten.
+        let rotten = Violation {
+            class: Class::BodyChanged,
+            file: segment_name(1),
+            line: 5,
+            seq: 5,
+            offset: 0,
+            detail: "the body of this record was changed".to_owned(),
+        };
+        let mut report = Report { result: Outcome::Violated, violations: vec![rotten], ..intact };
+        ahead.compare(dir.path(), &mut report).unwrap();
+        assert_eq!(report.violations.last().unwrap().class, Class::Rollback, "{:?}", report.violations);
+
+        // Damage before it may have taken the record: why it is not there is known.
+        let path = dir.path().join("journal").join(segment_name(list_of(dir.path())[0]));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..].fill(0);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let found = judged(dir.path(), &ahead).violations;
+        assert!(!found.is_empty() && found.iter().all(|violation| violation.class != Class::Rollback), "{found:?}");
+    }
+
+    fn list_of(state: &Path) -> Vec<u64> {
+        list(&Disk::new(state)).unwrap()
     }
 
     #[test]

@@ -89,6 +89,37 @@ impl Class {
     }
 }
 
+impl Class {
+    /// Whether such damage can be why a record is not found: it broke the chain, or says itself that records are gone.
+    pub(super) fn takes_records(self) -> bool {
+        match self {
+            Self::BodyChanged
+            | Self::HashChanged
+            | Self::Gap
+            | Self::Duplicate
+            | Self::Fork
+            | Self::Reorder
+            | Self::Truncation
+            | Self::MissingSegment
+            | Self::ZeroFilled
+            | Self::ForeignBytes
+            | Self::Protocol
+            | Self::Unreadable
+            | Self::AcknowledgedLost
+            | Self::Rewrite
+            | Self::Rollback => true,
+            Self::Sums
+            | Self::Payload
+            | Self::Ledger
+            | Self::SnapshotMissing
+            | Self::SnapshotDamaged
+            | Self::SnapshotUnbound
+            | Self::SnapshotDiffers
+            | Self::Time => false,
+        }
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

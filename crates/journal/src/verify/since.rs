@@ -8,7 +8,7 @@ use super::scan::{Last, Middle, SegmentScan};
 use super::seams::{Identity, Join, Part};
 use super::sums::Sums;
 use super::work::{PIECE, Work};
-use super::{Options, Progress, VerifyError, contents, examine};
+use super::{Options, Progress, VIOLATIONS_MAX, VerifyError, contents, examine};
 use crate::journal::path_of;
 use crate::reader::read_opening;
 use crate::record::{Frame, LINE_MAX, SEG_CLOSE};
@@ -85,20 +85,27 @@ pub(crate) fn examine_since<S: Storage>(
         next: if round_is_over { firsts[0] } else { firsts[to] },
     });
     if let Some(scrubbed) = scrubbed {
-        report.segments += scrubbed.segments;
-        report.bytes += scrubbed.bytes;
-        report.records += scrubbed.records;
-        report.more_violations += scrubbed.more_violations;
-        if scrubbed.result == Outcome::Violated {
-            report.result = Outcome::Violated;
-            // In the journal's order.
-            let new = std::mem::replace(&mut report.violations, scrubbed.violations);
-            report.violations.extend(new);
-        }
+        put_before(&mut report, scrubbed);
     }
     report.since = Some(Since { seq: checkpoint.seq, at: checkpoint.at.to_string() });
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Puts what was found in old segments before what was found behind the checkpoint: in the journal's order, and together no more
+/// than a report tells of.
+fn put_before(report: &mut Report, scrubbed: Report) {
+    report.segments += scrubbed.segments;
+    report.bytes += scrubbed.bytes;
+    report.records += scrubbed.records;
+    report.more_violations += scrubbed.more_violations;
+    if scrubbed.result == Outcome::Violated {
+        report.result = Outcome::Violated;
+        let new = std::mem::replace(&mut report.violations, scrubbed.violations);
+        report.violations.extend(new);
+        report.more_violations += report.violations.len().saturating_sub(VIOLATIONS_MAX) as u64;
+        report.violations.truncate(VIOLATIONS_MAX);
+    }
 }
 
 /// Verifies everything, because the checkpoint's record is not where it says.
@@ -500,5 +507,20 @@ mod tests {
         let found = other.since(&checkpoint, NOW + 1, 0);
         assert_eq!((found.result, found.since), (Outcome::Intact, None));
         assert!(found.notes[0].contains("the checkpoint is refused"), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn two_lists_of_violations_are_together_no_longer_than_one_may_be() {
+        let found = |seq: u64, count: usize| {
+            let file = segment_name(1);
+            let one = Violation { class: Class::Gap, file, line: 1, seq, offset: 0, detail: String::new() };
+            let result = Outcome::Violated;
+            Report { result, violations: vec![one; count], more_violations: 2, ..Report::without_a_verdict() }
+        };
+        let mut report = found(9, VIOLATIONS_MAX);
+        put_before(&mut report, found(1, 3));
+        assert_eq!((report.violations.len(), report.more_violations), (VIOLATIONS_MAX, 2 + 2 + 3));
+        let seqs: Vec<u64> = report.violations.iter().map(|found| found.seq).take(4).collect();
+        assert_eq!(seqs, [1, 1, 1, 9]);
     }
 }

@@ -167,16 +167,15 @@ impl<S: Storage> Work<'_, S> {
             let index = state.next;
             if index < self.firsts.len() && index < state.joined + AHEAD * threads {
                 let bytes = self.open(index).and_then(|file| self.length(index, &file)).unwrap_or(0);
-                state.waiting_bytes = state.waiting_bytes.saturating_sub(bytes);
-                let others = state.waiting_bytes;
+                let others = state.waiting_bytes.saturating_sub(bytes);
                 let too_few = others / (threads as u64) < bytes && threads > 1;
                 let cut = bytes > 2 * self.piece && too_few && !(index == 0 && self.middle.is_some());
                 if !cut {
-                    state.next += 1;
+                    (state.next, state.waiting_bytes) = (index + 1, others);
                     return Some(Task::Segment(index));
                 }
                 if state.large.is_none() {
-                    state.next += 1;
+                    (state.next, state.waiting_bytes) = (index + 1, others);
                     state.large = Some(self.begin_large(index, bytes));
                     hall.news.notify_all();
                     continue;

@@ -15,6 +15,7 @@ fn corpus(files: &Files) -> Vec<(String, Files)> {
         edit(&mut changed);
         out.push((what, changed));
     };
+    let deep = format!("\"k\":{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let names: Vec<String> = files.keys().filter(|name| name.starts_with("snapshots/")).cloned().collect();
     for name in &names {
         let bytes = &files[name];
@@ -69,6 +70,20 @@ fn corpus(files: &Files) -> Vec<(String, Files)> {
             ("\"day\":\"2027-01-15\"", "\"day\":\"2027-01-14\""),
             ("\"day\":\"2027-01-1", "\"day\":\"2027-02-1"),
             ("\"h\":\"", "\"h\":\"0"),
+            // Values of another kind than their field's.
+            ("\"opening\":\"0.00\"", "\"opening\":0"),
+            ("\"amount\":\"20.00\"", "\"amount\":null"),
+            ("\"name\":\"USDT\"", "\"name\":[\"USDT\"]"),
+            ("\"name\":\"USDT\",\"scale\":2", "\"name\":\"USDT\",\"scale\":\"2\""),
+            ("\"account\":\"binance\"", "\"account\":{}"),
+            ("\"k\":\"pool\"", "\"k\":[]"),
+            ("\"prev\":null", "\"prev\":7"),
+            ("\"seq\":11,", "\"seq\":\"11\","),
+            ("\"day\":\"2027-01-14\"", "\"day\":7"),
+            ("\"day\":\"2027-01-15\"", "\"day\":[]"),
+            ("\"day\":\"2027-01-16\"", "\"day\":true"),
+            ("\"origin\":\"demo\"", "\"origin\":[]"),
+            ("\"k\":\"mode\"", deep.as_str()),
         ] {
             add(format!("{name}: {from} -> {to}, resealed"), &|files| {
                 change(files, &|bytes| {
@@ -86,6 +101,39 @@ fn corpus(files: &Files) -> Vec<(String, Files)> {
     out
 }
 
+/// The second verifier, in the repository's examples.
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/verify_journal.py")
+}
+
+/// It lists the snapshots before it reads the journal, so that it knows which records to look at.
+#[test]
+fn a_snapshot_that_was_taken_while_the_independent_verifier_looked_is_not_missed() {
+    let (dir, files) = forty();
+    let name = files.keys().rfind(|name| name.starts_with("snapshots/")).unwrap();
+    let (path, hidden) = (dir.path().join(name), dir.path().join("hidden"));
+    let run = |then: &str| {
+        let mut python = Command::new("python3");
+        let program = format!(
+            "import os, sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True; import verify_journal as v\n\
+             state, path, hidden = sys.argv[2:]\n\
+             os.rename(path, hidden)\n\
+             journal, snapshots = v.Journal(state), v.Snapshots(state)\n\
+             journal.wanted = dict.fromkeys(snapshots.names)\n\
+             journal.verify()\n\
+             {then}\n\
+             try: print('named', len(journal.taken), snapshots.verify(journal))\n\
+             except v.Violation as found: print(found.place['file'], found)\n"
+        );
+        python.arg("-c").arg(program).arg(script().parent().unwrap()).args([dir.path(), &path, &hidden]);
+        let output = python.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(run("os.rename(hidden, path)"), "named 3 None");
+    assert_eq!(run("pass"), format!("{name} the journal names it, and it is not there"));
+}
+
 #[test]
 fn an_independent_verifier_agrees_on_every_damaged_snapshot() {
     let dir = scratch();
@@ -100,9 +148,8 @@ fn an_independent_verifier_agrees_on_every_damaged_snapshot() {
         }
         cases.push((what, state));
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/verify_journal.py");
     let mut python = Command::new("python3");
-    let mut python = python.arg(script).arg("--batch").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut python = python.arg(script()).arg("--batch").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let list: String = cases.iter().map(|(_, state)| format!("{}\n", state.display())).collect();
     let mut stdin = python.stdin.take().unwrap();
     let feeder = std::thread::spawn(move || stdin.write_all(list.as_bytes()).unwrap());

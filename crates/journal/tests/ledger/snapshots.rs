@@ -138,6 +138,61 @@ fn a_rewritten_snapshot_whose_sums_fit_must_still_add_up() {
     assert!(Snapshot::decode(resealed(&whole)).is_ok(), "the sealing itself is right");
 }
 
+/// Whoever makes the sums fit can also write down that they do not add up, as a report that stands: no line excuses another.
+#[test]
+fn a_discrepancy_that_says_so_does_not_make_a_snapshot_add_up() {
+    let snapshot = take(&full(), Some("2027-01-14"), None).unwrap();
+    let whole = String::from_utf8(snapshot.bytes().to_vec()).unwrap();
+    let standing = |check: &str, subject: &str, detail: &str| {
+        format!(r#"{{"k":"discrepancy","seq":1,"violation":{{"check":"{check}","subject":"{subject}",{detail}}}}}"#)
+    };
+    let off = |kept: &str, parts: &str| {
+        format!(r#""difference":"-0.01","detail":"its balance is said to sum to {kept}, its parts to {parts}""#)
+    };
+    let astray = r#""detail":"instance \"\" is in state \"nowhere\", which is not declared""#;
+    for (from, to, excuses) in [
+        (
+            r#""pool":"grid","asset":"USDT","amount":"40.00""#,
+            r#""pool":"grid","asset":"USDT","amount":"40.01""#,
+            vec![
+                standing("pools", "account binance (USDT)", &off("100.01", "100.02")),
+                standing("pools", "pool grid (USDT)", &off("40.00", "40.01")),
+            ],
+        ),
+        (
+            r#""strategy":"grid","state":"entering""#,
+            r#""strategy":"grid","state":"nowhere""#,
+            vec![standing("strategy-state", "grid", astray)],
+        ),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        let changed = whole.replacen(from, to, 1);
+        let (header, rest) = changed.split_once('\n').unwrap();
+        let (body, trailer) = rest.trim_end().rsplit_once('\n').unwrap();
+        let mut lines: Vec<&str> = body.lines().chain(excuses.iter().map(String::as_str)).collect();
+        lines.sort_unstable();
+        let excused = resealed(&format!("{header}\n{}\n{trailer}\n", lines.join("\n")));
+        let damage = Snapshot::decode(excused).unwrap_err();
+        // What is wrong is what the discrepancy tells of, word for word.
+        let told = damage.detail.splitn(3, ": ").nth(2).unwrap();
+        assert!(excuses.iter().any(|excuse| excuse.replace('\\', "").contains(told)), "{damage}");
+    }
+}
+
+/// Going up from a pool ends somewhere, or whoever goes up never comes back.
+#[test]
+fn pools_that_are_allocations_of_one_another_are_damage() {
+    let snapshot = take(&full(), Some("2027-01-14"), None).unwrap();
+    let whole = String::from_utf8(snapshot.bytes().to_vec()).unwrap();
+    let from = r#"{"k":"pool","name":"main"}"#;
+    assert!(whole.contains(from) && whole.contains(r#""name":"grid","within":"main""#));
+    for within in ["grid", "main"] {
+        let to = format!(r#"{{"k":"pool","name":"main","within":"{within}"}}"#);
+        let damage = Snapshot::decode(resealed(&whole.replacen(from, &to, 1))).unwrap_err();
+        assert!(damage.detail.contains("allocation of itself"), "{damage}");
+    }
+}
+
 /// The same body with sums that fit it.
 fn resealed(text: &str) -> Vec<u8> {
     use std::process::{Command, Stdio};

@@ -2,11 +2,12 @@
 //! account's equity, as leverage, and all positions of the account together.
 
 use super::{Judge, Unpriced};
-use crate::gate::book::{Holder, Line};
-use crate::gate::holding::{Holding, Position};
+use crate::gate::book::Holder;
+use crate::gate::holding::{Pending, Position};
 use crate::gate::limit::{Limit, LimitName, SHARE_ONE, SHARE_SCALE, Scope, TIMES_ONE, TIMES_SCALE};
+use crate::gate::lines::Line;
 use crate::gate::order::Side;
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::policy::Margin;
 use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
@@ -21,7 +22,7 @@ impl Judge<'_> {
             self.out.refuse(Code::MissingPosition, Scope::System);
         }
         let of_account = known.map(|position| {
-            exposed(position.low, position.high, &self.line.holding, self.placed.side, self.placed.quantity)
+            exposed(position.low, position.high, self.line.pending, self.placed.side, self.placed.quantity)
         });
         let of_account = of_account.and_then(|exposed| self.counted(exposed));
         let (margin, highest) = self.leverages(known);
@@ -29,6 +30,7 @@ impl Judge<'_> {
             self.at_most(LimitName::Leverage, highest, Code::Leverage);
         }
         let own = self.worth(of_account);
+        self.own = own;
         for of in self.bound() {
             let notional = match of {
                 Of::System | Of::Instrument(_) => own,
@@ -36,8 +38,8 @@ impl Judge<'_> {
                     let exposed = self.exposed_of(Some(Holder::Component(index)));
                     self.worth(exposed)
                 }
-                Of::User(name) => {
-                    let exposed = self.exposed_of(self.view.memory.users.find(&name).map(Holder::User));
+                Of::User(_) => {
+                    let exposed = self.exposed_of(self.user.map(Holder::User));
                     self.worth(exposed)
                 }
             };
@@ -64,12 +66,13 @@ impl Judge<'_> {
     /// What a component or a user would hold by its own orders; a user of whom nothing is known holds nothing.
     fn exposed_of(&mut self, holder: Option<Holder>) -> Option<u128> {
         let (account, instrument) = (self.placed.account, self.placed.instrument);
-        let holding = holder.map(|holder| self.book.held(holder, account, instrument)).unwrap_or_default();
-        let exposed = exposed(holding.quantity, holding.quantity, &holding, self.placed.side, self.placed.quantity);
+        let held = holder.map_or(0, |holder| self.book.held(holder, account, instrument).quantity);
+        let pending = holder.map(|holder| self.book.pending(holder, account, instrument)).unwrap_or_default();
+        let exposed = exposed(held, held, pending, self.placed.side, self.placed.quantity);
         self.counted(exposed)
     }
 
-    fn position_limit(&mut self, of: &Of, notional: u128) {
+    fn position_limit(&mut self, of: &Whose<'_>, notional: u128) {
         if let Limit::Set(limit) = self.view.limit(LimitName::Position, of)
             && notional > limit
         {
@@ -104,7 +107,7 @@ impl Judge<'_> {
     }
 
     /// Margin over equity: `notional / leverage / equity`, against a share.
-    fn account_risk(&mut self, of: &Of, notional: u128, margin: Option<u128>) {
+    fn account_risk(&mut self, of: &Whose<'_>, notional: u128, margin: Option<u128>) {
         let Limit::Set(limit) = self.view.limit(LimitName::AccountRisk, of) else { return };
         let (Some(margin), Some(equity)) = (margin, self.equity()) else { return };
         let share = limit.checked_mul(margin).ok_or(Overflow);
@@ -152,7 +155,7 @@ impl Judge<'_> {
     fn sum_up(&self) -> Result<Rest, Gap> {
         let mut rest = Rest { notional: 0, bound: 0, unknown: false };
         let overflow = |Overflow| Gap::Overflow;
-        for (index, line) in self.book.lines(self.placed.account) {
+        for (index, line) in self.book.lines.busy(self.placed.account) {
             if index == self.placed.instrument {
                 continue;
             }
@@ -214,12 +217,12 @@ pub(crate) enum Gap {
 
 /// What is held on the side of an order once it and everything open on that side is filled; what is open on the other side may come
 /// to nothing and counts for nothing.
-fn exposed(low: i128, high: i128, holding: &Holding, side: Side, quantity: u128) -> Result<u128, Overflow> {
+fn exposed(low: i128, high: i128, pending: Pending, side: Side, quantity: u128) -> Result<u128, Overflow> {
     let held = match side {
         Side::Buy => high,
         Side::Sell => low.checked_neg().ok_or(Overflow)?,
     };
-    let open = holding.pending.side(side).quantity.checked_add(quantity).ok_or(Overflow)?;
+    let open = pending.side(side).quantity.checked_add(quantity).ok_or(Overflow)?;
     let open = i128::try_from(open).map_err(|_| Overflow)?;
     let exposed = held.checked_add(open).ok_or(Overflow)?;
     Ok(u128::try_from(exposed).unwrap_or(0))
@@ -229,7 +232,7 @@ fn exposed(low: i128, high: i128, holding: &Holding, side: Side, quantity: u128)
 fn at_most_exposed(line: &Line) -> Result<u128, Overflow> {
     let (low, high) =
         line.position.map_or((line.holding.quantity, line.holding.quantity), |position| (position.low, position.high));
-    let long = exposed(low, high, &line.holding, Side::Buy, 0)?;
-    let short = exposed(low, high, &line.holding, Side::Sell, 0)?;
+    let long = exposed(low, high, line.pending, Side::Buy, 0)?;
+    let short = exposed(low, high, line.pending, Side::Sell, 0)?;
     Ok(long.max(short))
 }

@@ -33,20 +33,19 @@ impl Judge<'_> {
             self.out.refuse(Code::MissingMaintenance, Scope::Instrument);
             return;
         };
+        let maintenance = u128::from(maintenance);
+        let stand = if isolated { self.isolated(maintenance) } else { self.cross(maintenance) };
+        let Some(stand) = stand else { return };
         for (scope, buffer) in limits.into_iter().flatten() {
-            let near = if isolated {
-                self.isolated(u128::from(maintenance), buffer)
-            } else {
-                self.cross(u128::from(maintenance), buffer)
-            };
-            if near == Some(true) {
+            let near = stand.is_near(self.placed.side == Side::Buy, self.valuation.inverse, buffer);
+            if self.counted(near) == Some(true) {
                 self.out.refuse_by(Code::LiquidationBuffer, scope, None, Some(shown(buffer, SHARE_SCALE)));
             }
         }
     }
 
-    /// Whether liquidation of an isolated position would be nearer than the buffer.
-    fn isolated(&mut self, maintenance: u128, buffer: u128) -> Option<bool> {
+    /// Where an isolated position would stand.
+    fn isolated(&mut self, maintenance: u128) -> Option<Stand> {
         let position = self.position()?;
         let mark = self.reference.known()?;
         // Its absence is refused where the margin is judged.
@@ -55,7 +54,7 @@ impl Judge<'_> {
         let price = self.placed.price.unwrap_or(mark);
         // Entering at a worse price is nearer to liquidation: for a linear long a higher one, and so on.
         let rounding = if buy == self.valuation.inverse { Rounding::Down } else { Rounding::Up };
-        let pending = self.line.holding.pending.side(self.placed.side);
+        let pending = self.line.pending.side(self.placed.side);
         let (mut quantity, mut entered) = (pending.quantity, pending.worth);
         let held = self.line.holding.quantity;
         if held != 0 && (held > 0) == buy {
@@ -73,25 +72,14 @@ impl Judge<'_> {
         let worth =
             self.valuation.worth(quantity, mark, if rounding == Rounding::Up { Rounding::Down } else { Rounding::Up });
         let worth = self.counted(worth)?;
-        let near = isolated_is_near(buy, self.valuation.inverse, [entered, worth, leverage, maintenance, buffer]);
-        self.counted(near)
+        Some(Stand::Isolated { entered, worth, leverage, maintenance })
     }
 
-    /// Whether liquidation of a cross position would be nearer than the buffer: the whole equity stands behind it, less the
-    /// maintenance margin of everything in the account, and all else stays at its mark.
-    fn cross(&mut self, maintenance: u128, buffer: u128) -> Option<bool> {
-        let position = self.position()?;
-        let mark = self.reference.known()?;
-        let pending = self.line.holding.pending.side(self.placed.side).quantity;
-        let buy = self.placed.side == Side::Buy;
-        let held = if buy { position.high } else { self.counted(position.low.checked_neg().ok_or(Overflow))? };
-        let open = pending.checked_add(self.placed.quantity).and_then(|open| i128::try_from(open).ok());
-        let quantity = self.counted(open.and_then(|open| held.checked_add(open)).ok_or(Overflow))?;
-        let quantity = u128::try_from(quantity).unwrap_or(0);
-        if quantity == 0 {
-            return Some(false);
-        }
-        let notional = self.notional(quantity, mark)?;
+    /// Where a cross position would stand: the whole equity behind it, less the maintenance margin of everything in the account, and
+    /// all else at its mark.
+    fn cross(&mut self, maintenance: u128) -> Option<Stand> {
+        // The absence of it is refused where the exposure is judged; where it is nothing, nothing is liquidated.
+        let notional = self.own.filter(|notional| *notional > 0)?;
         let equity = self.equity()?;
         let rest = self.rest()?;
         if rest.unknown {
@@ -102,7 +90,28 @@ impl Judge<'_> {
         let bound = notional.checked_mul(maintenance).and_then(|own| own.checked_add(rest.bound)).ok_or(Overflow);
         let bound = self.counted(bound)?.div_ceil(SHARE_ONE);
         let free = equity.saturating_sub(bound);
-        Some(cross_is_near(buy, self.valuation.inverse, free, notional, buffer))
+        Some(Stand::Cross { free, notional })
+    }
+}
+
+/// What stands between a position and its liquidation.
+#[derive(Clone, Copy, Debug)]
+enum Stand {
+    /// What it was entered for, what it is worth at the mark, its leverage and its maintenance margin rate.
+    Isolated { entered: u128, worth: u128, leverage: u128, maintenance: u128 },
+    /// What stands behind it, and what it is worth, both in money.
+    Cross { free: u128, notional: u128 },
+}
+
+impl Stand {
+    /// Whether liquidation would be nearer than the buffer.
+    fn is_near(self, long: bool, inverse: bool, buffer: u128) -> Result<bool, Overflow> {
+        match self {
+            Self::Isolated { entered, worth, leverage, maintenance } => {
+                isolated_is_near(long, inverse, [entered, worth, leverage, maintenance, buffer])
+            }
+            Self::Cross { free, notional } => Ok(cross_is_near(long, inverse, free, notional, buffer)),
+        }
     }
 }
 

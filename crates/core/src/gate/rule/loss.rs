@@ -5,7 +5,7 @@ use super::{Gap, Judge, Unpriced, View};
 use crate::gate::book::{Book, Holder};
 use crate::gate::holding::Holding;
 use crate::gate::limit::{Limit, LimitName, SHARE_ONE, SHARE_SCALE, Scope};
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
 use core::cmp::Ordering;
@@ -31,7 +31,7 @@ pub(crate) fn loss_of(view: &View<'_>, book: &Book, account: usize, of: LossOf) 
     };
     match of {
         LossOf::Account => {
-            book.lines(account).try_for_each(|(instrument, line)| add(instrument, &line.holding))?;
+            book.lines.busy(account).try_for_each(|(instrument, line)| add(instrument, &line.holding))?;
         }
         LossOf::Holder(holder) => {
             book.holdings(holder, account).try_for_each(|(instrument, holding)| add(instrument, holding))?;
@@ -71,53 +71,52 @@ pub(crate) fn lost_share(result: i128, opening: i128, rounding: Rounding) -> Opt
 
 impl Judge<'_> {
     pub(super) fn loss(&mut self) {
-        let component = self.placed.component.map(|index| (Of::Component(index), Some(Holder::Component(index))));
-        let user = self.placed.user.map(|name| (Of::User(name), self.view.memory.users.find(&name).map(Holder::User)));
-        for (of, holder) in [Some((Of::System, None)), component, user].into_iter().flatten() {
-            let loss_of = match (of, holder) {
-                (Of::System, _) => LossOf::Account,
-                (_, Some(holder)) => LossOf::Holder(holder),
-                // A user of whom nothing is known lost nothing.
-                (Of::User(_) | Of::Component(_) | Of::Instrument(_), None) => continue,
-            };
-            self.share(&of, loss_of);
-            self.money(&of, loss_of);
+        self.loss_within(&Of::System, LossOf::Account);
+        if let Some(index) = self.placed.component {
+            self.loss_within(&Of::Component(index), LossOf::Holder(Holder::Component(index)));
+        }
+        // A user of whom nothing is known lost nothing.
+        if let (Some(name), Some(id)) = (&self.placed.user, self.user) {
+            self.loss_within(&Of::User(name), LossOf::Holder(Holder::User(id)));
+        }
+    }
+
+    fn loss_within(&mut self, of: &Whose<'_>, loss: LossOf) {
+        let limits = [LimitName::DailyLoss, LimitName::DailyLossMoney].map(|limit| self.view.limit(limit, of));
+        if limits == [Limit::Waived; 2] {
+            return;
+        }
+        // In the order's own account; both ask for it.
+        let own = loss_of(&self.view, self.book, self.placed.account, loss);
+        let [share, money] = limits;
+        if let Limit::Set(limit) = share {
+            self.share(of, own, limit);
+        }
+        if let Limit::Set(limit) = money {
+            self.money(of, loss, own, limit);
         }
     }
 
     /// As a share of the account's equity at the day's opening.
-    fn share(&mut self, of: &Of, loss: LossOf) {
-        let Limit::Set(limit) = self.view.limit(LimitName::DailyLoss, of) else { return };
+    fn share(&mut self, of: &Whose<'_>, own: Result<i128, Gap>, limit: u128) {
         let Some(opening) = self.account.opening else {
             self.out.refuse(Code::MissingOpeningEquity, Scope::System);
             return;
         };
-        let Some(result) = self.result_of(self.placed.account, loss) else { return };
+        let Some(result) = self.gap(own) else { return };
         if reaches(result, opening, limit) {
             let found = lost_share(result, opening, Rounding::Up).map(|share| shown(share, SHARE_SCALE));
             self.out.refuse_by(Code::DailyLoss, of.scope(), found, Some(shown(limit, SHARE_SCALE)));
         }
     }
 
-    /// A result, or the refusal for what it lacks. That of the order's account is looked at once.
-    fn result_of(&mut self, account: usize, loss: LossOf) -> Option<i128> {
-        let own = account == self.placed.account && loss == LossOf::Account;
-        let result = match self.result.filter(|_| own) {
-            Some(result) => result,
-            None => loss_of(&self.view, self.book, account, loss),
-        };
-        if own {
-            self.result = Some(result);
-        }
-        self.gap(result)
-    }
-
     /// In money, over all accounts.
-    fn money(&mut self, of: &Of, loss: LossOf) {
-        let Limit::Set(limit) = self.view.limit(LimitName::DailyLossMoney, of) else { return };
+    fn money(&mut self, of: &Whose<'_>, loss: LossOf, own: Result<i128, Gap>, limit: u128) {
         let mut sum = 0i128;
         for account in 0..self.book.accounts.len() {
-            let Some(result) = self.result_of(account, loss) else { return };
+            let is_own = account == self.placed.account;
+            let result = if is_own { own } else { loss_of(&self.view, self.book, account, loss) };
+            let Some(result) = self.gap(result) else { return };
             let Some(more) = sum.checked_add(result) else {
                 self.out.refuse(Code::Overflow, Scope::System);
                 return;

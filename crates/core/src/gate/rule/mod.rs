@@ -13,16 +13,18 @@ pub(crate) use exposure::{Gap, Rest};
 pub(crate) use loss::{LossOf, loss_of, lost_share, reaches};
 pub(crate) use rates::judge_rates;
 
-use crate::gate::book::{Account, Book, Line};
+use crate::gate::book::{Account, Book};
 use crate::gate::limit::{Limit, LimitName, Scope};
+use crate::gate::lines::Line;
 use crate::gate::memory::GateMemory;
 use crate::gate::order::{Kind, Order, Placed, ShortText, leverage, positive};
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::policy::{InstrumentPolicy, Margin};
 use crate::gate::price::{Feed, Reference, Unfresh};
 use crate::gate::refusal::{Code, Decision};
 use crate::gate::setup::{Setup, shown};
 use crate::gate::time::GateTime;
+use crate::gate::users::UserId;
 use crate::gate::valuation::{Conversion, Overflow, Valuation};
 use crate::permission::Rights;
 
@@ -42,6 +44,8 @@ pub(crate) type SharedVerdict<'a> = Option<&'a [(LimitName, Scope)]>;
 pub(crate) struct Judge<'a> {
     pub view: View<'a>,
     pub placed: &'a Placed,
+    /// Where the user stands, if he is remembered.
+    pub user: Option<UserId>,
     pub instrument: &'a InstrumentPolicy,
     pub valuation: &'a Valuation,
     pub book: &'a Book,
@@ -52,8 +56,8 @@ pub(crate) struct Judge<'a> {
     pub reduces: bool,
     /// What the rest of the account comes to, once somebody asked.
     rest: Option<Result<Rest, Gap>>,
-    /// The day's result of the account, once somebody asked.
-    result: Option<Result<i128, Gap>>,
+    /// What the account's exposure is worth, once it was judged; `None` where that was refused.
+    own: Option<u128>,
     pub out: &'a mut Decision,
 }
 
@@ -85,7 +89,7 @@ pub(crate) struct Counted {
 
 impl<'a> View<'a> {
     /// The value of somebody's limit now.
-    pub fn limit(&self, limit: LimitName, of: &Of) -> Limit {
+    pub fn limit(&self, limit: LimitName, of: &Whose<'_>) -> Limit {
         self.memory.overrides.of(self.at, limit, of, self.setup.configured(limit, of))
     }
 
@@ -136,6 +140,7 @@ impl<'a> View<'a> {
         let mut judge = Judge {
             view: self,
             placed: &placed,
+            user: placed.user.and_then(|name| self.memory.users.find(&name)),
             instrument,
             valuation,
             book,
@@ -145,7 +150,7 @@ impl<'a> View<'a> {
             conversion: self.conversion(valuation),
             reduces: false,
             rest: None,
-            result: None,
+            own: None,
             out,
         };
         judge.reduces = judge.is_reducing();
@@ -223,12 +228,12 @@ impl<'a> View<'a> {
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// Whether it reduces for certain: the position is known and fresh, and the order together with everything open on its side is
     /// not larger than it. Then it can neither open nor flip, whatever is filled and in whatever order.
     fn is_reducing(&self) -> bool {
         let Some(position) = self.line.position.filter(|position| self.is_fresh(position.heard)) else { return false };
-        let open = self.line.holding.pending.side(self.placed.side).quantity;
+        let open = self.line.pending.side(self.placed.side).quantity;
         let closable = position.closable(self.placed.side);
         open.checked_add(self.placed.quantity).is_some_and(|all| all <= closable)
     }
@@ -289,9 +294,9 @@ impl Judge<'_> {
     }
 
     /// Everybody whose limits bind this order.
-    pub(in crate::gate::rule) fn bound(&self) -> impl Iterator<Item = Of> + use<> {
+    pub(in crate::gate::rule) fn bound(&self) -> impl Iterator<Item = Whose<'a>> + use<'a> {
         let component = self.placed.component.map(Of::Component);
-        let user = self.placed.user.map(Of::User);
+        let user = self.placed.user.as_ref().map(Of::User);
         [Some(Of::System), Some(Of::Instrument(self.placed.instrument)), component, user].into_iter().flatten()
     }
 

@@ -4,17 +4,19 @@
 use super::{Judge, SharedVerdict, View};
 use crate::gate::limit::{Limit, LimitName, Scope};
 use crate::gate::order::{Kind, ShortText};
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::policy::SharedRates;
 use crate::gate::rates::{Cost, RATES, Used};
 use crate::gate::refusal::{Code, Decision};
 use crate::gate::setup::shown;
+use crate::gate::users::UserId;
 
 impl Judge<'_> {
     pub(super) fn rates(&mut self, volume: u128, shared: SharedVerdict<'_>) {
         let copies = u128::from(self.placed.kind == Kind::Copy);
         let cost = Cost { openings: 1, trades: 1, volume, messages: 0, copies };
-        judge_rates(&self.view, self.placed.component, self.placed.user.as_ref(), &cost, self.out);
+        let user = self.placed.user.as_ref().map(|name| (name, self.user));
+        judge_whom(&self.view, self.placed.component, user, &cost, self.out);
         match (shared, self.view.setup.policy.shared_rates) {
             (None, SharedRates::ElseRefuse) => self.out.refuse(Code::RateShared, Scope::System),
             (None, SharedRates::Off | SharedRates::ElseLocal) => {}
@@ -38,20 +40,31 @@ pub(crate) fn judge_rates(
     cost: &Cost,
     out: &mut Decision,
 ) {
+    judge_whom(view, component, user.map(|name| (name, view.memory.users.find(name))), cost, out);
+}
+
+/// The same where it is known which user that is, if he is remembered.
+fn judge_whom(
+    view: &View<'_>,
+    component: Option<u8>,
+    user: Option<(&ShortText, Option<UserId>)>,
+    cost: &Cost,
+    out: &mut Decision,
+) {
     judge_used(view, &Of::System, Some(&view.memory.system), cost, out);
     if let Some(index) = component {
         judge_used(view, &Of::Component(index), view.memory.component(index), cost, out);
     }
-    if let Some(name) = user {
-        if !view.memory.has_room(view.at, name) {
+    if let Some((name, known)) = user {
+        if known.is_none() && !view.memory.has_room(view.at) {
             out.refuse(Code::RateUsers, Scope::System);
         }
-        let known = view.memory.users.find(name).and_then(|id| view.memory.users.get(id));
-        judge_used(view, &Of::User(*name), known.map(|user| &user.used), cost, out);
+        let known = known.and_then(|id| view.memory.users.get(id));
+        judge_used(view, &Of::User(name), known.map(|user| &user.used), cost, out);
     }
 }
 
-fn judge_used(view: &View<'_>, of: &Of, used: Option<&Used>, cost: &Cost, out: &mut Decision) {
+fn judge_used(view: &View<'_>, of: &Whose<'_>, used: Option<&Used>, cost: &Cost, out: &mut Decision) {
     for (rate, code) in RATES {
         let more = cost.of(rate);
         if more == 0 {

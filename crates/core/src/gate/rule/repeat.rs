@@ -12,13 +12,14 @@ impl Judge<'_> {
     pub(super) fn repeats(&mut self) {
         let at = self.view.at;
         let recent = &self.view.memory.recent;
+        let content = self.placed.content();
         let window = match self.view.limit(LimitName::DuplicateWindow, &Of::System) {
             Limit::Set(millis) => {
                 Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(MAX_DUPLICATE_WINDOW)
             }
             Limit::Waived => Duration::ZERO,
         };
-        if recent.repeats(at, self.placed.content(), window) {
+        if recent.repeats(at, &content, window) {
             self.out.refuse(Code::DuplicateContent, Scope::System);
         }
         if recent.is_full(at, window) {
@@ -30,7 +31,7 @@ impl Judge<'_> {
         if let Limit::Set(limit) = self.view.limit(LimitName::RepeatedOrders, &Of::System)
             && !self.reduces
         {
-            let circled = recent.circled(at, self.placed.circle());
+            let circled = recent.circled(at, &content);
             let circled = u128::try_from(circled).unwrap_or(u128::MAX).saturating_add(1);
             if circled > limit {
                 let (found, limit) = (shown(circled, COUNT_SCALE), shown(limit, COUNT_SCALE));

@@ -21,7 +21,7 @@ impl Judge<'_> {
     /// While it is open it counts finely, together with everything open on its side. What cannot be counted is not sent, also where
     /// it reduces: when it is over it would take with it what others have open.
     pub(super) fn fits(&mut self) {
-        let open = self.line.holding.pending.side(self.placed.side);
+        let open = self.line.pending.side(self.placed.side);
         let fine = match self.placed.price.or(self.reference.known()) {
             Some(price) => self.valuation.worth(self.placed.quantity, price, Rounding::Up).ok(),
             None => Some(0),
@@ -38,7 +38,7 @@ impl Judge<'_> {
         self.at_most(LimitName::OrderNotional, notional, Code::OrderNotional);
         let content = self.placed.content();
         let confirmations = &self.view.memory.confirmations;
-        if !self.placed.paper && !confirmations.is_confirmed(self.view.at, &self.placed.client, content) {
+        if !self.placed.paper && !confirmations.is_confirmed(self.view.at, &self.placed.client, &content) {
             self.at_most(LimitName::ConfirmAbove, notional, Code::ConfirmationRequired);
         }
     }

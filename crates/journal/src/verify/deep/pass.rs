@@ -213,8 +213,12 @@ impl<'s, S: Storage> Pass<'s, S> {
         {
             self.recent.remove(oldest);
         }
-        if sound.is_some() && openings.is_some() {
-            self.compare(record.seq, &given)?;
+        if let Some(sound) = sound.filter(|_| openings.is_some()) {
+            if sound.sum == given.sum() {
+                self.deep.snapshots += 1;
+            } else {
+                self.compare(record.seq, &given)?;
+            }
         }
         Ok(())
     }
@@ -228,7 +232,7 @@ impl<'s, S: Storage> Pass<'s, S> {
         })
     }
 
-    /// The file against what replay gives.
+    /// A file whose sum is another, against what replay gives.
     fn compare(&mut self, seq: u64, given: &Snapshot) -> io::Result<()> {
         let file = match snapshot::read(self.storage, &snapshot_name(seq)) {
             Ok(file) => file,

@@ -2,7 +2,7 @@
 
 use crate::journal::path_of;
 use crate::reader::{Record, replay_segment};
-use crate::segment::{JOURNAL_DIR, segment_first, segment_name};
+use crate::segment::{firsts, segment_name};
 use crate::storage::Storage;
 use std::io;
 
@@ -42,9 +42,7 @@ pub(super) fn walk_from<S: Storage>(
     end: Option<u64>,
     mut each: impl FnMut(&Place, &Record<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut firsts = Vec::new();
-    storage.each_name(JOURNAL_DIR, &mut |name| firsts.extend(segment_first(name)))?;
-    firsts.sort_unstable();
+    let firsts = firsts(storage)?;
     let mut expected = None;
     for (index, first) in firsts.iter().enumerate() {
         let name = segment_name(*first);
