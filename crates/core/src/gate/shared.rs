@@ -4,7 +4,7 @@
 use crate::gate::Gate;
 use crate::gate::limit::{Limit, LimitName};
 use crate::gate::order::{Kind, ShortText};
-use crate::gate::overrides::Of;
+use crate::gate::overrides::{Of, Whose};
 use crate::gate::rates::{Cost, RATES, Used};
 use crate::gate::record::Bucket;
 use crate::gate::refusal::Decision;
@@ -47,7 +47,7 @@ impl Gate {
     /// his orders anyway.
     pub fn rate_bounds(&self, now: Monotonic, user: Option<&str>) -> RateBounds {
         let view = self.view(self.clock.peek(now).unwrap_or(self.clock.latest()));
-        let bounds = |of: &Of, used: Option<&Used>| {
+        let bounds = |of: &Whose<'_>, used: Option<&Used>| {
             RATES.map(|(rate, _)| RateBound {
                 limit: view.limit(rate, of),
                 used: used.map_or(0, |used| used.of(rate, view.at)),
@@ -55,7 +55,7 @@ impl Gate {
         };
         let user = user.and_then(ShortText::of).map(|name| {
             let known = self.memory.users.find(&name).and_then(|id| self.memory.users.get(id));
-            bounds(&Of::User(name), known.map(|user| &user.used))
+            bounds(&Of::User(&name), known.map(|user| &user.used))
         });
         RateBounds { system: bounds(&Of::System, Some(&self.memory.system)), user }
     }
