@@ -251,11 +251,20 @@ fn a_password_is_needed_given_and_never_said() {
     let (rates, _words) = SharedRates::start(Settings { password: password("wr0ng"), ..on(&redis, THIRD) }).unwrap();
     eventually("it is refused", || fault(&rates).contains("does not take the user and the password: WRONGPASS"));
     assert!(!fault(&rates).contains("wr0ng"));
-    let user = Some("default".to_owned());
-    let (rates, mut words) = started(Settings { password: password("s3cret"), user, database: 3, ..on(&redis, THIRD) });
-    let word = ask(&rates, &mut words, "o1");
-    assert_eq!(word.by, By::Group);
-    rates.keep(word);
+    // The user of docs/guide/several-hosts.md.
+    let mut client = redis.client();
+    client.call(&["AUTH", "s3cret"]);
+    let rights = "on >0wn ~failstop:* +@scripting +@read +@write +info +time +select";
+    let words: Vec<&str> = ["ACL", "SETUSER", "failstop"].into_iter().chain(rights.split(' ')).collect();
+    client.call(&words);
+    for (user, secret) in [(None, "s3cret"), (Some("default"), "s3cret"), (Some("failstop"), "0wn")] {
+        let user = user.map(str::to_owned);
+        let settings = Settings { password: password(secret), user, database: 3, ..on(&redis, THIRD) };
+        let (rates, mut words) = started(settings);
+        let word = ask(&rates, &mut words, "o1");
+        assert_eq!(word.by, By::Group);
+        rates.give_up(word);
+    }
 }
 
 #[test]
