@@ -23,6 +23,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("stress-ng", "stress-ng"),
     ("chromium", "chromium"),
+    // The server's own program by another name, without the service.
+    ("redis-check-rdb", "redis-tools"),
 ];
 
 /// Programs whose packages start a service where they are installed: they are unpacked under `target/` instead, and what

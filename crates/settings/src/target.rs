@@ -19,6 +19,13 @@ pub struct Url {
     text: String,
 }
 
+impl Url {
+    /// Reads one; `None` where it is none of the form that a configuration may hold.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_url(text).ok()
+    }
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -31,6 +31,7 @@ mod rule;
 mod score;
 mod seen;
 mod setup;
+mod shared;
 mod take;
 mod time;
 mod users;
@@ -50,10 +51,12 @@ pub use policy::{
     PolicyError, Quote, SharedRates,
 };
 pub use price::{FeedHealth, MARK_MAX_AGE, MAX_AHEAD, SourceState, SourceView};
+pub use rates::Cost;
 pub use recent::{CIRCLE_WITHIN, MAX_DUPLICATE_WINDOW, MAX_RECENT};
 pub use record::{Allowed, Bucket, Filled, GateRecord, Mark, OrderText, Outcome, OverrideNote, PositionSeen};
 pub use refusal::{Code, Decision, Refusal};
 pub use score::{DailyResult, Score};
+pub use shared::{RATE_COUNT, RATE_LIMITS, RateBound, RateBounds};
 pub use take::MAX_PENDING;
 pub use time::{GateTime, TradingDay};
 pub use users::MAX_USERS;
@@ -63,7 +66,6 @@ use crate::gate::confirmation::Waiting;
 use crate::gate::limit::Scope as LimitScope;
 use crate::gate::order::ShortText;
 use crate::gate::price::Feed;
-use crate::gate::rates::Cost;
 use crate::gate::rule::{Counted, View, judge_rates};
 use crate::gate::setup::Setup;
 use crate::gate::take::{Pending, SharedWord};
@@ -200,7 +202,7 @@ impl Gate {
             Some(user) => user,
             None => None,
         };
-        let cost = cost_of(ask.bucket, ask.cost);
+        let cost = ask.bucket.costs(ask.cost);
         judge_rates(&self.view(at), component, user.as_ref(), &cost, out);
         if !out.allows() || ask.cost == 0 {
             return None;
@@ -275,16 +277,5 @@ impl Gate {
             let text = OrderText::of(order, self.component_name(order.component));
             self.waiting.add(text, notional, until);
         }
-    }
-}
-
-/// What a question to the limiter costs.
-fn cost_of(bucket: Bucket, cost: u64) -> Cost {
-    let cost = u128::from(cost);
-    match bucket {
-        Bucket::Messages => Cost { messages: cost, ..Cost::default() },
-        Bucket::Copies => Cost { copies: cost, ..Cost::default() },
-        Bucket::Openings => Cost { openings: cost, ..Cost::default() },
-        Bucket::Trades => Cost { trades: cost, ..Cost::default() },
     }
 }

@@ -17,16 +17,21 @@ pub(crate) const RATES: [(LimitName, Code); 6] = [
 
 /// What something costs of each rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
+pub struct Cost {
+    /// Openings, of the minute.
     pub openings: u128,
+    /// Trades, of the day.
     pub trades: u128,
-    /// Of the hour and of the day, in money.
+    /// Of the hour and of the day, in units of money.
     pub volume: u128,
+    /// Messages, of the minute.
     pub messages: u128,
+    /// Copied trades, of the minute.
     pub copies: u128,
 }
 
 impl Cost {
+    /// What it is of one rate; of every other limit nothing.
     pub fn of(&self, rate: LimitName) -> u128 {
         match rate {
             LimitName::OpeningsPerMinute => self.openings,

@@ -1,7 +1,6 @@
 //! The journal gives back what it kept: the same changes of the same memory as when the facts came.
 
 use crate::gate::Gate;
-use crate::gate::cost_of;
 use crate::gate::fact::{FactError, What};
 use crate::gate::memory::{FillRead, PositionRead};
 use crate::gate::order::{ShortText, leverage};
@@ -75,7 +74,7 @@ impl Gate {
             GateRecord::Counted { at, bucket, component, user, cost } => {
                 let component = component.as_deref().and_then(|component| self.setup.component(component));
                 let user = user.as_deref().map(|user| ShortText::of(user).ok_or(FactError::Invalid(What::User)));
-                self.memory.counted(*at, component, user.transpose()?, &cost_of(*bucket, *cost));
+                self.memory.counted(*at, component, user.transpose()?, &bucket.costs(*cost));
             }
         }
         Ok(())

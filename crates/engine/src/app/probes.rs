@@ -197,6 +197,7 @@ fn targets(config: &Config) -> Vec<Target> {
             | Probe::Redis { .. }
             | Probe::Postgres { .. }
             | Probe::Telegram { .. }
+            | Probe::Page(_)
             | Probe::Exec(_) => Duration::ZERO,
         };
         let what = What::Dependency { index, blocks: Blocks::default(), stuck_after };

@@ -58,15 +58,16 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         }
     }
     for dependency in &config.dependencies {
-        let Some(secret) = dependency.probe.secret() else { continue };
-        count += 1;
-        let what = format!("{} of dependency \"{}\"", dependency.probe.word(), dependency.name);
-        match secret.reveal() {
-            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
-            Err(fault) => findings.push(Finding::failed(
-                format!("{what}: {fault}"),
-                "set it where failstop runs: without it the dependency counts as down",
-            )),
+        for secret in dependency.probe.secrets() {
+            count += 1;
+            let what = format!("{} of dependency \"{}\"", dependency.probe.word(), dependency.name);
+            match secret.reveal() {
+                Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
+                Err(fault) => findings.push(Finding::failed(
+                    format!("{what}: {fault}"),
+                    "set it where failstop runs: without it the dependency counts as down",
+                )),
+            }
         }
     }
     if findings.is_empty() {

@@ -47,7 +47,7 @@ pub use health::{Failsafe, Health};
 pub use limits::{Ceiling, ComponentLimits, Limits};
 pub use observe::{FleetSystem, Listen, MAX_FLEET, Observe};
 pub use overrides::Overrides;
-pub use probe::{Pace, Probe};
+pub use probe::{Header, Pace, Page, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Log, Output, Permit, Startup};
 pub use sandbox::{Calls, Files, Sandbox, ours_inside};

@@ -50,8 +50,32 @@ pub enum Probe {
         /// Further authorities for TLS.
         ca_file: Option<PathBuf>,
     },
+    /// A page that is read whole.
+    Page(Page),
     /// A program that ends with status 0.
     Exec(Argv),
+}
+
+/// A page that is read whole: GET, good with a status of 200 to 299.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What is asked.
+    pub url: Url,
+    /// Further authorities for TLS.
+    pub ca_file: Option<PathBuf>,
+    /// What is sent with it.
+    pub headers: Vec<Header>,
+    /// How much is read at most, bytes.
+    pub most: usize,
+}
+
+/// A line in a request's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value, which may be a key.
+    pub value: Secret,
 }
 
 impl Probe {
@@ -64,17 +88,22 @@ impl Probe {
             Self::Postgres { .. } => "postgres",
             Self::JsonRpc { .. } => "json_rpc",
             Self::Telegram { .. } => "telegram",
+            Self::Page(_) => "page",
             Self::Exec(_) => "exec",
         }
     }
 
-    /// The secret that it needs, if it needs one.
-    pub const fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Redis { password, .. } => password.as_ref(),
-            Self::Telegram { token, .. } => Some(token),
-            Self::Http { .. } | Self::Tcp(_) | Self::Postgres { .. } | Self::JsonRpc { .. } | Self::Exec(_) => None,
-        }
+    /// The secrets that it needs.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let (one, several): (Option<&Secret>, &[Header]) = match self {
+            Self::Redis { password, .. } => (password.as_ref(), &[]),
+            Self::Telegram { token, .. } => (Some(token), &[]),
+            Self::Page(page) => (None, &page.headers),
+            Self::Http { .. } | Self::Tcp(_) | Self::Postgres { .. } | Self::JsonRpc { .. } | Self::Exec(_) => {
+                (None, &[])
+            }
+        };
+        one.into_iter().chain(several.iter().map(|header| &header.value))
     }
 
     /// Further authorities for TLS, where they are configured.
@@ -83,6 +112,7 @@ impl Probe {
             Self::Http { ca_file, .. } | Self::JsonRpc { ca_file, .. } | Self::Telegram { ca_file, .. } => {
                 ca_file.as_ref()
             }
+            Self::Page(page) => page.ca_file.as_ref(),
             Self::Tcp(_) | Self::Redis { .. } | Self::Postgres { .. } | Self::Exec(_) => None,
         }
     }

@@ -1,9 +1,9 @@
 //! One try, whatever is asked.
 
 use super::fault::{Answer, ProbeFault, origin, shown};
-use super::http::{Clients, Method};
+use super::http::{BODY_MAX, Clients, Method};
 use super::program::Runner;
-use super::{json_rpc, postgres, redis, resolve, telegram};
+use super::{json_rpc, page, postgres, redis, resolve, telegram};
 use crate::config::Probe;
 use std::io;
 use std::path::PathBuf;
@@ -48,7 +48,8 @@ pub async fn attempt(asker: &Asker, what: &Probe, purpose: Purpose, timeout: Dur
         | Probe::Redis { .. }
         | Probe::Postgres { .. }
         | Probe::JsonRpc { .. }
-        | Probe::Telegram { .. } => {
+        | Probe::Telegram { .. }
+        | Probe::Page(_) => {
             let answer = tokio::time::timeout(timeout, over_the_network(asker, what, purpose)).await;
             answer.unwrap_or_else(|_| Err(ProbeFault::TimedOut(target_of(what))))
         }
@@ -63,6 +64,7 @@ fn target_of(what: &Probe) -> String {
         Probe::Tcp(at) | Probe::Redis { at, .. } | Probe::Postgres { at, .. } => at.to_string(),
         Probe::JsonRpc { url, .. } => origin(url),
         Probe::Telegram { api_base, .. } => origin(api_base),
+        Probe::Page(page) => shown(&page.url),
         Probe::Exec(argv) => argv.program().to_owned(),
     }
 }
@@ -71,8 +73,8 @@ async fn over_the_network(asker: &Asker, what: &Probe, purpose: Purpose) -> Resu
     match what {
         Probe::Http { url, ca_file } => {
             let client = asker.clients.of(ca_file.as_deref(), &target_of(what))?;
-            let keep_page = purpose == Purpose::Health;
-            client.ask(Method::Get, &url.to_string(), &target_of(what), keep_page).await?.judged(purpose)
+            let keep = if purpose == Purpose::Health { BODY_MAX } else { 0 };
+            client.ask(Method::Get, &url.to_string(), &target_of(what), keep).await?.judged(purpose)
         }
         Probe::Tcp(at) => resolve::connect(at).await.map(|_| Answer::saying("connected")),
         Probe::Redis { at, user, password } => redis::ping(at, user.as_deref(), password.as_ref()).await,
@@ -83,6 +85,7 @@ async fn over_the_network(asker: &Asker, what: &Probe, purpose: Purpose) -> Resu
         Probe::Telegram { api_base, token, ca_file } => {
             telegram::get_me(asker.clients.of(ca_file.as_deref(), &target_of(what))?, api_base, token).await
         }
+        Probe::Page(page) => page::read(asker.clients.of(page.ca_file.as_deref(), &target_of(what))?, page).await,
         Probe::Exec(argv) => asker.programs.run(argv, &asker.folder, Duration::MAX).await,
     }
 }

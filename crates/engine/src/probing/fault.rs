@@ -125,7 +125,7 @@ impl ProbeFault {
 }
 
 /// A URL without its query, which may hold a key: `http://127.0.0.1:9000/ping`.
-pub(super) fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let path = url.path.split('?').next().unwrap_or_default();
     format!("{}{path}", origin(url))
 }

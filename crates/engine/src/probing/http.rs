@@ -4,18 +4,21 @@ use super::attempt::Purpose;
 use super::fault::{Answer, Page, ProbeFault};
 use super::resolve::LOCAL;
 use crate::config::Probe;
+use reqwest::header::HeaderMap;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// How much of an answer is read at most, bytes.
-const BODY_MAX: usize = 64 * 1024;
+/// How much of an answer is read at most where nothing else is said, bytes.
+pub(super) const BODY_MAX: usize = 64 * 1024;
 
 /// What is sent.
 #[derive(Clone, Debug)]
 pub(super) enum Method {
     Get,
+    /// With these in its head.
+    GetWith(HeaderMap),
     /// JSON.
     Post(String),
 }
@@ -55,6 +58,9 @@ impl Clients {
                 Probe::Http { ca_file, .. } | Probe::JsonRpc { ca_file, .. } | Probe::Telegram { ca_file, .. } => {
                     clients.entry(ca_file.clone()).or_insert_with(|| Client::new(ca_file.as_deref()));
                 }
+                Probe::Page(page) => {
+                    clients.entry(page.ca_file.clone()).or_insert_with(|| Client::new(page.ca_file.as_deref()));
+                }
                 Probe::Tcp(_) | Probe::Redis { .. } | Probe::Postgres { .. } | Probe::Exec(_) => {}
             }
         }
@@ -92,31 +98,33 @@ impl Client {
             .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())
     }
 
-    /// One request; `url` may hold a secret, `target` is what may be shown.
+    /// One request; `url` may hold a secret, `target` is what may be shown. At most `keep` bytes of the body are read, and more of
+    /// them refused; of 0 nothing is.
     pub(super) async fn ask(
         &self,
         method: Method,
         url: &str,
         target: &str,
-        keep_body: bool,
+        keep: usize,
     ) -> Result<Response, ProbeFault> {
         let unfit = |how: &str| ProbeFault::Unfit { target: target.to_owned(), how: how.to_owned() };
         let url = reqwest::Url::parse(url).map_err(|_| unfit("has a URL that cannot be used"))?;
         let request = match method {
             Method::Get => self.0.get(url).header("accept", "*/*"),
+            Method::GetWith(headers) => self.0.get(url).header("accept", "*/*").headers(headers),
             Method::Post(body) => self.0.post(url).header("content-type", "application/json").body(body),
         };
         let mut answer = request.send().await.map_err(|error| fault(target, &error))?;
         let status = answer.status().as_u16();
         let mut body = Vec::new();
-        while keep_body && body.len() <= BODY_MAX {
+        while keep > 0 && body.len() <= keep {
             match answer.chunk().await.map_err(|error| fault(target, &error))? {
                 Some(chunk) => body.extend_from_slice(&chunk),
                 None => break,
             }
         }
-        if body.len() > BODY_MAX {
-            return Err(unfit("answers with more than 64 KiB"));
+        if body.len() > keep {
+            return Err(unfit(&format!("answers with more than {} KiB", keep / 1024)));
         }
         Ok(Response { target: target.to_owned(), status, body })
     }

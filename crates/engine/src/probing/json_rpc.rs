@@ -1,7 +1,7 @@
 //! A node that speaks JSON-RPC: the number of its newest block, and whether that moves on.
 
 use super::fault::{Answer, ProbeFault, origin, peers_words};
-use super::http::{Client, Method};
+use super::http::{BODY_MAX, Client, Method};
 use crate::config::Url;
 use core::time::Duration;
 use failstop_core::Monotonic;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) async fn block(client: &Client, url: &Url) -> Result<Answer, ProbeFault> {
     let target = origin(url);
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": [] });
-    let response = client.ask(Method::Post(request.to_string()), &url.to_string(), &target, true).await?;
+    let response = client.ask(Method::Post(request.to_string()), &url.to_string(), &target, BODY_MAX).await?;
     let unfit = |how: String| ProbeFault::Unfit { target: target.clone(), how };
     let answer: Value = match serde_json::from_slice(&response.body) {
         Ok(answer) => answer,

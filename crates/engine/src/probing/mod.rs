@@ -8,6 +8,7 @@ mod attempt;
 mod fault;
 mod http;
 mod json_rpc;
+mod page;
 mod postgres;
 mod prober;
 mod program;
@@ -16,6 +17,9 @@ mod redis;
 mod resolve;
 mod rhythm;
 mod telegram;
+
+pub(crate) use fault::shown;
+pub(crate) use resolve::connect;
 
 pub use attempt::{Asker, Purpose, attempt, once};
 pub use fault::{Answer, Page, ProbeFault};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 pub(super) const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// The first connection that can be made.
-pub(super) async fn connect(at: &HostPort) -> Result<TcpStream, ProbeFault> {
+pub(crate) async fn connect(at: &HostPort) -> Result<TcpStream, ProbeFault> {
     let mut last = None;
     for address in addresses(at).await? {
         match TcpStream::connect(address).await {

@@ -1,7 +1,7 @@
 //! Telegram's `getMe`: the token is good and the service answers. The token is part of the URL, so nothing of that is shown.
 
 use super::fault::{Answer, ProbeFault, origin, peers_words};
-use super::http::{Client, Method};
+use super::http::{BODY_MAX, Client, Method};
 use crate::config::{Secret, Url};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) async fn get_me(client: &Client, api_base: &Url, token: &Secret) -> R
         return Err(unusable("the token holds what no token of a Telegram bot holds"));
     }
     let url = format!("{target}{}/bot{token}/getMe", api_base.path.trim_end_matches('/'));
-    let response = client.ask(Method::Get, &url, &target, true).await?;
+    let response = client.ask(Method::Get, &url, &target, BODY_MAX).await?;
     let unfit = |how: String| ProbeFault::Unfit { target: target.clone(), how };
     let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     match (response.status, answer.get("ok").and_then(Value::as_bool)) {

@@ -1,0 +1,212 @@
+//! Asks HTTP endpoints for prices, so that the gate has sources that do not come from the bot that it guards: any JSON page, a path to
+//! the price in it, an interval.
+//!
+//! The loop owns the rhythm ([`PricePoller::begin_due`], [`PricePoller::next_deadline`]) and tells the gate what came
+//! ([`PricePoller::ended`]); the asking is [`crate::probing`]'s, on a thread of its own. A source that fails says nothing, and so grows
+//! stale; why is in [`PricePoller::health`].
+
+mod number;
+mod path;
+mod poll;
+
+#[cfg(test)]
+mod tests;
+
+pub use number::{NotANumber, TimeForm};
+pub use path::{Missing, PATH_MAX, Path, PathError};
+pub use poll::{PAGE_MAX, Poll, Polled, Quote, Unread, Where};
+
+use crate::config::Probe;
+use crate::probing::{Ask, Asker, Ended, Prober, Purpose, Rhythm, Runner, StartFailed, Terms, Tried};
+use core::time::Duration;
+use failstop_core::Monotonic;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The most sources that are asked.
+pub const MAX_POLLS: usize = 256;
+
+/// The longest pause after failed tries in a row: a venue that turns somebody away wants to be left alone.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// So many failed tries in a row are said in the log; each is counted.
+const SAID_AFTER: u32 = 3;
+
+/// How one source stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollHealth {
+    /// The source.
+    pub source: String,
+    /// The instrument.
+    pub instrument: String,
+    /// How many prices it said.
+    pub taken: u64,
+    /// How many tries failed.
+    pub failed: u64,
+    /// How many of them in a row, up to now.
+    pub failed_in_a_row: u32,
+    /// Why the last try failed, where it did. Holds no secret.
+    pub fault: Option<String>,
+    /// When it last said a price.
+    pub last: Option<Monotonic>,
+}
+
+/// What came of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A price. `news`: it had failed before, or this is the first one.
+    Price {
+        /// What to tell the gate.
+        price: Polled,
+        /// Whether that is worth a line in the log.
+        news: bool,
+    },
+    /// None. `news`: several in a row, and that was not said yet.
+    Failed {
+        /// Which source, of which instrument, and why.
+        words: String,
+        /// Whether that is worth a line in the log.
+        news: bool,
+    },
+    /// Nothing that counts.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Source {
+    poll: Poll,
+    probe: Arc<Probe>,
+    rhythm: Rhythm,
+    serial: u64,
+    health: PollHealth,
+}
+
+/// All sources that are asked.
+#[derive(Debug)]
+pub struct PricePoller {
+    sources: Vec<Source>,
+    /// `None` where nothing is asked.
+    prober: Option<Prober>,
+}
+
+impl PricePoller {
+    /// Ready to ask these, at most [`MAX_POLLS`], from now on. Tries come out of the receiver. Call it only after the guard has forked.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn open(polls: Vec<Poll>, now: Monotonic) -> Result<(Self, mpsc::Receiver<Tried>), StartFailed> {
+        let room = polls.len().max(1) * 2;
+        let (outcomes, receiver) = mpsc::channel(room);
+        let sources: Vec<Source> = polls.into_iter().take(MAX_POLLS).map(|poll| Source::new(poll, now)).collect();
+        let prober = if sources.is_empty() {
+            None
+        } else {
+            // It runs no programs.
+            let asker =
+                Asker::new(sources.iter().map(|source| source.probe.as_ref()), Runner::Here, PathBuf::from("/"));
+            Some(Prober::start(asker, outcomes, room)?)
+        };
+        Ok((Self { sources, prober }, receiver))
+    }
+
+    /// When the next try is due.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.sources.iter().filter_map(|source| source.rhythm.due()).min()
+    }
+
+    /// Begins what is due.
+    pub fn begin_due(&mut self, now: Monotonic) {
+        let Some(prober) = &self.prober else { return };
+        for (target, source) in self.sources.iter_mut().enumerate() {
+            if source.rhythm.due().is_none_or(|due| now < due) {
+                continue;
+            }
+            source.rhythm.begin(now);
+            source.serial += 1;
+            let ask = Ask {
+                target,
+                serial: source.serial,
+                probe: Arc::clone(&source.probe),
+                purpose: Purpose::Answers,
+                timeout: source.poll.timeout,
+            };
+            if !prober.ask(ask) {
+                source.rhythm.not_made(now);
+            }
+        }
+    }
+
+    /// A try has ended.
+    pub fn ended(&mut self, now: Monotonic, tried: Tried) -> Outcome {
+        let Some(source) = self.sources.get_mut(tried.target).filter(|source| source.serial == tried.serial) else {
+            return Outcome::Nothing;
+        };
+        let read = match tried.outcome {
+            Ok(answer) => {
+                let body = answer.page.map(|page| page.body).unwrap_or_default();
+                source.poll.read(&body).map_err(|why| format!("{} {why}", source.shown_url()))
+            }
+            Err(fault) => Err(fault.to_string()),
+        };
+        source.ended(now, read, tried.stood_still)
+    }
+
+    /// This process stood still: what did not answer meanwhile is not held against it.
+    pub fn stood_still(&mut self) {
+        for source in &mut self.sources {
+            source.rhythm.stood_still();
+        }
+    }
+
+    /// How each source stands.
+    pub fn health(&self) -> impl Iterator<Item = &PollHealth> {
+        self.sources.iter().map(|source| &source.health)
+    }
+}
+
+impl Source {
+    fn new(poll: Poll, now: Monotonic) -> Self {
+        let terms = Terms {
+            interval: poll.interval,
+            failing_first: poll.interval,
+            failing_max: poll.interval.max(PAUSE_MAX),
+            tries: SAID_AFTER,
+            over: Duration::ZERO,
+        };
+        let health = PollHealth {
+            source: poll.source.clone(),
+            instrument: poll.instrument.clone(),
+            taken: 0,
+            failed: 0,
+            failed_in_a_row: 0,
+            fault: None,
+            last: None,
+        };
+        Self { probe: Arc::new(poll.probe()), poll, rhythm: Rhythm::new(terms, now), serial: 0, health }
+    }
+
+    fn shown_url(&self) -> String {
+        crate::probing::shown(&self.poll.url)
+    }
+
+    fn ended(&mut self, now: Monotonic, read: Result<Polled, String>, late: bool) -> Outcome {
+        match (self.rhythm.ended(now, read.is_ok(), late), read) {
+            (Ended::Good { news }, Ok(price)) => {
+                self.health.taken += 1;
+                self.health.failed_in_a_row = 0;
+                self.health.fault = None;
+                self.health.last = Some(now);
+                Outcome::Price { price, news }
+            }
+            (Ended::Failed { news }, Err(fault)) => {
+                self.health.failed += 1;
+                self.health.failed_in_a_row = self.health.failed_in_a_row.saturating_add(1);
+                let words = format!("price source \"{}\" of {}: {fault}", self.health.source, self.health.instrument);
+                self.health.fault = Some(fault);
+                Outcome::Failed { words, news }
+            }
+            (Ended::Good { .. } | Ended::Failed { .. } | Ended::Nothing, Ok(_) | Err(_)) => Outcome::Nothing,
+        }
+    }
+}
