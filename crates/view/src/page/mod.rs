@@ -138,7 +138,7 @@ fn whole(title: &str, live: bool, body: &Markup) -> String {
 }
 
 fn title(status: &Status) -> String {
-    format!("{} · {} · failstop", status.permission.to_uppercase(), printable(&status.system))
+    format!("{} · {} · failstop", text(&status.permission.to_uppercase()), text(&status.system))
 }
 
 /// How fresh the page is. The script says here that it lost its engine; without a script it says when it was made.
