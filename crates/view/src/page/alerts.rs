@@ -49,7 +49,7 @@ fn incident(entry: &AlertEntry, sight: &Sight<'_>) -> Markup {
                 strong { (text(&entry.title)) }
                 @if entry.drill { " " span.tag { "drill" } }
             }
-            p { (text(&entry.message)) }
+            @for line in entry.message.lines() { p { (text(line)) } }
             @if let Some(action) = &entry.recommended_action { p.next { "next: " (text(action)) } }
             p.quiet {
                 @match &entry.resolved_at {

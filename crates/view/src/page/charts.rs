@@ -18,9 +18,11 @@ const COLUMNS: u32 = 288;
 const OF_BOTS: usize = 8;
 
 /// The figures that are drawn, in this order, with their titles.
-const DRAWN: [(&str, &str); 10] = [
+const DRAWN: [(&str, &str); 12] = [
     ("bot.daily_pnl", "daily profit"),
     ("bot.total_pnl", "total profit"),
+    ("bot.trades_executed", "trades"),
+    ("bot.trades_succeeded", "trades that succeeded"),
     ("health", "health"),
     ("memory_bytes", "memory, all components"),
     ("cpu_percent", "processor, all components"),

@@ -120,8 +120,8 @@ fn controls(status: &Status) -> Markup {
             fieldset disabled[status.kill_switch] {
                 legend { "Emergency stop" }
                 p #stop-help { "Revokes every permit, runs the emergency actions and stops the bot. Only an operator's release undoes it." }
-                label { "Reason " input name="reason" required maxlength="500" aria-describedby="stop-help"; }
-                label { "Type " code { (text(&status.system)) } " to confirm " input name="confirm" required autocapitalize="none" spellcheck="false"; }
+                label { span { "Reason" } input name="reason" required maxlength="500" aria-describedby="stop-help"; }
+                label { span { "Type " code { (text(&status.system)) } " to confirm" } input name="confirm" required autocapitalize="none" spellcheck="false"; }
                 noscript { p { "Without its script this form does nothing: use " code { "failstop kill-switch engage" } " on the host." } }
                 button.danger type="submit" { "Stop everything" }
             }

@@ -76,7 +76,7 @@ pub fn document(sight: &Sight<'_>) -> String {
         &title,
         true,
         &html! {
-            (connection(&sight.status.timestamp))
+            (connection(&to_the_second(&sight.status.timestamp)))
             (live(sight))
             (footer(&sight.status.version, !sight.controls))
         },
@@ -141,6 +141,14 @@ fn title(status: &Status) -> String {
     format!("{} · {} · failstop", text(&status.permission.to_uppercase()), text(&status.system))
 }
 
+/// `2026-11-03T21:05:00Z`: the page is as of then, and nobody needs it more exactly.
+fn to_the_second(time: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(time) => time.round(Unit::Second).unwrap_or(time).to_string(),
+        Err(_) => text(time).into_owned(),
+    }
+}
+
 /// How fresh the page is. The script says here that it lost its engine; without a script it says when it was made.
 fn connection(made: &str) -> Markup {
     html! {
@@ -154,7 +162,7 @@ fn connection(made: &str) -> Markup {
 fn live(sight: &Sight<'_>) -> Markup {
     let status = sight.status;
     html! {
-        div #live data-title=(title(status)) data-made=(text(&status.timestamp)) {
+        div #live data-title=(title(status)) data-made=(to_the_second(&status.timestamp)) {
             (head(sight))
             main #main {
                 (may::section(sight))

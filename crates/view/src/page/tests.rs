@@ -183,6 +183,7 @@ fn one_look_says_what_it_may_do_and_why() {
     assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
     assert!(page.contains("data-title=\"OBSERVE-ONLY · demo · failstop\""));
     assert!(page.contains("95.0 %"), "success rate: {page}");
+    assert!(page.contains("data-made=\"2026-11-03T21:05:00Z\""), "{page}");
 }
 
 #[test]
