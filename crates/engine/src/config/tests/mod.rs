@@ -25,6 +25,11 @@ fn load(text: impl AsRef<[u8]>) -> Result<Config, ConfigErrors> {
     load_with(text, 0o600, &Overrides::default())
 }
 
+/// A configuration of one component with these lines at its end, for other modules' tests.
+pub(crate) fn with(lines: &str) -> Config {
+    load(format!("{LEAST}{lines}")).unwrap()
+}
+
 /// The systems of a fleet as this list names them, for other modules' tests.
 pub(crate) fn fleet(list: &str) -> Vec<FleetSystem> {
     load(format!("{LEAST}[observe]\nfleet = {list}\n")).unwrap().observe.fleet

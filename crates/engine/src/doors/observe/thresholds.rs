@@ -129,3 +129,45 @@ fn percent(percent: u32) -> (f64, &'static str) {
 fn bytes(bytes: u64) -> (f64, &'static str) {
     (bytes as f64, "bytes")
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+    use super::*;
+
+    fn of(config: &Config, component: Option<&str>, key: &str) -> Vec<(f64, &'static str, &'static str)> {
+        let all = thresholds(config);
+        let mine = all.iter().filter(|one| one.component.as_deref() == component && one.key == key);
+        mine.map(|one| (one.above, one.unit, one.effect)).collect()
+    }
+
+    #[test]
+    fn they_are_those_of_the_configuration() {
+        let config = crate::config::tests::with(
+            "limits = { memory_max = \"500MB\", processes_max = 64, action = \"warn\" }\n\
+             [health]\nerrors_per_minute = 7\n[limits]\ncpu_for = \"90s\"\n",
+        );
+        assert_eq!(of(&config, None, "health.errors_per_minute"), [(7.0, "count", "unhealthy")]);
+        assert_eq!(of(&config, None, "failsafe.market_data_max_age"), [(600.0, "seconds", "failsafe")]);
+        assert_eq!(of(&config, None, "limits.memory_max"), [(1_800.0 * 1_048_576.0, "bytes", "restart")]);
+        assert_eq!(of(&config, None, "limits.memory_warn"), [(5e8, "bytes", "warning")]);
+        let lasting = thresholds(&config).into_iter().find(|one| one.key == "limits.cpu_max_percent").unwrap();
+        assert_eq!((lasting.above, lasting.for_seconds), (90.0, 90.0));
+        let bot = Some("bot");
+        assert_eq!(of(&config, bot, "component.limits.memory_max"), [(5e8, "bytes", "warning")]);
+        assert_eq!(of(&config, bot, "component.limits.memory_warn"), [(4e8, "bytes", "warning")], "four fifths");
+        assert_eq!(of(&config, bot, "component.limits.processes_max"), [(64.0, "count", "warning")]);
+        assert!(of(&config, bot, "component.limits.files_max").is_empty(), "not configured");
+    }
+
+    #[test]
+    fn without_a_limit_twice_the_warning_shuts_down_unless_that_is_switched_off() {
+        let off = "[limits]\nmemory_max = \"off\"\nmemory_warn = \"100MB\"\n";
+        let config = crate::config::tests::with(off);
+        assert_eq!(of(&config, None, "limits.memory_max"), []);
+        assert_eq!(of(&config, None, "limits.memory_warn"), [(1e8, "bytes", "warning"), (2e8, "bytes", "failsafe")]);
+        let silent = crate::config::tests::with(&format!("{off}[failsafe]\nemergency_shutdown = false\n"));
+        assert_eq!(of(&silent, None, "limits.memory_warn"), [(1e8, "bytes", "warning")]);
+    }
+}
