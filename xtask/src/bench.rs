@@ -1,7 +1,7 @@
 //! Runs the benches one after the other: each prints our figure, the reference's figure from the same run, and the ratio.
 
-use crate::clients;
 use crate::run::{TaskError, command, run};
+use crate::{clients, peers};
 
 /// The packages that have benches, with the names of those and the profile that their program is installed with.
 const BENCHES: &[(&str, &str, &str)] = &[
@@ -19,6 +19,9 @@ const BENCHES: &[(&str, &str, &str)] = &[
 
 /// Runs those whose name contains `filter`.
 pub fn bench(filter: Option<&str>) -> Result<(), TaskError> {
+    if filter == Some(peers::NAUTILUS) {
+        return peers::nautilus();
+    }
     run(&mut command("cargo", &["build", "--release", "--workspace", "--bins", "--examples"]))?;
     for (package, name, profile) in
         BENCHES.iter().filter(|(_, name, _)| filter.is_none_or(|filter| name.contains(filter)))

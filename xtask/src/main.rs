@@ -6,6 +6,7 @@ mod clients;
 mod generate;
 mod manual;
 mod package;
+mod peers;
 mod quickstart;
 mod run;
 mod setup;
@@ -47,7 +48,7 @@ enum Task {
     },
     /// Run every bench and print our figure, the reference's and the ratio.
     Bench {
-        /// Only benches whose name contains this.
+        /// Only benches whose name contains this. `nautilus`, which installs another program, runs only when asked for.
         filter: Option<String>,
     },
     /// Build, check and test the clients in Python and Node, and nothing else.

@@ -166,7 +166,11 @@ impl GateMemory {
 
     /// Where a user stands; remembers him from now on. Where there is no room those who are idle make it.
     fn user(&mut self, at: GateTime, name: ShortText) -> Option<UserId> {
-        if self.users.find(&name).is_none() && self.users.is_full() {
+        let known = self.users.find(&name);
+        if known.is_some() {
+            return known;
+        }
+        if self.users.is_full() {
             for id in self.idle(at).collect::<Vec<_>>() {
                 self.users.remove(id);
                 self.live.forget(Holder::User(id));

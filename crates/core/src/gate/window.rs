@@ -42,10 +42,14 @@ impl<const PART: u64> Window<PART> {
     pub fn used(&self, at: GateTime) -> u128 {
         // Where time went back nothing comes free.
         let passed = Self::part_of(at).saturating_sub(self.newest);
+        let sum = |used: u128, place: &u128| used.saturating_add(*place);
+        if passed == 0 {
+            return self.places.iter().fold(0, sum);
+        }
         let counts = PLACES.saturating_sub(usize::try_from(passed).unwrap_or(PLACES));
         // From the newest place back, round the circle.
         let (young, old) = self.places.split_at(Self::place(self.newest) + 1);
-        young.iter().rev().chain(old.iter().rev()).take(counts).fold(0, |used, place| used.saturating_add(*place))
+        young.iter().rev().chain(old.iter().rev()).take(counts).fold(0, sum)
     }
 
     /// Uses up more.
