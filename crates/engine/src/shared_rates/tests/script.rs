@@ -139,6 +139,12 @@ fn a_clock_that_goes_back_frees_nothing_and_begins_no_day() {
     for id in ["o1", "o2"] {
         assert_eq!(bed.take(Known::NOTHING, id, late).outcome, Outcome::Counted);
     }
+    // What counts while it is back is given back as well.
+    let Asked { id, user, cost, attempt, .. } = bed.asked("o9");
+    bed.tell(Known::NOTHING, &Debt::Count { id, user, cost, attempt }, late - 5 * MINUTE);
+    assert_eq!((bed.used("openings"), bed.used("trades")), (3, 3));
+    assert_eq!(bed.tell(Known::NOTHING, &Debt::Back { id: "o9".to_owned(), cost }, late), Outcome::Given);
+    assert_eq!((bed.used("openings"), bed.used("trades")), (2, 2));
     for micros in [late - 5 * MINUTE, late - 2 * HOUR, late, late + MINUTE] {
         assert_eq!(bed.take(Known::NOTHING, "o3", micros).outcome, Outcome::Refused, "{micros}");
     }
@@ -163,9 +169,22 @@ fn an_emptied_server_knows_that_something_was_lost_when_somebody_remembers_it() 
     let asked = bed.asked("o5");
     let answer = bed.ask(answer.known, &asked, true, BEGIN + 4 * SECOND);
     assert_eq!((answer.outcome, answer.unsure), (Outcome::Counted, true));
+    // An emptied server whom the first to ask remembers.
+    bed.client.call(&["FLUSHALL"]);
+    let begun = BEGIN + 5 * SECOND;
+    let answer = bed.take(answer.known, "o5", begun);
+    assert_eq!((answer.outcome, answer.known.born > known.born), (Outcome::Unsure, true));
+    // Each rate by itself.
+    let opening = |bed: &mut Bed, micros| {
+        let asked = bed.asked("");
+        let cost = Cost { openings: 1, ..Cost::default() };
+        bed.ask(answer.known, &Asked { cost, ..asked }, false, micros).unsure
+    };
+    assert!(opening(&mut bed, begun + 65 * SECOND - 1));
+    assert!(!opening(&mut bed, begun + 65 * SECOND));
     // Each rate is whole again when its window has passed: the hour by 65 minutes, the day when the next one begins.
     let known = answer.known;
-    assert!(bed.take(known, "o6", BEGIN + SECOND + 64 * MINUTE).unsure);
+    assert!(bed.take(known, "o6", begun + 64 * MINUTE).unsure);
     let by_the_day = bed.take(known, "o7", BEGIN + 2 * HOUR);
     assert!(by_the_day.unsure);
     let next_day = bed.take(known, "o8", BEGIN + 24 * HOUR);
@@ -212,4 +231,29 @@ fn a_full_server_counts_nothing_in_part_and_every_key_ends_by_itself() {
         let Reply::Number(left) = bed.client.call(&["PTTL", &key]) else { panic!("no number") };
         assert!(left > 0, "{key} stays for ever");
     }
+}
+
+#[test]
+fn amounts_beyond_what_a_number_holds_are_counted_to_the_unit() {
+    let mut bed = Bed::new();
+    let volume = |volume| Cost { volume, ..Cost::default() };
+    let large = 10u128.pow(26) + 10u128.pow(13);
+    for (id, amount) in [("o1", large), ("o2", 3)] {
+        let count = Debt::Count { id: id.to_owned(), user: None, cost: volume(amount), attempt: id.to_owned() };
+        assert_eq!(bed.tell(Known::NOTHING, &count, BEGIN), Outcome::Counted);
+    }
+    let used = |bed: &mut Bed| {
+        let field = bed.client.field("failstop:{desk}:all", "volume");
+        field.split_once(':').unwrap().1.parse::<u128>().unwrap()
+    };
+    assert_eq!(used(&mut bed), large + 3);
+    let back = Debt::Back { id: "o1".to_owned(), cost: volume(10u128.pow(25) + 4) };
+    assert_eq!(bed.tell(Known::NOTHING, &back, BEGIN), Outcome::Given);
+    assert_eq!(used(&mut bed), large + 3 - 10u128.pow(25) - 4);
+    // What no number of the gate's can be is full.
+    for id in ["o3", "o4", "o5", "o6"] {
+        let count = Debt::Count { id: id.to_owned(), user: None, cost: volume(u128::MAX), attempt: id.to_owned() };
+        assert_eq!(bed.tell(Known::NOTHING, &count, BEGIN), Outcome::Counted);
+    }
+    assert_eq!(bed.client.field("failstop:{desk}:all", "volume").split_once(':').unwrap().1, "9".repeat(39));
 }
