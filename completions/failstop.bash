@@ -31,6 +31,9 @@ _failstop() {
             failstop,export)
                 cmd="failstop__subcmd__export"
                 ;;
+            failstop,gate)
+                cmd="failstop__subcmd__gate"
+                ;;
             failstop,import)
                 cmd="failstop__subcmd__import"
                 ;;
@@ -39,6 +42,9 @@ _failstop() {
                 ;;
             failstop,kill-switch)
                 cmd="failstop__subcmd__kill__subcmd__switch"
+                ;;
+            failstop,limits)
+                cmd="failstop__subcmd__limits"
                 ;;
             failstop,logs)
                 cmd="failstop__subcmd__logs"
@@ -100,11 +106,23 @@ _failstop() {
             failstop__subcmd__kill__subcmd__switch,status)
                 cmd="failstop__subcmd__kill__subcmd__switch__subcmd__status"
                 ;;
+            failstop__subcmd__limits,end)
+                cmd="failstop__subcmd__limits__subcmd__end"
+                ;;
+            failstop__subcmd__limits,list)
+                cmd="failstop__subcmd__limits__subcmd__list"
+                ;;
+            failstop__subcmd__limits,override)
+                cmd="failstop__subcmd__limits__subcmd__override"
+                ;;
             failstop__subcmd__mode,dry)
                 cmd="failstop__subcmd__mode__subcmd__dry"
                 ;;
             failstop__subcmd__mode,live)
                 cmd="failstop__subcmd__mode__subcmd__live"
+                ;;
+            failstop__subcmd__orders,confirm)
+                cmd="failstop__subcmd__orders__subcmd__confirm"
                 ;;
             failstop__subcmd__orders,list)
                 cmd="failstop__subcmd__orders__subcmd__list"
@@ -128,7 +146,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs snapshot orders import send completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs snapshot orders import send gate limits completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +383,32 @@ _failstop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        failstop__subcmd__gate)
+            opts="-h --json --format --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         failstop__subcmd__import)
             opts="-h --account --complete --as-of --format --config --state --runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -537,6 +581,122 @@ _failstop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        failstop__subcmd__limits)
+            opts="-h --help list override end"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__limits__subcmd__end)
+            opts="-h --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__limits__subcmd__list)
+            opts="-h --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__limits__subcmd__override)
+            opts="-h --for --reason --component --instrument --user --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --component)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --instrument)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         failstop__subcmd__logs)
             opts="-f -n -h --config --state --follow --lines --since --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -650,12 +810,38 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__orders)
-            opts="-h --help list resolve"
+            opts="-h --help list confirm resolve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__orders__subcmd__confirm)
+            opts="-h --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -902,7 +1088,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__send)
-            opts="-h --socket --help hello heartbeat tick metric part queue error halt event posting fill capital position strategy_state snapshot_request permission"
+            opts="-h --socket --help hello heartbeat tick metric part queue error halt event posting fill capital position strategy_state snapshot_request price api_usage order_result rate permission"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1054,7 +1240,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__status)
-            opts="-h --config --socket --url --watch --nagios --format --help"
+            opts="-h --config --socket --url --watch --section --nagios --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1070,6 +1256,10 @@ _failstop() {
                     ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --section)
+                    COMPREPLY=($(compgen -W "risk rates feeds" -- "${cur}"))
                     return 0
                     ;;
                 --format)

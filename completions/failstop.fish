@@ -47,6 +47,8 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "snapshot" -d 'Tak
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "orders" -d 'Show open orders, and say what became of one that is in doubt'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "import" -d 'Compare a venue\'s statement with the book, or take over what became of orders'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "gate" -d 'Ask whether an order may be sent, from a bot that is a shell script'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "limits" -d 'Show what is used of each limit, or give one another value for a while'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l name -d 'The system\'s name: letters, digits, `-` and `_` [default: the folder\'s name]' -r
@@ -96,6 +98,9 @@ complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l h
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l socket -d 'The engine\'s control socket, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l url -d 'The engine\'s observe address, as in http://127.0.0.1:8080' -r
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l section -d 'Print one part alone' -r -f -a "risk\t'Limits and what is used of them, results, overrides, orders that wait to be confirmed'
+rates\t'What is used of each rate, and of the venue\'s request budgets'
+feeds\t'Prices, source by source'"
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l watch -d 'Print it again every two seconds until interrupted'
@@ -246,15 +251,20 @@ complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_s
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -l format -d 'How it is printed; json is the file as it is' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -s h -l help -d 'Print help'
-complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -f -a "list" -d 'Show those whose end is not recorded, those in doubt first'
-complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list resolve" -f -a "resolve" -d 'Say what became of one, as found out at the venue'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list confirm resolve" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list confirm resolve" -f -a "list" -d 'Show those whose end is not recorded, those in doubt first'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list confirm resolve" -f -a "confirm" -d 'Confirm one that was refused since it is worth more than `confirm_above`; the bot then sends it again'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish_seen_subcommand_from list confirm resolve" -f -a "resolve" -d 'Say what became of one, as found out at the venue'
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l outcome -d 'What became of it' -r -f -a "accepted\t'The venue has it, and it may still be filled'
 filled\t'Filled whole'
 cancelled\t'Cancelled, perhaps after fills'
@@ -277,4 +287,32 @@ complete -c failstop -n "__fish_failstop_using_subcommand import" -l complete -d
 complete -c failstop -n "__fish_failstop_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand gate" -l json -d 'The order as one JSON object with the keys of the bot socket\'s `order`; `-` reads it from standard input' -r
+complete -c failstop -n "__fish_failstop_using_subcommand gate" -l format -d 'How the answer is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand gate" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand gate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and not __fish_seen_subcommand_from list override end" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and not __fish_seen_subcommand_from list override end" -f -a "list" -d 'Show every limit that is set, what is used of it, and the overrides that stand'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and not __fish_seen_subcommand_from list override end" -f -a "override" -d 'Give a limit another value for a while'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and not __fish_seen_subcommand_from list override end" -f -a "end" -d 'End an override before its time'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l for -d 'For how long: `30m`, `4h`; at most 168h' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l component -d 'The limit of this component, not of the system' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l instrument -d 'The limit of this instrument, not of the system' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l user -d 'The limit of this user, not of the system' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

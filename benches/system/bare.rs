@@ -3,10 +3,43 @@
 
 use crate::run::{monotonic, signal, stamp_program, wait_stamp};
 use std::ffi::CString;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What this program is started with to be the reference at rest; the seconds follow.
+pub const REST: &str = "--bare-rest";
+
+/// Sleeps, and twice a second reads two clocks and looks at eight files, as the engine's loop does at rest, and does nothing else.
+/// Says how many nanoseconds of processor time that took.
+pub fn rest(seconds: u64) {
+    let path = std::env::current_exe().unwrap();
+    let used = || -> u64 {
+        let text = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let before = used();
+    for _ in 0..2 * seconds {
+        std::thread::sleep(Duration::from_millis(500));
+        monotonic();
+        monotonic();
+        for _ in 0..8 {
+            std::fs::metadata(&path).unwrap();
+        }
+    }
+    println!("{}", used() - before);
+}
+
+/// That in a process of its own, milliseconds of processor time a minute.
+pub fn at_rest(seconds: u64) -> u64 {
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new(program).args([REST, &seconds.to_string()]).output().unwrap();
+    let nanos: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    nanos * 60 / seconds / 1_000_000
+}
 
 /// The loop, on a thread of its own, until it is dropped.
 pub struct Bare {

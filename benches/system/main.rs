@@ -15,6 +15,12 @@ use run::{Run, monotonic};
 use std::time::Duration;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, rest, seconds] = arguments.as_slice()
+        && rest == bare::REST
+    {
+        return bare::rest(seconds.parse().unwrap());
+    }
     match std::env::var("FAILSTOP_BENCH_ONLY").as_deref() {
         Ok("rest") => {}
         Ok(other) => panic!("FAILSTOP_BENCH_ONLY is {other:?}; it may be \"rest\""),

@@ -9,8 +9,8 @@ use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
-    AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, Import, ModeWord, ReleaseKillSwitch, ResolveOrder,
-    Resume, SetMode, TakeSnapshot, TestAlerts,
+    AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EndOverride, Import, ModeWord,
+    OverrideLimit, ReleaseKillSwitch, ResolveOrder, Resume, SetMode, TakeSnapshot, TestAlerts,
 };
 use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
@@ -196,6 +196,27 @@ impl Engine {
         let (client, socket) = self.control()?;
         let resolve = ResolveOrder { id, outcome, reason, source };
         client.resolve_order(resolve).map_err(|error| failure(error, socket, None))
+    }
+
+    /// Confirms an order that waits for it.
+    pub fn confirm_order(&self, id: String) -> Result<Imported, Failure> {
+        self.recorded(&ControlOrder::ConfirmOrder(ConfirmOrder { id }))
+    }
+
+    /// Gives a limit another value for a while.
+    pub fn override_limit(&self, order: OverrideLimit) -> Result<Imported, Failure> {
+        self.recorded(&ControlOrder::OverrideLimit(order))
+    }
+
+    /// Ends that before its time.
+    pub fn end_override(&self, order: EndOverride) -> Result<Imported, Failure> {
+        self.recorded(&ControlOrder::EndOverride(order))
+    }
+
+    /// An order that is answered with its record.
+    fn recorded(&self, order: &ControlOrder) -> Result<Imported, Failure> {
+        let (client, socket) = self.control()?;
+        client.recorded(order).map_err(|error| failure(error, socket, None))
     }
 
     /// Takes a snapshot.

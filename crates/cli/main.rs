@@ -13,6 +13,7 @@ mod log_tail;
 mod out;
 mod place;
 mod priority;
+mod record_types;
 mod render;
 mod statement;
 mod watch;
@@ -78,6 +79,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Orders(args) => commands::orders::orders(args.action),
         Command::Import(args) => commands::import::import(&args),
         Command::Send(args) => commands::send::send(&args),
+        Command::Gate(args) => commands::gate::gate(&args),
+        Command::Limits(args) => commands::limits::limits(args.action),
         Command::Completions(args) => commands::completions::completions(&args),
     };
     exit.map(ExitCode::from)

@@ -119,7 +119,6 @@ struct JsonFile {
 pub fn read(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    let digest: String = Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut stated = match first {
         Some(b'{' | b'[') => json(bytes, frame)?,
         Some(_) => rows(bytes, frame)?,
@@ -131,8 +130,8 @@ pub fn read(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
     for statement in &mut stated.statements {
         statement.complete |= frame.complete;
         if statement.id.is_empty() {
-            // The same file is the same statement: importing it twice compares it once.
-            statement.id = format!("file-{digest}-{}", statement.account);
+            // What states the same is the same statement: it is recorded once, and compared each time.
+            statement.id = format!("file-{}-{}", digest(statement)?, statement.account);
         }
         if let Some(too_long) = [(&statement.account, NAME_MAX), (&statement.id, ID_MAX)]
             .into_iter()
@@ -143,6 +142,12 @@ pub fn read(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
         }
     }
     Ok(stated)
+}
+
+/// Of everything that it states, so that no two that differ have the same.
+fn digest(statement: &Statement) -> Result<String, StatementError> {
+    let content = serde_json::to_vec(statement).map_err(|error| StatementError::Whole(error.to_string()))?;
+    Ok(Sha256::digest(content).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn json(bytes: &[u8], frame: &Frame) -> Result<Stated, StatementError> {
@@ -289,6 +294,7 @@ pub fn word(text: &str) -> Option<Outcome> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+    use std::collections::BTreeSet;
 
     fn frame() -> Frame {
         Frame { source: "s.csv".to_owned(), ..Frame::default() }
@@ -309,6 +315,23 @@ mod tests {
         assert_eq!((spot.balances[0].asset.as_str(), spot.source.as_str()), ("BTC", "s.csv"));
         assert!(kraken.id.starts_with("file-") && kraken.id.ends_with("-kraken") && kraken.id != spot.id);
         assert_eq!(read(text.as_bytes(), &frame()).unwrap(), stated, "the same file, the same ids");
+    }
+
+    #[test]
+    fn what_states_something_else_has_another_id() {
+        let of = |text: &str, frame: &Frame| read(text.as_bytes(), frame).unwrap().statements[0].id.clone();
+        let text = "asset,total\nUSDT,1.00\n";
+        let today = Frame { account: Some("k".to_owned()), as_of: Some("2026-11-06T06:15:00Z".to_owned()), ..frame() };
+        let others = [
+            of("asset,total\nUSDT,1.01\n", &today),
+            of(text, &Frame { as_of: Some("2026-11-07T06:15:00Z".to_owned()), ..today.clone() }),
+            of(text, &Frame { complete: true, ..today.clone() }),
+            of(text, &Frame { source: "other.csv".to_owned(), ..today.clone() }),
+            of(text, &Frame { account: Some("l".to_owned()), ..today.clone() }),
+        ];
+        let mut ids = BTreeSet::from(others);
+        assert_eq!(ids.len(), 5, "{ids:?}");
+        assert!(ids.insert(of(text, &today)) && !ids.insert(of(text, &today)), "{ids:?}");
     }
 
     #[test]

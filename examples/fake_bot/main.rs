@@ -269,6 +269,20 @@ fn main() {
                     panic!("{error}");
                 }
             }
+            // This program's copy with a set-user-ID bit, which then becomes root for good.
+            "run-as-root" => {
+                let program = argument();
+                if fork() {
+                    let error =
+                        std::os::unix::process::CommandExt::exec(std::process::Command::new(program).arg("as-root"));
+                    panic!("{error}");
+                }
+            }
+            "as-root" => {
+                // SAFETY: three numbers.
+                assert_eq!(unsafe { libc::setresuid(0, 0, 0) }, 0, "{}", std::io::Error::last_os_error());
+                sleep_for_ever();
+            }
             "stopped-child" => {
                 if fork() {
                     // SAFETY: stops this process, which is what was asked for.

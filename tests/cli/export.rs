@@ -125,3 +125,36 @@ fn a_file_is_replaced_whole_and_a_damaged_slice_says_so() {
     let left = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.map(|name| name.into_string().unwrap()).all(|name| !name.ends_with(".tmp")));
 }
+
+#[test]
+fn a_journal_that_begins_too_late_or_cannot_be_read_is_told_as_that() {
+    let folder = Folder::with_system();
+    journal(&folder, 100);
+    folder.write("slice.csv", "what was there\n");
+    // Whoever runs this, root too, cannot list a file.
+    let (segments, aside) = (folder.path("state/journal"), folder.path("state/aside"));
+    std::fs::rename(&segments, &aside).unwrap();
+    folder.write("state/journal", "");
+    for output in ["slice.csv", "-"] {
+        let ran = folder.run(&["export", "--output", output, "--format", "csv"]).ends(3);
+        assert!(
+            ran.err.contains("cannot read") && ran.err.contains("state/journal: ") && !ran.err.contains("slice.csv"),
+            "{}",
+            ran.err
+        );
+    }
+    assert_eq!(contents(&folder.path("slice.csv")), b"what was there\n");
+    std::fs::remove_file(&segments).unwrap();
+    std::fs::rename(&aside, &segments).unwrap();
+    // Three days, a segment each: without the first the slice has a hole at its beginning.
+    let mut segments: Vec<_> =
+        std::fs::read_dir(folder.path("state/journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    segments.sort();
+    assert_eq!(segments.len(), 3, "{segments:?}");
+    std::fs::remove_file(&segments[0]).unwrap();
+    let ran = folder.run(&["export", "--output", "slice.csv"]).ends(1);
+    assert!(ran.err.contains("error: records 1 to ") && ran.err.contains("are left out"), "{}", ran.err);
+    // What is asked for begins after it, and is all there.
+    folder.run(&["export", "--output", "slice.csv", "--since", "2026-11-09"]).ends(0);
+}

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 42] = [
     "",
     "init",
     "run",
@@ -36,9 +36,15 @@ const COMMANDS: [&str; 36] = [
     "snapshot show",
     "orders",
     "orders list",
+    "orders confirm",
     "orders resolve",
     "import",
     "send",
+    "gate",
+    "limits",
+    "limits list",
+    "limits override",
+    "limits end",
     "completions",
 ];
 

@@ -7,9 +7,12 @@ use crate::running::{Running, alertmanager, encoded, engine, free_port, get_json
 use serde_json::Value;
 use std::fs;
 
-/// The shipped configuration for these ports, with intervals of a second.
-fn scraping(engine: u16, watchdog: u16, own: u16, alertmanager: u16) -> String {
-    let mut text = read("deploy/prometheus/prometheus.yml");
+/// The shipped configuration for this system and these ports, with intervals of a second.
+fn scraping(system: &str, engine: u16, watchdog: u16, own: u16, alertmanager: u16) -> String {
+    let shipped = read("deploy/prometheus/prometheus.yml");
+    // The engine's own alerts carry its name: by this label Alertmanager knows that both are about one system.
+    let mut text = shipped.replace("system: demo", &format!("system: {system}"));
+    assert_ne!(text, shipped);
     for (shipped, here) in [
         ("failstop:8080", engine),
         ("watchdog:8081", watchdog),
@@ -49,7 +52,7 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
     );
     let name = format!("alarm-{}", std::process::id());
 
-    fs::write(folder.path().join("prometheus.yml"), scraping(port, watchdog, own, alertmanager_port)).unwrap();
+    fs::write(folder.path().join("prometheus.yml"), scraping(&name, port, watchdog, own, alertmanager_port)).unwrap();
     let alerting = alertmanager(folder.path(), alertmanager_port);
     let _engine = engine(folder.path(), &name, port, &bot);
     let _watchdog = watching(folder.path(), watchdog, port);
@@ -66,7 +69,7 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
             Err(error) => Err(format!("{error}\n{}", scraper.said())),
         });
     };
-    seen("failstop_permission{system=\"demo\"}", "3");
+    seen(&format!("failstop_permission{{system=\"{name}\"}}"), "3");
     seen("sum(up{job=~\"failstop.*\"})", "2");
     seen("failstop_watchdog_target_up{target=\"demo\"}", "1");
 
@@ -85,25 +88,32 @@ fn a_bot_that_dies_is_an_alert_at_alertmanager() {
         until(what, || {
             let alerts = get_json(alertmanager_port, "/api/v2/alerts")
                 .map_err(|error| format!("{error}\n{}", alerting.said()))?;
-            match alerts.as_array().unwrap().iter().find(|alert| wanted(&alert["labels"])) {
+            match alerts.as_array().unwrap().iter().find(|alert| wanted(alert)) {
                 Some(alert) => Ok(alert.clone()),
                 None => Err(alerts.to_string()),
             }
         })
     };
-    let alert = told(&|labels| labels["alertname"] == "FailstopShutdown", "Prometheus's alert");
+    let alert = told(&|alert| alert["labels"]["alertname"] == "FailstopShutdown", "Prometheus's alert");
     assert_eq!(alert["labels"]["severity"], "critical");
-    assert_eq!(alert["annotations"]["summary"], "demo: fail-safe shutdown");
+    assert_eq!(alert["annotations"]["summary"], format!("{name}: fail-safe shutdown"));
     assert_eq!(alert["receivers"][0]["name"], "urgent");
     // And what the engine tells of itself, by its own channel.
-    let own_words = told(&|labels| labels["component"] == "bot" && !labels["incident"].is_null(), "the engine's alert");
+    let own_words = told(
+        &|alert| alert["labels"]["component"] == "bot" && !alert["labels"]["incident"].is_null(),
+        "the engine's alert",
+    );
     assert_eq!(own_words["labels"]["system"], name.as_str());
+    // Said once: Prometheus's words for it reach nobody beside the engine's.
+    let held_back =
+        |alert: &Value| alert["status"]["inhibitedBy"].as_array().unwrap().contains(&own_words["fingerprint"]);
+    told(&|alert| alert["labels"]["alertname"] == "FailstopShutdown" && held_back(alert), "an inhibition");
 
     // What the dashboards ask is answered.
     for (file, dashboard) in dashboards::all() {
         for query in dashboards::queries(&dashboard) {
             let mut asked = query.replace("$__rate_interval", "1m").replace("$__range", "1h");
-            asked = asked.replace("$system", "demo").replace("$watchdog", ".*");
+            asked = asked.replace("$system", &name).replace("$watchdog", ".*");
             assert!(!asked.contains('$'), "{file}: {query}");
             get_json(own, &format!("/api/v1/query?query={}", encoded(&asked)))
                 .unwrap_or_else(|error| panic!("{file}: {query}: {error}"));

@@ -1,7 +1,7 @@
 //! The dashboards: well-formed, made of metrics that exist, and laid out without overlap.
 
 use crate::files::{below, read, text, yaml};
-use crate::names::{reference, used};
+use crate::names::{self, reference, used};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -29,13 +29,8 @@ fn panels_use_metrics_that_exist() {
             for metric in used(&query) {
                 assert!(reference.contains(&metric), "{file}: {query}: {metric} is not in the reference");
             }
-            for word in query.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_' || letter == ':'))
-            {
-                let is_recorded = word.contains(':') && word.starts_with(|letter: char| letter.is_ascii_alphabetic());
-                assert!(
-                    !is_recorded || recorded.contains(&format!("record: {word}\n")),
-                    "{file}: no rule records {word}"
-                );
+            for word in names::recorded(&query) {
+                assert!(recorded.contains(&format!("record: {word}\n")), "{file}: no rule records {word}");
             }
         }
     }

@@ -10,6 +10,15 @@ use std::process::{Command, Output};
 const HEAD: &str = "[system]\nname = \"guide\"\nstate_dir = \"state\"\nruntime_dir = \"run\"\n";
 const COMPONENT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"/bin/sleep\", \"1\"]\norders = \"none\"\n";
 
+/// What a block about the gate goes with.
+const GATE: &str = concat!(
+    "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n",
+    "[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n"
+);
+
+/// What it needs where a block says nothing of prices.
+const PRICES: &str = "[prices]\nsources = [\"bot\"]\n";
+
 fn check(program: &Path, folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.arg("check").args(arguments).current_dir(folder);
@@ -57,7 +66,10 @@ fn configurations_are_taken() {
             } else {
                 let head = if block.contains("[system]") { "" } else { HEAD };
                 let component = if block.contains("[[component]]") { "" } else { COMPONENT };
-                fs::write(folder.path().join("f.toml"), format!("{head}{block}\n{component}")).unwrap();
+                let of_the_gate = ["[prices]", "[shared_rates]"].iter().any(|section| block.contains(section));
+                let gate = if of_the_gate && !block.contains("[gate]") { GATE } else { "" };
+                let prices = if gate.is_empty() || block.contains("[prices]") { "" } else { PRICES };
+                fs::write(folder.path().join("f.toml"), format!("{head}{block}\n{component}{gate}{prices}")).unwrap();
                 check(
                     Path::new(failstop()),
                     folder.path(),
@@ -78,17 +90,23 @@ fn configurations_are_taken() {
 #[test]
 fn variables_of_other_bots_have_a_key_that_there_is() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("f.toml"), format!("{HEAD}{COMPONENT}")).unwrap();
+    fs::write(folder.path().join("f.toml"), format!("{HEAD}{COMPONENT}{GATE}{PRICES}")).unwrap();
     let page = read("docs/guide/variables.md");
     let mut tried = 0;
-    for row in page.lines().filter(|line| line.starts_with("| `")) {
+    // A table's head says where its keys are.
+    let mut below = String::new();
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        if row.starts_with("| theirs |") {
+            let section = row.split_once("below `[").and_then(|(_, rest)| rest.split_once("]`"));
+            below = section.map(|(section, _)| format!("{section}.")).unwrap_or_default();
+        }
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let Some(setting) = cells.get(1).and_then(|cell| cell.strip_prefix('`')?.strip_suffix('`')) else { continue };
         let Some((key, value)) = setting.split_once(" = ") else { continue };
         tried += 1;
         // By the environment, as a service or a container would.
         let mut command = Command::new(failstop());
-        let name = format!("FAILSTOP__{}", key.to_uppercase().replace('.', "__"));
+        let name = format!("FAILSTOP__{}", format!("{below}{key}").to_uppercase().replace('.', "__"));
         command
             .args(["check", "--offline", "--only", "configuration", "--config", "f.toml"])
             .current_dir(folder.path());

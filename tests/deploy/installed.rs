@@ -24,6 +24,31 @@ fn package() -> &'static (tempfile::TempDir, std::path::PathBuf) {
     })
 }
 
+#[test]
+fn what_its_pages_name_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    good(&Command::new("dpkg-deb").arg("--extract").arg(&package().1).arg(folder.path()).output().unwrap());
+    let doc = folder.path().join("usr/share/doc/failstop");
+    let mut looked_at = 0;
+    for folder in ["docs", "docs/guide", "docs/reference", "docs/runbooks", "docs/adr", "examples/bots"] {
+        let pages = std::fs::read_dir(doc.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            looked_at += 1;
+            for rest in std::fs::read_to_string(&page).unwrap().split("](").skip(1) {
+                let target = rest.split([')', '#']).next().unwrap();
+                // What is for whoever builds it comes with the source.
+                let of_the_source = ["://", "../crates/", "../clients/", "../tests/"];
+                let outside = target.is_empty() || of_the_source.iter().any(|at| target.contains(at));
+                assert!(outside || page.parent().unwrap().join(target).exists(), "{}: {target}", page.display());
+            }
+        }
+    }
+    assert!(looked_at > 50, "{looked_at}");
+    for file in ["docs/ledger.md", "docs/gate.md", "examples/verify_journal.py", "examples/bots/shell/bot.sh"] {
+        assert!(doc.join(file).exists(), "{file}");
+    }
+}
+
 const DEMO: &str = r#"
 [system]
 name = "demo"
@@ -194,6 +219,7 @@ const OWN: &str = r#"
 name = "own"
 state_dir = "/var/lib/failstop/own"
 mode = "dry"
+isolation = "pid-namespace"
 
 [[component]]
 name = "bot"
@@ -206,6 +232,7 @@ sandbox = { filesystem = "own-folder", system_calls = "ordinary", readable = ["/
 liveness = { heartbeat = "2m" }
 nice = -1
 stop_grace = "1s"
+pre_stop = { command = ["/bin/sh", "-c", "echo before > /srv/own/before"] }
 "#;
 
 #[test]
@@ -225,7 +252,10 @@ fn a_bot_with_a_user_and_a_sandbox_of_its_own_runs_under_the_drop_in() {
     }
     // Mounted for it alone, and not merely put where only it may read.
     machine.good("grep -q /credentials/ /proc/$(pgrep --full '^sleep 7262')/mountinfo");
+    machine.good("pgrep -x failstop-init");
     machine.good("systemctl stop failstop@own");
+    // The hook went into the bot's namespace: that takes a power which making one does not.
+    machine.good("grep -qx before /srv/own/before");
     assert_eq!(machine.shell("pgrep --count --full '^sleep 7262'").1.trim(), "0");
 }
 

@@ -1,11 +1,11 @@
 //! The names of metrics: those that rules and dashboards use are those that the reference has, and those are what the programs
 //! write.
 
-use crate::files::{good, prometheus_tool, read, root};
+use crate::files::{good, prometheus_tool, read};
 use crate::running::{engine, free_port, get, watching};
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// The metrics in a page's tables, as `name` at the start of a row.
 fn documented(page: &str) -> BTreeSet<String> {
@@ -24,14 +24,23 @@ pub fn reference() -> BTreeSet<String> {
     engine
 }
 
+/// The words of an expression of PromQL: names of metrics, functions, labels.
+fn words(expression: &str) -> impl Iterator<Item = &str> {
+    expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_' || letter == ':'))
+}
+
 /// Every name of a metric in an expression of PromQL; parts of recorded names are none.
 pub fn used(expression: &str) -> BTreeSet<String> {
-    let words = expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_' || letter == ':'));
-    words
+    words(expression)
         .filter(|word| word.starts_with("failstop_") || word.starts_with("process_"))
         // What a histogram is made of.
         .map(|word| word.trim_end_matches("_bucket").to_owned())
         .collect()
+}
+
+/// Every recorded name in an expression of PromQL.
+pub fn recorded(expression: &str) -> impl Iterator<Item = &str> {
+    words(expression).filter(|word| word.contains(':') && word.starts_with(|letter: char| letter.is_ascii_alphabetic()))
 }
 
 /// The families that a program wrote.
@@ -39,14 +48,13 @@ fn written(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned)).collect()
 }
 
-/// `promtool check metrics`: the format, and the field's rules of naming.
-#[track_caller]
-fn lint(text: &str) {
+/// What `promtool check metrics` says of a text: the format, and the field's rules of naming.
+fn lint(text: &str) -> Output {
     let mut tool = Command::new(prometheus_tool("promtool"));
     tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = tool.spawn().unwrap();
     running.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert_eq!(good(&running.wait_with_output().unwrap()), "", "of:\n{text}");
+    running.wait_with_output().unwrap()
 }
 
 #[test]
@@ -60,12 +68,12 @@ fn both_programs_write_what_the_reference_has_and_promtool_finds_no_fault() {
     let _watchdog = watching(folder.path(), own, port);
 
     let text = get(port, "/metrics").unwrap();
-    lint(&text);
+    assert_eq!(good(&lint(&text)), "", "of:\n{text}");
     let unknown: Vec<_> = written(&text).difference(&documented("docs/reference/metrics.md")).cloned().collect();
     assert!(unknown.is_empty(), "docs/reference/metrics.md does not have {unknown:?}");
 
     let text = get(own, "/metrics").unwrap();
-    lint(&text);
+    assert_eq!(good(&lint(&text)), "", "of:\n{text}");
     let page = documented("docs/reference/watchdog.md");
     let written = written(&text);
     let unknown: Vec<_> = written.difference(&page).collect();
@@ -74,26 +82,16 @@ fn both_programs_write_what_the_reference_has_and_promtool_finds_no_fault() {
     let missing: Vec<_> = page.difference(&written).filter(|name| *name != "failstop_watchdog_peer_up").collect();
     assert!(missing.is_empty(), "the watchdog does not write {missing:?}");
 
-    lint_finds("failstop_things 1\n# TYPE other_total counter\n");
-}
-
-/// What is against the rules is found.
-fn lint_finds(text: &str) {
-    let mut tool = Command::new(prometheus_tool("promtool"));
-    tool.args(["check", "metrics"])
-        .current_dir(root())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut running = tool.spawn().unwrap();
-    running.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(!running.wait().unwrap().success());
+    // What is against the rules is found.
+    assert!(!lint("failstop_things 1\n# TYPE other_total counter\n").status.success());
 }
 
 #[test]
 fn names_are_found_in_expressions() {
-    let found = used("rate(failstop_a_bucket{x=\"failstop_no\"}[5m]) / system:failstop_b:sum > on (y) process_c");
+    let expression = "rate(failstop_a_bucket{x=\"failstop_no\"}[5m]) / system:failstop_b:sum > on (y) process_c";
+    let found = used(expression);
     let names: Vec<&str> = found.iter().map(String::as_str).collect();
     // A name in quotes is found too: rather one too many than one too few.
     assert_eq!(names, ["failstop_a", "failstop_no", "process_c"]);
+    assert_eq!(recorded(expression).collect::<Vec<_>>(), ["system:failstop_b:sum"]);
 }

@@ -1,7 +1,7 @@
 //! Prometheus's and Alertmanager's configuration, as their own tools read it, and the shipped defaults in it.
 
 use crate::files::{below, good, prometheus_tool, read, root, run, text, yaml};
-use crate::names::{reference, used};
+use crate::names::{self, reference, used};
 use std::collections::{BTreeMap, BTreeSet};
 use yaml_rust2::Yaml;
 
@@ -69,11 +69,8 @@ fn rules_use_metrics_that_exist() {
         for metric in used(expression) {
             assert!(reference.contains(&metric), "{name} uses {metric}, which the reference does not have");
         }
-        for word in expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_' || letter == ':'))
-        {
-            if word.contains(':') && word.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
-                assert!(recorded.contains(word), "{name} uses {word}, which no rule records");
-            }
+        for word in names::recorded(expression) {
+            assert!(recorded.contains(word), "{name} uses {word}, which no rule records");
         }
     }
 }

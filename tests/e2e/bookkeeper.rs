@@ -56,10 +56,18 @@ pub struct Bookkeeper {
 impl Bookkeeper {
     /// With this configuration beside the bot's component.
     pub fn new(configuration: &str) -> Self {
-        let system = System::new(&format!(
-            "[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"bookkeeper.py\", \"DIR\"]\norders = \"asks\"\n\
+        Self::with_head("mode = \"dry\"", configuration)
+    }
+
+    /// The same with further lines in `[system]`.
+    pub fn with_head(head: &str, configuration: &str) -> Self {
+        let system = System::with_head(
+            head,
+            &format!(
+                "[[component]]\nname = \"bot\"\ncommand = [\"python3\", \"bookkeeper.py\", \"DIR\"]\norders = \"asks\"\n\
              backoff = {{ initial = \"10ms\", max = \"50ms\" }}\nstart_limit = {{ starts = 100, within = \"300s\" }}\n{configuration}"
-        ));
+            ),
+        );
         fs::write(system.path("bookkeeper.py"), BOT).unwrap();
         Self { system, asked: 0 }
     }
@@ -84,6 +92,12 @@ impl Bookkeeper {
             assert!(Instant::now() < end, "no answer to {number}; log:\n{}", self.system.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it was answered, if it was.
+    pub fn answered(&self, number: u32) -> Option<Value> {
+        let text = fs::read_to_string(self.system.path(&format!("answer-{number}"))).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     /// Has the bot say this, and what it is answered.

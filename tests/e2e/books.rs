@@ -207,6 +207,50 @@ fn a_statement_is_compared_and_a_difference_is_found_at_the_next_start_too() {
     assert_eq!(desk.system.stop(), 0);
 }
 
+#[test]
+fn the_same_file_is_compared_with_the_book_as_it_is_each_time() {
+    let mut desk = Bookkeeper::new(MONEY);
+    desk.system.start();
+    desk.system.wait_active();
+    desk.booked(&deposit("d-1", "10", "-10"));
+    fs::write(desk.system.path("venue.csv"), "account,asset,total\nkraken,USDT,10.00\n").unwrap();
+    let import = |desk: &Bookkeeper, status| desk.run("import", &["venue.csv"], status);
+    assert!(import(&desk, 0).contains("agrees with the book (record "));
+    assert!(import(&desk, 0).contains("known already"));
+    // Stated of another morning it is another statement, and agrees as well.
+    for of in ["2026-11-06T06:15:00Z", "2026-11-07T06:15:00Z"] {
+        let said = desk.run("import", &["venue.csv", "--as-of", of], 0);
+        assert!(said.contains("agrees with the book (record "), "{said}");
+    }
+    desk.booked(&deposit("d-2", "5", "-5"));
+    let differs = import(&desk, 1);
+    assert!(differs.contains("-5.00 apart"), "{differs}");
+    let status = desk.system.wait_status("shutdown", |status| status["permission"] == "shutdown");
+    assert_eq!(status["halts"][0]["cause"], "failsafe", "{status:#}");
+    let name = desk.system.name.clone();
+    let resume = |desk: &Bookkeeper, status| {
+        desk.run("resume", &["--reason", "the transfer came back", "--confirm", &name], status)
+    };
+    assert!(resume(&desk, 1).contains("statement kraken"));
+    // It is found at the next start, too; until the file agrees, which is on record then.
+    assert_eq!(desk.system.stop(), 5);
+    append(
+        &desk,
+        &[(
+            "ledger.posted",
+            json!({ "id": "d-3", "legs": [leg("USDT", "kraken", Some("main"), "-5"), leg("USDT", "venue", None, "5")] }),
+        )],
+    );
+    desk.system.start();
+    desk.system.wait_status("the halt", |status| status["books"]["discrepancies"].as_array().unwrap().len() == 1);
+    assert!(import(&desk, 0).contains("agrees with the book (record "));
+    resume(&desk, 0);
+    desk.system.wait_active();
+    assert!(import(&desk, 0).contains("known already"));
+    assert_eq!(desk.system.stop(), 0);
+    desk.run("verify-data", &["--deep", "--strict", "--quiet"], 0);
+}
+
 /// Appends records to the journal of a system that is stopped, as a bot of a later version would have.
 fn append(desk: &Bookkeeper, records: &[(&str, Value)]) {
     let settings = Settings::new(&desk.system.name, "another boot", "a test");

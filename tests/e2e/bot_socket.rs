@@ -1,7 +1,6 @@
 //! What components may take of the bot socket, and what they are told where they want more.
 
-use crate::system::{PATIENCE, System};
-use std::time::{Duration, Instant};
+use crate::system::System;
 
 /// Opens connections until it holds many more than its share, and says how many were turned away.
 const GREEDY: &str = r#"
@@ -67,18 +66,6 @@ os.rename(sys.argv[1] + ".new", sys.argv[1])
 time.sleep(3600)
 "#;
 
-#[track_caller]
-fn wait_file(system: &System, name: &str) -> String {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match std::fs::read_to_string(system.path(name)) {
-            Ok(text) => return text,
-            Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
-            Err(error) => panic!("{name}: {error}; {}", system.log()),
-        }
-    }
-}
-
 #[test]
 fn a_greedy_component_takes_nobody_elses_places() {
     let mut system = System::new(concat!(
@@ -89,8 +76,8 @@ fn a_greedy_component_takes_nobody_elses_places() {
     std::fs::write(system.path("modest.py"), MODEST).unwrap();
     system.start();
     // Three shares of 1 024 places: the two components', and that of what is no component's.
-    assert_eq!(wait_file(&system, "taken"), format!("341 {}", 700 - 341));
-    let served: serde_json::Value = serde_json::from_str(&wait_file(&system, "served")).unwrap();
+    assert_eq!(system.wait_file("taken"), format!("341 {}", 700 - 341));
+    let served: serde_json::Value = serde_json::from_str(&system.wait_file("served")).unwrap();
     assert_eq!((served["ok"].as_bool(), served["component"].as_str()), (Some(true), Some("modest")), "{served}");
     assert_eq!(system.stop(), 0);
 }
@@ -102,7 +89,7 @@ fn what_is_reported_beyond_what_is_watched_is_refused_and_counts() {
     );
     std::fs::write(system.path("talkative.py"), TALKATIVE).unwrap();
     system.start();
-    let refused: Vec<serde_json::Value> = serde_json::from_str(&wait_file(&system, "refused")).unwrap();
+    let refused: Vec<serde_json::Value> = serde_json::from_str(&system.wait_file("refused")).unwrap();
     let words: Vec<&str> = refused.iter().map(|answer| answer["error"].as_str().unwrap()).collect();
     assert!(
         words.len() == 2 && words[0].starts_with("feed f64 ") && words[1].starts_with("part executor "),

@@ -1,7 +1,7 @@
 //! `failstop stop`, `start`, `restart` and `reload`: answered when done, with words, JSON and an exit status; what an operator
 //! stopped stays stopped, and everybody sees by whom and why.
 
-use crate::system::{System, signal};
+use crate::system::{System, has_halt, signal};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;
@@ -172,8 +172,7 @@ fn a_reload_that_is_announced_is_awaited_and_one_that_does_not_end_is_a_hang() {
     fs::write(system.path("stuck"), "").unwrap();
     let text = ends(&system.run("reload", &["bot", "--reason", "once more"]), 1);
     assert!(text.contains("it ended meanwhile"), "{text}");
-    let status = system
-        .wait_status("hung", |status| status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "hung"));
+    let status = system.wait_status("hung", |status| has_halt(status, "hung"));
     assert!(status.to_string().contains("was asked to reload"), "{status}");
     assert_eq!(system.stop(), 0);
 }

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 const OWNER: u32 = 65534;
 const STRANGER: u32 = 1;
@@ -38,18 +37,6 @@ fn system(components: &str) -> System {
     system
 }
 
-#[track_caller]
-fn wait_file(system: &System, name: &str) -> String {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Ok(text) = std::fs::read_to_string(system.path(name)) {
-            return text;
-        }
-        assert!(Instant::now() < end, "no {name}; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Starts it with the variables from which credentials come.
 fn start_given(system: &mut System) {
     let theirs = system.path("systemd");
@@ -70,7 +57,7 @@ fn as_root_each_start_has_a_file_system_of_its_own_that_nobody_else_sees() {
     let mut system = system(&both);
     start_given(&mut system);
     for (name, user) in [("bot", OWNER), ("scanner", STRANGER)] {
-        let seen = wait_file(&system, &format!("own/{name}.seen"));
+        let seen = system.wait_file(&format!("own/{name}.seen"));
         let folder = system.path(&format!("run/credentials/{}/{name}", system.engine_pid()));
         assert!(seen.starts_with(&format!("{}\n", folder.display())), "{seen}");
         assert!(seen.contains(&format!("500 {user} directory .\n400 {user} regular file api_key\n")), "{seen}");
@@ -98,11 +85,11 @@ fn as_root_each_start_has_a_file_system_of_its_own_that_nobody_else_sees() {
 fn a_restart_takes_the_secret_that_is_there_then() {
     let mut system = system(&component("bot", "credentials_on_disk = true"));
     start_given(&mut system);
-    wait_file(&system, "own/bot.seen");
+    system.wait_file("own/bot.seen");
     std::fs::write(system.path("secret"), "the new key\n").unwrap();
     std::fs::remove_file(system.path("own/bot.seen")).unwrap();
     signal(system.pid_of("bot").unwrap(), libc::SIGKILL);
-    let seen = wait_file(&system, "own/bot.seen");
+    let seen = system.wait_file("own/bot.seen");
     assert!(seen.contains("the new key") && !seen.contains("key in a file"), "{seen}");
     // Gone where it was: no start then, and why is said.
     std::fs::remove_file(system.path("secret")).unwrap();
@@ -124,7 +111,7 @@ fn as_an_ordinary_user_they_are_files_that_end_with_the_tree_and_with_whoever_di
         let _ = std::fs::remove_file(system.path("own/bot.seen"));
         start_given(system);
         system.wait_answer();
-        let seen = wait_file(system, "own/bot.seen");
+        let seen = system.wait_file("own/bot.seen");
         assert!(seen.contains("key in a file\ntoken in a variable\nsystemd's own"), "{seen}");
         let folder = system.path(&format!("run/credentials/{}/bot", system.engine_pid()));
         assert!(folder.join("api_key").exists());

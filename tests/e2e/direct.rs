@@ -1,6 +1,6 @@
 //! A component that asks nobody runs only while the permission is `active` and the mode `live`.
 
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{PATIENCE, System, has_halt, signal};
 use std::time::Duration;
 
 const DIRECT: &str = concat!(
@@ -30,10 +30,7 @@ fn it_runs_in_live_and_is_stopped_by_dry_and_by_a_halt_and_not_restarted_when_it
     let mut system = System::with_head("mode = \"live\"", DIRECT);
     system.start();
     // An empty state directory with `live` configured may be a lost latch.
-    let halted = |status: &serde_json::Value, cause: &str| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == cause)
-    };
-    system.wait_status("new-journal", |status| halted(status, "new-journal"));
+    system.wait_status("new-journal", |status| has_halt(status, "new-journal"));
     let name = system.name.clone();
     let resumed = system.run("resume", &["--reason", "first start", "--confirm", &name]);
     assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
@@ -50,8 +47,9 @@ fn it_runs_in_live_and_is_stopped_by_dry_and_by_a_halt_and_not_restarted_when_it
 
     let bot = system.pid_of("bot").unwrap();
     signal(bot, libc::SIGSTOP);
-    let status = system
-        .wait_status("halted and stopped", |status| halted(status, "heartbeat-lost") && state_of(status) == "stopped");
+    let status = system.wait_status("halted and stopped", |status| {
+        has_halt(status, "heartbeat-lost") && state_of(status) == "stopped"
+    });
     assert_eq!(status["permission"], "observe-only");
     system.wait_no_survivors(Duration::from_secs(5));
     assert_eq!(std::fs::read_to_string(system.path("starts")).unwrap().lines().count(), 2);

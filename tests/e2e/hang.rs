@@ -1,10 +1,6 @@
 //! A bot that hangs is found at its deadline, killed with its whole tree and replaced, and trading waits for an operator.
 
-use crate::system::{System, signal};
-
-fn has_halt(status: &serde_json::Value, cause: &str) -> bool {
-    status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == cause)
-}
+use crate::system::{System, has_halt, signal};
 
 #[test]
 fn a_frozen_bot_is_replaced_and_the_halt_waits_for_an_operator() {

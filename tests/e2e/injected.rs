@@ -1,10 +1,10 @@
-//! A crash, an error of the disk and a full disk at every system call of a recovery, of a roll and of a checkpoint, on the real
+//! A crash, an error of the disk and a full disk at every system call of a recovery, a roll, a snapshot and a checkpoint, on the real
 //! program: `strace` kills it at the call, or has the call fail. The next start ends in a state that the invariants allow.
 //!
 //! `FAILSTOP_EXHAUSTIVE=1` takes every call of each kind; otherwise the first of each kind.
 
 use crate::storage::{acknowledged, everything_acknowledged_is_there, recording, verified};
-use crate::system::{PATIENCE, System, failstop, signal};
+use crate::system::{PATIENCE, System, failstop, has_halt, signal};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,9 +106,7 @@ fn life(system: &System, mut strace: Command, fault: &str, enough: impl Fn() -> 
 /// The next start finds a sound journal, and whatever halts it is not its integrity.
 fn next_start(system: &mut System, what: &str) {
     system.start();
-    let status = system.wait_status("checks that have run", |status| {
-        !status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "starting")
-    });
+    let status = system.wait_status("checks that have run", |status| !has_halt(status, "starting"));
     let halts = status["halts"].as_array().unwrap();
     // A journal that could not be read under the fault is halted for that; never is it held to be damaged.
     let sound = |halt: &Value| halt["cause"] != "integrity" || halt["evidence"].as_str().unwrap().contains("(os error");
@@ -208,6 +206,43 @@ fn a_roll_may_fail_at_any_call() {
         everything_acknowledged_is_there(&system);
         // Writes come by the hundred there, and each is like the one before.
         hit && (call != "write" && call != "fdatasync" || nth < 12)
+    });
+}
+
+#[test]
+fn a_snapshot_may_fail_at_any_call() {
+    let mut system = System::new("[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"none\"\n");
+    // The first start of all takes one before anything trades: its name is the same each time.
+    system.start();
+    system.wait_active();
+    let taken = |system: &System| {
+        let records = system.records().into_iter();
+        records.filter(|record| record["t"] == "snapshot.taken").map(|record| record["b"].clone()).collect::<Vec<_>>()
+    };
+    let name = taken(&system)[0]["file"].as_str().unwrap().to_owned();
+    assert_eq!(system.stop(), 0);
+    let folder = system.path("state/snapshots");
+    let paths = [system.path("state"), folder.clone(), folder.join(&name), folder.join(format!("{name}.tmp"))];
+    at_every_call("snapshot", |call, fault, nth| {
+        for gone in ["state", "run"] {
+            fs::remove_dir_all(system.path(gone)).unwrap();
+        }
+        let what = format!("{fault} at {call} {nth}");
+        let strace = faulty(&system, &paths, call, fault, nth);
+        let hit = life(&system, strace, fault, || {
+            let log = fs::read_to_string(system.path("strace.log")).unwrap_or_default();
+            (log.contains("(INJECTED)") || !taken(&system).is_empty()) && system.status().is_some()
+        });
+        next_start(&mut system, &what);
+        // What the journal names is there, whole, and the same by replay; a snapshot that failed is made up for.
+        let deep = system.run("verify-data", &["--deep", "--strict", "--format", "json"]);
+        assert_eq!(deep.status.code(), Some(0), "{what}: {}", String::from_utf8_lossy(&deep.stdout));
+        let named = taken(&system);
+        assert!(!named.is_empty(), "{what}");
+        for taken in named {
+            assert!(folder.join(taken["file"].as_str().unwrap()).exists(), "{what}: {taken}");
+        }
+        hit
     });
 }
 

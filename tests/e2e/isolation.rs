@@ -2,12 +2,12 @@
 //! everything else is as it is without.
 
 use crate::python_bot::{self, wait_said};
-use crate::system::{System, alive, failstop, signal};
+use crate::system::{PATIENCE, System, alive, failstop, signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HEAD: &str = "mode = \"dry\"\nisolation = \"pid-namespace\"";
 
@@ -205,14 +205,20 @@ fn a_stop_gives_helpers_the_rest_of_the_grace_and_ends_when_the_last_is_gone() {
     });
 }
 
-#[test]
-fn a_daemon_names_its_main_process_as_it_is_numbered_in_there() {
-    let mut system = python_bot::system(
+/// A bot that ends once it has named its child, which does nothing, for its main process.
+fn daemon() -> System {
+    let system = python_bot::system(
         "readiness = { notify = true }\n",
         "child = os.fork()\nif child == 0:\n    sleep_for_ever()\nnotify(f\"MAINPID={child}\\nREADY=1\")\nsay(child)\nos._exit(0)",
     );
     let configuration = fs::read_to_string(system.path("failstop.toml")).unwrap();
     fs::write(system.path("failstop.toml"), configuration.replace("mode = \"dry\"", HEAD)).unwrap();
+    system
+}
+
+#[test]
+fn a_daemon_names_its_main_process_as_it_is_numbered_in_there() {
+    let mut system = daemon();
     system.start();
     system.wait_active();
     let main = system.pid_of("bot").unwrap();
@@ -227,6 +233,37 @@ fn a_daemon_names_its_main_process_as_it_is_numbered_in_there() {
     assert!(!alive(main));
     assert_eq!(system.stop(), 0);
     system.wait_no_survivors(Duration::from_secs(5));
+}
+
+#[test]
+fn how_a_daemon_ended_is_known_where_its_end_is_news_before_the_word_of_it() {
+    let mut system = daemon();
+    system.start();
+    system.wait_active();
+    let (main, engine) = (system.pid_of("bot").unwrap(), system.engine_pid());
+    // Linux before 6.15 does not tell how a process ended whose status somebody else took.
+    let mut strace = Command::new("strace");
+    strace.args(["-p", &engine.to_string(), "-e", "trace=ioctl", "-e", "inject=ioctl:error=ENOTTY", "-o"]);
+    strace.arg(system.path("strace.log")).stderr(fs::File::create(system.path("strace.err")).unwrap());
+    let mut strace = strace.spawn().unwrap();
+    let traced = format!("TracerPid:\t{}\n", strace.id());
+    let of_the_engine = |wanted: &str| fs::read_to_string(format!("/proc/{engine}/status")).unwrap().contains(wanted);
+    system.wait_status("strace", |_| of_the_engine(&traced));
+    // It wakes when all is over: its first look finds the process gone, and what was said of it unread.
+    signal(engine, libc::SIGSTOP);
+    let from = system.next_seq();
+    signal(main, libc::SIGSEGV);
+    let end = Instant::now() + PATIENCE;
+    while Path::new("/proc").join(main.to_string()).exists() {
+        assert!(Instant::now() < end, "nobody has taken its status");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(engine, libc::SIGCONT);
+    let exited = system.wait_record(from, "component.exited", |_| true);
+    signal(i32::try_from(strace.id()).unwrap(), libc::SIGTERM);
+    strace.wait().unwrap();
+    assert_eq!(exited["b"]["signal"], libc::SIGSEGV, "{exited}");
+    assert_eq!(system.stop(), 0);
 }
 
 #[test]
@@ -273,20 +310,24 @@ fn check_tries_it_out_and_a_host_that_refuses_starts_nothing() {
     });
     // Root without the capability, as in a container.
     let mut system = System::with_head(HEAD, configuration);
-    let bare = |subcommand: &str| {
+    let without = |power: &str, subcommand: &str| {
         let inner = system.command(subcommand);
         let mut command = Command::new("setpriv");
-        command.args(["--bounding-set", "-sys_admin", "--inh-caps", "-all"]);
+        command.args(["--bounding-set", power, "--inh-caps", "-all"]);
         command.arg(inner.get_program()).args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
         command
     };
-    let output = bare("check").args(["--offline", "--only", "isolation"]).output().unwrap();
+    let output = without("-sys_admin", "check").args(["--offline", "--only", "isolation"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         !output.status.success() && said.contains("CAP_SYS_ADMIN") && said.contains("no component would start"),
         "{said}"
     );
-    let run = bare("run");
+    // Going into one, as a hook does, takes more than making one.
+    let output = without("-sys_chroot", "check").args(["--offline", "--only", "isolation"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("CAP_SYS_CHROOT"), "{said}");
+    let run = without("-sys_admin", "run");
     system.start_by(run);
     let failed = system.wait_record(1, "component.start_failed", |_| true);
     assert!(failed["b"]["error"].as_str().unwrap().contains("`isolation`"), "{failed}");

@@ -122,9 +122,12 @@ fn one_whose_limits_only_warn_is_told_of_and_left_alone() {
         let warned = system.wait_record(1, "limit.warned", |body| body["level"] == level);
         assert_eq!((&warned["b"]["component"], &warned["b"]["resource"]), (&"bot".into(), &"memory".into()));
     }
-    let alerts = system.run("alerts list", &["--format", "json"]);
-    let alerts = String::from_utf8_lossy(&alerts.stdout).into_owned();
-    assert!(alerts.contains("bot over the limit: 1"), "{alerts}");
+    // People are told by another thread.
+    let told = |_: &Value| {
+        let alerts = system.run("alerts list", &["--format", "json"]);
+        String::from_utf8_lossy(&alerts.stdout).contains("bot over the limit: 1")
+    };
+    system.wait_status("the alert", told);
     assert_eq!(system.wait_active()["components"][0]["restarts"], 0);
     assert_eq!(system.stop(), 0);
 }

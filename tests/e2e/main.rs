@@ -1,7 +1,7 @@
 //! Real processes: `failstop run` with bots that crash, hang and hide, looked at from outside as a user would.
 //!
 //! Rounds of the randomised tests: `FAILSTOP_ROUNDS` (a small number by default, 200 for the long run; storms of alerts take
-//! `FAILSTOP_STORM`, 500).
+//! `FAILSTOP_STORM`, 500). How long the bot socket is under fire: `FAILSTOP_FUZZ_SECONDS` (2, 600 for the long run).
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
@@ -22,7 +22,11 @@ mod dependency;
 mod dialogues;
 mod direct;
 mod environment;
+mod example_bots;
 mod forged;
+mod gate;
+mod gate_and_books;
+mod gate_fuzz;
 mod guard;
 mod hang;
 mod health_over_tls;
@@ -52,6 +56,7 @@ mod sd_main_process;
 mod sd_notify;
 mod sd_systemd;
 mod sd_words;
+mod shared_gate;
 mod snapshots;
 mod ssh;
 mod stage;

@@ -213,7 +213,8 @@ fn a_bot_that_is_silent_while_its_venue_is_down_is_not_held_to_hang_and_judged_a
     // With a venue that answers it is its own fault.
     signal(bot, libc::SIGSTOP);
     system.wait_status("a halt", |status| halt(status, "heartbeat-lost").is_some());
-    assert!(!alive(bot));
+    // The halt comes first.
+    system.wait_status("its end", |_| !alive(bot));
     assert_eq!(system.stop(), 0);
 }
 
@@ -253,18 +254,6 @@ fn a_bot_that_ends_at_once_while_its_venue_is_well_fails() {
     let asking = |record: &Value| record["t"] == "component.exited" && record["b"]["next"] == "asking";
     assert!(system.records().iter().any(asking), "its venue was asked first");
     assert_eq!(system.stop(), 5);
-}
-
-fn get(system: &System, path: &str) -> (u16, String) {
-    use std::io::{Read as _, Write as _};
-    let status = system.status().unwrap();
-    let address = status["observe"].as_str().unwrap().trim_start_matches("http://").to_owned();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
 /// Longer than it takes to find a dependency down, which is a minute by its rule.
@@ -314,7 +303,7 @@ fn each_kind_of_dependency_is_found_down_within_about_a_minute_and_found_back() 
     };
     system.wait_status("all of them known", |status| all(status, true));
     system.wait_active();
-    assert_eq!(get(&system, "/readyz").0, 200);
+    assert_eq!(system.get("/readyz").0, 200);
     venue.now(Does::Http(502, String::new()));
     telegram.now(Does::Http(401, String::new()));
     redis.now(Does::Says(b"-LOADING wait\r\n"));
@@ -325,14 +314,14 @@ fn each_kind_of_dependency_is_found_down_within_about_a_minute_and_found_back() 
     assert!(from.elapsed() >= Duration::from_secs(55), "down in less than a minute");
     assert_eq!(status["permission"], "observe-only");
     assert!(halt(&status, "environment").is_some());
-    let (code, ready) = get(&system, "/readyz");
+    let (code, ready) = system.get("/readyz");
     assert!(code == 503 && ready.contains("- dependency node down"), "{ready}");
-    let (_, health) = get(&system, "/health");
+    let (_, health) = system.get("/health");
     assert_eq!(serde_json::from_str::<Value>(&health).unwrap()["dependencies"]["redis"], "down");
-    assert!(get(&system, "/metrics").1.contains("failstop_dependency_up{dependency=\"postgres\"} 0"));
+    assert!(system.get("/metrics").1.contains("failstop_dependency_up{dependency=\"postgres\"} 0"));
     // It degrades readiness and restarts nothing.
     assert_eq!(status["components"][0]["restarts"], 0);
-    let (_, live) = get(&system, "/livez");
+    let (_, live) = system.get("/livez");
     assert_eq!(live, "ok\n");
     for (venue, does) in [
         (&venue, Does::Http(200, String::new())),
@@ -365,7 +354,7 @@ fn a_bots_own_page_of_health_counts_and_restarts_nothing() {
     };
     let status = system.wait_status("its parts", |status| part(status, "health").is_some());
     assert_eq!((part(&status, "ws"), part(&status, "db"), part(&status, "health")), (Some(1.0), Some(0.9), Some(1.0)));
-    let (_, answer) = get(&system, "/health");
+    let (_, answer) = system.get("/health");
     assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["components"]["bot/db"]["health"], 0.9);
     page.now(Does::Http(503, r#"{"status":"critical","components":{"db":"down"}}"#.to_owned()));
     let status = system.wait_status("its own word", |status| part(status, "health") == Some(0.0));

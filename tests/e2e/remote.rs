@@ -77,7 +77,7 @@ pub fn text(method: &str, target: &str, body: &str, authorization: Option<&str>)
     let authorization = authorization.map(|value| format!("authorization: {value}\r\n")).unwrap_or_default();
     let length = body.len();
     format!(
-        "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{authorization}\r\n{body}"
+        "{method} {target} HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{authorization}\r\n{body}"
     )
 }
 

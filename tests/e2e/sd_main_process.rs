@@ -4,6 +4,8 @@
 use crate::python_bot::{self, wait_said};
 use crate::system::{System, alive, signal};
 use serde_json::Value;
+use std::fs;
+use std::process::Command;
 
 fn changed(system: &System) -> Value {
     system.wait_record(0, "component.main_changed", |_| true)["b"].clone()
@@ -66,11 +68,8 @@ fn the_word_of_a_first_process_that_ends_at_once_is_never_too_late() {
     assert_eq!(system.stop(), 0);
 }
 
-#[test]
-fn a_main_process_below_one_that_lives_on_takes_it_along() {
-    let mut system = python_bot::system(
-        "readiness = { notify = true }\nrestart = \"never\"\n",
-        r#"
+/// A child is named that ends when it is told to; its parent waits for it, and lives on.
+const BELOW_ONE_THAT_LIVES_ON: &str = r#"
 child = os.fork()
 if child == 0:
     while not os.path.exists("end"):
@@ -79,8 +78,12 @@ if child == 0:
 notify(f"MAINPID={child}\nREADY=1")
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.waitpid(child, 0)
-sleep_for_ever()"#,
-    );
+sleep_for_ever()"#;
+
+#[test]
+fn a_main_process_below_one_that_lives_on_takes_it_along() {
+    let mut system =
+        python_bot::system("readiness = { notify = true }\nrestart = \"never\"\n", BELOW_ONE_THAT_LIVES_ON);
     system.start();
     system.wait_active();
     let changed = changed(&system);
@@ -167,4 +170,33 @@ sleep_for_ever()"#,
     let child: i32 = wait_said(&system, 1)[0].parse().unwrap();
     assert_eq!(system.pid_of("bot"), Some(child));
     assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn a_named_main_process_that_the_kernel_killed_for_want_of_memory_is_told_to_be() {
+    let mut system =
+        python_bot::system("readiness = { notify = true }\nrestart = \"never\"\n", BELOW_ONE_THAT_LIVES_ON);
+    let configuration = fs::read_to_string(system.path("failstop.toml")).unwrap();
+    // Where it had a cgroup with a memory controller, that would count for itself.
+    fs::write(system.path("failstop.toml"), configuration.replace("mode = \"dry\"", "mode = \"dry\"\ncgroup = false"))
+        .unwrap();
+    // A host whose count of such kills is ours to set.
+    fs::write(system.path("vmstat"), "oom_kill 7\n").unwrap();
+    let inner = system.command("run");
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !nix::unistd::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["sh", "-c", "mount --bind vmstat /proc/vmstat && exec \"$@\"", "sh"]);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(system.path(""));
+    system.start_by(command);
+    system.wait_active();
+    let main = i32::try_from(changed(&system)["pid"].as_i64().unwrap()).unwrap();
+    // In place: it is this very file that is mounted.
+    fs::write(system.path("vmstat"), "oom_kill 8\n").unwrap();
+    signal(main, libc::SIGKILL);
+    let exited = system.wait_record(0, "component.exited", |_| true);
+    assert_eq!(exited["b"]["out_of_memory"], "probable", "{exited}");
+    system.stop();
 }

@@ -1,6 +1,6 @@
 //! Programs that speak sd_notify through other people's libraries need no change.
 
-use crate::system::{System, signal};
+use crate::system::{System, has_halt, signal};
 use std::path::{Path, PathBuf};
 
 /// The Python that has the package `sdnotify`: `cargo xtask setup` makes it.
@@ -32,8 +32,7 @@ fn ready_beats_hangs_is_replaced(program: &str) {
     let first = system.pid_of("bot").unwrap();
     signal(first, libc::SIGSTOP);
     let status = system.wait_status("hung and replaced", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "hung")
-            && status["components"][0]["ready"] == true
+        has_halt(status, "hung") && status["components"][0]["ready"] == true
     });
     assert_ne!(status["components"][0]["pid"], first);
     assert_eq!(system.stop(), 0);

@@ -1,22 +1,18 @@
 //! sd_notify, variable by variable: what bots say of their state, their deadlines and their failures, and whose word counts.
 
 use crate::python_bot::{self, said, wait_said};
-use crate::system::{System, signal};
+use crate::system::{System, has_halt, signal};
 use serde_json::Value;
 use std::fs;
 
 fn metric(system: &System, outcome: &str) -> u64 {
-    let url = system.wait_answer()["observe"].as_str().unwrap().trim_start_matches("http://").to_owned();
-    let mut stream = std::net::TcpStream::connect(url).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    let (_, text) = system.get("/metrics");
     let wanted = format!("failstop_notify_messages_total{{outcome=\"{outcome}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&wanted)).unwrap().parse().unwrap()
 }
 
 fn is_hung(status: &Value) -> bool {
-    status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "hung")
+    has_halt(status, "hung")
 }
 
 #[test]

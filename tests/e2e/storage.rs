@@ -1,7 +1,7 @@
 //! What was acknowledged is there, whatever is killed and whatever the disk does.
 
 use crate::rounds;
-use crate::system::{PATIENCE, System, failstop, signal};
+use crate::system::{PATIENCE, System, failstop, has_halt, signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -134,9 +134,7 @@ fn a_failed_fdatasync_closes_the_gate_and_ends_with_6() {
     everything_acknowledged_is_there(&system);
     // The latch outlives it; the next start is shut down until an operator resumes.
     system.start();
-    let status = system.wait_status("storage", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "storage")
-    });
+    let status = system.wait_status("storage", |status| has_halt(status, "storage"));
     assert_eq!(status["permission"], "shutdown");
     let name = system.name.clone();
     let resumed = system.run("resume", &["--reason", "disk replaced", "--confirm", &name]);

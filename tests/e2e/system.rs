@@ -173,6 +173,16 @@ impl System {
         fs::read_to_string(self.path("run.log")).unwrap_or_default()
     }
 
+    /// Waits until `run` has printed this.
+    #[track_caller]
+    pub fn wait_log(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "waited in vain for {text:?}; log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Every record in the journal's files, in order; a torn last line is left out.
     pub fn records(&self) -> Vec<Value> {
         let mut files: Vec<PathBuf> = fs::read_dir(self.path("state/journal"))
@@ -204,6 +214,32 @@ impl System {
         let kinds: Vec<String> =
             self.records().iter().map(|record| format!("{} {}", record["t"], record["b"])).collect();
         panic!("waited in vain for a record {kind}; there are:\n{}\nlog:\n{}", kinds.join("\n"), self.log());
+    }
+
+    /// Waits for a file in the folder that is put there whole, and reads it.
+    #[track_caller]
+    pub fn wait_file(&self, name: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match fs::read_to_string(self.path(name)) {
+                Ok(text) => return text,
+                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => panic!("{name}: {error}; log:\n{}", self.log()),
+            }
+        }
+    }
+
+    /// Status and body of what its observe address answers to a GET.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        use std::io::{Read as _, Write as _};
+        let status = self.wait_answer();
+        let address = status["observe"].as_str().unwrap().trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
     /// The next sequence number the journal will give.
@@ -291,6 +327,11 @@ impl Drop for System {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Whether a halt of this cause stands in a status.
+pub fn has_halt(status: &Value, cause: &str) -> bool {
+    status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == cause)
 }
 
 /// Sends a signal to a process that this test started.

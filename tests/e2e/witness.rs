@@ -1,7 +1,7 @@
 //! An engine that asks its witness: at its start, and before a release takes effect. The witness is a real watchdog.
 
 use crate::stage::{SECOND, WATCHDOG, Watched};
-use crate::system::{PATIENCE, signal};
+use crate::system::{PATIENCE, has_halt, signal};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -21,10 +21,6 @@ fn with_a_witness() -> Watched {
 
 fn url(watched: &Watched) -> String {
     format!("http://127.0.0.1:{}/witness/{}", watched.port, watched.system.name)
-}
-
-fn halted(status: &Value, cause: &str) -> bool {
-    status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == cause)
 }
 
 fn seq_of(watched: &Watched, kind: &str, wanted: impl Fn(&Value) -> bool) -> Option<u64> {
@@ -56,7 +52,7 @@ fn a_release_takes_effect_when_the_watchdog_remembers_its_order() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains("did not acknowledge") && said.contains("waiting for the engine"), "{said}");
-    assert!(halted(&watched.system.wait_answer(), "kill-switch"));
+    assert!(has_halt(&watched.system.wait_answer(), "kill-switch"));
     signal(watched.pid(WATCHDOG), libc::SIGCONT);
     // It looks at what it missed first; then the order is given again.
     watched.until("a release", || watched.system.run("kill-switch release", &release).status.code() == Some(0));
@@ -69,7 +65,7 @@ fn a_start_waits_for_a_witness_that_does_not_answer_and_goes_on_by_itself() {
     assert_eq!(watched.system.stop(), 0);
     watched.kill(WATCHDOG);
     watched.system.start();
-    let status = watched.system.wait_status("the environment halt", |status| halted(status, "environment"));
+    let status = watched.system.wait_status("the environment halt", |status| has_halt(status, "environment"));
     assert_eq!(status["permission"], "observe-only", "{status}");
     watched.run(&["--config", "watchdog.toml"], WATCHDOG);
     watched.system.wait_active();
@@ -103,7 +99,7 @@ fn a_state_that_went_back_halts_at_its_start_and_verify_data_says_so() {
     );
 
     watched.system.start();
-    let status = watched.system.wait_status("the halt", |status| halted(status, "witness"));
+    let status = watched.system.wait_status("the halt", |status| has_halt(status, "witness"));
     assert_eq!(status["permission"], "shutdown");
     watched.system.wait_no_survivors(PATIENCE);
     // The resume is refused while the watchdog remembers otherwise.

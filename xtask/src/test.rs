@@ -25,7 +25,7 @@ pub fn test(long: bool) -> Result<(), TaskError> {
         tests.env("FAILSTOP_SEEDS", "10000").env("FAILSTOP_MODEL", "full");
         tests.env("FAILSTOP_EXHAUSTIVE", "1");
         tests.env("FAILSTOP_ROUNDS", "200").env("FAILSTOP_TRIES", "100").env("FAILSTOP_STORM", "500");
-        tests.env("FAILSTOP_POSTINGS", "1000000").env("FAILSTOP_MUTATIONS", "all");
+        tests.env("FAILSTOP_POSTINGS", "1000000").env("FAILSTOP_MUTATIONS", "all").env("FAILSTOP_FUZZ_SECONDS", "600");
     }
     run(&mut tests)
 }

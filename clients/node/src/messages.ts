@@ -157,6 +157,10 @@ export interface Position {
   readonly quantity: Amount;
   /** From before the journal: taken over as it is. */
   readonly opening?: boolean | undefined;
+  /** Its average entry price, for the gate. */
+  readonly entry?: Amount | undefined;
+  /** Its leverage, for the gate. */
+  readonly leverage?: Amount | undefined;
 }
 export interface StrategyState {
   readonly strategy: string;
@@ -355,6 +359,8 @@ export function position(given: Position): Message {
     instrument: given.instrument,
     quantity: amount("quantity", given.quantity),
     opening: given.opening === true ? true : undefined,
+    entry: maybe("entry", given.entry),
+    leverage: maybe("leverage", given.leverage),
   };
 }
 

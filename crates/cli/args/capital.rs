@@ -70,6 +70,15 @@ pub enum OrdersAction {
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: Format,
     },
+    /// Confirm one that was refused since it is worth more than `confirm_above`; the bot then sends it again
+    Confirm {
+        /// Which: the bot's own id, as `failstop status --section risk` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Say what became of one, as found out at the venue
     Resolve {
         /// Which, as `failstop orders list` shows it

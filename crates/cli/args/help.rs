@@ -319,9 +319,14 @@ Types and their keys (a key with ? may be left out):
   posting      ref, legs=[{\"asset\",\"account\",\"pool\",\"amount\"},...], reason?
   fill         ref, account, instrument, side (buy, sell), quantity, price, client_id?, legs?
   capital      account, asset, total, free, locked
-  position     account, instrument, quantity, opening? (true: from before the journal)
+  position     account, instrument, quantity, opening? (true: from before the journal), entry?, leverage?
   strategy_state    strategy, to, from?, instance?, reason?
   snapshot_request  reason?
+  price        source, instrument, bid and ask or last, time?
+  api_usage    endpoint, used, limit, resets_at?
+  order_result client_id, outcome (accepted, filled, cancelled, rejected, expired, not-sent, unknown),
+               venue_id?, latency_us?, reason?
+  rate         bucket (messages, copies, openings, trades), user?, cost?; fails unless it is allowed
   permission   none; prints the permission, and fails unless it is `active`
 
 The answer is awaited: what is recorded is answered once it is durable, with its sequence number.
@@ -339,6 +344,43 @@ Examples:
   failstop send event name=x.rebalance side=buy size=0.5
   failstop send capital account=kraken asset=USDT total=1000 free=900 locked=100
   failstop send permission && ./place-order";
+
+/// Below the options of `gate`.
+pub const GATE_HELP: &str = "\
+Keys of an order (a key with ? may be left out):
+  client_id, instrument, account, side (buy, sell), quantity, price?, leverage?, kind? (entry, exit, copy),
+  reduce_only? (true, false), user?, live? (true: refused in `dry` instead of filled on paper)
+
+Run it from a component, directly before the order is sent; then say what became of it with
+`failstop send order_result`. Amounts are decimals, and travel as they are written.
+
+Exit status:
+  0  allowed: send it now, to the exchange where it says `live`
+  1  refused, with every reason
+  2  usage
+  3  no engine answers: send nothing
+
+Examples:
+  failstop gate client_id=e7-1 instrument=BTC/USDT account=main side=buy quantity=0.01 live=true
+  failstop gate --json \"$ORDER\" && ./place-order
+  failstop gate --format json --json - < order.json && ./place-order";
+
+/// Below the options of `limits`.
+pub const LIMITS_HELP: &str = "\
+Tightening is in force at once, loosening once it is recorded. An override ends by itself; a second
+one for the same limit takes the place of the first.
+
+Exit status:
+  0  done, and recorded
+  1  refused, or no [gate] is configured
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop limits list
+  failstop limits override trades_per_day 80 --for 4h --reason \"rebalancing, agreed with Ann\"
+  failstop limits override position 5000 --component scanner --for 30m --reason \"new strategy\"
+  failstop limits end trades_per_day";
 
 /// Below the options of `snapshot`.
 pub const SNAPSHOT_HELP: &str = "\
@@ -370,6 +412,7 @@ Exit status:
 Examples:
   failstop orders list
   failstop orders list --format json | jq -r '.orders[] | select(.doubt != null) | .id'
+  failstop orders confirm e7-3
   failstop orders resolve o-17 --outcome not-sent --reason \"the venue's history has no such order\"";
 
 /// Below the options of `import`.

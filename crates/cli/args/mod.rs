@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub mod capital;
+pub mod gate;
 mod help;
 pub mod journal;
 
 use capital::{ImportArgs, OrdersArgs, SnapshotArgs};
+use gate::{GateArgs, LimitsArgs, Section};
 use journal::{EventsArgs, ExportArgs, VerifyArgs};
 
 /// The whole command line.
@@ -100,6 +102,12 @@ pub enum Command {
     /// Say something to the engine from a bot that is a shell script
     #[command(after_help = help::SEND_HELP)]
     Send(SendArgs),
+    /// Ask whether an order may be sent, from a bot that is a shell script
+    #[command(after_help = help::GATE_HELP)]
+    Gate(GateArgs),
+    /// Show what is used of each limit, or give one another value for a while
+    #[command(after_help = help::LIMITS_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Limits(LimitsArgs),
     /// Print the completions for a shell
     #[command(after_help = help::COMPLETIONS_HELP)]
     Completions(CompletionsArgs),
@@ -272,6 +280,9 @@ pub struct StatusArgs {
     /// Print it again every two seconds until interrupted
     #[arg(long, conflicts_with = "nagios")]
     pub watch: bool,
+    /// Print one part alone
+    #[arg(long, value_name = "SECTION", value_enum, conflicts_with = "nagios")]
+    pub section: Option<Section>,
     /// Print one line with performance data, as Nagios and its kin read it
     #[arg(long, conflicts_with = "format")]
     pub nagios: bool,
@@ -519,6 +530,16 @@ pub enum SendKind {
     /// Take a snapshot
     #[value(name = "snapshot_request")]
     SnapshotRequest,
+    /// A price
+    Price,
+    /// How much of the venue's request budget is used
+    #[value(name = "api_usage")]
+    ApiUsage,
+    /// What became of an order
+    #[value(name = "order_result")]
+    OrderResult,
+    /// May something else be done now
+    Rate,
     /// What may I do now
     #[value(alias = "permission?")]
     Permission,

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::journal_tail::{JournalTail, Next};
 use crate::out::{self, Reader, Stream};
 use crate::place::Place;
+use crate::record_types::Types;
 use crate::render::event::{Envelope, line};
 use failstop_journal::glance;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
@@ -105,7 +106,7 @@ fn print_all(
 
 /// Which records are wanted.
 struct Filter {
-    types: Vec<String>,
+    types: Types,
     since: Option<Timestamp>,
     /// Records that were looked at, and those of a wanted type among them.
     seen: (u64, u64),
@@ -114,13 +115,12 @@ struct Filter {
 impl Filter {
     fn new(args: &EventsArgs) -> Result<Self, Failure> {
         let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
-        let types = args.types.iter().map(|t| t.trim_end_matches('*').trim_end_matches('.').to_owned()).collect();
-        Ok(Self { types, since, seen: (0, 0) })
+        Ok(Self { types: Types::new(&args.types), since, seen: (0, 0) })
     }
 
     /// Whether a record is wanted; counts it.
     fn wants(&mut self, kind: &str, time: &str) -> bool {
-        let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(kind, wanted));
+        let of_type = self.types.have(kind);
         self.seen.0 += 1;
         self.seen.1 += u64::from(of_type);
         let in_time = match self.since {
@@ -134,14 +134,9 @@ impl Filter {
     /// A typing mistake in a runbook must not look like "nothing happened".
     fn say_if_nothing_was_of_its_types(&self) {
         if let (all @ 1.., 0) = self.seen {
-            out::complain(&format!("note: of {all} records none is of type {}", self.types.join(", ")));
+            out::complain(&format!("note: of {all} records none is of type {}", self.types.text()));
         }
     }
-}
-
-/// Whether a type is the wanted one, or below it: `halt.raised` is below `halt`.
-pub fn below(kind: &str, wanted: &str) -> bool {
-    kind.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// A time, a day, or how long ago.
@@ -245,13 +240,5 @@ mod tests {
         {
             assert_eq!(since(text, now).unwrap_err().exit(), Exit::Usage, "{text}");
         }
-    }
-
-    #[test]
-    fn a_type_stands_for_all_below_it() {
-        assert!(below("halt.raised", "halt"));
-        assert!(below("halt.raised", "halt.raised"));
-        assert!(!below("halted", "halt"));
-        assert!(!below("halt", "halt.raised"));
     }
 }

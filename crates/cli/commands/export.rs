@@ -1,12 +1,13 @@
 //! `failstop export`: a slice of the journal as CSV or Parquet, written whole or not at all.
 
-use super::events::{begins_before, below, since};
+use super::events::{begins_before, since};
 use crate::args::journal::{ExportArgs, ExportFormat};
 use crate::exit::Exit;
 use crate::export::{Csv, Exporter, Parquet, Sink};
 use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
+use crate::record_types::Types;
 use crate::render::number::counted;
 use failstop_journal::{JOURNAL_DIR, Record, Wall, read_records, segment_first};
 use jiff::Timestamp;
@@ -21,6 +22,11 @@ pub fn export(args: &ExportArgs) -> Result<Exit, Failure> {
     let format = format_of(args)?;
     let slice = Slice::new(args)?;
     let from = slice.first_segment(state)?;
+    let unreadable = |source| Failure::Unreadable {
+        path: state.join(JOURNAL_DIR),
+        source,
+        next: "read it as the system's user or as root; see `failstop verify-data`",
+    };
     if args.output.as_os_str() == "-" {
         if format == ExportFormat::Parquet {
             return Err(Failure::Usage {
@@ -29,11 +35,12 @@ pub fn export(args: &ExportArgs) -> Result<Exit, Failure> {
             });
         }
         let stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let outcome = Csv::new(stdout).and_then(|sink| run(state, from, slice, Exporter::new(Box::new(sink))));
-        return match outcome {
+        let sink = Csv::new(stdout).map_err(Fault::Write);
+        return match sink.and_then(|sink| run(state, from, slice, Exporter::new(Box::new(sink)))) {
             Ok(done) => Ok(done.exit()),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
-            Err(error) => Err(Failure::Output(error)),
+            Err(Fault::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
+            Err(Fault::Write(error)) => Err(Failure::Output(error)),
+            Err(Fault::Read(error)) => Err(unreadable(error)),
         };
     }
     let file = Replacing::begin(&args.output)?;
@@ -43,7 +50,10 @@ pub fn export(args: &ExportArgs) -> Result<Exit, Failure> {
         ExportFormat::Csv => Box::new(Csv::new(writer).map_err(unwritable)?),
         ExportFormat::Parquet => Box::new(Parquet::new(writer).map_err(unwritable)?),
     };
-    let done = run(state, from, slice, Exporter::new(sink)).map_err(unwritable)?;
+    let done = run(state, from, slice, Exporter::new(sink)).map_err(|fault| match fault {
+        Fault::Read(error) => unreadable(error),
+        Fault::Write(error) => unwritable(error),
+    })?;
     file.commit().map_err(unwritable)?;
     out::complain(&format!("{}: {}", args.output.display(), counted(done.records, "record")));
     Ok(done.exit())
@@ -66,7 +76,7 @@ fn format_of(args: &ExportArgs) -> Result<ExportFormat, Failure> {
 
 /// Which records are wanted.
 struct Slice {
-    types: Vec<String>,
+    types: Types,
     since: Option<(Timestamp, Wall)>,
     until: Option<Wall>,
 }
@@ -76,7 +86,7 @@ impl Slice {
         let now = Timestamp::now();
         let at = |text: &String| since(text, now).map(|at| (at, wall(at)));
         Ok(Self {
-            types: args.types.iter().map(|t| t.trim_end_matches('*').trim_end_matches('.').to_owned()).collect(),
+            types: Types::new(&args.types),
             since: args.since.as_ref().map(at).transpose()?,
             until: args.until.as_ref().map(at).transpose()?.map(|(_, wall)| wall),
         })
@@ -104,11 +114,10 @@ impl Slice {
     }
 
     fn wants(&self, record: &Record<'_>) -> bool {
-        let of_type = self.types.is_empty() || self.types.iter().any(|wanted| below(record.kind, wanted));
         // A time that cannot be read is no reason to hide a record.
         let at = Wall::parse(record.time);
         let since = self.since.is_none_or(|(_, since)| at.is_none_or(|at| at >= since));
-        of_type && since && self.until.is_none_or(|until| at.is_none_or(|at| at < until))
+        self.types.have(record.kind) && since && self.until.is_none_or(|until| at.is_none_or(|at| at < until))
     }
 }
 
@@ -136,18 +145,34 @@ impl Done {
     }
 }
 
-fn run(state: &Path, from: u64, slice: Slice, mut exporter: Exporter) -> io::Result<Done> {
-    let mut next: Option<u64> = None;
+/// Which side failed.
+enum Fault {
+    /// The journal.
+    Read(io::Error),
+    /// What is written.
+    Write(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    /// What reading the journal brings by itself.
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// `from` is the first record of the slice's first segment: where it is not there, something is missing.
+fn run(state: &Path, from: u64, slice: Slice, mut exporter: Exporter) -> Result<Done, Fault> {
+    let mut next = from;
     let mut gap = None;
-    read_records(state, from, |record| -> io::Result<()> {
-        if let Some(next) = next.filter(|next| *next < record.seq) {
+    read_records(state, from, |record| {
+        if next < record.seq {
             gap.get_or_insert((next, record.seq - 1));
         }
-        next = Some(record.seq + 1);
-        if slice.wants(&record) { exporter.take(&record) } else { Ok(()) }
+        next = record.seq + 1;
+        if slice.wants(&record) { exporter.take(&record).map_err(Fault::Write) } else { Ok(()) }
     })?;
     let records = exporter.records;
-    exporter.finish()?;
+    exporter.finish().map_err(Fault::Write)?;
     Ok(Done { records, gap })
 }
 

@@ -15,6 +15,11 @@ use failstop_journal::ledger::Outcome;
 pub fn orders(action: OrdersAction) -> Result<Exit, Failure> {
     match action {
         OrdersAction::List { place, format } => list(&place, format),
+        OrdersAction::Confirm { id, place } => {
+            let taken = Engine::of(&Place::find(&place)?)?.confirm_order(id.clone())?;
+            out::print_last(&format!("order {id} is confirmed (record {}): the bot may send it again\n", taken.seq))?;
+            Ok(Exit::Good)
+        }
         OrdersAction::Resolve { id, outcome, reason, place } => {
             let outcome = found(outcome);
             let taken = Engine::of(&Place::find(&place)?)?.resolve_order(id.clone(), outcome, reason, None)?;

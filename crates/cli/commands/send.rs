@@ -22,16 +22,13 @@ const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 const PUSHES_MAX: usize = 1_000;
 
 /// The number that tells our answer from what is pushed.
-const ID: u64 = 1;
+pub(super) const ID: u64 = 1;
 
 /// Sends the message, awaits its answer, prints what a script may want of it.
 pub fn send(args: &SendArgs) -> Result<Exit, Failure> {
     let message = message(args.kind, &args.fields)?;
     let socket = socket(args.socket.as_deref())?;
-    let answer = exchange(&socket, &message).map_err(|source| Failure::NoEngine {
-        what: format!("no answer from the bot socket {}: {source}", socket.display()),
-        next: "start the system with `failstop run`, or correct $FAILSTOP_SOCKET".to_owned(),
-    })?;
+    let answer = exchange(&socket, &message).map_err(|lost| no_answer(&socket, &lost.source))?;
     if answer["ok"].as_bool() != Some(true) {
         let reason = answer["error"].as_str().unwrap_or("the engine gave no reason");
         return Err(Failure::Refused { reasons: vec![printable(reason).into_owned()] });
@@ -48,17 +45,48 @@ pub fn send(args: &SendArgs) -> Result<Exit, Failure> {
         | SendKind::Capital
         | SendKind::Position
         | SendKind::StrategyState
+        | SendKind::OrderResult
         | SendKind::SnapshotRequest => {
             if let Some(seq) = answer["seq"].as_u64() {
                 out::print_last(&format!("{seq}\n"))?;
             }
             Ok(Exit::Good)
         }
-        _ => Ok(Exit::Good),
+        SendKind::Rate => {
+            let allowed = answer["allow"].as_bool() == Some(true);
+            let reasons = answer["reasons"].as_array().into_iter().flatten();
+            let mut text: String = reasons
+                .filter_map(|reason| reason["error"].as_str())
+                .map(|error| format!("refused: {}\n", printable(error)))
+                .collect();
+            if allowed {
+                text.push_str("allowed\n");
+            }
+            out::print_last(&text)?;
+            Ok(if allowed { Exit::Good } else { Exit::No })
+        }
+        SendKind::Hello
+        | SendKind::Heartbeat
+        | SendKind::Tick
+        | SendKind::Metric
+        | SendKind::Part
+        | SendKind::Queue
+        | SendKind::Error
+        | SendKind::Halt
+        | SendKind::Price
+        | SendKind::ApiUsage => Ok(Exit::Good),
     }
 }
 
-fn socket(flag: Option<&Path>) -> Result<PathBuf, Failure> {
+/// The bot socket does not answer.
+pub(super) fn no_answer(socket: &Path, source: &io::Error) -> Failure {
+    Failure::NoEngine {
+        what: format!("no answer from the bot socket {}: {source}", socket.display()),
+        next: "start the system with `failstop run`, or correct $FAILSTOP_SOCKET".to_owned(),
+    }
+}
+
+pub(super) fn socket(flag: Option<&Path>) -> Result<PathBuf, Failure> {
     let set = |value: &std::ffi::OsString| !value.is_empty();
     match flag {
         Some(path) => Ok(path.to_owned()),
@@ -69,11 +97,28 @@ fn socket(flag: Option<&Path>) -> Result<PathBuf, Failure> {
     }
 }
 
+/// No answer came.
+#[derive(Debug)]
+pub(super) struct Lost {
+    /// Why.
+    pub source: io::Error,
+    /// Whether the engine may have the message.
+    pub sent: bool,
+}
+
 /// One line out, lines in until ours is among them.
-fn exchange(socket: &Path, message: &[u8]) -> io::Result<Value> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+pub(super) fn exchange(socket: &Path, message: &[u8]) -> Result<Value, Lost> {
+    let connect = || {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(stream)
+    };
+    let stream = connect().map_err(|source| Lost { source, sent: false })?;
+    talk(stream, message).map_err(|source| Lost { source, sent: true })
+}
+
+fn talk(mut stream: UnixStream, message: &[u8]) -> io::Result<Value> {
     stream.write_all(message)?;
     let mut reader = BufReader::new(stream);
     for _ in 0..PUSHES_MAX {
@@ -134,6 +179,10 @@ fn message(kind: SendKind, fields: &[(String, String)]) -> Result<Vec<u8>, Failu
         | SendKind::Position
         | SendKind::StrategyState
         | SendKind::SnapshotRequest
+        | SendKind::Price
+        | SendKind::ApiUsage
+        | SendKind::OrderResult
+        | SendKind::Rate
         | SendKind::Permission => {}
     }
     if object.contains_key("type") || object.contains_key("id") {
@@ -164,6 +213,10 @@ fn name(kind: SendKind) -> &'static str {
         SendKind::Position => "position",
         SendKind::StrategyState => "strategy_state",
         SendKind::SnapshotRequest => "snapshot_request",
+        SendKind::Price => "price",
+        SendKind::ApiUsage => "api_usage",
+        SendKind::OrderResult => "order_result",
+        SendKind::Rate => "rate",
         SendKind::Permission => "permission?",
     }
 }
@@ -179,9 +232,13 @@ fn value(kind: SendKind, key: &str, text: &str) -> Value {
         | (SendKind::Metric, "labels")
         | (SendKind::Posting | SendKind::Fill, "legs")
         | (SendKind::Position, "opening")
+        | (SendKind::ApiUsage, "used" | "limit")
+        | (SendKind::OrderResult, "latency_us")
         | (SendKind::Event, "data") => serde_json::from_str(text).ok(),
         // Milliseconds since 1970, or a time in words.
-        (SendKind::Tick, "time") => text.parse::<u64>().ok().map(Value::from),
+        (SendKind::Tick | SendKind::Price, "time") | (SendKind::ApiUsage, "resets_at") => {
+            text.parse::<u64>().ok().map(Value::from)
+        }
         // A metric's value, and every amount, travels as text, so that no digit is lost on the way.
         _ => None,
     };

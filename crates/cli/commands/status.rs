@@ -1,12 +1,13 @@
 //! `failstop status`: what the system may do, why, and what it does. The exit status is the verdict.
 
+use crate::args::gate::Section;
 use crate::args::{Format, StateArgs, StatusArgs};
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::{self, Reader};
 use crate::place::Place;
-use crate::render::{Layout, nagios, status as words};
+use crate::render::{Layout, gate as gate_words, nagios, status as words};
 use crate::watch;
 use failstop_client::status::Status;
 use jiff::Timestamp;
@@ -57,9 +58,25 @@ fn render(args: &StatusArgs, status: &Status) -> Result<String, Failure> {
     if args.nagios {
         return Ok(nagios::line(status));
     }
+    if let Some(section) = args.section {
+        return part(section, args.format, status);
+    }
     match args.format {
         Format::Text => Ok(words::text(status, Timestamp::now(), out::layout())),
         Format::Json => out::json_line(status),
+    }
+}
+
+/// One part of it alone: how the gate stands.
+fn part(section: Section, format: Format, status: &Status) -> Result<String, Failure> {
+    let gate = status.gate.as_ref().ok_or_else(gate_words::not_configured)?;
+    match (section, format) {
+        (Section::Risk, Format::Text) => Ok(gate_words::risk(gate)),
+        (Section::Rates, Format::Text) => Ok(gate_words::rates(gate)),
+        (Section::Feeds, Format::Text) => Ok(gate_words::feeds(gate)),
+        (Section::Risk, Format::Json) => out::json_line(&gate.risk()),
+        (Section::Rates, Format::Json) => out::json_line(&gate.rates()),
+        (Section::Feeds, Format::Json) => out::json_line(&gate.feeds()),
     }
 }
 

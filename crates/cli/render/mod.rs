@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod booked;
 pub mod bot_line;
 pub mod event;
+pub mod gate;
 pub mod nagios;
 pub mod orders;
 pub mod processes;

@@ -127,6 +127,39 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     out
 }
 
+/// What stands at the gate that one wants to know of.
+fn gate(status: &Status) -> Vec<(&'static str, String)> {
+    let Some(gate) = &status.gate else { return Vec::new() };
+    let mut facts = Vec::new();
+    if gate.allowed + gate.refused > 0 || gate.open_orders > 0 {
+        let paper = if gate.paper { " (paper)" } else { "" };
+        facts.push((
+            "gate",
+            format!(
+                "{} orders allowed, {} refused, {} open{paper}",
+                grouped(gate.allowed),
+                grouped(gate.refused),
+                grouped(gate.open_orders)
+            ),
+        ));
+    }
+    for result in gate.results.iter().filter(|result| result.reached) {
+        facts.push(("loss", format!("the daily loss is reached in account {}", result.account)));
+    }
+    let stale = gate.feeds.iter().filter(|feed| !feed.fresh && feed.price.is_some());
+    facts.extend(stale.map(|feed| ("price", format!("{} is not fresh: nothing of it is opened", feed.instrument))));
+    facts.extend(
+        gate.overrides.iter().map(|over| ("override", format!("{} is {} until {}", over.name, over.value, over.until))),
+    );
+    if !gate.awaiting.is_empty() {
+        facts.push((
+            "confirm",
+            format!("{} orders wait: `failstop status --section risk`", grouped(gate.awaiting.len() as u64)),
+        ));
+    }
+    facts
+}
+
 /// What stands in the books that one wants to know of: nothing, where nothing does.
 fn books(status: &Status) -> Vec<(&'static str, String)> {
     let books = &status.books;
@@ -144,6 +177,7 @@ fn books(status: &Status) -> Vec<(&'static str, String)> {
     if books.violations > 0 {
         facts.push(("refused", format!("{} that would have broken a rule of the books", grouped(books.violations))));
     }
+    facts.extend(gate(status));
     facts.extend(books.discrepancies.iter().map(|differs| ("differs", differs.clone())));
     facts
 }

@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod books;
+pub mod gate;
 pub mod history;
 pub mod permit;
 pub mod processes;

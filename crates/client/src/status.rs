@@ -1,6 +1,7 @@
 //! The answer of `failstop status --format json` and `GET /api/status`. Fields are only ever added.
 
 use crate::books::SnapshotEntry;
+use crate::gate::GateStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,9 @@ pub struct Status {
     /// What the last verification of the journal beside the engine's work found; `null` before the first is over.
     #[serde(default)]
     pub verified: Option<VerifiedSummary>,
+    /// How the gate stands; absent where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateStatus>,
 }
 
 /// A verification of the journal that ran beside the engine's work.

@@ -1,6 +1,7 @@
 //! The Rust client against the recorded dialogues of the bot socket (`tests/conformance`): a thread plays the engine's side.
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use failstop_client::permit::host::boottime_ns;
 use failstop_client::session::{Notice, Session, SessionError};
 use failstop_client::wire::{Booked, Code, HaltCap, Push, decode};
 use serde_json::{Map, Value, json};
@@ -58,6 +59,10 @@ fn play(listener: &UnixListener, steps: &[Value]) {
                         Some("*") => said["id"] = ids[0].clone(),
                         Some("-") => said["id"] = ids[1].clone(),
                         Some(_) | None => {}
+                    }
+                    if said["permit_deadline"] == "$FUTURE" {
+                        let in_a_minute = boottime_ns().unwrap() / 1_000 + 60_000_000;
+                        said["permit_deadline"] = in_a_minute.into();
                     }
                     said.to_string()
                 }
@@ -128,6 +133,21 @@ fn call(session: &mut Session, name: &str, given: &Value) -> Result<Value, Sessi
         "position" => session.position(of(given)).map(booked),
         "strategy_state" => session.strategy_state(of(given)).map(booked),
         "snapshot" => session.snapshot(given["reason"].as_str()).map(booked),
+        "order" => {
+            let decision = session.order(of(given));
+            let codes: Vec<&str> = decision.reasons.iter().map(|reason| reason.code.as_str()).collect();
+            Ok(json!({
+                "allow": decision.allow, "live": decision.is_live(), "codes": codes, "intent_seq": decision.intent_seq,
+                "paper_fill": decision.paper_fill,
+            }))
+        }
+        "order_result" => session.order_result(of(given)).map(booked),
+        "rate" => {
+            let cost = given["cost"].as_str().unwrap().parse().unwrap();
+            let decision = session.rate(given["bucket"].as_str().unwrap(), given["user"].as_str(), cost);
+            let codes: Vec<&str> = decision.reasons.iter().map(|reason| reason.code.as_str()).collect();
+            Ok(json!({"allow": decision.allow, "codes": codes, "retry_after_ms": decision.retry_after_ms}))
+        }
         "permission" => session.permission().map(|answer| serde_json::to_value(answer).unwrap()),
         one_way => {
             let sent = match (one_way, given.as_object().unwrap().len()) {
@@ -211,7 +231,7 @@ fn the_client_speaks_as_recorded() {
             far.join().unwrap();
         });
     }
-    assert!(played >= 14, "{played} dialogues were played");
+    assert!(played >= 19, "{played} dialogues were played");
 }
 
 #[test]

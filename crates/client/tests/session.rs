@@ -3,7 +3,7 @@
 
 use failstop_client::session::{Notice, Session, SessionError};
 use failstop_client::wire::{
-    Booked, Code, Decoded, HaltCap, Id, Leg, Message, Mode, Permission, Position, Posting, Push, decode,
+    Booked, Code, Decoded, HaltCap, Id, Leg, Message, Mode, Order, Permission, Position, Posting, Push, Side, decode,
 };
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -186,10 +186,28 @@ fn a_violation_is_a_refusal_with_its_own_code() {
         instrument: "BTCUSDT".into(),
         quantity: "1".into(),
         opening: false,
+        entry: None,
+        leverage: None,
     });
     assert!(
         matches!(&refused, Err(SessionError::Refused { code: Code::Violation, request: "position", error }) if error.contains("off by 1")),
         "{refused:?}"
     );
     drop(engine.join());
+}
+
+#[test]
+fn an_order_that_cannot_be_asked_for_is_refused_with_the_reason() {
+    let end = FarEnd::open();
+    let path = end.path.clone();
+    let mut session = Session::connect(&path).unwrap();
+    let order = || Order::market("e7-1", "main", "BTC/USDT", Side::Buy, "0.001");
+    // Whoever answered is gone, and then there is nobody.
+    drop(end);
+    let lost = session.order(order());
+    assert!(!lost.allow && (lost.has("LOST") || lost.has("OFFLINE")), "{lost:?}");
+    let offline = session.order(order());
+    assert!(!offline.allow && offline.has("OFFLINE"), "{offline:?}");
+    let rate = session.rate("copies", None, 1);
+    assert!(!rate.allow && rate.reasons.iter().any(|reason| reason.code == "OFFLINE"), "{rate:?}");
 }

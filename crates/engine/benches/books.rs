@@ -4,7 +4,7 @@
 //! The book here has 10 240 balances by account, pool and asset, and as many ids as are kept.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed setup fails the bench")]
 
-use failstop_engine::books::{Asked, Books, Judgement, Request, make};
+use failstop_engine::books::{Books, Judgement, Request, make};
 use failstop_journal::ledger::{Account, Asset, At, Book, Entry, IDS_KEPT, Leg, Pool, Posted};
 use failstop_journal::verify::Position;
 use failstop_journal::{Head, Jid, Wall};
@@ -77,7 +77,6 @@ fn main() {
             origin: "bench".to_owned(),
             jid: Jid::from_u128(7),
             day: None,
-            asked: Asked::Wanted,
         })
         .unwrap()
     });

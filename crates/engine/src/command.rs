@@ -2,10 +2,12 @@
 
 use crate::history;
 use crate::limits::processes::Membership;
+use core::time::Duration;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
+use failstop_core::gate::{LimitName, NAME_MAX, Scope};
 use failstop_journal::ledger::{Outcome, Statement};
 use tokio::sync::{mpsc, oneshot};
 
@@ -107,6 +109,13 @@ pub enum Command {
         /// Who, already shown to be allowed.
         peer: Peer,
     },
+    /// A super-admin's or an admin's word to the gate.
+    Gate {
+        /// What.
+        what: GateOrder,
+        /// Who, already shown to be allowed.
+        peer: Peer,
+    },
     /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
     Beat,
     /// End the engine cleanly, as SIGTERM does.
@@ -120,6 +129,65 @@ pub enum Command {
         /// Who.
         by: Principal,
     },
+}
+
+/// What an operator may ask of the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateOrder {
+    /// Give a limit another value for a while.
+    Override {
+        /// Which.
+        limit: LimitName,
+        /// Whose.
+        scope: Scope,
+        /// The component's, the instrument's or the user's name; `None` for the system.
+        of: Option<String>,
+        /// Its value, as the configuration would have it.
+        value: String,
+        /// For how long.
+        span: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// End an override before its time.
+    EndOverride {
+        /// Its name, as `failstop status --section risk` shows it.
+        name: String,
+    },
+    /// Confirm an order that waits for it.
+    Confirm {
+        /// The bot's own id of it.
+        client_id: String,
+    },
+}
+
+impl GateOrder {
+    /// The name of the override: of its limit and whose it is, so that a second one for the same takes the place of the first. Where
+    /// that is longer than a name may be, whose it is is cut, and told apart by a fingerprint.
+    pub fn override_name(&self) -> String {
+        match self {
+            Self::Override { limit, scope, of, .. } => match of {
+                None => limit.name().to_owned(),
+                Some(of) => {
+                    let begin = format!("{}:{}:", limit.name(), scope.name());
+                    let left = NAME_MAX.saturating_sub(begin.len());
+                    if of.len() <= left {
+                        return begin + of;
+                    }
+                    let mark = format!("~{:016x}", fingerprint(of));
+                    let cut: String = of.chars().take(left.saturating_sub(mark.len())).collect();
+                    begin + &cut + &mark
+                }
+            },
+            Self::EndOverride { name } => name.clone(),
+            Self::Confirm { client_id } => client_id.clone(),
+        }
+    }
+}
+
+/// FNV-1a, the same in every version: what was named by one is ended by another.
+pub fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What an operator may ask of the books.
@@ -179,4 +247,36 @@ pub enum Answer {
     Done,
     /// Refused, with every reason; each says what to do next.
     Refused(Vec<String>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(of: &str) -> String {
+        GateOrder::Override {
+            limit: LimitName::OpeningsPerMinute,
+            scope: Scope::Component,
+            of: Some(of.to_owned()),
+            value: "0".to_owned(),
+            span: Duration::from_secs(1),
+            reason: "r".to_owned(),
+        }
+        .override_name()
+    }
+
+    #[test]
+    fn an_override_has_a_name_however_long_the_name_of_whose_it_is() {
+        assert_eq!(named("bot"), "openings_per_minute:component:bot");
+        let (longest, other) = ("c".repeat(NAME_MAX), "c".repeat(NAME_MAX - 1) + "d");
+        let fits = "c".repeat(NAME_MAX - "openings_per_minute:component:".len());
+        assert_eq!(named(&fits).len(), NAME_MAX);
+        assert_eq!((named(&longest).len(), named(&other).len()), (NAME_MAX, NAME_MAX));
+        assert_ne!(named(&longest), named(&other));
+        assert_eq!(
+            named(&longest),
+            "openings_per_minute:component:ccccccccccccccccc~3d3bb39181dc91e5",
+            "the same in every version"
+        );
+    }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod doors;
+pub mod gate;
 pub mod history;
 pub mod kill_switch;
 pub mod limits;

@@ -8,6 +8,7 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use self::held::HeldSince;
+use failstop_client::gate::GateStatus;
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
     HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
@@ -106,6 +107,8 @@ pub struct HostFacts {
     pub announced: Option<Announced>,
     /// How the books stand.
     pub books: BooksSummary,
+    /// How the gate stands, where one is configured.
+    pub gate: Option<GateStatus>,
     /// What the last verification beside the engine's work found.
     pub verified: Option<VerifiedSummary>,
 }
@@ -211,6 +214,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
         books: facts.books.clone(),
+        gate: facts.gate.clone(),
         verified: facts.verified.clone(),
     }
 }

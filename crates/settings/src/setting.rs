@@ -395,6 +395,10 @@ impl<T: Setting> Setting for Vec<T> {
         let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, &at, reading)).collect();
         read.into_iter().collect()
     }
+
+    fn nested() -> Option<&'static [Key]> {
+        T::nested()
+    }
 }
 
 /// A program and its arguments: at least the program.

@@ -3,8 +3,10 @@
 
 mod scene;
 
+pub use scene::bots;
+
 use crate::system::{alive, signal};
-use scene::{Bot, Scene, Venue, bots};
+use scene::{Bot, Scene, Venue};
 use serde_json::Value;
 use std::path::Path;
 

@@ -178,9 +178,17 @@ class AsyncSession(OneWay):
         message = messages.capital(account, asset, total, free, locked)
         return await self._book(message)
 
-    async def position(self, account: str, instrument: str, quantity: Amount, opening: bool = False) -> Booked:
+    async def position(
+        self,
+        account: str,
+        instrument: str,
+        quantity: Amount,
+        opening: bool = False,
+        entry: Optional[Amount] = None,
+        leverage: Optional[Amount] = None,
+    ) -> Booked:
         """See `Session.position`."""
-        message = messages.position(account, instrument, quantity, opening)
+        message = messages.position(account, instrument, quantity, opening, entry, leverage)
         return await self._book(message)
 
     async def strategy_state(

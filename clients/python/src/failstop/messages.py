@@ -240,14 +240,23 @@ def capital(account: str, asset: str, total: Amount, free: Amount, locked: Amoun
     )
 
 
-def position(account: str, instrument: str, quantity: Amount, opening: bool = False) -> Message:
-    """What a position is, to be compared with the sum of its fills."""
+def position(
+    account: str,
+    instrument: str,
+    quantity: Amount,
+    opening: bool = False,
+    entry: Optional[Amount] = None,
+    leverage: Optional[Amount] = None,
+) -> Message:
+    """What a position is, to be compared with the sum of its fills; its entry price and leverage are the gate's."""
     return _message(
         "position",
         account=account,
         instrument=instrument,
         quantity=amount("quantity", quantity),
         opening=opening or None,
+        entry=None if entry is None else amount("entry", entry),
+        leverage=None if leverage is None else amount("leverage", leverage),
     )
 
 

@@ -171,9 +171,17 @@ class Session(OneWay):
         message = messages.capital(account, asset, total, free, locked)
         return self._book(message)
 
-    def position(self, account: str, instrument: str, quantity: Amount, opening: bool = False) -> Booked:
+    def position(
+        self,
+        account: str,
+        instrument: str,
+        quantity: Amount,
+        opening: bool = False,
+        entry: Optional[Amount] = None,
+        leverage: Optional[Amount] = None,
+    ) -> Booked:
         """Says what a position is, to be compared with the sum of its fills. As `capital`."""
-        message = messages.position(account, instrument, quantity, opening)
+        message = messages.position(account, instrument, quantity, opening, entry, leverage)
         return self._book(message)
 
     def strategy_state(

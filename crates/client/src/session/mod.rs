@@ -1,6 +1,7 @@
 //! A bot's blocking connection to the bot socket: connects again by itself, waits for nothing longer than it is told.
 
 mod books;
+mod gate;
 mod link;
 mod pause;
 

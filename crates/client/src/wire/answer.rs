@@ -1,5 +1,6 @@
 //! What the engine answers to a message.
 
+use super::gate::{Decision, RateDecision};
 use super::message::Id;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,16 @@ pub enum Code {
     Other,
 }
 
+impl Code {
+    /// Its name on the wire.
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            Ok(_) | Err(_) => "OTHER".to_owned(),
+        }
+    }
+}
+
 /// An answer's content, without the `id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -74,8 +85,12 @@ pub enum Reply {
         /// The record's number.
         seq: u64,
     },
-    /// To `posting`, `fill`, `capital`, `position`, `strategy_state` and `snapshot_request`.
+    /// To `posting`, `fill`, `capital`, `position`, `strategy_state`, `snapshot_request` and `order_result`.
     Booked(Booked),
+    /// To `order`.
+    Decision(Box<Decision>),
+    /// To `rate`.
+    Rate(RateDecision),
     /// To `permission?`.
     Permission(PermissionAnswer),
     /// Refused.
@@ -199,6 +214,8 @@ impl Reply {
             Self::Hello(body) => append(out, &Line { id, ok: true, body }),
             Self::Recorded { seq } => append(out, &Line { id, ok: true, body: Recorded { seq: *seq } }),
             Self::Booked(body) => append(out, &Line { id, ok: true, body }),
+            Self::Decision(body) => append(out, &Line { id, ok: true, body }),
+            Self::Rate(body) => append(out, &Line { id, ok: true, body }),
             Self::Permission(body) => append(out, &Line { id, ok: true, body }),
             Self::Refused { code, error } => append(out, &Line { id, ok: false, body: Refusal { code: *code, error } }),
         }

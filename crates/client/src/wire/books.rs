@@ -3,6 +3,7 @@
 //! Amounts go as decimals in texts, `"0.10"`: a JSON number passes through a binary float on most ways, and a binary float
 //! cannot hold a tenth. How many decimals an asset has is the configuration's to say, so that here only the form is judged.
 
+use super::gate::{optional_entry, optional_leverage};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 
@@ -121,6 +122,12 @@ pub struct Position {
     /// It is from before the journal: taken over as it is, where the book knows nothing of it yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opening: bool,
+    /// Its average entry price, for the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_entry")]
+    pub entry: Option<String>,
+    /// Its leverage, for the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_leverage")]
+    pub leverage: Option<String>,
 }
 
 /// See [`super::Message::StrategyState`].
@@ -163,7 +170,7 @@ macro_rules! decimal_fields {
 decimal_fields!(amount quantity price total free locked);
 
 /// A decimal in a text. The name is the field's.
-struct Decimal(&'static str);
+pub(super) struct Decimal(pub(super) &'static str);
 
 impl de::Visitor<'_> for Decimal {
     type Value = String;
@@ -183,7 +190,7 @@ impl de::Visitor<'_> for Decimal {
 }
 
 /// An optional `-`, digits, and if need be a point and digits; within [`MAX_AMOUNT`] bytes.
-fn is_decimal(text: &str) -> bool {
+pub(super) fn is_decimal(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     text.len() <= MAX_AMOUNT

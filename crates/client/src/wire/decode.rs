@@ -60,15 +60,14 @@ pub fn decode(line: &[u8]) -> Result<Decoded, Rejected> {
     let header: Header<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
         // An object, but `id` or `type` is not what it must be.
         serde_json::error::Category::Data => {
-            reject(None, Code::BadField, format!("{error}: `id` is a whole number or a text, `type` is a text"))
+            let id = serde_json::from_str(text).ok().and_then(|IdAlone { id }| id).filter(is_short);
+            reject(id, Code::BadField, format!("{error}: `id` is a whole number or a text, `type` is a text"))
         }
         serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
             reject(None, Code::BadJson, format!("a line holds one JSON object: {error}"))
         }
     })?;
-    if let Some(Id::Text(id)) = &header.id
-        && id.len() > MAX_NAME
-    {
+    if header.id.as_ref().is_some_and(|id| !is_short(id)) {
         return Err(reject(None, Code::BadField, format!("`id` may have {MAX_NAME} bytes at most")));
     }
     let id = header.id;
@@ -94,6 +93,20 @@ pub fn encode(id: Option<&Id>, message: &Message) -> Vec<u8> {
 }
 
 type Refusal = (Code, String);
+
+fn is_short(id: &Id) -> bool {
+    match id {
+        Id::Text(id) => id.len() <= MAX_NAME,
+        Id::Number(_) => true,
+    }
+}
+
+/// A line of which nothing else can be read is answered under its `id` all the same.
+#[derive(serde::Deserialize)]
+struct IdAlone {
+    #[serde(default)]
+    id: Option<Id>,
+}
 
 #[derive(serde::Deserialize)]
 struct Header<'a> {
@@ -161,7 +174,8 @@ fn message(kind: &Kind<'_>, text: &str) -> Result<Message, Refusal> {
         .and_then(capital),
         "position" => fields(
             text,
-            "`account` (text), `instrument` (text), `quantity` (decimal in a text) and `opening` (true or false, absent false)",
+            "`account` (text), `instrument` (text), `quantity` (decimal in a text), `opening` (true or false, absent false), and \
+             `entry` and `leverage` (decimals in texts, optional)",
         )
         .and_then(position),
         "strategy_state" => fields(
@@ -170,6 +184,36 @@ fn message(kind: &Kind<'_>, text: &str) -> Result<Message, Refusal> {
         )
         .and_then(strategy_state),
         "snapshot_request" => fields(text, "`reason` (text, optional)").and_then(snapshot_request),
+        "price" => fields(
+            text,
+            "`source` (text), `instrument` (text), `bid` and `ask` or `last` (decimals in texts) and `time` (RFC 3339, or whole \
+             milliseconds since 1970, optional)",
+        )
+        .and_then(gate::price),
+        "api_usage" => fields(
+            text,
+            "`endpoint` (text), `used` and `limit` (whole numbers) and `resets_at` (RFC 3339, or whole milliseconds since 1970, \
+             optional)",
+        )
+        .and_then(gate::api_usage),
+        "order" => fields(
+            text,
+            "`client_id` (text), `instrument` (text), `account` (text), `side` (buy or sell), `quantity` (decimal in a text), \
+             `price` and `leverage` (decimals in texts, optional), `kind` (entry, exit or copy, optional), `user` (text, optional), \
+             `reduce_only` and `live` (true or false, absent false)",
+        )
+        .and_then(gate::order),
+        "order_result" => fields(
+            text,
+            "`client_id` (text), `outcome` (accepted, filled, cancelled, rejected, expired, not-sent or unknown), `venue_id` \
+             (text, optional), `latency_us` (whole number, optional) and `reason` (text, optional)",
+        )
+        .and_then(gate::order_result),
+        "rate" => fields(
+            text,
+            "`bucket` (messages, copies, openings or trades), `user` (text, optional) and `cost` (decimal in a text, absent \"1\")",
+        )
+        .and_then(gate::rate),
         "event" => fields(text, "`name` (text that starts with x.) and `data` (object)").and_then(event),
         "permission?" | "permission" => Ok(Message::Permission),
         "" => Err((Code::UnknownType, format!("`type` is missing: one of {TYPES}"))),
@@ -181,7 +225,7 @@ fn message(kind: &Kind<'_>, text: &str) -> Result<Message, Refusal> {
 }
 
 const TYPES: &str = "hello, heartbeat, tick, metric, part, queue, error, halt, event, posting, fill, capital, position, \
-                     strategy_state, snapshot_request, permission?";
+                     strategy_state, snapshot_request, price, api_usage, order, order_result, rate, permission?";
 
 fn fields<T: DeserializeOwned>(text: &str, takes: &str) -> Result<T, Refusal> {
     serde_json::from_str(text).map_err(|error| {
@@ -434,6 +478,70 @@ impl<'de: 'a, 'a> Deserialize<'de> for Kind<'a> {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+/// The gate's messages, beyond their form.
+mod gate {
+    use super::super::gate::{ApiUsage, Order, OrderResult, Price, Rate};
+    use super::super::message::{Message, Time};
+    use super::{Refusal, bad, named, reason};
+
+    pub(super) fn price(price: Price) -> Result<Message, Refusal> {
+        named(&price.source, "source")?;
+        named(&price.instrument, "instrument")?;
+        time(price.time.as_ref(), "time")?;
+        match (&price.bid, &price.ask, &price.last) {
+            (Some(_), Some(_), None) | (None, None, Some(_)) => Ok(Message::Price(price)),
+            (Some(_), None, _) => Err(bad("`ask` is missing: a bid goes with an ask".to_owned())),
+            (None, Some(_), _) => Err(bad("`bid` is missing: an ask goes with a bid".to_owned())),
+            (Some(_), Some(_), Some(_)) => Err(bad(
+                "`last` stands beside `bid` and `ask`: say one or the other, each from its own source".to_owned(),
+            )),
+            (None, None, None) => {
+                Err(bad("`bid` and `ask`, or `last`, are missing: a price says one of them".to_owned()))
+            }
+        }
+    }
+
+    pub(super) fn api_usage(usage: ApiUsage) -> Result<Message, Refusal> {
+        named(&usage.endpoint, "endpoint")?;
+        time(usage.resets_at.as_ref(), "resets_at")?;
+        Ok(Message::ApiUsage(usage))
+    }
+
+    pub(super) fn order(order: Order) -> Result<Message, Refusal> {
+        named(&order.client_id, "client_id")?;
+        named(&order.instrument, "instrument")?;
+        named(&order.account, "account")?;
+        if let Some(user) = &order.user {
+            named(user, "user")?;
+        }
+        Ok(Message::Order(order))
+    }
+
+    pub(super) fn order_result(result: OrderResult) -> Result<Message, Refusal> {
+        named(&result.client_id, "client_id")?;
+        if let Some(venue_id) = &result.venue_id {
+            named(venue_id, "venue_id")?;
+        }
+        reason(result.reason.as_deref())?;
+        Ok(Message::OrderResult(result))
+    }
+
+    pub(super) fn rate(rate: Rate) -> Result<Message, Refusal> {
+        named(&rate.bucket, "bucket")?;
+        if let Some(user) = &rate.user {
+            named(user, "user")?;
+        }
+        Ok(Message::Rate(rate))
+    }
+
+    fn time(time: Option<&Time>, field: &str) -> Result<(), Refusal> {
+        match time {
+            Some(Time::Text(text)) => named(text, field),
+            Some(Time::UnixMs(_)) | None => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 
 use super::super::answer::Booked;
 use super::super::books::Side;
+use super::super::gate::{
+    ApiUsage, Decision, Order, OrderKind, OrderOutcome, OrderResult, PaperFill, Price, Rate, RateDecision, Reason,
+};
 use super::super::message::{HaltCap, PartStatus};
 use super::*;
 use std::collections::BTreeMap;
@@ -123,6 +126,8 @@ fn what_is_encoded_is_decoded_again() {
             instrument: "BTCUSDT".into(),
             quantity: "-0.001".into(),
             opening: true,
+            entry: Some("64000.5".into()),
+            leverage: None,
         }),
         Message::StrategyState(StrategyState {
             strategy: "grid".into(),
@@ -132,6 +137,31 @@ fn what_is_encoded_is_decoded_again() {
             reason: None,
         }),
         Message::SnapshotRequest(SnapshotRequest { reason: Some("before the upgrade".into()) }),
+        Message::Price(Price::bid_ask("binance", "BTCUSDT", "64000.10", "64000.20")),
+        Message::Price(Price { time: Some(Time::UnixMs(1)), ..Price::last("kraken", "BTCUSDT", "64000") }),
+        Message::ApiUsage(ApiUsage {
+            endpoint: "orders".into(),
+            used: 80,
+            limit: 100,
+            resets_at: Some(Time::Text("2026-11-07T00:06:00Z".into())),
+        }),
+        Message::Order(Order::market("e7-1", "main", "BTCUSDT", Side::Buy, "0.001")),
+        Message::Order(Order {
+            leverage: Some("2.5".into()),
+            reduce_only: true,
+            kind: Some(OrderKind::Exit),
+            user: Some("u-1".into()),
+            live: true,
+            ..Order::market("e7-2", "main", "BTCUSDT", Side::Sell, "0.001").at("64000.10")
+        }),
+        Message::OrderResult(OrderResult::of("e7-1", OrderOutcome::NotSent)),
+        Message::OrderResult(OrderResult {
+            venue_id: Some("v-9".into()),
+            latency_us: Some(1_500),
+            reason: Some("r".into()),
+            ..OrderResult::of("e7-1", OrderOutcome::Filled)
+        }),
+        Message::Rate(Rate { bucket: "copies".into(), user: Some("u-1".into()), cost: "2".into() }),
         Message::Permission,
     ];
     for message in messages {
@@ -143,6 +173,47 @@ fn what_is_encoded_is_decoded_again() {
             assert!(String::from_utf8_lossy(text).contains(&format!("\"type\":\"{}\"", message.kind())));
         }
     }
+}
+
+#[test]
+fn what_is_null_or_absent_of_an_order_is_the_same() {
+    let short = r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1"}"#;
+    let nulls = short.replace("\"1\"}", "\"1\",\"price\":null,\"leverage\":null,\"kind\":null,\"user\":null}");
+    assert_eq!(good(short), good(&nulls));
+    assert_eq!(good(short), Message::Order(Order::market("c", "a", "B", Side::Buy, "1")));
+    let Message::Rate(rate) = good(r#"{"type":"rate","bucket":"copies"}"#) else { panic!("no rate") };
+    assert_eq!(rate.cost, "1");
+}
+
+#[test]
+fn decisions_are_one_line_each() {
+    let mut out = Vec::new();
+    let refused = Decision { mode: super::super::answer::Mode::Live, ..Decision::refused("HALTED", "e") };
+    Reply::Decision(Box::new(refused)).write_line(Some(&Id::Number(1)), &mut out);
+    let allowed = Decision {
+        allow: true,
+        reasons: Vec::new(),
+        permit_deadline: Some(9),
+        intent_seq: Some(4),
+        epoch: Some(7),
+        paper_fill: Some(PaperFill { quantity: "1".into(), price: "2".into() }),
+        ..Decision::refused("", "")
+    };
+    Reply::Decision(Box::new(allowed.clone())).write_line(Some(&Id::Number(2)), &mut out);
+    let reasons = vec![Reason { code: "RATE_COPIES".into(), error: "e".into() }];
+    let rate = RateDecision { allow: false, reasons, retry_after_ms: Some(5_200) };
+    Reply::Rate(rate).write_line(Some(&Id::Number(3)), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            r#"{"id":1,"ok":true,"allow":false,"mode":"live","reasons":[{"code":"HALTED","error":"e"}],"permit_deadline":null,"intent_seq":null}"#,
+            r#"{"id":2,"ok":true,"allow":true,"mode":"dry","reasons":[],"permit_deadline":9,"intent_seq":4,"epoch":7,"paper_fill":{"quantity":"1","price":"2"}}"#,
+            r#"{"id":3,"ok":true,"allow":false,"reasons":[{"code":"RATE_COPIES","error":"e"}],"retry_after_ms":5200}"#,
+        ]
+    );
+    assert_eq!(serde_json::from_str::<Decision>(lines[1]).unwrap(), allowed);
 }
 
 #[test]
@@ -204,7 +275,7 @@ fn bad_lines() {
     }
     assert_eq!(code(b"{\"type\":\"\xff\"}"), Code::BadUtf8);
     assert_eq!(code("{}"), Code::UnknownType);
-    assert_eq!(code(r#"{"type":"order"}"#), Code::UnknownType);
+    assert_eq!(code(r#"{"type":"orders"}"#), Code::UnknownType);
     assert_eq!(code(vec![b' '; MAX_LINE + 1]), Code::LineTooLong);
     for line in [
         r#"{"type":7}"#,
@@ -251,6 +322,32 @@ fn bad_lines() {
         r#"{"type":"position","account":"k","instrument":"B"}"#,
         r#"{"type":"strategy_state","strategy":"grid"}"#,
         r#"{"type":"strategy_state","strategy":"grid","to":"a\nb"}"#,
+        r#"{"type":"price","source":"s","instrument":"B"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","bid":"1"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","ask":"1"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","bid":"1","ask":"2","last":"1"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","last":1}"#,
+        r#"{"type":"price","source":"s","instrument":"B","last":"1e3"}"#,
+        r#"{"type":"price","source":"","instrument":"B","last":"1"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","last":"1","time":"a\nb"}"#,
+        r#"{"type":"api_usage","endpoint":"e","used":-1,"limit":1}"#,
+        r#"{"type":"api_usage","endpoint":"e","used":1}"#,
+        r#"{"type":"order"}"#,
+        r#"{"type":"order","client_id":"","instrument":"B","account":"a","side":"buy","quantity":"1"}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"hold","quantity":"1"}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":1}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","price":1}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","leverage":"x"}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","kind":"open"}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","user":""}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","live":"yes"}"#,
+        r#"{"type":"order_result","client_id":"c"}"#,
+        r#"{"type":"order_result","client_id":"c","outcome":"lost"}"#,
+        r#"{"type":"order_result","client_id":"c","outcome":"filled","latency_us":-1}"#,
+        r#"{"type":"order_result","client_id":"c","outcome":"filled","venue_id":""}"#,
+        r#"{"type":"rate"}"#,
+        r#"{"type":"rate","bucket":"copies","cost":1}"#,
+        r#"{"type":"rate","bucket":"copies","user":""}"#,
     ] {
         assert_eq!(code(line), Code::BadField, "{line}");
     }
@@ -289,9 +386,11 @@ fn arbitrary_bytes_never_panic() {
         r#"{"type":"tick","feed":"a","id":1}"#,
         r#"{"type":"event","name":"x.a","data":{"a":[1,"b"]}}"#,
         r#"{"type":"posting","ref":"a","legs":[{"asset":"A","account":"b","pool":"c","amount":"-1.5"}]}"#,
+        r#"{"type":"order","client_id":"c","instrument":"B","account":"a","side":"buy","quantity":"1","price":"2.5"}"#,
+        r#"{"type":"price","source":"s","instrument":"B","bid":"1","ask":"2"}"#,
     ];
-    for round in 0..20_000_usize {
-        let mut line = seeds[round % 3].as_bytes().to_vec();
+    for round in 0..40_000_usize {
+        let mut line = seeds[round % seeds.len()].as_bytes().to_vec();
         for _ in 0..=round % 4 {
             state ^= state << 13;
             state ^= state >> 7;
@@ -318,4 +417,13 @@ fn replies_are_one_line_each() {
          {\"id\":5,\"ok\":true,\"seq\":9}\n{\"id\":6,\"ok\":true,\"seq\":9,\"already\":true}\n\
          {\"ok\":false,\"code\":\"BAD_JSON\",\"error\":\"no\\nway\"}\n"
     );
+}
+
+#[test]
+fn what_can_be_read_of_nothing_but_its_id_is_answered_under_it() {
+    for line in [r#"{"type":7,"id":"a"}"#, r#"{"id":"a","type":null}"#, r#"{"type":[{}],"id":"a","type":"hello"}"#] {
+        assert_eq!(decode(line.as_bytes()).unwrap_err().id, Some(Id::Text("a".to_owned())), "{line}");
+    }
+    let long = format!(r#"{{"type":7,"id":"{}"}}"#, "a".repeat(MAX_NAME + 1));
+    assert_eq!(decode(long.as_bytes()).unwrap_err().id, None);
 }

@@ -1,6 +1,7 @@
 //! What a bot may say, one type a message.
 
 use super::books::{Capital, Fill, Position, Posting, SnapshotRequest, StrategyState};
+use super::gate::{ApiUsage, Order, OrderResult, Price, Rate};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -42,6 +43,18 @@ pub enum Message {
     /// It asks for a snapshot now; answered when that is on the disk and in the journal.
     #[serde(rename = "snapshot_request")]
     SnapshotRequest(SnapshotRequest),
+    /// A source says a price, which orders are judged by.
+    Price(Price),
+    /// How much of the venue's own request budget is used.
+    #[serde(rename = "api_usage")]
+    ApiUsage(ApiUsage),
+    /// It asks whether an order may be sent. Answered with a [`super::Decision`].
+    Order(Order),
+    /// What became of an order. As a posting.
+    #[serde(rename = "order_result")]
+    OrderResult(OrderResult),
+    /// It asks the limiter about something that is no order. Answered with a [`super::RateDecision`].
+    Rate(Rate),
     /// It asks what it may do now.
     #[serde(rename = "permission?")]
     Permission,
@@ -66,6 +79,11 @@ impl Message {
             Self::Position(_) => "position",
             Self::StrategyState(_) => "strategy_state",
             Self::SnapshotRequest(_) => "snapshot_request",
+            Self::Price(_) => "price",
+            Self::ApiUsage(_) => "api_usage",
+            Self::Order(_) => "order",
+            Self::OrderResult(_) => "order_result",
+            Self::Rate(_) => "rate",
             Self::Permission => "permission?",
         }
     }

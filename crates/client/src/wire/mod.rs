@@ -7,6 +7,7 @@
 mod answer;
 mod books;
 mod decode;
+mod gate;
 mod message;
 mod push;
 
@@ -15,6 +16,9 @@ pub use books::{
     Capital, Fill, Leg, MAX_AMOUNT, MAX_LEGS, MAX_REASON, Position, Posting, Side, SnapshotRequest, StrategyState,
 };
 pub use decode::{Decoded, Rejected, decode, encode};
+pub use gate::{
+    ApiUsage, Decision, Order, OrderKind, OrderOutcome, OrderResult, PaperFill, Price, Rate, RateDecision, Reason,
+};
 pub use message::{
     Error, Event, Halt, HaltCap, Heartbeat, Hello, Id, Message, Metric, Part, PartStatus, Queue, QueueState, Tick, Time,
 };

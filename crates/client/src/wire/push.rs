@@ -48,6 +48,15 @@ pub enum Push {
         #[serde(default)]
         limit_percent: u64,
     },
+    /// Maintenance began, or ended where `until` is absent: the bot's users may be told.
+    Maintenance {
+        /// Why.
+        #[serde(default)]
+        reason: String,
+        /// Until when, RFC 3339.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
+    },
     /// Something that a later version says. Ignore it.
     #[serde(other)]
     Unknown,

@@ -2,6 +2,7 @@
 
 use crate::gate::limit::{LimitName, Scope};
 use crate::gate::order::Side;
+use crate::gate::rates::Cost;
 use crate::gate::record::{GateRecord, Outcome};
 use crate::gate::time::{GateTime, TradingDay};
 use core::fmt;
@@ -20,6 +21,19 @@ pub enum Fact<'a> {
         quote: Quoted<'a>,
         /// When the source says it was, in microseconds since 1970. One that goes back, or is more than a minute ahead, is refused.
         time: Option<GateTime>,
+    },
+    /// The same of a source that had to be asked.
+    PriceAsked {
+        /// Which source.
+        source: &'a str,
+        /// Of which instrument.
+        instrument: &'a str,
+        /// The price.
+        quote: Quoted<'a>,
+        /// When the source says it was; as with [`Fact::Price`].
+        time: Option<GateTime>,
+        /// How long the answer took: it may be that old when it arrives, and counts so.
+        took: Duration,
     },
     /// A trade. Also one that the gate was never asked about.
     Fill(Fill<'a>),
@@ -44,6 +58,13 @@ pub enum Fact<'a> {
         leverage: Option<&'a str>,
         /// Whether it is paper's.
         paper: bool,
+    },
+    /// Something happened to a position that the gate could not count: it is unknown until it is reported.
+    PositionUnknown {
+        /// In which account.
+        account: &'a str,
+        /// Of which instrument.
+        instrument: &'a str,
     },
     /// An account's equity: its balance with what its positions would bring now.
     Equity {
@@ -162,6 +183,17 @@ pub struct Taken {
     pub waits: Option<GateTicket>,
     /// An order gave back what it had counted, for whoever counts rates over several hosts.
     pub given_back: Option<GivenBack>,
+    /// A trade on the exchange counted, which no order's count accounts for; for the same.
+    pub counted: Option<TradeCounted>,
+}
+
+/// What a trade counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TradeCounted {
+    /// For whom beside everybody: the user of its order.
+    pub user: Option<String>,
+    /// How much.
+    pub cost: Cost,
 }
 
 /// What an order gave back.
@@ -282,7 +314,7 @@ impl fmt::Display for FactError {
                 "no order of this client id waits for confirmation: the bot must send it first, and in time",
             ),
             Self::NoSuchOverride => {
-                f.write_str("no override of this name stands: `failstop status` lists them")
+                f.write_str("no override of this name stands: `failstop limits list` shows them")
             }
             Self::TooManyOverrides => {
                 write!(f, "{} overrides stand or are about to: end one first", super::overrides::MAX_OVERRIDES)

@@ -78,6 +78,18 @@ pub enum Scope {
     User,
 }
 
+impl Scope {
+    /// Its name, as records and commands have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Instrument => "instrument",
+            Self::Component => "component",
+            Self::User => "user",
+        }
+    }
+}
+
 /// A limit's value: never absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

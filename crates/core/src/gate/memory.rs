@@ -3,7 +3,7 @@
 
 use crate::gate::book::{Account, Book, Holder, Place, Trade};
 use crate::gate::confirmation::{Confirmations, Confirmed};
-use crate::gate::fact::GivenBack;
+use crate::gate::fact::{GivenBack, TradeCounted};
 use crate::gate::holding::{Open, Position, Turn};
 use crate::gate::open::{OpenOrder, OpenOrders};
 use crate::gate::order::{Kind, Placed, ShortText, Side, fingerprint, signed};
@@ -325,8 +325,13 @@ impl GateMemory {
         belongs(&closed.order).then_some((closed.order, closed.gave_back))
     }
 
-    /// A trade.
-    pub(crate) fn fill(&mut self, setup: &Setup, at: GateTime, fill: &FillRead<'_>) -> Result<(), Overflow> {
+    /// A trade. Says what it counted, where no order's count accounts for it and it is not paper's.
+    pub(crate) fn fill(
+        &mut self,
+        setup: &Setup,
+        at: GateTime,
+        fill: &FillRead<'_>,
+    ) -> Result<Option<TradeCounted>, Overflow> {
         let valuation = setup.valuations.get(fill.instrument).ok_or(Overflow)?;
         let (order, gave_back) = self.order_of(fill).unzip();
         let place = Place {
@@ -345,12 +350,16 @@ impl GateMemory {
         self.book_mut(paper).trade(place, &trade, valuation)?;
         self.book_mut(paper).add_other(place, fill.fee.saturating_neg());
         self.fills.add(fingerprint(fill.id));
+        let mut counted = None;
         if let Some(volume) = fill.volume {
             let trades = match gave_back {
                 None | Some(GaveBack::TradeAndVolume) => 1,
                 Some(GaveBack::Nothing | GaveBack::Volume) => 0,
             };
-            self.count(at, place.component, place.user, &Cost { trades, volume, ..Cost::default() });
+            let cost = Cost { trades, volume, ..Cost::default() };
+            self.count(at, place.component, place.user, &cost);
+            let user = place.user.and_then(|id| self.users.get(id)).map(|user| user.name.as_str().to_owned());
+            counted = (!paper).then_some(TradeCounted { user, cost });
             if gave_back == Some(GaveBack::TradeAndVolume) {
                 self.count_trade_again(fill);
             }
@@ -367,7 +376,7 @@ impl GateMemory {
                 self.close(setup, client, GaveBack::Nothing);
             }
         }
-        Ok(())
+        Ok(counted)
     }
 
     /// The trade that an order had given back counts again: its other fills are of the same one.
@@ -415,6 +424,11 @@ impl GateMemory {
             self.close(setup, client.as_str(), GaveBack::Nothing);
         }
         Ok(())
+    }
+
+    /// Something that could not be counted happened to a position at the exchange: what is known of it is not true any more.
+    pub(crate) fn position_unknown(&mut self, account: usize, instrument: usize) {
+        self.live.lines.change(account, instrument, |line| line.position = None);
     }
 
     /// An account's equity was reported.

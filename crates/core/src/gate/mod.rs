@@ -8,6 +8,7 @@
 //! else by [`Gate::take`] and puts the records that come of it into the journal, too. After a restart it gives the records back by
 //! [`Gate::replay`] and calls [`Gate::start`]: then positions, open orders, losses, rates, duplicates and overrides are as before.
 
+mod ask;
 mod book;
 mod confirmation;
 mod count;
@@ -38,9 +39,10 @@ mod users;
 mod valuation;
 mod window;
 
+pub use ask::{HeldView, OpenView};
 pub use confirmation::{AwaitingView, MAX_CONFIRMATIONS};
 pub use count::GateCounts;
-pub use fact::{Fact, FactError, Fill, GateTicket, GivenBack, MAX_OVERRIDE, Quoted, Taken, What};
+pub use fact::{Fact, FactError, Fill, GateTicket, GivenBack, MAX_OVERRIDE, Quoted, Taken, TradeCounted, What};
 pub use limit::{COUNT_SCALE, Limit, LimitName, Limits, SHARE_ONE, SHARE_SCALE, Scope, TIMES_ONE, TIMES_SCALE, Unit};
 pub use memory::{CLIENT_IDS, CLOSED_ORDERS, FILL_IDS, GateMemory};
 pub use open::MAX_OPEN_ORDERS;
@@ -57,7 +59,7 @@ pub use record::{Allowed, Bucket, Filled, GateRecord, Mark, OrderText, Outcome, 
 pub use refusal::{Code, Decision, Refusal};
 pub use score::{DailyResult, Score};
 pub use shared::{RATE_COUNT, RATE_LIMITS, RateBound, RateBounds};
-pub use take::MAX_PENDING;
+pub use take::{MAX_PENDING, SHARED_WORD_FOR};
 pub use time::{GateTime, TradingDay};
 pub use users::MAX_USERS;
 pub use window::WINDOW_PARTS;
@@ -65,6 +67,7 @@ pub use window::WINDOW_PARTS;
 use crate::gate::confirmation::Waiting;
 use crate::gate::limit::Scope as LimitScope;
 use crate::gate::order::ShortText;
+use crate::gate::overrides::Override;
 use crate::gate::price::Feed;
 use crate::gate::rule::{Counted, View, judge_rates};
 use crate::gate::setup::Setup;
@@ -91,6 +94,8 @@ pub struct Gate {
     counts: GateCounts,
     /// Records of the journal that name what is not declared any more.
     left_out: u64,
+    /// The last trading day that the journal began, whether or not it could be taken, and how many of those came since.
+    left_out_of: (Option<TradingDay>, u64),
 }
 
 /// A question to the limiter about something that is no order.
@@ -127,6 +132,7 @@ impl Gate {
             shared: VecDeque::new(),
             counts: GateCounts::default(),
             left_out: 0,
+            left_out_of: (None, 0),
         })
     }
 
@@ -238,6 +244,11 @@ impl Gate {
         self.left_out
     }
 
+    /// How many of them are of the journal's last trading day, and which that is: so much of what is used of its limits is unknown.
+    pub fn left_out_of_the_day(&self) -> (Option<TradingDay>, u64) {
+        self.left_out_of
+    }
+
     /// The policy.
     pub fn policy(&self) -> &GatePolicy {
         &self.setup.policy
@@ -257,7 +268,8 @@ impl Gate {
 
     /// The overrides that stand.
     pub fn overrides(&self, now: Monotonic) -> Vec<OverrideView> {
-        self.memory.overrides.views(self.clock.peek(now).unwrap_or(self.clock.latest()))
+        let text = |over: &Override| self.limit_text(over);
+        self.memory.overrides.views(self.clock.peek(now).unwrap_or(self.clock.latest()), text)
     }
 
     /// The orders that wait for somebody's confirmation.

@@ -64,6 +64,8 @@ pub struct OverrideView {
     pub scope: Scope,
     /// Its value.
     pub value: Limit,
+    /// Its value as the configuration would have it.
+    pub text: String,
     /// When it ends by itself.
     pub until: GateTime,
 }
@@ -134,7 +136,8 @@ impl Overrides {
         self.standing.iter().find(|over| over.name == *name && at < over.until)
     }
 
-    pub fn views(&self, at: GateTime) -> Vec<OverrideView> {
+    /// Those that stand, for people; `text` says what a value is in the configuration.
+    pub fn views(&self, at: GateTime, text: impl Fn(&Override) -> String) -> Vec<OverrideView> {
         let standing = self.standing.iter().filter(|over| at < over.until);
         standing
             .map(|over| OverrideView {
@@ -142,6 +145,7 @@ impl Overrides {
                 limit: over.limit,
                 scope: over.of.scope(),
                 value: over.value,
+                text: text(over),
                 until: over.until,
             })
             .collect()

@@ -49,8 +49,6 @@ pub struct GatePolicy {
 pub enum SharedRates {
     /// Nobody does.
     Off,
-    /// An order without word from outside is judged by what is counted here.
-    ElseLocal,
     /// An order without word from outside is refused, unless it reduces.
     ElseRefuse,
 }

@@ -30,6 +30,16 @@ pub enum GateRecord {
     /// A position was reported.
     #[serde(rename = "gate.position")]
     Position(Box<PositionSeen>),
+    /// Something happened to a position at the exchange that could not be counted: it is unknown until it is reported.
+    #[serde(rename = "gate.position_unknown")]
+    PositionUnknown {
+        /// When.
+        at: GateTime,
+        /// In which account.
+        account: String,
+        /// Of which instrument.
+        instrument: String,
+    },
     /// An account's equity was reported.
     #[serde(rename = "gate.equity")]
     Equity {

@@ -13,8 +13,12 @@ impl Gate {
     /// is, changes nothing and is counted ([`Gate::left_out`]).
     pub fn replay(&mut self, record: &GateRecord) {
         self.clock.see(at_of(record));
+        if let GateRecord::Day { day, .. } = record {
+            self.left_out_of = (Some(*day), 0);
+        }
         if self.replayed(record).is_err() {
             self.left_out = self.left_out.saturating_add(1);
+            self.left_out_of.1 = self.left_out_of.1.saturating_add(1);
         }
     }
 
@@ -32,6 +36,10 @@ impl Gate {
             }
             GateRecord::Fill(fill) => self.replay_fill(fill)?,
             GateRecord::Position(position) => self.replay_position(position)?,
+            GateRecord::PositionUnknown { at: _, account, instrument } => {
+                let (account, instrument) = self.setup.place(account, instrument)?;
+                self.memory.position_unknown(account, instrument);
+            }
             GateRecord::Equity { at, account, equity, paper } => {
                 let account = self.setup.account(account).ok_or(FactError::Unknown(What::Account))?;
                 self.memory.equity(*at, account, self.setup.money(equity)?, *paper);
@@ -94,7 +102,7 @@ impl Gate {
             paper: fill.paper,
             volume: fill.volume.as_deref().map(|volume| unsigned(self.setup.money(volume)?)).transpose()?,
         };
-        self.memory.fill(&self.setup, fill.at, &read).map_err(|_| FactError::Overflow)
+        self.memory.fill(&self.setup, fill.at, &read).map(drop).map_err(|_| FactError::Overflow)
     }
 
     fn replay_position(&mut self, position: &PositionSeen) -> Result<(), FactError> {
@@ -128,6 +136,7 @@ fn at_of(record: &GateRecord) -> GateTime {
         GateRecord::Position(position) => position.at,
         GateRecord::Override(note) => note.at,
         GateRecord::Outcome { at, .. }
+        | GateRecord::PositionUnknown { at, .. }
         | GateRecord::Equity { at, .. }
         | GateRecord::Result { at, .. }
         | GateRecord::Settled { at, .. }

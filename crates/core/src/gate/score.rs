@@ -2,6 +2,7 @@
 
 use crate::gate::Gate;
 use crate::gate::book::Holder;
+use crate::gate::holding::Position;
 use crate::gate::limit::{Limit, LimitName, Scope, TIMES_ONE, Unit};
 use crate::gate::overrides::{Of, Whose};
 use crate::gate::rates::{RATES, Used};
@@ -115,23 +116,28 @@ impl Gate {
         if let Limit::Set(value) = view.limit(LimitName::Position, of) {
             let mut most = (Some(0u128), String::new());
             for (account, account_name) in accounts() {
-                for (index, instrument) in self.setup.policy.instruments.iter().enumerate() {
-                    let quantity = match holder {
-                        Some(holder) => book.held(holder, account, index).quantity.unsigned_abs(),
-                        None => book.line(account, index).map_or(0, |line| {
-                            line.position.map_or(line.holding.quantity.unsigned_abs(), |position| {
-                                position.low.unsigned_abs().max(position.high.unsigned_abs())
-                            })
-                        }),
-                    };
+                let mut look = |index: usize, quantity: u128| {
                     if quantity == 0 {
-                        continue;
+                        return;
                     }
                     let notional = notional(view, index, quantity);
                     // What cannot be said comes first.
                     if most.0.is_some() && notional.is_none_or(|notional| Some(notional) > most.0) {
-                        most = (notional, format!("{account_name} {}", instrument.name));
+                        let instrument = self.setup.policy.instruments.get(index);
+                        let instrument = instrument.map(|instrument| instrument.name.as_str()).unwrap_or_default();
+                        most = (notional, format!("{account_name} {instrument}"));
                     }
+                };
+                // Those with anything to them alone: there may be thousands of holders, and a thousand instruments.
+                match holder {
+                    Some(holder) => book
+                        .holdings(holder, account)
+                        .for_each(|(index, holding)| look(index, holding.quantity.unsigned_abs())),
+                    None => book.lines.busy(account).for_each(|(index, line)| {
+                        let held = line.holding.quantity.unsigned_abs();
+                        let known = |position: Position| position.low.unsigned_abs().max(position.high.unsigned_abs());
+                        look(index, line.position.map_or(held, known));
+                    }),
                 }
             }
             let of_whom = if name.is_empty() { most.1 } else { name.to_owned() };

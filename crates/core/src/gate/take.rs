@@ -17,7 +17,7 @@ use core::time::Duration;
 use failstop_amount::Amount;
 
 /// How long a word from outside about an order's rates is good for.
-pub(crate) const SHARED_WORD_FOR: Duration = Duration::from_secs(5);
+pub const SHARED_WORD_FOR: Duration = Duration::from_secs(5);
 
 /// The most words from outside that are kept; the oldest gives way.
 pub(crate) const MAX_SHARED_WORDS: usize = 256;
@@ -93,11 +93,20 @@ impl Gate {
     pub fn take(&mut self, now: Monotonic, fact: Fact<'_>) -> Result<Taken, FactError> {
         let at = self.clock.at(now).ok_or(FactError::NotStarted)?;
         match fact {
-            Fact::Price { source, instrument, quote, time } => self.price(at, source, instrument, quote, time),
+            Fact::Price { source, instrument, quote, time } => self.price(at, at, source, instrument, quote, time),
+            Fact::PriceAsked { source, instrument, quote, time, took } => {
+                self.price(at, at.before(took), source, instrument, quote, time)
+            }
             Fact::Fill(fill) => self.fill(at, &fill),
             Fact::Outcome { client_id, outcome } => Ok(self.outcome(at, client_id, outcome)),
             Fact::Position { account, instrument, quantity, entry, leverage, paper } => {
                 self.position(at, account, instrument, quantity, entry, leverage, paper)
+            }
+            Fact::PositionUnknown { account, instrument } => {
+                let (account_index, index) = self.setup.place(account, instrument)?;
+                self.memory.position_unknown(account_index, index);
+                let (account, instrument) = (account.to_owned(), instrument.to_owned());
+                Ok(only(GateRecord::PositionUnknown { at, account, instrument }))
             }
             Fact::Equity { account, equity, paper } => {
                 let index = self.setup.account(account).ok_or(FactError::Unknown(What::Account))?;
@@ -166,9 +175,11 @@ impl Gate {
         self.shared.remove(found)
     }
 
+    /// `heard`: from when on it grows old.
     fn price(
         &mut self,
         at: GateTime,
+        heard: GateTime,
         source: &str,
         instrument: &str,
         quote: Quoted<'_>,
@@ -187,7 +198,7 @@ impl Gate {
             },
         };
         let feed = self.feeds.get_mut(index).ok_or(FactError::Unknown(What::Instrument))?;
-        feed.take(at, source, price, time, &self.setup.policy)?;
+        feed.take(heard, source, price, time, &self.setup.policy)?;
         let mut taken = Taken::default();
         if self.memory.waits_for_price(index)
             && let Some(feed) = self.feeds.get(index)
@@ -232,9 +243,9 @@ impl Gate {
         if !matches!(self.memory.order_of(&read), Some((_, GaveBack::Nothing))) {
             read.volume = Some(self.volume_of(at, &read));
         }
-        self.memory.fill(&self.setup, at, &read).map_err(|_| FactError::Overflow)?;
+        let counted = self.memory.fill(&self.setup, at, &read).map_err(|_| FactError::Overflow)?;
         let volume = read.volume.map(|volume| self.setup.shown(volume).to_string());
-        Ok(only(GateRecord::Fill(Box::new(Filled {
+        let record = GateRecord::Fill(Box::new(Filled {
             at,
             id: fill.id.to_owned(),
             order: fill.order.map(str::to_owned),
@@ -246,7 +257,8 @@ impl Gate {
             fee: fill.fee.map(str::to_owned),
             paper: fill.paper,
             volume,
-        }))))
+        }));
+        Ok(Taken { counted, ..only(record) })
     }
 
     /// What a trade is worth in money, by the last known conversion; what cannot be converted counts nothing against volumes, since
@@ -434,9 +446,9 @@ impl Gate {
     }
 
     /// What an override says, for people: its value as the configuration would have it.
-    pub fn limit_text(&self, limit: LimitName, value: crate::gate::Limit) -> String {
-        let scale = limit.scale(self.setup.policy.money, self.setup.quantity_scale(&Of::System));
-        limit_text(value, scale)
+    pub(super) fn limit_text(&self, over: &Override) -> String {
+        let scale = over.limit.scale(self.setup.policy.money, self.setup.quantity_scale(&over.of));
+        limit_text(over.value, scale)
     }
 
     /// An amount of money as this gate counts it.

@@ -29,6 +29,12 @@ impl GateTime {
         Self(self.0.saturating_add(micros(span)))
     }
 
+    /// This moment less `span`, at the earliest when 1970 began.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(span)))
+    }
+
     /// The time from `earlier` to this moment; zero when `earlier` is the later one.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -43,16 +49,17 @@ pub(crate) fn micros(span: Duration) -> u64 {
 /// Turns the host's monotonic time into the gate's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GateClock {
-    /// The wall clock and the monotonic clock at the start, both in microseconds.
+    /// The gate's time and the monotonic clock at the start, both in microseconds.
     anchor: Option<(u64, u64)>,
     latest: GateTime,
 }
 
 impl GateClock {
-    /// Anchors it. Where the journal knows a later moment, time stands until the clock gets there.
+    /// Anchors it. Where the journal knows a later moment than the wall clock, time goes on from there: nothing becomes free before
+    /// its time has really passed, and what comes from now on grows old as it should.
     pub fn start(&mut self, now: Monotonic, wall: GateTime) {
-        self.anchor = Some((wall.0, now.as_micros()));
         self.see(wall);
+        self.anchor = Some((self.latest.0, now.as_micros()));
     }
 
     /// The journal knows this moment.
@@ -69,8 +76,8 @@ impl GateClock {
 
     /// The same, leaving nothing behind.
     pub fn peek(&self, now: Monotonic) -> Option<GateTime> {
-        let (wall, anchored) = self.anchor?;
-        let at = GateTime(wall.saturating_add(now.as_micros().saturating_sub(anchored)));
+        let (begin, anchored) = self.anchor?;
+        let at = GateTime(begin.saturating_add(now.as_micros().saturating_sub(anchored)));
         Some(at.max(self.latest))
     }
 
@@ -122,10 +129,10 @@ mod tests {
         assert_eq!(clock.at(Monotonic::from_nanos(1)), None);
         clock.see(GateTime(5_000));
         clock.start(Monotonic::from_nanos(2_000_000), GateTime(4_000));
-        // The wall clock is behind what the journal knows: time stands until it gets there.
-        assert_eq!(clock.at(Monotonic::from_nanos(2_500_000)), Some(GateTime(5_000)));
-        assert_eq!(clock.at(Monotonic::from_nanos(3_000_000)), Some(GateTime(5_000)));
-        assert_eq!(clock.at(Monotonic::from_nanos(3_001_000)), Some(GateTime(5_001)));
-        assert_eq!(clock.at(Monotonic::from_nanos(1_000_000)), Some(GateTime(5_001)));
+        // The wall clock is behind what the journal knows: time goes on from there.
+        assert_eq!(clock.at(Monotonic::from_nanos(2_000_000)), Some(GateTime(5_000)));
+        assert_eq!(clock.at(Monotonic::from_nanos(2_500_000)), Some(GateTime(5_500)));
+        assert_eq!(clock.at(Monotonic::from_nanos(3_001_000)), Some(GateTime(6_001)));
+        assert_eq!(clock.at(Monotonic::from_nanos(1_000_000)), Some(GateTime(6_001)));
     }
 }

@@ -1,6 +1,7 @@
 //! The gate, seen from its host: facts in, orders asked, every refusal looked at. The bed in `bed.rs` keeps time and the journal.
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod ask;
 mod bed;
 mod confirmation;
 mod limits;

@@ -90,7 +90,7 @@ fn it_counted_in_its_own_day_also_where_time_stands() {
     bed.take(Fact::Day(TradingDay(1))).unwrap();
     assert_eq!(bed.ask(&buy(SPOT, "1")), []);
     let yesterday = bed.last_id();
-    // A wall clock that was behind at the start makes the gate's time stand.
+    // Both days at one moment of the gate's time.
     bed.take(Fact::Day(TradingDay(2))).unwrap();
     assert_eq!(bed.ask(&buy(SPOT, "1")), []);
     let today = bed.last_id();

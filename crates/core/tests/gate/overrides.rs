@@ -170,3 +170,22 @@ fn overrides_whose_records_are_not_durable_take_places_too() {
     bed.gate.take(bed.now(), Fact::Durable(last.unwrap())).unwrap();
     assert_eq!(bed.gate.overrides(bed.now()).len(), MAX_OVERRIDES - 1, "the third is superseded by one that waits");
 }
+
+#[test]
+fn a_value_is_shown_as_the_configuration_would_have_it() {
+    let mut bed = Bed::flat(policy());
+    let quantity = Fact::Override {
+        name: "small",
+        by: "root (0)",
+        reason: "thin book",
+        limit: LimitName::OrderQuantity,
+        scope: Scope::Instrument,
+        of: Some(SPOT),
+        value: "0.5",
+        span: HOUR,
+    };
+    assert_eq!(bed.gate.take(bed.now(), quantity).unwrap().waits, None);
+    bed.gate.take(bed.now(), over("money", LimitName::OrderNotional, "300.5")).unwrap();
+    let shown: Vec<_> = bed.gate.overrides(bed.now()).into_iter().map(|over| over.text).collect();
+    assert_eq!(shown, ["0.5000", "300.50"]);
+}

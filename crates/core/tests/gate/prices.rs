@@ -139,6 +139,17 @@ fn a_source_whose_time_goes_back_or_stands_or_runs_ahead_is_not_fresh() {
 }
 
 #[test]
+fn what_had_to_be_asked_for_may_be_as_old_as_its_answer_took() {
+    let mut bed = sourced(1, 1);
+    let quote = Quoted::Last("100");
+    let fact = Fact::PriceAsked { source: "s0", instrument: SPOT, quote, time: None, took: 4 * SECOND };
+    assert!(bed.take(fact).is_ok());
+    assert_eq!(opens(&mut bed), []);
+    bed.pass(2 * SECOND);
+    assert_eq!(opens(&mut bed), [Code::PriceStale]);
+}
+
+#[test]
 fn what_is_no_price_is_refused() {
     let mut bed = sourced(2, 1);
     let say = |bed: &mut Bed, source, bid, ask| {

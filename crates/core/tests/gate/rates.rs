@@ -163,7 +163,7 @@ fn a_word_from_outside_only_ever_refuses_more() {
     let decided = |bed: &mut Bed, client_id: &str, refused: &[(LimitName, Scope)]| {
         bed.take(Fact::RateDecided { client_id, refused }).unwrap();
     };
-    for shared in [SharedRates::Off, SharedRates::ElseLocal, SharedRates::ElseRefuse] {
+    for shared in [SharedRates::Off, SharedRates::ElseRefuse] {
         let policy = GatePolicy { shared_rates: shared, ..with(LimitName::OpeningsPerMinute, 1) };
         let mut bed = Bed::flat(policy);
         let order = |client_id| Order { client_id, ..buy(SPOT, "1") };
@@ -190,6 +190,39 @@ fn a_word_from_outside_only_ever_refuses_more() {
         bed.position(SPOT, "5");
         assert_eq!(bed.ask(&sell(SPOT, "1")), [], "{shared:?}");
     }
+}
+
+#[test]
+fn that_nobody_outside_answered_is_no_reason_beside_another_and_keeps_nobody_from_confirming() {
+    let policy = GatePolicy { shared_rates: SharedRates::ElseRefuse, ..with(LimitName::ConfirmAbove, 5_000) };
+    let mut bed = Bed::flat(policy);
+    let large = Order { client_id: "large", ..buy(SPOT, "1") };
+    assert_eq!(bed.ask_as(&large), [Code::ConfirmationRequired]);
+    assert!(bed.take(Fact::Confirm { client_id: "large", by: "ann" }).is_ok());
+    assert_eq!(bed.ask_as(&large), [Code::RateShared], "now it is the only one");
+}
+
+#[test]
+fn a_late_fill_says_what_it_counted_and_for_whom() {
+    let mut bed = Bed::flat(policy());
+    assert_eq!(bed.ask(&user("alice", buy(SPOT, "1"))), []);
+    let id = bed.last_id();
+    bed.outcome(&id, Outcome::Cancelled);
+    let fill = |id, order, paper| {
+        let (account, side, quantity, price) = ("main", Side::Buy, "0.25", "100");
+        Fact::Fill(Fill { id, order, account, instrument: SPOT, side, quantity, price, fee: None, paper })
+    };
+    let counted = |taken: Taken| taken.counted.map(|counted| (counted.user, counted.cost.trades, counted.cost.volume));
+    let alices = Some("alice".to_owned());
+    let first = bed.take(fill("f1", Some(&id), false)).unwrap();
+    assert_eq!(counted(first), Some((alices.clone(), 1, 2_500)));
+    let second = bed.take(fill("f2", Some(&id), false)).unwrap();
+    assert_eq!(counted(second), Some((alices, 0, 2_500)), "all fills of one order are one trade");
+    assert_eq!(counted(bed.take(fill("f3", None, false)).unwrap()), Some((None, 1, 2_500)), "nobody's order");
+    assert_eq!(counted(bed.take(fill("f4", None, true)).unwrap()), None, "paper stays here");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    let open = bed.last_id();
+    assert_eq!(counted(bed.take(fill("f5", Some(&open), false)).unwrap()), None, "the order has counted it");
 }
 
 #[test]

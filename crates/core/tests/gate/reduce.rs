@@ -171,3 +171,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_position_to_which_something_uncounted_happened_is_unknown_until_it_is_reported() {
+    let mut bed = Bed::flat(policy());
+    bed.position(SPOT, "5");
+    let (account, instrument) = ("main", SPOT);
+    bed.take(Fact::PositionUnknown { account, instrument }).unwrap();
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::MissingPosition]);
+    let exit = Order { reduce_only: true, ..sell(SPOT, "1") };
+    assert_eq!(bed.ask(&exit), [Code::ReduceOnly, Code::MissingPosition]);
+    // A trade says how it moves, not where it is.
+    bed.fill(None, SPOT, Side::Buy, "1", "100");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::MissingPosition]);
+    assert_eq!(bed.ask(&buy(ISOLATED, "1")), [Code::MissingLeverage], "the others are known");
+    let mut again = Gate::new(policy()).unwrap();
+    bed.records.iter().for_each(|record| again.replay(record));
+    assert_eq!(again.recorded(), bed.gate.recorded());
+    bed.position(SPOT, "6");
+    assert_eq!(bed.ask(&exit), []);
+    let unknown = Fact::PositionUnknown { account: "nobody's", instrument };
+    assert_eq!(bed.take(unknown), Err(FactError::Unknown(What::Account)));
+}

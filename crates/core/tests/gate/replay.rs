@@ -324,13 +324,35 @@ fn a_daily_loss_a_rate_and_a_duplicate_survive_a_restart_and_a_reboot() {
     assert_eq!(bed.ask(&buy(SPOT, "1")), all);
     assert!(bed.ask_as(&Order { client_id: &id, ..buy(SPOT, "1") }).contains(&Code::Duplicate));
     assert_eq!(bed.take(Fact::Day(TradingDay(1))), Err(FactError::DayNotLater), "the day does not begin twice");
-    // Time stands until the clock is where the journal was.
-    bed.pass(MINUTE);
+    // Time goes on from where the journal was: the window has its whole length, and not a longer one.
+    bed.pass(59 * SECOND);
     bed.prices();
     assert!(bed.ask(&buy(SPOT, "1")).contains(&Code::RateOpenings));
-    bed.pass(MINUTE + 6 * SECOND);
+    bed.pass(7 * SECOND);
     bed.prices();
     assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::DailyLoss]);
+}
+
+#[test]
+fn a_source_that_died_is_stale_also_where_the_wall_clock_was_behind_at_the_start() {
+    let mut bed = Bed::flat(policy());
+    bed.pass(HOUR);
+    bed.position(SPOT, "0");
+    let mut again = Gate::new(policy()).unwrap();
+    bed.records.iter().for_each(|record| again.replay(record));
+    bed.gate = again;
+    bed.nanos = 1_000_000_000;
+    // An hour behind what the journal knows.
+    bed.gate.start(bed.now(), GateTime::from_micros(BEGIN));
+    bed.prices();
+    bed.position(SPOT, "0");
+    bed.equity("main", "10000");
+    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    bed.pass(6 * SECOND);
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::PriceStale]);
+    bed.pass(5 * MINUTE);
+    bed.prices();
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::MissingPosition], "what was said of the position is old as well");
 }
 
 #[test]
@@ -345,4 +367,24 @@ fn what_is_not_declared_any_more_is_said() {
     bed.records.iter().for_each(|record| again.replay(record));
     // Of the second account seven positions and its equity; of the first one's spot position the mark does not fit.
     assert!(again.left_out() >= 8, "{}", again.left_out());
+}
+
+#[test]
+fn what_is_left_out_of_the_last_day_is_told_apart() {
+    let mut bed = Bed::flat(policy());
+    bed.position(SPOT, "5");
+    let replayed = |bed: &Bed| {
+        let mut fewer = policy();
+        fewer.instruments[0].name = "another".to_owned();
+        let mut again = Gate::new(fewer).unwrap();
+        bed.records.iter().for_each(|record| again.replay(record));
+        again
+    };
+    let (day, count) = replayed(&bed).left_out_of_the_day();
+    assert_eq!((day, count > 0), (None, true));
+    bed.take(Fact::Day(TradingDay(1))).unwrap();
+    assert_eq!(replayed(&bed).left_out_of_the_day(), (Some(TradingDay(1)), 0));
+    assert!(replayed(&bed).left_out() > 0);
+    bed.position(SPOT, "6");
+    assert_eq!(replayed(&bed).left_out_of_the_day(), (Some(TradingDay(1)), 1));
 }

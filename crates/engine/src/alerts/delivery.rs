@@ -236,9 +236,15 @@ impl Delivery {
 
     /// The incident of this cause that is open, if one is.
     pub(super) fn open_incident(&self, cause: &str) -> Option<Key> {
-        let Way::Open { handle, .. } = &self.way else { return None };
+        self.open_incidents(cause).into_iter().next()
+    }
+
+    /// Every incident of this cause that is open.
+    pub(super) fn open_incidents(&self, cause: &str) -> Vec<Key> {
+        let Way::Open { handle, .. } = &self.way else { return Vec::new() };
         let known = handle.list();
-        known.iter().find(|alert| alert.resolved_at.is_none() && alert.cause == cause).map(|alert| alert.key.clone())
+        let open = known.iter().filter(|alert| alert.resolved_at.is_none() && alert.cause == cause);
+        open.map(|alert| alert.key.clone()).collect()
     }
 
     /// Ends the notifier after first attempts at what waits: at most [`failstop_notify::DRAIN_MAX`], and [`CLOSE_SLACK`] for
@@ -372,5 +378,28 @@ mod tests {
         }
         assert!(is_named("demo/engine-died/8", "demo", "8"));
         assert!(!is_named("demo/engine-died/8", "demo", "h-8"));
+    }
+
+    #[test]
+    fn every_order_to_be_confirmed_is_told_and_ends_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut delivery = open(folder.path());
+        delivery.confirmation("o-1", Some("order o-1 waits"), at());
+        delivery.confirmation("o-2", Some("order o-2 waits"), at());
+        delivery.confirmation("o-3", None, at());
+        delivery.close();
+        let told = delivered(folder.path());
+        let kinds = |told: &[(String, String)]| told.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
+        assert_eq!(kinds(&told), ["incident.trigger", "incident.trigger"]);
+        assert_ne!(told[0].1, told[1].1, "each has an incident of its own");
+        let mut delivery = open(folder.path());
+        delivery.confirmation("o-1", None, at());
+        delivery.close();
+        assert_eq!(delivered(folder.path())[2], ("incident.resolve".to_owned(), told[0].1.clone()));
+        // A new life knows of none that waits.
+        let mut delivery = open(folder.path());
+        delivery.confirmations_over(at());
+        delivery.close();
+        assert_eq!(delivered(folder.path())[3..], [("incident.resolve".to_owned(), told[1].1.clone())]);
     }
 }

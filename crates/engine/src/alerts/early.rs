@@ -93,6 +93,7 @@ fn silence(error: &RunError) -> Option<Silence> {
         | RunError::Control(_)
         | RunError::Doors(_)
         | RunError::Probes(_)
+        | RunError::Shared(_)
         | RunError::Host { .. } => None,
     }
 }

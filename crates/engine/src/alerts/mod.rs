@@ -6,6 +6,7 @@ mod channels;
 mod delivery;
 mod early;
 mod entry;
+mod gate;
 mod notice;
 mod programs;
 mod reconcile;
@@ -15,6 +16,7 @@ pub use channels::{Survey, Unusable, survey};
 pub use delivery::{Acknowledging, Delivery, Testing};
 pub use early::start_failed;
 pub use entry::entry;
+pub use gate::Concern;
 pub use notice::{Sender, notice};
 pub use programs::ProgramDoor;
 

@@ -2,8 +2,9 @@
 //! recorded as refused, and halts trading in the same step.
 
 use super::engine::Engine;
-use super::journal::{Teller, wall};
-use crate::books::{Judgement, order_list, orders_word, spoken};
+use super::gate::JOURNAL_GONE;
+use super::journal::{TOO_MANY, Teller, wall};
+use crate::books::{InFull, Judgement, order_list, orders_word, rule_of, spoken};
 use crate::clock;
 use crate::command::{Answer as DoorAnswer, BooksOrder};
 use crate::doors::bot::Answer;
@@ -42,6 +43,14 @@ pub struct Watch {
 impl Engine {
     /// A bot says something that goes into the books; whether it was taken.
     pub(super) fn booked_by_bot(&mut self, tree: TreeId, message: wire::Message, answer: Answer) -> bool {
+        if let Some(why) = self.takes_nothing() {
+            answer.refuse(Code::NotDurable, why);
+            return false;
+        }
+        let (message, answer) = match self.of_the_gate_alone(message, answer) {
+            Ok(taken) => return taken,
+            Err(both) => *both,
+        };
         if let Some(missing) = self.not_configured(&message) {
             let why =
                 format!("no [[{missing}]] is configured: this system keeps no book of it (docs/guide/capital.md)");
@@ -67,9 +76,10 @@ impl Engine {
     }
 
     /// Judges an entry and records it, or refuses it and halts; whether it was taken.
-    fn book(&mut self, entry: Entry, component: Option<&str>, teller: Teller) -> bool {
-        if self.storage_failed {
-            teller.refused(Code::NotDurable, "the journal can no longer be written");
+    pub(super) fn book(&mut self, entry: Entry, component: Option<&str>, teller: Teller) -> bool {
+        // Before anything is judged, and the gate is told: what is not recorded changes nothing anywhere.
+        if let Some(why) = self.takes_nothing() {
+            teller.refused(Code::NotDurable, why);
             return false;
         }
         let now = wall();
@@ -83,16 +93,34 @@ impl Engine {
             (_, judged) => Ok(judged),
         });
         match judged {
-            Ok(Judgement::New) => self.ledger.book(&entry, teller),
-            Ok(Judgement::Known(seq)) => teller.booked(seq, true),
-            Ok(Judgement::Underway) => self.ledger.repeated(entry, teller),
+            Ok(Judgement::New) => {
+                self.tell_gate(&entry);
+                if self.storage_failed {
+                    // The gate's record was not taken. Said again after the restart both have it.
+                    teller.refused(Code::NotDurable, JOURNAL_GONE);
+                    return false;
+                }
+                self.ledger.book(&entry, teller)
+            }
+            Ok(Judgement::Known(seq)) => {
+                teller.booked(seq, true);
+                true
+            }
+            Ok(Judgement::Underway) => {
+                self.ledger.repeated(entry, teller);
+                true
+            }
             Err(violation) => {
                 self.violated(&entry, component, violation.clone());
                 teller.refused(Code::Violation, &violation.to_string());
-                return false;
+                false
             }
         }
-        true
+    }
+
+    /// Why nothing more is taken of what bots and operators say, where nothing is.
+    pub(super) fn takes_nothing(&self) -> Option<&'static str> {
+        if self.storage_failed { Some(JOURNAL_GONE) } else { (!self.ledger.has_room()).then_some(TOO_MANY) }
     }
 
     /// An entry would break a rule: it is recorded that it was refused, and trading is halted, both before anybody is answered.
@@ -100,8 +128,7 @@ impl Engine {
         self.ledger.books.violations += 1;
         let who = component.map(|name| format!(" of {name}")).unwrap_or_default();
         let id = entry.id().map(|id| format!(" {id}")).unwrap_or_default();
-        let difference = violation.difference.as_ref().map(|by| format!(" (difference {by})")).unwrap_or_default();
-        let evidence = format!("{}{id}{who}, after record {}: {violation}{difference}", entry.kind(), self.head.0);
+        let evidence = format!("{}{id}{who}, after record {}: {}", entry.kind(), self.head.0, InFull(&violation));
         let refusal = Book::refusal(entry, component, violation.clone());
         self.ledger.book(&refusal, Teller::Nobody);
         self.halt_for(violation.check, evidence);
@@ -128,8 +155,19 @@ impl Engine {
                 let entry = Entry::OrderResolved(OrderResolved { id, outcome, by, who, reason });
                 self.book_if_sound(entry, reply);
             }
-            BooksOrder::Statement(statement) => self.book_if_sound(Entry::Statement(*statement), reply),
+            BooksOrder::Statement(statement) => self.stated(*statement, reply),
         }
+    }
+
+    /// A venue's statement. What is known is compared and not recorded again; but only a record ends a difference that stands, so
+    /// until then an agreement is recorded under an id of its own.
+    fn stated(&mut self, statement: Statement, reply: oneshot::Sender<DoorAnswer>) {
+        let mut entry = Entry::Statement(statement);
+        let known = matches!(self.ledger.books.judge(&entry, wall()), Ok(Judgement::Known(_)));
+        if let (Entry::Statement(statement), true, Some(_)) = (&mut entry, known, &self.watch.capital) {
+            statement.id = format!("again-{}-{}", self.head.0, statement.account);
+        }
+        self.book_if_sound(entry, reply);
     }
 
     /// As [`Self::book`], but a slip of whoever typed it (an unknown account, an order that is not open) is refused and halts
@@ -180,12 +218,8 @@ impl Engine {
     /// A recorded entry breaks a rule: the journal was written by something that did not judge.
     fn unsound(&mut self, seq: u64, unsound: &Unsound) {
         let evidence = format!("record {seq} breaks a rule of the books: {unsound}; see `failstop verify-data --deep`");
-        let check = match unsound {
-            Unsound::Violation(violation) => violation.check,
-            Unsound::Malformed(_) => Check::Declaration,
-        };
         self.snapshots.bar(&evidence);
-        self.halt_for(check, evidence.clone());
+        self.halt_for(rule_of(unsound), evidence.clone());
         self.feed(Input::Raise { cause: Cause::Integrity, slot: None, evidence });
     }
 
@@ -313,9 +347,8 @@ impl Engine {
 fn unreconciled(book: &Book) -> Option<(Check, String)> {
     let found = book.reconcile();
     let first = found.first()?;
-    let difference = first.difference.as_ref().map(|by| format!(" (difference {by})")).unwrap_or_default();
     let more = if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() };
-    Some((first.check, format!("the book does not reconcile: {first}{difference}{more}")))
+    Some((first.check, format!("the book does not reconcile: {}{more}", InFull(first))))
 }
 
 /// A bot's report as the statement that it is: of one balance.

@@ -111,9 +111,15 @@ impl Engine {
             }
             (Meaning::Books(message), Some(tree)) => self.booked_by_bot(tree, *message, answer),
             (Meaning::Snapshot(request), Some(tree)) => self.snapshot_for_bot(tree, request.reason, answer),
+            (Meaning::Gate(message), Some(tree)) => self.gate_message(tree, *message, answer),
             // Refused above, before it could move a feed's clock.
             (
-                Meaning::Sign(_) | Meaning::Metric(_) | Meaning::Event(_) | Meaning::Books(_) | Meaning::Snapshot(_),
+                Meaning::Sign(_)
+                | Meaning::Metric(_)
+                | Meaning::Event(_)
+                | Meaning::Books(_)
+                | Meaning::Snapshot(_)
+                | Meaning::Gate(_),
                 None,
             ) => false,
         };
@@ -201,6 +207,18 @@ impl Engine {
             permission: permission_on_wire(self.core.permission()),
             mode: mode_on_wire(self.core.mode()),
             halts,
+        }
+    }
+
+    /// Tells every component's clients that maintenance begins, for so long, or is over: they may tell their users.
+    pub(super) fn push_maintenance(&self, reason: &str, span_ms: Option<u64>) {
+        let until = span_ms.map(|span| {
+            let end = crate::clock::wall().saturating_add(core::time::Duration::from_millis(span));
+            crate::clock::rfc3339(end.unwrap_or(jiff::Timestamp::MAX))
+        });
+        let push = Push::Maintenance { reason: reason.to_owned(), until };
+        for client in self.bots.clients.values().filter(|client| client.tree.is_some()) {
+            client.connection.push(&push);
         }
     }
 

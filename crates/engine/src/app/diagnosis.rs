@@ -1,7 +1,7 @@
 //! The start-up checks as the engine runs them: beside the loop, since they wait for disks and endpoints; the core is told what
 //! came out. Environment checks are made again, with growing pauses, until they pass.
 
-use crate::checks::{self, Caller, Options, Report};
+use crate::checks::{self, Caller, Class, Options, Report};
 use crate::config::Config;
 use crate::process::program::ProgramRequest;
 use core::time::Duration;
@@ -36,6 +36,17 @@ pub const ENDPOINTS: &str = "endpoints";
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
+/// The checks that are not made. Dependencies are asked here at the start only, and from then on by probes of their own. A retry
+/// asks about the environment alone; reading the whole journal and every snapshot each time would be for nothing.
+fn left_out(purpose: Purpose) -> Vec<String> {
+    let integrity = checks::of_class(Class::Integrity).map(str::to_owned);
+    match purpose {
+        Purpose::Start => Vec::new(),
+        Purpose::Resume => vec![ENDPOINTS.to_owned()],
+        Purpose::Retry => integrity.chain([ENDPOINTS.to_owned()]).collect(),
+    }
+}
+
 /// Runs checks in the background, one run at a time.
 #[derive(Debug)]
 pub struct Diagnosis {
@@ -68,15 +79,7 @@ impl Diagnosis {
         let (config, results) = (Arc::clone(&self.config), self.results.clone());
         let caller = Caller::Engine(self.programs.clone());
         tokio::task::spawn_blocking(move || {
-            // Dependencies are asked here at the start only, and from then on by probes of their own. A retry asks about the
-            // environment alone; reading the whole journal each time would be for nothing.
-            let skip: &[&str] = match purpose {
-                Purpose::Start => &[],
-                Purpose::Resume => &[ENDPOINTS],
-                Purpose::Retry => &[ENDPOINTS, "journal"],
-            };
-            let skip = skip.iter().map(|name| (*name).to_owned()).collect();
-            let options = Options { caller, skip, ..Options::default() };
+            let options = Options { caller, skip: left_out(purpose), ..Options::default() };
             if let Ok(report) = checks::run(&config, &options) {
                 // The loop is gone when this fails, and nobody wants to know any more.
                 let _ = results.blocking_send(Findings { purpose, report });
@@ -114,5 +117,20 @@ impl Diagnosis {
         if self.retry_at.is_some_and(|at| now >= at) {
             self.start(Purpose::Retry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_reads_neither_the_journal_nor_the_snapshots() {
+        let left_out = left_out(Purpose::Retry);
+        for name in ["journal", "snapshots", "capital", "strategies", ENDPOINTS] {
+            assert!(left_out.iter().any(|left| left == name), "{name}: {left_out:?}");
+        }
+        let asked: Vec<&str> = checks::of_class(Class::Environment).filter(|name| *name != ENDPOINTS).collect();
+        assert!(asked.contains(&"disk") && !asked.iter().any(|name| left_out.iter().any(|left| left == name)));
     }
 }

@@ -99,8 +99,11 @@ impl Engine {
                 self.facts.permit_lapses += u64::from(*times);
                 None
             }
-            Record::Maintenance { on: false, .. } => {
-                self.alerts.maintenance_over();
+            Record::Maintenance { on, span_ms, reason, by: _ } => {
+                if !on {
+                    self.alerts.maintenance_over();
+                }
+                self.push_maintenance(reason, on.then_some(*span_ms));
                 None
             }
             Record::ComponentExited { component, instance, next, .. } => {
@@ -142,7 +145,6 @@ impl Engine {
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
-            | Record::Maintenance { on: true, .. }
             | Record::OperatorOrder { .. }
             | Record::OperatorRefused { .. } => None,
         };

@@ -11,6 +11,7 @@ use super::diagnosis::Diagnosis;
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
+use super::gate::{Sharing, Told};
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
@@ -23,11 +24,12 @@ use super::snapshots::Snapshots;
 use super::start::Prepared;
 use super::verifier::Verifier;
 use super::witness::Witness;
-use crate::alerts::Delivery;
+use crate::alerts::{Concern, Delivery};
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
 use crate::command::{self};
 use crate::config::Config;
+use crate::gate::Desk;
 use crate::history::History;
 use crate::kill_switch::{LatchProbe, read_latch};
 use crate::limits::out_of_memory::KillCounts;
@@ -35,6 +37,7 @@ use crate::metrics::Meters;
 use crate::notify_socket::{FdStore, NotifyStarts};
 use crate::output::{self, Output};
 use crate::permit::PermitWriter;
+use crate::price_poller::PricePoller;
 use crate::process::cgroup::SystemCgroup;
 use crate::process::controllers::Controllers;
 use crate::process::credentials::CredentialFolders;
@@ -91,6 +94,14 @@ pub struct Engine {
     pub(super) ledger: Ledger,
     pub(super) watch: Watch,
     pub(super) snapshots: Snapshots,
+    /// The gate, where one is configured.
+    pub(super) desk: Option<Desk>,
+    /// The group that rates are shared with, where there is one.
+    pub(super) sharing: Option<Sharing>,
+    /// Pages that are asked for prices.
+    pub(super) polls: PricePoller,
+    /// What people were told of the gate and is not over.
+    pub(super) concerns: BTreeMap<Concern, Told>,
     pub(super) head: (u64, Head),
     pub(super) trees: Trees,
     pub(super) kill_again_at: Option<Monotonic>,
@@ -192,6 +203,7 @@ impl Engine {
             let event = sources.next(deadline).await;
             if deadline.is_some_and(|due| clock::now().since(due) >= STOOD_STILL) {
                 self.probes.stood_still();
+                self.polls.stood_still();
             }
             match event {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
@@ -218,6 +230,9 @@ impl Engine {
             self.extend_at,
             Some(self.sample_at),
             Some(self.snapshots.deadline()),
+            self.gate_due(),
+            self.polls.next_deadline(),
+            self.sharing.as_ref().and_then(Sharing::due),
         ]
         .into_iter()
         .flatten()
@@ -244,6 +259,8 @@ impl Engine {
                 self.run_program(request);
             }
             Event::Tried(tried) => self.tried(tried),
+            Event::Group(word) => self.group_said(word),
+            Event::Polled(tried) => self.polled(tried),
             Event::Snapshot(made) => self.snapshot_made(made),
         }
         self.after();
@@ -256,7 +273,7 @@ impl Engine {
     }
 
     /// Takes every fact that waits, and those that follow.
-    fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         while let Some(input) = self.inbox.pop_front() {
             let mut effects = std::mem::take(&mut self.effects);
             tracing::trace!(?input);
@@ -286,6 +303,8 @@ impl Engine {
         }
         self.programs.end_overdue(now);
         self.begin_tries(now);
+        self.polls.begin_due(now);
+        self.answer_without_word(now);
         if self.tidy_at.is_some_and(|at| now >= at) {
             self.tidy_at = None;
             self.trees.tidy();
@@ -309,7 +328,9 @@ impl Engine {
 
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
-        self.look_at_snapshots(clock::now());
+        let now = clock::now();
+        self.look_at_snapshots(now);
+        self.look_at_gate(now);
         self.ledger.flush();
         self.attend_witness();
         if std::mem::take(&mut self.maybe_changed) {
@@ -360,6 +381,7 @@ impl Engine {
                 self.witness.durable(settled.ticket, settled.seq);
                 self.feed(Input::Durable(settled.ticket));
                 self.books_settled(settled.books, settled.unsound);
+                self.gate_settled(settled.gate);
                 if settled.snapshot {
                     self.snapshot_recorded();
                 }
@@ -516,6 +538,7 @@ impl Engine {
         self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
         self.look_at_books(now);
+        self.look_at_concerns(now);
         if self.alerts.is_behind() {
             self.reconcile_alerts();
         }

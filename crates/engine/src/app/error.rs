@@ -102,6 +102,9 @@ pub enum RunError {
     /// The thread that probes.
     #[error(transparent)]
     Probes(#[from] crate::probing::StartFailed),
+    /// The thread that shares rates.
+    #[error(transparent)]
+    Shared(#[from] crate::shared_rates::StartFailed),
     /// Something else that the host refuses.
     #[error("cannot {what}: {source}")]
     Host {
@@ -125,9 +128,10 @@ impl RunError {
     /// The exit status of `failstop run`.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Lock(LockError::AlreadyRunning { .. } | LockError::NotEnding { .. }) | Self::Leftovers(_) => {
-                status::ANOTHER_INSTANCE
-            }
+            Self::Lock(
+                LockError::AlreadyRunning { .. } | LockError::NotEnding { .. } | LockError::GuardStillEnding { .. },
+            )
+            | Self::Leftovers(_) => status::ANOTHER_INSTANCE,
             // Another system's journal: nothing is wrong with the storage, and a restart would change nothing.
             Self::Journal { source: OpenError::Origin { .. }, .. } => status::CONFIGURATION,
             Self::Journal { .. } | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
@@ -146,6 +150,7 @@ impl RunError {
             | Self::Control(_)
             | Self::Doors(_)
             | Self::Probes(_)
+            | Self::Shared(_)
             | Self::Host { .. } => status::CONFIGURATION,
         }
     }

@@ -5,14 +5,16 @@ use super::journal::Report;
 use super::latch_watch::LatchWatch;
 use super::verifier::Verified;
 use super::witness::Word;
-use crate::books::{Made, NotMade};
+use crate::books::NotMade;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
 use crate::doors::bot::BotEvent;
 use crate::notify_socket::{NotifySockets, Received};
 use crate::probing::Tried;
 use crate::process::program::ProgramRequest;
+use crate::shared_rates::Word as SharedWord;
 use failstop_core::Monotonic;
+use failstop_journal::ledger::SnapshotTaken;
 use std::io;
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
@@ -52,8 +54,12 @@ pub enum Event {
     Program(ProgramRequest),
     /// A try of a probe ended.
     Tried(Tried),
+    /// The group that rates are shared with said something.
+    Group(SharedWord),
+    /// A page was asked for a price.
+    Polled(Tried),
     /// A snapshot is on the disk, or is not.
-    Snapshot(Result<Made, NotMade>),
+    Snapshot(Result<SnapshotTaken, NotMade>),
 }
 
 /// Everything the loop waits on.
@@ -86,36 +92,77 @@ pub struct Sources {
     pub witness: mpsc::Receiver<Word>,
     /// Probes.
     pub tries: mpsc::Receiver<Tried>,
+    /// The words of the group that rates are shared with; closed where there is none.
+    pub group: mpsc::Receiver<SharedWord>,
+    /// Pages that are asked for prices.
+    pub polled: mpsc::Receiver<Tried>,
     /// Snapshots.
-    pub snapshots: mpsc::Receiver<Result<Made, NotMade>>,
+    pub snapshots: mpsc::Receiver<Result<SnapshotTaken, NotMade>>,
     /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
+    /// The last event was a deadline.
+    pub was_due: bool,
 }
 
 impl Sources {
     /// The next event, no later than `deadline`.
     ///
-    /// What safety hangs on comes first: a flood at a door never holds up a deadline, a death or the journal.
+    /// What safety hangs on comes first: a flood at a door never holds up a deadline by more than one event, nor a death or the
+    /// journal at all. After a deadline everything else comes first once, so that one which stays past holds up nobody either.
     ///
     /// # Errors
     /// When waiting itself fails, which is not expected: the engine ends, and the permit runs out.
     pub async fn next(&mut self, deadline: Option<Monotonic>) -> io::Result<Event> {
-        tokio::select! {
-            biased;
-            due = self.timer.sleep_until(deadline) => due.map(|()| Event::Due),
-            gone = self.guard.readable() => gone.map(|mut ready| { ready.clear_ready(); Event::GuardGone }),
-            signals = self.signals.readable() => signals.map(|mut ready| { ready.clear_ready(); Event::Signals }),
-            watched = self.watched.readable() => watched.map(|mut ready| { ready.clear_ready(); Event::Watched }),
-            Some(report) = self.recorder.recv() => Ok(Event::Recorder(report)),
-            latch = changed(self.latch.as_ref()) => latch.map(|()| Event::Latch),
-            clock = clock_changed(self.clock.as_ref()) => clock.map(|()| Event::ClockChanged),
-            Some(tried) = self.tries.recv() => Ok(Event::Tried(tried)),
-            Some(made) = self.snapshots.recv() => Ok(Event::Snapshot(made)),
-            Some(findings) = self.checks.recv() => Ok(Event::Checked(findings)),
-            Some(verified) = self.verified.recv() => Ok(Event::Verified(verified)),
-            Some(word) = self.witness.recv() => Ok(Event::Witness(word)),
-            event = doors(&mut self.notify, &mut self.bots, &mut self.commands, &mut self.programs) => event,
-        }
+        let Self {
+            timer,
+            recorder,
+            signals,
+            guard,
+            watched,
+            latch,
+            clock,
+            notify,
+            bots,
+            commands,
+            checks,
+            verified,
+            witness,
+            tries,
+            group,
+            polled,
+            snapshots,
+            programs,
+            was_due,
+        } = self;
+        let due = async { timer.sleep_until(deadline).await.map(|()| Event::Due) };
+        let other = async {
+            tokio::select! {
+                biased;
+                gone = guard.readable() => gone.map(|mut ready| { ready.clear_ready(); Event::GuardGone }),
+                signals = signals.readable() => signals.map(|mut ready| { ready.clear_ready(); Event::Signals }),
+                watched = watched.readable() => watched.map(|mut ready| { ready.clear_ready(); Event::Watched }),
+                Some(report) = recorder.recv() => Ok(Event::Recorder(report)),
+                latch = changed(latch.as_ref()) => latch.map(|()| Event::Latch),
+                clock = clock_changed(clock.as_ref()) => clock.map(|()| Event::ClockChanged),
+                Some(tried) = tries.recv() => Ok(Event::Tried(tried)),
+                Some(word) = group.recv() => Ok(Event::Group(word)),
+                Some(tried) = polled.recv() => Ok(Event::Polled(tried)),
+                Some(made) = snapshots.recv() => Ok(Event::Snapshot(made)),
+                Some(findings) = checks.recv() => Ok(Event::Checked(findings)),
+                Some(verified) = verified.recv() => Ok(Event::Verified(verified)),
+                Some(word) = witness.recv() => Ok(Event::Witness(word)),
+                event = doors(notify, bots, commands, programs) => event,
+            }
+        };
+        let event = if std::mem::take(was_due) {
+            // A deadline that is past does not wait: without this the runtime would never look at its descriptors.
+            tokio::task::yield_now().await;
+            tokio::select! { biased; event = other => event, event = due => event }
+        } else {
+            tokio::select! { biased; event = due => event, event = other => event }
+        };
+        *was_due = matches!(event, Ok(Event::Due));
+        event
     }
 }
 
@@ -156,5 +203,70 @@ async fn doors(
         Some(request) = commands.recv() => Ok(Event::Command(request)),
         Some(request) = programs.recv() => Ok(Event::Program(request)),
         else => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use crate::doors::bot::ConnectionId;
+    use std::io::Write as _;
+
+    /// Enough for whatever is there to have come, however often a deadline comes in between.
+    const EVENTS_MAX: usize = 100;
+
+    #[test]
+    fn a_deadline_that_stays_past_starves_nobody() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let silent = || {
+                let (read, write) = io::pipe().unwrap();
+                (readable(OwnedFd::from(read)).unwrap(), write)
+            };
+            let ((signals, mut signal), (guard, _guard), (watched, _watched)) = (silent(), silent(), silent());
+            let (report, recorder) = mpsc::channel(1);
+            let (say, bots) = mpsc::channel(1);
+            let mut sources = Sources {
+                timer: Timer::new().unwrap(),
+                recorder,
+                signals,
+                guard,
+                watched,
+                latch: None,
+                clock: None,
+                notify: NotifySockets::default(),
+                bots,
+                commands: mpsc::channel(1).1,
+                checks: mpsc::channel(1).1,
+                verified: mpsc::channel(1).1,
+                witness: mpsc::channel(1).1,
+                tries: mpsc::channel(1).1,
+                group: mpsc::channel(1).1,
+                polled: mpsc::channel(1).1,
+                snapshots: mpsc::channel(1).1,
+                programs: mpsc::channel(1).1,
+                was_due: false,
+            };
+            let past = Some(Monotonic::from_nanos(0));
+            for _ in 0..3 {
+                assert!(matches!(sources.next(past).await, Ok(Event::Due)), "nothing else is there");
+            }
+            signal.write_all(b"1").unwrap();
+            report.send(Report::Failed { error: "EIO".to_owned(), last_words: false }).await.unwrap();
+            say.send(BotEvent::Closed(ConnectionId(7))).await.unwrap();
+            let mut came = Vec::new();
+            for _ in 0..EVENTS_MAX {
+                let event = sources.next(past).await.unwrap();
+                if !matches!(event, Event::Due) || !matches!(came.last(), Some(Event::Due)) {
+                    came.push(event);
+                }
+            }
+            // The deadline keeps its turn, and what safety hangs on comes before the doors.
+            let [Event::Signals, Event::Due, Event::Recorder(_), Event::Due, Event::Bot(_), Event::Due] = &came[..]
+            else {
+                panic!("{came:?}")
+            };
+        });
     }
 }

@@ -225,6 +225,7 @@ impl Facts {
             host: self.host_sample.clone(),
             announced: None,
             books: BooksSummary::default(),
+            gate: None,
             verified: None,
         }
     }

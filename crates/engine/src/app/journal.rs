@@ -1,13 +1,15 @@
 //! The engine's side of the recorder: core records, bots' events and what goes into the books on their way to the disk, and who
 //! waits for them.
 
-use crate::books::Books;
+use super::gate::GateWaiter;
+use crate::books::{Books, Judgement};
 use crate::clock;
 use crate::command;
 use crate::doors::bot::Answer;
 use core::time::Duration;
 use failstop_client::books::Imported;
 use failstop_client::wire::{self, Booked};
+use failstop_core::gate::GateRecord;
 use failstop_core::{Monotonic, Record, Ticket};
 use failstop_journal::ledger::{self, Unsound};
 use failstop_journal::{AppendError, Entry, Handle, Importance, Wall, Written};
@@ -15,8 +17,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
-/// Bots' events may fill the recorder's queue only so far: the rest is the engine's own.
+/// What bots and operators say may fill the recorder's queue only so far: the rest is the engine's own.
 const EVENTS_WAITING_MAX: usize = 4_096;
+
+/// The same in bytes of payload.
+const BYTES_WAITING_MAX: u64 = 12 << 20;
 
 /// What the recorder thread tells the loop.
 #[derive(Debug)]
@@ -47,8 +52,22 @@ enum Waiter {
     Bot(Answer),
     /// Whoever said what goes into the books.
     Books(Teller),
+    /// Whoever waits for a record of the gate's.
+    Gate(GateWaiter),
     /// Nobody: a note of the engine's.
     Nobody,
+}
+
+impl Waiter {
+    /// Tells them that it was not recorded, and why. The core is told otherwise.
+    fn refused(self, code: wire::Code, why: &str) {
+        match self {
+            Self::Bot(answer) => answer.refuse(code, why),
+            Self::Books(teller) => teller.refused(code, why),
+            Self::Gate(waiter) => waiter.refused(why),
+            Self::Core(_) | Self::Nobody => {}
+        }
+    }
 }
 
 /// Who said what goes into the books, and waits for it to be durable.
@@ -101,6 +120,8 @@ pub struct Ledger {
     handle: Handle,
     next: u64,
     waiting: VecDeque<Waiting>,
+    /// Bytes of payload of all who wait.
+    bytes_waiting: u64,
     durable: (Ticket, u64),
     /// Last words were handed over.
     last_words: bool,
@@ -110,6 +131,10 @@ pub struct Ledger {
     pub books: Books,
     /// Who repeated what is under way: answered once it is durable.
     repeats: Vec<(ledger::Entry, Teller)>,
+    /// Durable intents whose orders are not answered yet: as handed over, and in the journal.
+    intents: VecDeque<(u64, u64)>,
+    /// The last durable record: as handed over, and in the journal.
+    last: (u64, u64),
 }
 
 /// What became durable with one report.
@@ -131,22 +156,27 @@ pub struct Settled {
     pub retired: Option<u64>,
     /// Whether the books may have changed.
     pub books: bool,
+    /// Who of the gate's needs the loop for an answer, with the intent's number, or the record's.
+    pub gate: Vec<(GateWaiter, u64)>,
     /// What was recorded although it breaks a rule.
     pub unsound: Vec<(u64, Unsound)>,
 }
 
 impl Ledger {
     /// Over this recorder, going on with these books.
-    pub fn new(handle: Handle, books: Books) -> Self {
+    pub fn new(handle: Handle, books: Books, seq: u64) -> Self {
         Self {
             handle,
             next: 1,
             waiting: VecDeque::new(),
+            bytes_waiting: 0,
             durable: (Ticket(0), 0),
             last_words: false,
             unwoken: false,
             books,
             repeats: Vec::new(),
+            intents: VecDeque::new(),
+            last: (0, seq),
         }
     }
 
@@ -156,7 +186,7 @@ impl Ledger {
     /// When the recorder takes nothing more: for the core that is a failed storage.
     pub fn record(&mut self, ticket: Ticket, record: &Record) -> Result<(), AppendError> {
         let (kind, payload) = encode(record);
-        self.append(Cow::Owned(kind), payload, Waiter::Core(ticket), Importance::Ordinary)
+        self.append(Cow::Owned(kind), payload, Waiter::Core(ticket), Importance::Ordinary).map_err(|lost| lost.0)
     }
 
     /// Hands over what the core still says once the disk is full: it goes into the room that the ballast gave back.
@@ -165,7 +195,7 @@ impl Ledger {
     /// When the recorder takes nothing more at all.
     pub fn last_word(&mut self, record: &Record) -> Result<(), AppendError> {
         let (kind, payload) = encode(record);
-        self.append(Cow::Owned(kind), payload, Waiter::Nobody, Importance::LastWords)?;
+        self.append(Cow::Owned(kind), payload, Waiter::Nobody, Importance::LastWords).map_err(|lost| lost.0)?;
         self.last_words = true;
         Ok(())
     }
@@ -190,52 +220,107 @@ impl Ledger {
     /// When the recorder takes nothing more.
     pub fn note(&mut self, kind: &'static str, payload: &serde_json::Value) -> Result<u64, AppendError> {
         let number = self.next;
-        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody, Importance::Ordinary)?;
+        self.append(Cow::Borrowed(kind), payload.to_string(), Waiter::Nobody, Importance::Ordinary)
+            .map_err(|lost| lost.0)?;
         Ok(number)
     }
 
     /// Hands a bot's event over, as [`Ledger::record`]; the bot is answered when it is durable, or at once with the reason
     /// why it never will be.
     pub fn event(&mut self, kind: String, payload: String, answer: Answer) {
-        if self.waiting.len() >= EVENTS_WAITING_MAX {
-            answer.refuse(wire::Code::NotDurable, too_many());
-            return;
-        }
-        let number = self.next;
-        match self.append(Cow::Owned(kind), payload, Waiter::Nobody, Importance::Ordinary) {
-            Ok(()) => {
-                if let Some(waiting) = self.waiting.back_mut().filter(|waiting| waiting.number == number) {
-                    waiting.waiter = Waiter::Bot(answer);
-                }
-            }
-            Err(AppendError::Refused(error)) => answer.refuse(wire::Code::BadField, error.to_string()),
-            Err(error) => answer.refuse(wire::Code::NotDurable, error.to_string()),
+        if self.has_room() {
+            self.hand_over(Cow::Owned(kind), payload, Waiter::Bot(answer));
+        } else {
+            answer.refuse(wire::Code::NotDurable, TOO_MANY);
         }
     }
 
     /// Hands over what was judged to be new in the books; whoever said it is told when it is durable, or at once why it never
-    /// will be.
-    pub fn book(&mut self, entry: &ledger::Entry, teller: Teller) {
-        let of_the_engine = matches!(teller, Teller::Snapshot | Teller::Retired(_) | Teller::Nobody);
-        if self.waiting.len() >= EVENTS_WAITING_MAX && !of_the_engine {
-            return teller.refused(wire::Code::NotDurable, &too_many());
-        }
-        let number = self.next;
-        match self.append(Cow::Borrowed(entry.kind()), entry.payload(), Waiter::Nobody, Importance::Ordinary) {
-            Ok(()) => {
-                if let Some(waiting) = self.waiting.back_mut().filter(|waiting| waiting.number == number) {
-                    waiting.waiter = Waiter::Books(teller);
-                }
+    /// will be. Whether there is [room](Ledger::has_room) was looked at before anybody was told of it. Returns whether it was taken.
+    pub fn book(&mut self, entry: &ledger::Entry, teller: Teller) -> bool {
+        self.hand_over(Cow::Borrowed(entry.kind()), entry.payload(), Waiter::Books(teller))
+    }
+
+    /// Hands over what somebody waits for, who is told at once where it is not taken; whether it was.
+    fn hand_over(&mut self, kind: Cow<'static, str>, payload: String, waiter: Waiter) -> bool {
+        match self.append(kind, payload, waiter, Importance::Ordinary).map_err(|lost| *lost) {
+            Ok(()) => true,
+            Err((AppendError::Refused(error), waiter)) => {
+                waiter.refused(wire::Code::BadField, &error.to_string());
+                false
             }
-            Err(AppendError::Refused(error)) => teller.refused(wire::Code::BadField, &error.to_string()),
-            Err(error) => teller.refused(wire::Code::NotDurable, &error.to_string()),
+            Err((error, waiter)) => {
+                waiter.refused(wire::Code::NotDurable, &error.to_string());
+                false
+            }
         }
+    }
+
+    /// As [`Ledger::book`], for what the engine says by itself and somebody else may have said meanwhile: only where it is new.
+    pub fn book_if_new(&mut self, entry: &ledger::Entry) {
+        if self.books.judge(entry, wall()) == Ok(Judgement::New) {
+            self.book(entry, Teller::Nobody);
+        }
+    }
+
+    /// Whether there is room for more that bots and operators say; looked at before anything is judged or told.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < EVENTS_WAITING_MAX && self.bytes_waiting < BYTES_WAITING_MAX
+    }
+
+    /// The number that the next record is handed over under.
+    pub const fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// Where in the journal a record that was handed over under this number will stand: exactly there, unless a new segment begins
+    /// before it.
+    pub const fn forecast(&self, number: u64) -> u64 {
+        let (known, seq) = self.last;
+        seq.saturating_add(number.saturating_sub(known))
+    }
+
+    /// Hands over the intent of an order, which was judged to be new; its number. `told`: an order waits to hear where it stands.
+    ///
+    /// # Errors
+    /// When the recorder does not take it: the gate is ahead of the journal then, which is a failed storage.
+    pub fn intent(&mut self, entry: &ledger::Entry, told: bool) -> Result<u64, AppendError> {
+        let number = self.next;
+        let kind = Cow::Borrowed(entry.kind());
+        let waiter = if told { Waiter::Gate(GateWaiter::Intent) } else { Waiter::Books(Teller::Nobody) };
+        self.append(kind, entry.payload(), waiter, Importance::Ordinary).map(|()| number).map_err(|lost| lost.0)
+    }
+
+    /// Hands a record of the gate's over; whoever waits is told when it is durable, or at once why it never will be.
+    ///
+    /// # Errors
+    /// When the recorder does not take it: the gate is ahead of the journal then, which is a failed storage.
+    pub fn gate(&mut self, record: &GateRecord, waiter: GateWaiter) -> Result<(), AppendError> {
+        let (kind, payload) = crate::gate::encode(record);
+        match self.append(Cow::Borrowed(kind), payload, Waiter::Gate(waiter), Importance::Ordinary) {
+            Ok(()) => Ok(()),
+            Err(lost) => {
+                let (error, waiter) = *lost;
+                waiter.refused(wire::Code::NotDurable, &error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the intent that was handed over under this number stands in the journal.
+    fn intent_seq(&mut self, number: u64) -> Option<u64> {
+        while self.intents.front().is_some_and(|(known, _)| *known < number) {
+            self.intents.pop_front();
+        }
+        let found = self.intents.front().filter(|(known, _)| *known == number).map(|(_, seq)| *seq)?;
+        self.intents.pop_front();
+        Some(found)
     }
 
     /// Somebody repeats what is under way: told once that is durable.
     pub fn repeated(&mut self, entry: ledger::Entry, teller: Teller) {
         if self.repeats.len() >= EVENTS_WAITING_MAX {
-            return teller.refused(wire::Code::NotDurable, &too_many());
+            return teller.refused(wire::Code::NotDurable, TOO_MANY);
         }
         self.repeats.push((entry, teller));
     }
@@ -254,21 +339,25 @@ impl Ledger {
         }
     }
 
+    /// Gives whoever would have waited back where it is not taken.
     fn append(
         &mut self,
         kind: Cow<'static, str>,
         payload: String,
         waiter: Waiter,
         importance: Importance,
-    ) -> Result<(), AppendError> {
+    ) -> Result<(), Box<(AppendError, Waiter)>> {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         let folded = (!kind.starts_with("x.")).then(|| (kind.clone(), payload.clone()));
-        self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance })?;
+        if let Err(error) = self.handle.enqueue(Entry { ticket: self.next, kind, payload, importance }) {
+            return Err(Box::new((error, waiter)));
+        }
         if let Some((kind, payload)) = folded {
             self.books.handed_over(self.next, kind, payload, wall());
         }
         self.unwoken = true;
         self.waiting.push_back(Waiting { number: self.next, waiter, bytes, since: clock::now() });
+        self.bytes_waiting = self.bytes_waiting.saturating_add(bytes);
         self.next += 1;
         Ok(())
     }
@@ -286,21 +375,23 @@ impl Ledger {
             snapshot: false,
             retired: None,
             books: false,
+            gate: Vec::new(),
             unsound: self.books.settle(written),
         };
         for written in written {
             settled.number = settled.number.max(written.ticket);
+            self.last = (written.ticket, written.seq);
             // In order; what lies before it and was not written is lost, and its waiter is told so.
             while self.waiting.front().is_some_and(|waiting| waiting.number <= written.ticket) {
                 let Some(Waiting { number, waiter, bytes, since }) = self.waiting.pop_front() else { break };
                 settled.bytes = settled.bytes.saturating_add(bytes);
+                self.bytes_waiting = self.bytes_waiting.saturating_sub(bytes);
                 settled.waited = settled.waited.max(now.since(since));
                 match waiter {
                     Waiter::Core(ticket) => self.durable = (ticket, written.seq),
                     Waiter::Bot(answer) if number == written.ticket => {
                         answer.give(&wire::Reply::Recorded { seq: written.seq });
                     }
-                    Waiter::Bot(answer) => answer.refuse(wire::Code::NotDurable, "it was not written"),
                     Waiter::Books(teller) if number == written.ticket => {
                         settled.books = true;
                         settled.snapshot |= matches!(teller, Teller::Snapshot);
@@ -309,7 +400,26 @@ impl Ledger {
                         }
                         teller.booked(written.seq, false);
                     }
-                    Waiter::Books(teller) => teller.refused(wire::Code::NotDurable, "it was not written"),
+                    lost @ (Waiter::Bot(_) | Waiter::Books(_)) => {
+                        lost.refused(wire::Code::NotDurable, "it was not written");
+                    }
+                    Waiter::Gate(GateWaiter::Intent) => {
+                        settled.books = true;
+                        self.intents.push_back((number, written.seq));
+                    }
+                    Waiter::Gate(waiter) if number == written.ticket => {
+                        let seq = match &waiter {
+                            GateWaiter::Order(pending) => self.intent_seq(pending.intent).unwrap_or(written.seq),
+                            GateWaiter::Nobody
+                            | GateWaiter::Intent
+                            | GateWaiter::Booked(_)
+                            | GateWaiter::Rate(..)
+                            | GateWaiter::Told(_)
+                            | GateWaiter::Loosening(..) => written.seq,
+                        };
+                        settled.gate.extend(waiter.settle(written.seq).map(|waits| (waits, seq)));
+                    }
+                    Waiter::Gate(waiter) => waiter.refused("it was not written"),
                     Waiter::Nobody => {}
                 }
             }
@@ -321,12 +431,9 @@ impl Ledger {
 
     /// Tells everybody who still waits that their records never become durable.
     pub fn fail(&mut self, why: &str) {
+        self.bytes_waiting = 0;
         for waiting in self.waiting.drain(..) {
-            match waiting.waiter {
-                Waiter::Bot(answer) => answer.refuse(wire::Code::NotDurable, why),
-                Waiter::Books(teller) => teller.refused(wire::Code::NotDurable, why),
-                Waiter::Core(_) | Waiter::Nobody => {}
-            }
+            waiting.waiter.refused(wire::Code::NotDurable, why);
         }
         for (_, teller) in self.repeats.drain(..) {
             teller.refused(wire::Code::NotDurable, why);
@@ -334,9 +441,8 @@ impl Ledger {
     }
 }
 
-fn too_many() -> String {
-    format!("{EVENTS_WAITING_MAX} records wait for the disk already; try again")
-}
+/// What is said to whom there is no [room](Ledger::has_room) for.
+pub const TOO_MANY: &str = "too many records wait for the disk already; try again";
 
 /// The wall clock as the journal counts it.
 pub fn wall() -> Wall {
@@ -352,23 +458,53 @@ pub fn encode(record: &Record) -> (String, String) {
     (kind, payload)
 }
 
-/// A record back from its type and payload; `None` for types that only inform (`x.…`), and for those of the books, which are none
-/// of the core's.
+/// A record back from its type and payload; `None` for types that only inform (`x.…`), and for those of the books and of the gate,
+/// which are none of the core's.
 ///
 /// # Errors
 /// What is wrong: an unknown type was written by a later version, whose halts this one would not know.
 pub fn decode(kind: &str, payload: &str) -> Result<Option<Record>, serde_json::Error> {
-    if kind.starts_with("x.") || ledger::KINDS.contains(&kind) {
+    if kind.starts_with("x.") || ledger::KINDS.contains(&kind) || crate::gate::is_gate(kind) {
         return Ok(None);
     }
     serde_json::from_str(&format!("{{\"t\":\"{kind}\",\"b\":{payload}}}")).map(Some)
 }
 
 #[cfg(test)]
+mod room;
+
+#[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
     use failstop_core::{Cause, ComponentName, Halt, HaltId, Mode, Permission, Scope};
+    use failstop_journal::ledger::{Book, SnapshotTaken};
+    use failstop_journal::{Bounds, Disk, Head, Jid, Recorder, Settings, recover};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn whether_the_recorder_took_it_is_said() {
+        let sha256 = Head::genesis("demo", &Jid::from_u128(1));
+        let taken = SnapshotTaken { seq: 1, sha256, file: "s-0000000000000001.ndjson".to_owned(), day: None };
+        let entry = ledger::Entry::SnapshotTaken(taken);
+        for entries in [0, 2] {
+            let state = tempfile::tempdir().unwrap();
+            let mut settings = Settings::new("demo", "boot", "a test");
+            settings.ballast_bytes = 0;
+            let journal = recover(Disk::new(state.path()), settings, None).unwrap().start(1, Wall::now()).unwrap();
+            let bounds = Bounds { entries, ..Bounds::default() };
+            let recorder = Recorder::spawn(journal, bounds, Wall::now, |_| {}).unwrap();
+            let books = Books::new(Book::new(), BTreeSet::new(), 0, 1);
+            let mut ledger = Ledger::new(recorder.handle().clone(), books, 0);
+            let (reply, mut answer) = oneshot::channel();
+            assert_eq!(ledger.book(&entry, Teller::Snapshot), entries > 0);
+            assert_eq!(ledger.book(&entry, Teller::Operator(reply)), entries > 0);
+            // Whoever said what is taken is told once it is durable.
+            let refused = answer.try_recv().is_ok_and(|answer| matches!(answer, command::Answer::Refused(_)));
+            assert_eq!(refused, entries == 0);
+            recorder.seal_and_stop().unwrap();
+        }
+    }
 
     #[test]
     fn records_come_back_as_they_went() {

@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod facts;
 mod findings;
+mod gate;
 mod guard_watch;
 mod history;
 mod hooks;

@@ -257,13 +257,10 @@ impl Engine {
         let Some(slot) = self.trees.adopted_of(token) else { return };
         self.trees.unwatch(slot, &self.watch_set);
         self.take_last_words(slot);
-        match self.trees.adopted_ended(slot) {
+        match self.trees.adopted_ended(slot, &self.watch_set) {
             Some((tree, exit)) => {
                 // Its number is its own parent's to free.
-                if let Some(pid) = self.trees.main_of(tree) {
-                    self.register.reaped(pid);
-                }
-                self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit });
+                self.main_ended(tree, exit);
                 self.trees.sweep_strays();
                 self.poll_trees();
             }

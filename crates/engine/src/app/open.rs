@@ -7,6 +7,7 @@ use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
+use super::gate::{Sharing, Told};
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
@@ -20,18 +21,19 @@ use super::start::Prepared;
 use super::verifier::Verifier;
 use super::witness::Witness;
 use super::{RunError, summary};
-use crate::alerts::{Delivery, ProgramDoor};
+use crate::alerts::{Concern, Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::books::Books;
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self};
-use crate::config::{Destination, Format, Listen};
+use crate::config::{Destination, Format, Listen, PricePoll};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
 use crate::doors::observe::{ObserveListener, Site};
 use crate::doors::remote::RemoteListener;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
+use crate::gate::Desk;
 use crate::history::History;
 use crate::kill_switch::LatchProbe;
 use crate::limits::kernel;
@@ -40,6 +42,7 @@ use crate::metrics::Meters;
 use crate::notify_socket::{FdStore, NotifySockets};
 use crate::output::{self, Output, Rotation};
 use crate::permit::{PermitWriter, Terms};
+use crate::price_poller::PricePoller;
 use crate::process::procfs;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
@@ -215,6 +218,12 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     info.publish().map_err(host("write engine.json"))?;
 
     let (probes, tries) = Probes::open(&config)?;
+    let (polls, polled) =
+        PricePoller::open(config.prices.poll.iter().filter_map(PricePoll::poll).collect(), started_at)?;
+    let (sharing, group) = match Sharing::open(&config)? {
+        Some((sharing, words)) => (Some(sharing), words),
+        None => (None, mpsc::channel(1).1),
+    };
     let (findings, checks_done) = mpsc::channel(4);
     let (made, snapshots) = mpsc::channel(2);
     let barred = prepared.start.damage.clone();
@@ -251,6 +260,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         witness: words,
         programs: program_requests,
         tries,
+        was_due: false,
+        group,
+        polled,
     };
     let format = match config.log.format {
         Format::Text => LineFormat::Text,
@@ -267,7 +279,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         verifier,
         witness,
         diagnosis: Diagnosis::new(Arc::clone(&config), findings, programs),
-        ledger: Ledger::new(recorder.handle().clone(), books),
+        desk: prepared.gate.and_then(|gate| Desk::new(gate, &config)),
+        sharing,
+        polls,
+        concerns: Concern::ALL.into_iter().map(|concern| (concern, Told::Before)).collect(),
+        ledger: Ledger::new(recorder.handle().clone(), books, head.seq),
         watch: Watch::default(),
         snapshots: Snapshots::new(made, started_at, barred),
         recorder: Some(recorder),
@@ -339,6 +355,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     engine.feed(Input::Start(prepared.start));
     engine.open_snapshots();
     engine.open_books(prepared.unsound);
+    engine.start_gate();
     engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
     Ok(Opened { engine, sources, doors, door_task })

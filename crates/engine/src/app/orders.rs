@@ -2,6 +2,7 @@
 
 use super::diagnosis::Purpose;
 use super::engine::Engine;
+use super::gate::Sharing;
 use crate::clock::{self};
 use crate::command::{self, Command, Request, user_name};
 use crate::limits::processes::Membership;
@@ -37,6 +38,7 @@ impl Engine {
                 let _ = reply.send(command::Answer::Orders(Box::new(self.open_orders())));
             }
             Command::Book { what, peer } => self.booked_by_operator(what, &user_name(peer.uid), reply),
+            Command::Gate { what, peer } => self.gate_by_operator(what, &user_name(peer.uid), reply),
             Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user_name(peer.uid), reply),
             Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
             Command::Beat => {
@@ -105,9 +107,15 @@ impl Engine {
 
     fn host_facts(&self) -> crate::status::HostFacts {
         let facts = self.facts.host_facts(self.head.0, self.head.1.to_string(), self.alerts.summary());
+        let paper = self.core.mode() == failstop_core::Mode::Dry;
         crate::status::HostFacts {
             announced: self.ending.announced().cloned(),
             books: self.books_summary(),
+            gate: self.desk.as_ref().map(|desk| failstop_client::gate::GateStatus {
+                shared_rates: self.sharing.as_ref().map(Sharing::entry),
+                polls: self.polls.health().map(crate::gate::poll).collect(),
+                ..crate::gate::status(desk, clock::now(), paper)
+            }),
             verified: self.verifier.last().cloned(),
             ..facts
         }

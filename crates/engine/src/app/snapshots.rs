@@ -3,7 +3,7 @@
 
 use super::engine::Engine;
 use super::journal::{Teller, wall};
-use crate::books::{Asked, Judgement, Made, NotMade, Request, make, retire_files, snapshot_entry};
+use crate::books::{Judgement, NotMade, Request, make, retire_files, snapshot_entry};
 use crate::clock;
 use crate::command::Answer as DoorAnswer;
 use crate::doors::bot::Answer;
@@ -12,7 +12,7 @@ use core::time::Duration;
 use failstop_client::wire::{self, Booked, Code};
 use failstop_core::{Cause, Input, Monotonic};
 use failstop_journal::Jid;
-use failstop_journal::ledger::{Entry, SnapshotRetired};
+use failstop_journal::ledger::{Entry, SnapshotRetired, SnapshotTaken};
 use failstop_journal::snapshot::retirable;
 use failstop_journal::verify::Position;
 use jiff::{Timestamp, ToSpan as _};
@@ -46,13 +46,13 @@ impl Wants {
 /// What the loop knows of snapshots.
 #[derive(Debug)]
 pub struct Snapshots {
-    results: mpsc::Sender<Result<Made, NotMade>>,
+    results: mpsc::Sender<Result<SnapshotTaken, NotMade>>,
     /// When the next day is over.
     midnight: Monotonic,
-    /// The last day that is over.
-    day: String,
-    /// The one that is due is to be tried no sooner.
-    not_before: Monotonic,
+    /// The last day that is over: its number from 1970 on, and its name.
+    day: (i64, String),
+    /// The one that is due could not be made, and is tried again then.
+    retry_at: Option<Monotonic>,
     /// One is being made for these, and is not in the journal yet.
     making: Option<Vec<Wants>>,
     /// These want the next one.
@@ -69,13 +69,13 @@ pub struct Snapshots {
 
 impl Snapshots {
     /// Results go to `results`. `barred` says why none can be made, if so.
-    pub fn new(results: mpsc::Sender<Result<Made, NotMade>>, now: Monotonic, barred: Option<String>) -> Self {
+    pub fn new(results: mpsc::Sender<Result<SnapshotTaken, NotMade>>, now: Monotonic, barred: Option<String>) -> Self {
         let wall = clock::wall();
         Self {
             results,
             midnight: next_midnight(now, wall),
-            day: last_day(wall),
-            not_before: now,
+            day: (day_number(wall), last_day(wall)),
+            retry_at: None,
             making: None,
             waiting: Vec::new(),
             for_a_bot: None,
@@ -90,23 +90,52 @@ impl Snapshots {
         self.barred.get_or_insert_with(|| why.to_owned());
     }
 
-    /// When something is due next.
+    /// When something is due next: never past once [`Self::pass_to`] was told the time.
     pub fn deadline(&self) -> Monotonic {
-        let again = self.problem.is_some() && self.making.is_none();
-        if again { self.midnight.min(self.not_before) } else { self.midnight }
+        self.retry_at.map_or(self.midnight, |at| at.min(self.midnight))
+    }
+
+    /// It is now `now`: a day may be over, and what was to be tried again may be tried.
+    fn pass_to(&mut self, now: Monotonic) {
+        if now >= self.midnight {
+            self.look_at_clock(now);
+        }
+        self.retry_at.take_if(|at| now >= *at);
+    }
+
+    /// Whether the last day that is over is not closed yet, given the last one that was.
+    fn is_due(&self, closed: Option<&str>) -> bool {
+        closed.is_none_or(|closed| closed < self.day.1.as_str())
+    }
+
+    /// An attempt failed; who waited for it. One that is not due is not tried again unless somebody asks anew.
+    fn failed(&mut self, now: Monotonic, due: bool) -> Vec<Wants> {
+        self.retry_at = due.then(|| now.plus(TRIED_AGAIN_AFTER));
+        self.making.take().unwrap_or_default()
     }
 
     /// A day is over, or the wall clock was set and midnight is elsewhere.
     pub fn look_at_clock(&mut self, now: Monotonic) {
         let wall = clock::wall();
         self.midnight = next_midnight(now, wall);
-        self.day = last_day(wall);
+        // Looked at with each wake-up, and another one once a day.
+        let number = day_number(wall);
+        if self.day.0 != number {
+            self.day = (number, last_day(wall));
+        }
     }
+}
+
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// The days that were over before `wall`, from 1970 on, in UTC.
+fn day_number(wall: Timestamp) -> i64 {
+    wall.as_second().div_euclid(DAY)
 }
 
 /// When the day of `wall` is over, given that it is now `now`.
 fn next_midnight(now: Monotonic, wall: Timestamp) -> Monotonic {
-    const DAY: i64 = 86_400;
     let left = DAY - wall.as_second().rem_euclid(DAY);
     now.plus(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
 }
@@ -140,13 +169,7 @@ impl Engine {
 
     /// Makes the snapshot that is due, or wanted, if nothing stands against it. Called after everything that may have changed that.
     pub(super) fn look_at_snapshots(&mut self, now: Monotonic) {
-        if now >= self.snapshots.midnight {
-            self.snapshots.look_at_clock(now);
-        }
-        if self.storage_failed {
-            // Nothing more is recorded in this process.
-            self.snapshots.problem = None;
-        }
+        self.snapshots.pass_to(now);
         // The first record of this epoch first: what is made before it would be of the last one.
         if self.snapshots.making.is_some() || self.storage_failed || !self.books_opened() {
             return;
@@ -158,14 +181,14 @@ impl Engine {
             }
             return;
         }
-        let due = self.ledger.books.settled().last_day().is_none_or(|last| last < self.snapshots.day.as_str());
-        if due && now >= self.snapshots.not_before {
-            let day = self.snapshots.day.clone();
-            self.make_snapshot(Asked::Due, Some(day));
+        let due = self.snapshot_is_due();
+        if due && self.snapshots.retry_at.is_none() {
+            let day = self.snapshots.day.1.clone();
+            self.make_snapshot(Some(day));
         } else if !due {
             self.open_gate(None);
             if !self.snapshots.waiting.is_empty() {
-                self.make_snapshot(Asked::Wanted, None);
+                self.make_snapshot(None);
             }
         } else if !self.snapshots.waiting.is_empty() {
             // What is due comes first, and is not to be had just now.
@@ -176,7 +199,11 @@ impl Engine {
         }
     }
 
-    fn make_snapshot(&mut self, asked: Asked, day: Option<String>) {
+    fn snapshot_is_due(&self) -> bool {
+        self.snapshots.is_due(self.ledger.books.settled().last_day())
+    }
+
+    fn make_snapshot(&mut self, day: Option<String>) {
         let request = Request {
             state_dir: self.state_dir.clone(),
             book: self.ledger.books.settled().clone(),
@@ -184,7 +211,6 @@ impl Engine {
             origin: self.mark.name.clone(),
             jid: Jid::from_u128(u128::from_be_bytes(self.journal_id)),
             day,
-            asked,
         };
         self.snapshots.making = Some(std::mem::take(&mut self.snapshots.waiting));
         let results = self.snapshots.results.clone();
@@ -195,13 +221,19 @@ impl Engine {
     }
 
     /// A snapshot is on the disk, or is not.
-    pub(super) fn snapshot_made(&mut self, made: Result<Made, NotMade>) {
+    pub(super) fn snapshot_made(&mut self, made: Result<SnapshotTaken, NotMade>) {
         match made {
-            Ok(made) => {
-                let entry = Entry::SnapshotTaken(made.taken);
+            Ok(taken) => {
+                let entry = Entry::SnapshotTaken(taken);
                 match self.ledger.books.judge(&entry, wall()) {
-                    Ok(Judgement::New) => self.ledger.book(&entry, Teller::Snapshot),
-                    Ok(Judgement::Known(_) | Judgement::Underway) => {}
+                    Ok(Judgement::New) => {
+                        if !self.ledger.book(&entry, Teller::Snapshot) {
+                            self.snapshot_failed("the journal does not take the record that names it", false);
+                        }
+                    }
+                    Ok(Judgement::Known(_) | Judgement::Underway) => {
+                        self.snapshot_failed("the journal names one of the same record", false);
+                    }
                     Err(violation) => self.snapshot_failed(&violation.to_string(), false),
                 }
             }
@@ -213,10 +245,10 @@ impl Engine {
     }
 
     fn snapshot_failed(&mut self, why: &str, damaged: bool) {
-        for wants in self.snapshots.making.take().unwrap_or_default() {
+        let due = self.snapshot_is_due();
+        for wants in self.snapshots.failed(clock::now(), due) {
             wants.refuse(Code::NotNow, &format!("no snapshot was made: {why}"));
         }
-        self.snapshots.not_before = clock::now().plus(TRIED_AGAIN_AFTER);
         if self.snapshots.problem.as_deref() != Some(why) {
             self.say("snapshot", &format!("not made: {why}"));
             self.note("x.failstop.snapshot_failed", &serde_json::json!({ "error": why }));
@@ -296,9 +328,12 @@ impl Engine {
             answer.refuse(Code::NotNow, format!("bots get a snapshot once a minute; ask again in {left} s"));
             return false;
         }
-        self.snapshots.for_a_bot = Some(now);
         let who = self.name_of(tree.slot).unwrap_or_default().to_owned();
-        self.want_snapshot(&who, reason.as_deref().unwrap_or_default(), Wants::Bot(answer))
+        let wanted = self.want_snapshot(&who, reason.as_deref().unwrap_or_default(), Wants::Bot(answer));
+        if wanted {
+            self.snapshots.for_a_bot = Some(now);
+        }
+        wanted
     }
 
     /// An operator asks for a snapshot.
@@ -339,5 +374,33 @@ mod tests {
             assert_eq!(next_midnight(now, wall), now.plus(Duration::from_secs(seconds)), "{wall}");
             assert_eq!(last_day(wall), day);
         }
+    }
+
+    #[test]
+    fn after_a_failure_the_next_deadline_comes_and_never_stays_past() {
+        let after = |seconds| Monotonic::from_nanos(1_000_000_000).plus(Duration::from_secs(seconds));
+        for (due, retried_at) in [(true, after(60)), (false, after(7_200))] {
+            let mut snapshots = Snapshots::new(mpsc::channel(1).0, after(0), None);
+            snapshots.midnight = after(7_200);
+            snapshots.making = Some(Vec::new());
+            assert!(snapshots.failed(after(0), due).is_empty() && snapshots.making.is_none());
+            snapshots.problem = Some("the disk is full".to_owned());
+            assert_eq!(snapshots.deadline(), retried_at, "due {due}");
+            snapshots.pass_to(after(59));
+            assert_eq!(snapshots.retry_at.is_some(), due);
+            // Whatever is or is not tried then, the loop sleeps until something else is due.
+            snapshots.pass_to(after(60));
+            assert_eq!((snapshots.deadline(), snapshots.retry_at), (after(7_200), None), "due {due}");
+            snapshots.pass_to(after(7_200));
+            assert!(snapshots.deadline() > after(7_200), "due {due}");
+        }
+    }
+
+    #[test]
+    fn one_is_due_until_the_last_day_that_is_over_is_closed() {
+        let mut snapshots = Snapshots::new(mpsc::channel(1).0, Monotonic::from_nanos(0), None);
+        snapshots.day.1 = "2026-11-06".to_owned();
+        assert!(snapshots.is_due(None) && snapshots.is_due(Some("2026-11-05")));
+        assert!(!snapshots.is_due(Some("2026-11-06")) && !snapshots.is_due(Some("2026-11-07")));
     }
 }

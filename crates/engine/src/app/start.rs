@@ -5,8 +5,8 @@ use super::accounts;
 use super::components::{self, Blueprint};
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
-use crate::books::note_snapshots;
-use crate::config::Config;
+use crate::books::{contradictions, note_snapshots};
+use crate::config::{Config, gate_policy};
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
 use crate::process::cgroup::{self, SystemCgroup};
@@ -21,6 +21,7 @@ use crate::process::procfs;
 use crate::process::register::{self, Register};
 use crate::runtime_dir::{self, RuntimeDir};
 use crate::status::held::HeldSince;
+use failstop_core::gate::Gate;
 use failstop_core::{Cause, Core, Epoch, HaltId, Record, Start, Unclean};
 use failstop_journal::ledger::{Book, Unsound};
 use failstop_journal::{Disk, Journal, Recovered, Settings, Verdict, Wall, recover};
@@ -82,6 +83,8 @@ pub struct Prepared {
     pub named: BTreeSet<u64>,
     /// The first record that breaks a rule of the books, with its number.
     pub unsound: Option<(u64, Unsound)>,
+    /// The gate, where one is configured, with the journal replayed.
+    pub gate: Option<Gate>,
     /// Since when operators keep components stopped.
     pub held: HeldSince,
     /// What the operator should know.
@@ -124,7 +127,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         }
         Verdict::Clean | Verdict::Unclean | Verdict::TornTail(_) | Verdict::Interrupted(_) => None,
     };
-    let replayed = replay(&recovered, &mut core)?;
+    let replayed = replay(&recovered, &mut core, gate(&config)?)?;
     if let Some(unknown) = &replayed.unknown {
         damage.get_or_insert_with(|| unknown.clone());
     }
@@ -205,6 +208,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         book: replayed.book,
         named: replayed.named,
         unsound: replayed.unsound,
+        gate: replayed.gate,
         held: replayed.held,
         notes,
     })
@@ -267,22 +271,33 @@ struct Replayed {
     unsound: Option<(u64, Unsound)>,
     /// Since when operators keep components stopped, likewise.
     held: HeldSince,
+    /// The gate.
+    gate: Option<Gate>,
+}
+
+/// The gate that the configuration wants, if it wants one.
+fn gate(config: &Config) -> Result<Option<Gate>, RunError> {
+    let refused = |violation| RunError::Declaration { file: config.file.clone(), violation };
+    match gate_policy(config) {
+        // Both were seen to be possible when the configuration was read.
+        Ok(Some(policy)) => Gate::new(policy).map(Some).map_err(|error| refused(error.to_string())),
+        Ok(None) => Ok(None),
+        Err(fault) => Err(refused(fault.message)),
+    }
 }
 
 /// Whether everything that the configuration declares for the books may be declared in this journal: a scale never changes.
 fn fits_the_journal(config: &Config, book: &Book) -> Result<(), RunError> {
-    let mut book = book.clone();
-    let at = failstop_journal::ledger::At { seq: u64::MAX, epoch: u64::MAX, time: Wall::now() };
-    for entry in config.books.entries() {
-        if let Err(violation) = book.apply(&at, &entry) {
-            return Err(RunError::Declaration { file: config.file.clone(), violation: violation.to_string() });
+    match contradictions(&config.books, book).first() {
+        None => Ok(()),
+        Some((_, violation)) => {
+            Err(RunError::Declaration { file: config.file.clone(), violation: violation.to_string() })
         }
     }
-    Ok(())
 }
 
-/// Replays the journal into the core and into the books.
-fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunError> {
+/// Replays the journal into the core, into the books and into the gate.
+fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) -> Result<Replayed, RunError> {
     let mut unknown = None;
     let mut raised = BTreeMap::new();
     let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
@@ -297,6 +312,25 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
                 unsound.get_or_insert((record.seq, wrong));
             }
         }
+        let unreadable = |error: serde_json::Error| {
+            format!(
+                "record {} of type {} cannot be replayed ({error}): a later version of failstop wrote it",
+                record.seq, record.kind
+            )
+        };
+        match crate::gate::decode(record.kind, record.payload) {
+            Ok(Some(known)) => {
+                if let Some(gate) = &mut gate {
+                    gate.replay(&known);
+                }
+                return Ok(());
+            }
+            Ok(None) => {}
+            Err(error) => {
+                unknown = Some(unreadable(error));
+                return Ok(());
+            }
+        }
         match journal::decode(record.kind, record.payload) {
             Ok(Some(known)) => {
                 match (&known, record.time.parse()) {
@@ -309,12 +343,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
                 core.replay(&known);
             }
             Ok(None) => {}
-            Err(error) => {
-                unknown = Some(format!(
-                    "record {} of type {} cannot be replayed ({error}): a later version of failstop wrote it",
-                    record.seq, record.kind
-                ));
-            }
+            Err(error) => unknown = Some(unreadable(error)),
         }
         Ok(())
     });
@@ -322,7 +351,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core) -> Result<Replayed, RunE
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
     held.forget_lifted();
-    Ok(Replayed { unknown, raised, held, book, named, unsound })
+    Ok(Replayed { unknown, raised, held, book, named, unsound, gate })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

@@ -1,7 +1,7 @@
 //! The book as the journal's files give it, from the first record on: for checks and for commands that need no engine.
 
 use failstop_journal::ledger::{Book, Unsound};
-use failstop_journal::{Head, Jid, SEG_OPEN, SegOpen, read_records};
+use failstop_journal::read_records;
 use std::io;
 use std::path::Path;
 
@@ -12,12 +12,6 @@ pub struct Folded {
     pub book: Book,
     /// The first record that breaks a rule, with its number.
     pub unsound: Option<(u64, Unsound)>,
-    /// The last record.
-    pub seq: u64,
-    /// Its hash.
-    pub head: Option<Head>,
-    /// Whose journal it is.
-    pub origin: Option<(String, Jid)>,
 }
 
 /// Folds the journal of a state directory. Memory has the book's own bounds, whatever the journal's length. Lines that their hash
@@ -27,13 +21,8 @@ pub struct Folded {
 ///
 /// When the journal cannot be read.
 pub fn fold(state: &Path) -> io::Result<Folded> {
-    let mut folded = Folded { book: Book::new(), unsound: None, seq: 0, head: None, origin: None };
+    let mut folded = Folded { book: Book::new(), unsound: None };
     read_records::<io::Error>(state, 0, |record| {
-        if record.kind == SEG_OPEN && folded.origin.is_none() {
-            let open: SegOpen = serde_json::from_str(record.payload)?;
-            folded.origin = Some((open.origin, open.jid));
-        }
-        (folded.seq, folded.head) = (record.seq, Some(record.head));
         if let Err(wrong) = folded.book.replay(&record)
             && folded.unsound.is_none()
         {

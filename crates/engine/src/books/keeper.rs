@@ -2,10 +2,13 @@
 //! `ahead` has what was handed over besides, as long as there is any: what a bot says next is judged against it, so that two
 //! postings of one batch cannot both spend the same money.
 
-use failstop_journal::ledger::{At, Book, Entry, Judged, KINDS, Unsound, Violation};
+use failstop_journal::ledger::{At, Book, Entry, Judged, KINDS, Statement, Unsound, Violation};
 use failstop_journal::{Wall, Written};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
+
+/// The id of a statement that is compared with the book and not recorded.
+const COMPARED_ONLY: &str = "a statement that is known, compared once more";
 
 /// What the judge says of an entry that breaks no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +76,18 @@ impl Books {
         &self.named
     }
 
-    /// Whether an entry may be recorded, after everything that was handed over before it.
+    /// Whether an entry may be recorded, after everything that was handed over before it. A statement that is known is held
+    /// against the book all the same, which has moved since.
     ///
     /// # Errors
     ///
     /// [`Violation`]: it would break a rule.
     pub fn judge(&mut self, entry: &Entry, now: Wall) -> Result<Judgement, Violation> {
-        if self.entries == 0 {
-            return self.settled.judge(entry).map(|judged| self.judgement(entry, judged));
+        let book = if self.entries == 0 { &self.settled } else { self.look_ahead(now) };
+        let judged = book.judge(entry)?;
+        if let (Entry::Statement(known), Judged::Already { .. }) = (entry, judged) {
+            book.judge(&Entry::Statement(Statement { id: COMPARED_ONLY.to_owned(), ..known.clone() }))?;
         }
-        let judged = self.look_ahead(now).judge(entry)?;
         Ok(self.judgement(entry, judged))
     }
 
@@ -175,7 +180,7 @@ pub fn note_snapshots(named: &mut BTreeSet<u64>, kind: &str, payload: &str) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use failstop_journal::ledger::{Account, Asset, Leg, Pool, Posted};
+    use failstop_journal::ledger::{Account, Asset, Check, Leg, Pool, Posted, StatedBalance};
 
     const NOW: Wall = Wall(1_700_000_000_000_000_000);
 
@@ -260,6 +265,37 @@ mod tests {
         desk.seq += 2;
         desk.settle_all();
         assert_eq!(desk.books.judge(&entry, NOW), Ok(Judgement::Known(desk.seq)));
+    }
+
+    #[test]
+    fn a_statement_that_is_known_is_compared_each_time() {
+        let mut desk = Desk::new();
+        desk.hand(&moved("in", "10", "-10"));
+        let statement = |id: &str, total: &str| {
+            Entry::Statement(Statement {
+                id: id.into(),
+                account: "k".into(),
+                balances: vec![StatedBalance { asset: "USDT".into(), total: total.into() }],
+                positions: Vec::new(),
+                complete: false,
+                source: "venue.csv".into(),
+                as_of: None,
+            })
+        };
+        desk.hand(&statement("file-1", "10"));
+        assert_eq!(desk.books.judge(&statement("file-1", "10"), NOW), Ok(Judgement::Underway));
+        desk.hand(&moved("more", "5", "-5"));
+        for settled in [false, true] {
+            let differs = desk.books.judge(&statement("file-1", "10"), NOW).unwrap_err();
+            assert_eq!((differs.check, differs.difference.as_deref()), (Check::Statement, Some("-5.00")), "{settled}");
+            desk.settle_all();
+        }
+        let known = desk.seq - 1;
+        desk.hand(&moved("back", "-5", "5"));
+        desk.settle_all();
+        assert_eq!(desk.books.judge(&statement("file-1", "10"), NOW), Ok(Judgement::Known(known)));
+        let reused = desk.books.judge(&statement("file-1", "11"), NOW).unwrap_err();
+        assert_eq!(reused.check, Check::IdReused, "{reused}");
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub fn spoken(message: wire::Message, component: &str) -> Option<Entry> {
         wire::Message::Capital(wire::Capital { account, asset, total, free, locked }) => {
             Entry::Capital(Capital { account, asset, total, free, locked, component })
         }
-        wire::Message::Position(wire::Position { account, instrument, quantity, opening }) => {
+        // Entry price and leverage are the gate's alone.
+        wire::Message::Position(wire::Position { account, instrument, quantity, opening, .. }) => {
             Entry::Position(Position { account, instrument, quantity, opening, component })
         }
         wire::Message::StrategyState(wire::StrategyState { strategy, instance, from, to, reason }) => {
@@ -43,6 +44,11 @@ pub fn spoken(message: wire::Message, component: &str) -> Option<Entry> {
         | wire::Message::Halt(_)
         | wire::Message::Event(_)
         | wire::Message::SnapshotRequest(_)
+        | wire::Message::Price(_)
+        | wire::Message::ApiUsage(_)
+        | wire::Message::Order(_)
+        | wire::Message::OrderResult(_)
+        | wire::Message::Rate(_)
         | wire::Message::Permission => return None,
     })
 }

@@ -7,15 +7,6 @@ use failstop_journal::{Disk, Jid};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a snapshot is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// A day is over.
-    Due,
-    /// Somebody wants one.
-    Wanted,
-}
-
 /// A snapshot to be made.
 #[derive(Debug)]
 pub struct Request {
@@ -31,17 +22,6 @@ pub struct Request {
     pub jid: Jid,
     /// The day that it closes.
     pub day: Option<String>,
-    /// Why.
-    pub asked: Asked,
-}
-
-/// A snapshot that is on the disk and not yet in the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// What the journal is to say.
-    pub taken: SnapshotTaken,
-    /// Why it was made.
-    pub asked: Asked,
 }
 
 /// Why there is none.
@@ -65,12 +45,12 @@ pub enum NotMade {
     Store(#[from] StoreError),
 }
 
-/// Reads the last snapshot back, makes the next one after it, and writes it durably.
+/// Reads the last snapshot back, makes the next one after it, and writes it durably. Returns what the journal is to say of it.
 ///
 /// # Errors
 ///
 /// [`NotMade`]. The journal must not name it then.
-pub fn make(request: &Request) -> Result<Made, NotMade> {
+pub fn make(request: &Request) -> Result<SnapshotTaken, NotMade> {
     let disk = Disk::new(&request.state_dir);
     let previous = match request.book.last_snapshot() {
         None => None,
@@ -95,7 +75,7 @@ pub fn make(request: &Request) -> Result<Made, NotMade> {
     let identity = Identity { origin: &request.origin, jid: request.jid };
     let snapshot = Snapshot::take(&request.book, identity, request.at, request.day.as_deref(), previous.as_ref())?;
     snapshot::write(&disk, &snapshot)?;
-    Ok(Made { taken: snapshot.taken(), asked: request.asked })
+    Ok(snapshot.taken())
 }
 
 /// Removes the files up to the one that the journal says may be gone; how many there were.

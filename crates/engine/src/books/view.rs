@@ -103,8 +103,14 @@ fn named(state: &Path) -> io::Result<BTreeMap<u64, SnapshotEntry>> {
 ///
 /// When the journal or the folder cannot be read.
 pub fn snapshot_files(state: &Path) -> Result<Vec<SnapshotFile>, SnapshotsUnreadable> {
+    files_of(state, named(state)?)
+}
+
+/// As [`snapshot_files`], where the journal named these when it was read: an engine may have retired some of them since.
+fn files_of(state: &Path, names: BTreeMap<u64, SnapshotEntry>) -> Result<Vec<SnapshotFile>, SnapshotsUnreadable> {
+    const MISSING: &str = "is missing";
     let disk = Disk::new(state);
-    let mut found: BTreeMap<u64, SnapshotFile> = named(state)?
+    let mut found: BTreeMap<u64, SnapshotFile> = names
         .into_iter()
         .map(|(seq, entry)| {
             let file = SnapshotFile {
@@ -114,7 +120,7 @@ pub fn snapshot_files(state: &Path) -> Result<Vec<SnapshotFile>, SnapshotsUnread
                 sha256: Some(entry.sha256),
                 recorded: Some(entry.recorded),
                 taken: Some(entry.taken),
-                problem: Some("is missing".to_owned()),
+                problem: Some(MISSING.to_owned()),
             };
             (seq, file)
         })
@@ -132,6 +138,8 @@ pub fn snapshot_files(state: &Path) -> Result<Vec<SnapshotFile>, SnapshotsUnread
                 (read.header().day.clone(), problem)
             }
             Err(StoreError::Damaged { damage, .. }) => (None, Some(format!("is damaged: {damage}"))),
+            // Gone since it was listed: missing, where it is named.
+            Err(StoreError::Storage { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
             Err(other) => return Err(of_disk(other)),
         };
         let known = found.entry(seq).or_insert_with(|| SnapshotFile {
@@ -144,6 +152,10 @@ pub fn snapshot_files(state: &Path) -> Result<Vec<SnapshotFile>, SnapshotsUnread
             problem: None,
         });
         known.problem = problem;
+    }
+    if found.values().any(|file| file.problem.as_deref() == Some(MISSING)) {
+        let still = named(state)?;
+        found.retain(|seq, file| file.problem.as_deref() != Some(MISSING) || still.contains_key(seq));
     }
     Ok(found.into_values().collect())
 }
@@ -171,4 +183,38 @@ pub fn snapshot_of(state: &Path, which: Option<&str>) -> Result<Snapshot, Snapsh
         return Err(SnapshotsUnreadable::Damaged(format!("snapshot {} {problem}", chosen.file)));
     }
     snapshot::read(&disk, &chosen.file).map_err(of_disk)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use failstop_journal::{Importance, Settings, Wall, recover};
+
+    #[test]
+    fn what_was_retired_meanwhile_is_not_missing_and_what_is_still_named_is() {
+        let state = tempfile::tempdir().unwrap();
+        let taken = |seq: u64| {
+            let sum = "a".repeat(64);
+            let file = format!("s-{seq:016}.ndjson");
+            ("snapshot.taken", format!(r#"{{"seq":{seq},"sha256":"{sum}","file":"{file}","day":null}}"#))
+        };
+        let append = |records: &[(&str, String)]| {
+            let recovered = recover(Disk::new(state.path()), Settings::new("demo", "boot", "a test"), None).unwrap();
+            let epoch = recovered.last_epoch() + 1;
+            let mut journal = recovered.start(epoch, Wall::now()).unwrap();
+            for (kind, payload) in records {
+                journal.stage(Wall::now(), kind, payload, Importance::Ordinary).unwrap();
+            }
+            journal.commit().unwrap();
+            journal.seal(Wall::now()).unwrap();
+        };
+        append(&[taken(2), taken(3)]);
+        let before = named(state.path()).unwrap();
+        assert_eq!(before.keys().collect::<Vec<_>>(), [&2, &3]);
+        append(&[("snapshot.retired", r#"{"upto":2}"#.to_owned())]);
+        let files = files_of(state.path(), before).unwrap();
+        let [only] = &files[..] else { panic!("{files:?}") };
+        assert_eq!((only.seq, only.problem.as_deref(), only.is_sound()), (3, Some("is missing"), false));
+    }
 }

@@ -2,9 +2,9 @@
 //! rules that the engine judges by. Reads only, beside a running engine too.
 
 use super::{Finding, Subject};
-use crate::books::{Folded, fold, orders_word};
+use crate::books::{self, Folded, InFull, fold, orders_word, rule_of};
 use failstop_journal::Wall;
-use failstop_journal::ledger::{At, Check, Entry, Unsound, Violation};
+use failstop_journal::ledger::{Book, Check, Entry, Violation};
 use std::cell::OnceCell;
 
 const REMEDY: &str = "see docs/runbooks/failsafe.md (capital); `failstop verify-data --deep` names every place";
@@ -104,40 +104,31 @@ pub(super) fn orders(subject: &Subject<'_>) -> Vec<Finding> {
 fn found(folded: Option<&Folded>, of_kind: impl Fn(Check) -> bool) -> Vec<Finding> {
     let Some(folded) = folded else { return Vec::new() };
     let mut findings = Vec::new();
-    if let Some((seq, unsound)) = &folded.unsound {
-        let check = match unsound {
-            Unsound::Violation(violation) => violation.check,
-            Unsound::Malformed(_) => Check::Declaration,
-        };
-        if of_kind(check) {
-            findings.push(Finding::failed(format!("record {seq} breaks a rule: {unsound}"), REMEDY));
-        }
+    if let Some((seq, unsound)) = &folded.unsound
+        && of_kind(rule_of(unsound))
+    {
+        findings.push(Finding::failed(format!("record {seq} breaks a rule: {unsound}"), REMEDY));
     }
     let standing: Vec<Violation> = folded.book.reconcile().into_iter().filter(|one| of_kind(one.check)).collect();
     if let Some(first) = standing.first() {
         let more = if standing.len() > 1 { format!(" (and {} more)", standing.len() - 1) } else { String::new() };
-        let by = first.difference.as_ref().map(|by| format!(" (difference {by})")).unwrap_or_default();
-        findings.push(Finding::failed(format!("{first}{by}{more}"), REMEDY));
+        findings.push(Finding::failed(format!("{}{more}", InFull(first)), REMEDY));
     }
     findings
 }
 
 /// What the configuration declares otherwise than the journal may take it.
 fn contradictions(subject: &Subject<'_>, folded: Option<&Folded>, of_kind: impl Fn(&Entry) -> bool) -> Vec<Finding> {
-    let mut book = folded.map(|folded| folded.book.clone()).unwrap_or_default();
-    let at = At { seq: u64::MAX, epoch: u64::MAX, time: Wall::now() };
-    let mut findings = Vec::new();
-    for entry in subject.config.books.entries() {
-        if let Err(violation) = book.apply(&at, &entry)
-            && of_kind(&entry)
-        {
-            findings.push(Finding::failed(
-                format!("the configuration contradicts the journal: {violation}"),
-                "write it as it was, or give it another name",
-            ));
-        }
-    }
-    findings
+    let empty = Book::new();
+    let found = books::contradictions(&subject.config.books, folded.map_or(&empty, |folded| &folded.book));
+    let of_kind = found.iter().filter(|(entry, _)| of_kind(entry));
+    let finding = |violation: &Violation| {
+        Finding::failed(
+            format!("the configuration contradicts the journal: {violation}"),
+            "write it as it was, or give it another name",
+        )
+    };
+    of_kind.map(|(_, violation)| finding(violation)).collect()
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -12,6 +12,7 @@ mod control_listener;
 mod coverage;
 mod disk;
 mod endpoints;
+mod gate;
 mod host;
 mod instance;
 mod isolation;
@@ -185,6 +186,14 @@ const CHECKS: &[Check] = &[
         run: mode::check,
     },
     Check {
+        name: "gate",
+        about: "which limits orders are judged by, and which are waived",
+        class: Class::Advisory,
+        network: false,
+        at_start: false,
+        run: gate::check,
+    },
+    Check {
         name: "endpoints",
         about: "each dependency answers (read-only)",
         class: Class::Environment,
@@ -295,6 +304,11 @@ pub struct UnknownCheck {
 /// Every check: its name and what it is about.
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     CHECKS.iter().map(|check| (check.name, check.about))
+}
+
+/// The names of the checks of this class.
+pub fn of_class(class: Class) -> impl Iterator<Item = &'static str> {
+    CHECKS.iter().filter(move |check| check.class == class).map(|check| check.name)
 }
 
 /// Makes the checks.

@@ -70,6 +70,22 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             }
         }
     }
+    let of_group = config.shared_rates.iter().filter_map(|shared| shared.password.as_ref());
+    let of_polls = config.prices.poll.iter().flat_map(|poll| {
+        poll.headers
+            .iter()
+            .map(move |header| (format!("header {} of price source \"{}\"", header.name, poll.source), &header.value))
+    });
+    for (what, secret) in of_group.map(|secret| ("password of shared_rates".to_owned(), secret)).chain(of_polls) {
+        count += 1;
+        match secret.reveal() {
+            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
+            Err(fault) => findings.push(Finding::failed(
+                format!("{what}: {fault}"),
+                "set it where failstop runs: without it the gate opens less, or nothing",
+            )),
+        }
+    }
     if findings.is_empty() {
         findings.push(Finding::passed(match count {
             0 => "none configured".to_owned(),

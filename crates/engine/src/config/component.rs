@@ -2,6 +2,7 @@
 
 use super::credentials::{ComponentCredentials, Credentials};
 use super::environment::{Capabilities, Inherited, Nice, Umask};
+use super::gate::ComponentGate;
 use super::limits::ComponentLimits;
 use super::sandbox::{Files, Sandbox};
 use super::variables::{ComponentVariables, Variables};
@@ -73,6 +74,8 @@ section! {
         start_limit: StartLimit, default {};
         /// What its tree may use.
         limits: ComponentLimits, default {};
+        /// What its orders may be, beside the limits of [gate].
+        gate: ComponentGate, default {};
         /// A program that runs before the stop signal of an orderly stop, for example to cancel open orders: as the component's
         /// user, in its folder, with its environment and FAILSTOP_REASON and MAINPID. Not where the component may not run any
         /// more, nor after a hang or under the kill switch: nothing holds those up.

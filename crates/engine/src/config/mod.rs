@@ -12,6 +12,7 @@ mod credentials;
 mod dependency;
 mod env_file;
 mod environment;
+mod gate;
 mod halts;
 mod health;
 mod limits;
@@ -42,6 +43,10 @@ pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
     Argv, Bytes, ConfigErrors, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin, Place,
     Problem, Secret, SecretFault, Url,
+};
+pub use gate::{
+    Bound, ComponentGate, ContractKind, Gate, GateFault, LimitSection, MarginKind, PricePoll, Prices, SharedFallback,
+    SharedRates, SystemLimits, TimeOfDay, gate_policy,
 };
 pub use health::{Failsafe, Health};
 pub use limits::{Ceiling, ComponentLimits, Limits};
@@ -108,6 +113,12 @@ pub struct Config {
     pub permit: Permit,
     /// `[[asset]]`, `[[account]]`, `[[pool]]`, `[[instrument]]`, `[[strategy]]`.
     pub books: Declared,
+    /// `[gate]`, where there is one.
+    pub gate: Option<Gate>,
+    /// `[prices]`.
+    pub prices: Prices,
+    /// `[shared_rates]`, where there is one.
+    pub shared_rates: Option<SharedRates>,
     /// `[ledger]`.
     pub ledger: Ledger,
     /// `[snapshots]`.
@@ -181,6 +192,15 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let witness = single::<Witness>(root, "witness", reading);
     let permit = single::<Permit>(root, "permit", reading);
     let books = Declared::read(root, reading);
+    let gate = match root.get("gate") {
+        Some(_) => single::<Gate>(root, "gate", reading).map(Some),
+        None => Some(None),
+    };
+    let prices = single::<Prices>(root, "prices", reading);
+    let shared_rates = match root.get("shared_rates") {
+        Some(_) => single::<SharedRates>(root, "shared_rates", reading).map(Some),
+        None => Some(None),
+    };
     let ledger = single::<Ledger>(root, "ledger", reading);
     let snapshots = single::<Snapshots>(root, "snapshots", reading);
     let output = single::<Output>(root, "output", reading);
@@ -191,7 +211,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
         shutdown::check(root, shutdown, components, reading);
     }
-    Some(Config {
+    let config = Config {
         file: source.file.clone(),
         folder: folder.to_owned(),
         system: system?,
@@ -209,13 +229,18 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         witness: witness?,
         permit: permit?,
         books: books?,
+        gate: gate?,
+        prices: prices?,
+        shared_rates: shared_rates?,
         ledger: ledger?,
         snapshots: snapshots?,
         output: output?,
         log: log?,
         alerts: alerts?,
         notices: Vec::new(),
-    })
+    };
+    gate::check(root, &config, reading);
+    Some(config)
 }
 
 fn components(root: &Table, reading: &mut Reading<'_>) -> Option<Vec<Component>> {

@@ -4,6 +4,7 @@ use super::books::{Account, Asset, Instrument, Ledger, Pool, Snapshots, Strategy
 use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
+use super::gate::{Gate, Prices, SharedRates};
 use super::halts::HaltKeys;
 use super::health::{Failsafe, Health};
 use super::limits::Limits;
@@ -43,6 +44,9 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::optional::<Pool>("pool", Shape::Repeated),
         SectionInfo::optional::<Instrument>("instrument", Shape::Repeated),
         SectionInfo::optional::<Strategy>("strategy", Shape::Repeated),
+        SectionInfo::optional::<Gate>("gate", Shape::Single),
+        SectionInfo::of::<Prices>("prices", Shape::Single),
+        SectionInfo::optional::<SharedRates>("shared_rates", Shape::Single),
         SectionInfo::of::<Ledger>("ledger", Shape::Single),
         SectionInfo::of::<Snapshots>("snapshots", Shape::Single),
         SectionInfo::of::<Output>("output", Shape::Single),

@@ -12,6 +12,7 @@ use failstop_client::history::History;
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -48,28 +49,68 @@ pub struct Asker {
     day: Shared<Arc<History>>,
 }
 
-/// The last answer, and when the question was put.
+/// Whoever waits for an answer of one kind, and that answer while somebody does: some are large.
 #[derive(Debug)]
-struct Shared<T>(Mutex<Option<(Instant, Result<T, Unanswered>)>>);
+struct Shared<T> {
+    last: Mutex<Option<Last<T>>>,
+    waiting: AtomicUsize,
+}
+
+/// When the question was put last, and its answer as long as it may still be somebody's.
+#[derive(Debug)]
+struct Last<T> {
+    put: Instant,
+    answer: Option<Result<T, Unanswered>>,
+}
+
+/// One who waits.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self(waiting)
+    }
+
+    /// Whether nobody else does.
+    fn alone(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 1
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 impl<T: Clone> Shared<T> {
     fn new() -> Self {
-        Self(Mutex::new(None))
+        Self { last: Mutex::new(None), waiting: AtomicUsize::new(0) }
     }
 
     /// An answer to a question that was put after now.
     async fn get(&self, ask: impl Future<Output = Result<T, Unanswered>>) -> Result<T, Unanswered> {
         let arrived = Instant::now();
-        let mut last = self.0.lock().await;
-        if let Some((put, answer)) = last.as_ref() {
-            if *put >= arrived {
-                return answer.clone();
+        let waits = Waits::begin(&self.waiting);
+        let mut last = self.last.lock().await;
+        if let Some(Last { put, answer }) = last.as_mut() {
+            // Whoever comes later takes none of these: the last one who waits takes it away.
+            let shared = if *put < arrived {
+                None
+            } else if waits.alone() {
+                answer.take()
+            } else {
+                answer.clone()
+            };
+            if let Some(answer) = shared {
+                return answer;
             }
             sleep_until(*put + BETWEEN).await;
         }
         let put = Instant::now();
         let answer = ask.await;
-        *last = Some((put, answer.clone()));
+        *last = Some(Last { put, answer: (!waits.alone()).then(|| answer.clone()) });
         answer
     }
 }

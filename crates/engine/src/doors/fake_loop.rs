@@ -91,6 +91,15 @@ impl FakeLoop {
                             }
                         }
                     }
+                    Command::Gate { what, peer } => {
+                        let _ = told.send(format!("{what:?} uid {}", peer.uid));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
+                                Answer::Imported(Imported { seq: 9, already: false })
+                            }
+                        }
+                    }
                     Command::AcknowledgeAlert { id, peer } => {
                         let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
                         match &does {
@@ -293,11 +302,11 @@ pub fn reply(mut stream: impl Read) -> Reply {
 
 /// A GET that asks the other side to close afterwards.
 pub fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\n\r\n").into_bytes()
 }
 
 /// A POST of JSON that asks the other side to close afterwards.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }

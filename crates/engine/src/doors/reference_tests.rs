@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ControlOrder, EmergencyStop, End, Import,
-    MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, REASON_MAX_BYTES, ReleaseKillSwitch, ResolveOrder, Resume, SetMode,
-    TakeSnapshot, TestAlerts,
+    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EmergencyStop,
+    End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, OVERRIDE_MAX_SECONDS,
+    OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ResolveOrder, Resume, Scope, SetMode, TakeSnapshot, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
 use super::{HttpDoors, Limits, Listeners, control, observe};
@@ -267,6 +267,7 @@ fn statuses() -> Vec<failstop_client::status::Status> {
     bare.announced = None;
     bare.observe = None;
     bare.feeds.clear();
+    bare.gate = None;
     bare.health.status = "critical".to_owned();
     let mut covered = status();
     covered.coverage = vec![Coverage {
@@ -348,6 +349,16 @@ fn what_is_sent_and_refused_fits_its_description() {
             reason: reason(),
             source: Some("orders.csv".to_owned()),
         }),
+        ControlOrder::ConfirmOrder(ConfirmOrder { id: "e7-1".to_owned() }),
+        ControlOrder::OverrideLimit(OverrideLimit {
+            limit: LimitName::Position,
+            scope: Scope::Component,
+            of: Some("bot".to_owned()),
+            value: "5000".to_owned(),
+            for_seconds: 60,
+            reason: reason(),
+        }),
+        ControlOrder::EndOverride(EndOverride { name: "position".to_owned() }),
         ControlOrder::Import(Box::new(Import {
             statement: Statement {
                 id: "s-1".to_owned(),
@@ -398,6 +409,8 @@ fn what_is_sent_and_refused_fits_its_description() {
     assert_eq!(paths.len(), control::ROUTES.len());
     let schemas = &openapi["components"]["schemas"];
     assert_eq!(schemas["Maintenance"]["properties"]["for_seconds"]["maximum"], MAINTENANCE_MAX_SECONDS);
+    assert_eq!(schemas["OverrideLimit"]["properties"]["for_seconds"]["maximum"], OVERRIDE_MAX_SECONDS);
+    assert_eq!(schemas["OverrideLimit"]["properties"]["limit"]["enum"], json!(LimitName::ALL.map(LimitName::name)));
     assert_eq!(schemas["Resume"]["properties"]["reason"]["maxLength"], REASON_MAX_BYTES);
     assert_eq!(schemas["AcknowledgeAlert"]["properties"]["id"]["maxLength"], ALERT_ID_MAX_BYTES);
 }

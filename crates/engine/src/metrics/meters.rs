@@ -34,6 +34,8 @@ pub struct Meters {
     pub(super) notify_taken: u64,
     pub(super) notify_refused: u64,
     pub(super) notify_malformed: u64,
+    pub(super) gate_decision: Histogram,
+    pub(super) order_latency: Histogram,
     /// Output of components that got lost, as last looked at.
     pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
@@ -65,6 +67,8 @@ impl Meters {
             notify_taken: 0,
             notify_refused: 0,
             notify_malformed: 0,
+            gate_decision: Histogram::new(&DISK),
+            order_latency: Histogram::new(&DISK),
             output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
         }
@@ -90,6 +94,18 @@ impl Meters {
         };
         *count = count.saturating_add(1);
         self.health_check_duration.observe(took);
+    }
+
+    /// An order was answered, and how long after it was asked.
+    pub fn gate_decision(&mut self, took: Duration) {
+        self.gate_decision.observe(took);
+    }
+
+    /// The venue took so long for an order, as the bot says.
+    pub fn order_latency(&mut self, latency_us: Option<u64>) {
+        if let Some(latency) = latency_us {
+            self.order_latency.observe(Duration::from_micros(latency));
+        }
     }
 
     /// One batch became durable: how many records and bytes, and how long its oldest record waited for that.

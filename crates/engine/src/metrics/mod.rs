@@ -3,6 +3,7 @@
 
 mod alerts;
 mod exposition;
+mod gate;
 mod histogram;
 mod meters;
 mod render;

@@ -19,6 +19,9 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     sources(&mut text, status);
     journal(&mut text, status, meters);
     books(&mut text, status);
+    if let Some(gate) = &status.gate {
+        super::gate::gate(&mut text, gate, meters);
+    }
     super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
     output(&mut text, meters);

@@ -33,6 +33,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// So many failed tries in a row are said in the log; each is counted.
 const SAID_AFTER: u32 = 3;
 
+/// A page that came so long after its time-out was had by a process that stood still.
+const LATE: Duration = Duration::from_millis(100);
+
 /// How one source stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollHealth {
@@ -59,6 +62,8 @@ pub enum Outcome {
     Price {
         /// What to tell the gate.
         price: Polled,
+        /// How long it took: it is at most that old.
+        took: Duration,
         /// Whether that is worth a line in the log.
         news: bool,
     },
@@ -152,11 +157,29 @@ impl PricePoller {
         source.ended(now, read, tried.stood_still)
     }
 
+    /// The gate does not take a price that came. Gives the words for the log, where that is news.
+    pub fn not_taken(&mut self, price: &Polled, why: &str) -> Option<String> {
+        let of =
+            |source: &&mut Source| source.poll.source == price.source && source.poll.instrument == price.instrument;
+        let health = &mut self.sources.iter_mut().find(of)?.health;
+        health.taken = health.taken.saturating_sub(1);
+        health.failed += 1;
+        health.failed_in_a_row = health.failed_in_a_row.saturating_add(1);
+        let news = health.fault.as_deref() != Some(why);
+        health.fault = Some(why.to_owned());
+        news.then(|| format!("price source \"{}\" of {}: {why}", health.source, health.instrument))
+    }
+
     /// This process stood still: what did not answer meanwhile is not held against it.
     pub fn stood_still(&mut self) {
         for source in &mut self.sources {
             source.rhythm.stood_still();
         }
+    }
+
+    /// Whether this source is asked for prices of this instrument: then nobody else may speak for it.
+    pub fn asks(&self, source: &str, instrument: &str) -> bool {
+        self.sources.iter().any(|one| one.poll.source == source && one.poll.instrument == instrument)
     }
 
     /// How each source stands.
@@ -191,13 +214,20 @@ impl Source {
     }
 
     fn ended(&mut self, now: Monotonic, read: Result<Polled, String>, late: bool) -> Outcome {
+        let Some((begun, stood_still)) = self.rhythm.under_way() else { return Outcome::Nothing };
+        let took = now.since(begun);
+        // A page that lay there while this process stood still is of before that.
+        if read.is_ok() && (stood_still || late || took > self.poll.timeout.saturating_add(LATE)) {
+            self.rhythm.void(now);
+            return Outcome::Nothing;
+        }
         match (self.rhythm.ended(now, read.is_ok(), late), read) {
             (Ended::Good { news }, Ok(price)) => {
                 self.health.taken += 1;
                 self.health.failed_in_a_row = 0;
                 self.health.fault = None;
                 self.health.last = Some(now);
-                Outcome::Price { price, news }
+                Outcome::Price { price, took, news }
             }
             (Ended::Failed { news }, Err(fault)) => {
                 self.health.failed += 1;

@@ -4,6 +4,7 @@
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::VecDeque;
 
 /// The longest path, bytes.
 pub const PATH_MAX: usize = 256;
@@ -219,16 +220,35 @@ impl<'de> Visitor<'de> for Enter<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element::<&RawValue>()? {
-            list.push(item);
+        // Lists may have half a million items; never more of them are kept than may be wanted.
+        let mut last = VecDeque::new();
+        let mut found = None;
+        for place in 0_usize.. {
+            match self.0 {
+                Step::Place(wanted) if *wanted == place => {
+                    found = items.next_element::<&RawValue>()?;
+                    if found.is_none() {
+                        break;
+                    }
+                }
+                Step::FromEnd(wanted) => {
+                    let Some(item) = items.next_element::<&RawValue>()? else { break };
+                    last.push_back(item);
+                    if last.len() > *wanted {
+                        last.pop_front();
+                    }
+                }
+                Step::Place(_) | Step::Name(_) => {
+                    if items.next_element::<IgnoredAny>()?.is_none() {
+                        break;
+                    }
+                }
+            }
         }
-        let place = match self.0 {
-            Step::Place(place) => Some(*place),
-            Step::FromEnd(place) => list.len().checked_sub(*place),
-            Step::Name(_) => None,
-        };
-        Ok(place.and_then(|place| list.get(place).copied()))
+        Ok(match self.0 {
+            Step::FromEnd(wanted) if last.len() == *wanted => last.pop_front(),
+            Step::FromEnd(_) | Step::Place(_) | Step::Name(_) => found,
+        })
     }
 }
 

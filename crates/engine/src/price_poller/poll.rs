@@ -76,13 +76,13 @@ pub enum Quote {
 }
 
 impl Polled {
-    /// As the gate is told it.
-    pub fn fact(&self) -> Fact<'_> {
+    /// As the gate is told it; `took`: how long the page took.
+    pub fn fact(&self, took: Duration) -> Fact<'_> {
         let quote = match &self.quote {
             Quote::BidAsk { bid, ask } => Quoted::BidAsk { bid, ask },
             Quote::Last(last) => Quoted::Last(last),
         };
-        Fact::Price { source: &self.source, instrument: &self.instrument, quote, time: self.time }
+        Fact::PriceAsked { source: &self.source, instrument: &self.instrument, quote, time: self.time, took }
     }
 }
 

@@ -76,9 +76,17 @@ impl Bed {
     }
 
     fn try_at(&mut self, seconds: u64) -> Outcome {
+        self.begin(seconds);
+        self.end(seconds)
+    }
+
+    fn begin(&mut self, seconds: u64) {
         assert_eq!(self.poller.next_deadline(), Some(at(seconds)));
         self.poller.begin_due(at(seconds));
         assert_eq!(self.poller.next_deadline(), None, "one try at a time");
+    }
+
+    fn end(&mut self, seconds: u64) -> Outcome {
         let tried = self.runtime.block_on(async { tokio::time::timeout(2 * LONG, self.tried.recv()).await });
         self.poller.ended(at(seconds), tried.unwrap().unwrap())
     }
@@ -110,7 +118,7 @@ fn a_price_comes_to_the_last_digit_with_its_time_and_a_key_goes_in_the_head() {
         ..last(address, "$")
     };
     let mut bed = Bed::new(poll);
-    let Outcome::Price { price, news: true } = bed.try_at(0) else { panic!("no price") };
+    let Outcome::Price { price, news: true, .. } = bed.try_at(0) else { panic!("no price") };
     let quote = Quote::BidAsk { bid: "64231.4".to_owned(), ask: "64231.5000000000000000000000000001".to_owned() };
     assert_eq!(price.quote, quote);
     assert_eq!(price.time.map(|time| time.as_micros()), Some(1_794_009_900_123_000));
@@ -208,6 +216,30 @@ fn what_does_not_answer_in_time_is_given_up_and_a_late_page_is_nobodys() {
     poller.stood_still();
     assert_eq!(poller.ended(at(1), late(1)), Outcome::Nothing);
     assert_eq!(poller.health().map(|health| health.failed).sum::<u64>(), 0);
+}
+
+#[test]
+fn a_page_that_was_had_before_this_process_stood_still_is_no_price_after_it() {
+    let (address, _requests) = page("200 OK", "7");
+    let mut bed = Bed::new(last(address, "$"));
+    bed.begin(0);
+    bed.poller.stood_still();
+    assert_eq!(bed.end(1), Outcome::Nothing);
+    // Nor where nobody noticed but the clock.
+    bed.begin(2);
+    assert_eq!(bed.end(2 + LONG.as_secs() + 1), Outcome::Nothing);
+    assert_eq!((bed.health().taken, bed.health().failed), (0, 0));
+    // And otherwise it may be as old as it took.
+    bed.begin(23);
+    let Outcome::Price { took, .. } = bed.end(27) else { panic!("no price") };
+    assert_eq!(took, Duration::from_secs(4));
+}
+
+#[test]
+fn who_is_asked_is_known() {
+    let (poller, _tried) = PricePoller::open(vec![last(([127, 0, 0, 1], 9).into(), "$")], at(0)).unwrap();
+    assert!(poller.asks("venue", "BTC-USD"));
+    assert!(!poller.asks("bot", "BTC-USD") && !poller.asks("venue", "ETH-USD"));
 }
 
 #[test]

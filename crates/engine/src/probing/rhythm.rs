@@ -99,6 +99,21 @@ impl Rhythm {
         }
     }
 
+    /// When the try under way began, and whether the engine stood still since.
+    pub const fn under_way(&self) -> Option<(Monotonic, bool)> {
+        match self.state {
+            State::Trying { begun, stood_still } => Some((begun, stood_still)),
+            State::Idle { .. } => None,
+        }
+    }
+
+    /// The try under way says nothing, whatever came of it; the next one comes at its time.
+    pub fn void(&mut self, now: Monotonic) {
+        if let State::Trying { begun, .. } = self.state {
+            self.state = State::Idle { due: begun.plus(self.terms.interval).max(now) };
+        }
+    }
+
     /// A try begins.
     pub const fn begin(&mut self, now: Monotonic) {
         self.state = State::Trying { begun: now, stood_still: false };

@@ -5,7 +5,9 @@
 //! no descriptor but its end of a link to the engine, and takes no signal but SIGKILL. It ends when the engine does, whatever
 //! became of the guard: by its parent-death signal and by the end of the link, whichever comes first.
 
+use crate::process::reaper::{self, Seen};
 use crate::process::spawn::LINK;
+use std::io;
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 
@@ -92,42 +94,31 @@ fn listen(link: RawFd, first: bool) -> Option<i32> {
         let received = unsafe { libc::recv(link, number.as_mut_ptr().cast(), number.len(), flags) };
         match received {
             4 => return Some(i32::from_ne_bytes(number)),
-            -1 if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             _ => return None,
         }
     }
 }
 
-/// Takes every status there is, and tells of the one that the engine waits for before its number is free. `Err` when even that
-/// does not work any more.
-fn take_ends(link: RawFd, main: i32) -> Result<(), ()> {
+/// Takes every status there is, and tells of the one that the engine waits for before its number is free.
+///
+/// # Errors
+/// When even that does not work any more.
+fn take_ends(link: RawFd, main: i32) -> io::Result<()> {
     loop {
-        // SAFETY: plain data; all zeros is a valid value of it.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: a valid place for the answer.
-        let done = unsafe {
-            libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL)
-        };
-        if done != 0 {
-            return match std::io::Error::last_os_error().raw_os_error() {
-                Some(libc::ECHILD) => {
-                    say(link, [0, 0, 0]);
-                    Ok(())
+        match reaper::look()? {
+            Seen::Ended(ended) => {
+                if ended.pid == main {
+                    say(link, [ended.pid, ended.code, ended.status]);
                 }
-                Some(libc::EINTR) => continue,
-                _ => Err(()),
-            };
+                reaper::take(ended);
+            }
+            Seen::NoneEnded => return Ok(()),
+            Seen::NoChildren => {
+                say(link, [0, 0, 0]);
+                return Ok(());
+            }
         }
-        // SAFETY: waitid fills these fields; with nothing to report it leaves the number zero.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        if pid == 0 {
-            return Ok(());
-        }
-        if pid == main {
-            say(link, [pid, info.si_code, status]);
-        }
-        // SAFETY: a child that has ended; its status is told, and nobody else's is wanted.
-        unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), &raw mut info, libc::WEXITED | libc::__WALL) };
     }
 }
 

@@ -4,6 +4,7 @@
 //! and on a busy machine that takes longer than a restart. So a start that meets the lock looks at who holds it: one that is
 //! ending is waited for, one that lives is left alone.
 
+use crate::process::past_guard::{self, Left, in_words};
 use crate::process::procfs;
 use std::fs::File;
 use std::io;
@@ -55,6 +56,18 @@ pub enum LockError {
         holder: Option<Holder>,
         /// The lock's file.
         path: PathBuf,
+    },
+    /// The engine that held it is dead, and its guard still ends what that one left. Nothing was changed.
+    #[error(
+        "the guard (pid {guard}) of an earlier failstop still has to end what that one started: {}; a process of another user, \
+         or one that waits for a disk, is out of its reach: end it (as root where it has to be), and start again",
+        in_words(.left)
+    )]
+    GuardStillEnding {
+        /// That guard.
+        guard: i32,
+        /// What it has not been able to end.
+        left: Vec<Left>,
     },
     /// The file could not be opened or locked.
     #[error(
@@ -170,6 +183,9 @@ impl InstanceLock {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(io_error(error)),
             }
+            if let Some(before) = Holder::read(&file) {
+                wait_for_guard(before, ending_within.saturating_sub(started.elapsed()))?;
+            }
             file.write_all_at(Holder::this().text().as_bytes(), 0).map_err(io_error)?;
             return Ok(Self { file, path });
         }
@@ -184,6 +200,24 @@ impl InstanceLock {
             _ => false,
         }
     }
+}
+
+/// Waits until the guard of the engine that held the lock has ended what that one left. The lock is held meanwhile, so that nobody
+/// else starts either.
+fn wait_for_guard(before: Holder, within: Duration) -> Result<(), LockError> {
+    let own = Holder::this();
+    let Ok(engine) = procfs::stat(own.engine).map(|stat| stat.comm) else { return Ok(()) };
+    let started = Instant::now();
+    // In a container the numbers are the same each time: our own guard is nobody's of before.
+    while before.guard != own.guard
+        && let Some(left) = past_guard::still_has(before.guard, &engine)
+    {
+        if started.elapsed() >= within {
+            return Err(LockError::GuardStillEnding { guard: before.guard, left });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// An open-file-description lock: it belongs to this descriptor, not to the process, so that no other closing of the file

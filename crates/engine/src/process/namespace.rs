@@ -42,15 +42,26 @@ pub enum Word {
 }
 
 impl Namespace {
-    /// Takes hold of a namespace that has just begun, whose first process still waits for a word.
+    /// Takes hold of a namespace that has just begun, whose first process has this number and still waits for a word; and of the
+    /// component's process in it.
     ///
     /// # Errors
-    /// When it cannot be looked at or spoken to: it is to be killed then.
-    pub(crate) fn hold(first: ProcessId, pidfd: PidFd, link: Link) -> io::Result<Self> {
-        let level = procfs::numbers(first.pid)?.len().saturating_sub(1);
-        let namespace = Self { first, pidfd, link, level };
-        namespace.ask_about(MAIN)?;
-        Ok(namespace)
+    /// When it cannot be looked at or spoken to: it is ended then.
+    pub(crate) fn hold(pid: i32, pidfd: PidFd, link: Link) -> io::Result<(Self, ProcessId, PidFd)> {
+        let look = || -> io::Result<_> {
+            let (id, main) = link.find()?;
+            let level = procfs::numbers(pid)?.len().saturating_sub(1);
+            let first = procfs::stat(pid)?.id;
+            link.ask_about(MAIN)?;
+            Ok((first, level, id, main))
+        };
+        match look() {
+            Ok((first, level, id, main)) => Ok((Self { first, pidfd, link, level }, id, main)),
+            Err(error) => {
+                end(link, &pidfd);
+                Err(error)
+            }
+        }
     }
 
     /// Has the end of this process told, whatever its parent is by then; as it is numbered in there.
@@ -58,11 +69,7 @@ impl Namespace {
     /// # Errors
     /// When the first process is dead.
     pub fn ask_about(&self, number: i32) -> io::Result<()> {
-        let bytes = number.to_ne_bytes();
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: an open socket and a buffer of this length.
-        let sent = unsafe { libc::send(self.link.0.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        self.link.ask_about(number)
     }
 
     /// What its first process says; `None` when it says nothing now. Never waits.
@@ -103,10 +110,7 @@ impl Namespace {
 
     /// Ends it and takes its first process's status.
     pub(crate) fn finish(self) {
-        drop(self.link);
-        // Whether by the link's end or by this.
-        let _ = self.pidfd.signal(libc::SIGKILL);
-        reap(&self.pidfd);
+        end(self.link, &self.pidfd);
     }
 
     /// How a process is numbered in there; `None` for one that is not in there.
@@ -130,6 +134,14 @@ impl Namespace {
     }
 }
 
+/// Ends the first process of a namespace, and everything in there with it, and takes its status.
+fn end(link: Link, pidfd: &PidFd) {
+    drop(link);
+    // Whether by the link's end or by this.
+    let _ = pidfd.signal(libc::SIGKILL);
+    reap(pidfd);
+}
+
 /// Our end of a link to a new process.
 #[derive(Debug)]
 pub(crate) struct Link(OwnedFd);
@@ -148,6 +160,21 @@ impl Link {
         let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
         setsockopt(&ours, sockopt::PassCred, &true)?;
         Ok((Self(ours), theirs))
+    }
+
+    /// The process that has said that it is there. Nobody has taken its status yet: its parent waits for our word, or is this process.
+    pub(crate) fn find(&self) -> io::Result<(ProcessId, PidFd)> {
+        let pid = self.who()?;
+        let pidfd = PidFd::open(pid)?;
+        Ok((procfs::stat(pid)?.id, pidfd))
+    }
+
+    fn ask_about(&self, number: i32) -> io::Result<()> {
+        let bytes = number.to_ne_bytes();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: an open socket and a buffer of this length.
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Which process has said that it is there, numbered as we see it: the kernel says so, and it is true whatever became of it.

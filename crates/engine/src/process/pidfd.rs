@@ -85,14 +85,6 @@ impl PidFd {
         (asked == 0 && info.mask & PIDFD_INFO_EXIT != 0).then(|| exit_of_wait_status(info.exit_code))
     }
 
-    /// A second handle on the same process.
-    ///
-    /// # Errors
-    /// When there are no descriptors left.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
-    }
-
     /// Takes over a pidfd that a clone returned.
     pub(crate) fn from_owned(fd: OwnedFd) -> Self {
         Self(fd)

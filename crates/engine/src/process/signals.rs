@@ -16,7 +16,7 @@ pub enum Signal {
     Terminate,
     /// SIGINT: stop cleanly.
     Interrupt,
-    /// SIGHUP: reload the configuration.
+    /// SIGHUP: have the components that want it reload.
     Hangup,
 }
 

@@ -98,6 +98,8 @@ struct Ask {
 struct Sent {
     job: Job,
     at: Monotonic,
+    /// With the script itself.
+    whole: bool,
 }
 
 /// What happened, for metrics.
@@ -271,13 +273,16 @@ impl Desk {
 
     /// A reply came, the next one in order. `wall_us`: this host's wall clock, in microseconds since 1970.
     pub fn replied(&mut self, now: Monotonic, wall_us: u64, reply: &Reply) {
+        // First: a reply may have lain there while this process stood still, and what was counted then holds no more.
+        self.time_out(now);
         self.heard = now;
         let Some(sent) = self.sent.pop_front() else {
             self.fail(now, "answers what it was not asked".to_owned());
             return;
         };
         if let Reply::Error(words) = reply {
-            if words.starts_with("NOSCRIPT") {
+            // Whoever does not know it although it came along has no scripts.
+            if words.starts_with("NOSCRIPT") && !sent.whole {
                 self.send(now, sent.job, true);
                 return;
             }
@@ -312,8 +317,8 @@ impl Desk {
         self.pump(now);
     }
 
-    /// Time has passed.
-    pub fn tick(&mut self, now: Monotonic) {
+    /// Decides every question whose time is up.
+    fn time_out(&mut self, now: Monotonic) {
         let timeout = self.terms.timeout;
         let late = |ask: &Ask| ask.at.plus(timeout) <= now;
         let mut out_of_time = Vec::new();
@@ -340,6 +345,11 @@ impl Desk {
         for ask in out_of_time {
             self.fall_back(*ask, By::TimedOut);
         }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Monotonic) {
+        self.time_out(now);
         if self.sent.front().is_some_and(|sent| sent.at.plus(self.silent_after()) <= now) {
             self.fail(now, format!("has answered nothing for {} ms", self.silent_after().as_millis()));
             return;
@@ -410,6 +420,17 @@ impl Desk {
         self.debts
     }
 
+    /// Whether something that counts was not told the group, or may not have been.
+    pub fn owes_counts(&self) -> bool {
+        let mut jobs = self.sent.iter().map(|sent| &sent.job).chain(&self.queue);
+        self.spilled || jobs.any(|job| matches!(job, Job::Debt(debt) if debt.is_count()))
+    }
+
+    /// Whether Redis decides and has been told everything.
+    pub fn is_settled(&self) -> bool {
+        self.line == Line::Good && !self.owes_counts()
+    }
+
     pub fn took(&self) -> Option<Duration> {
         self.took
     }
@@ -447,7 +468,15 @@ impl Desk {
 
     fn say(&mut self, ask: Ask, by: By, refused: Vec<Refused>, retry_after: Option<Duration>, left: bool) {
         let asked = Asked { left, ..ask.asked };
-        self.words.push_back(Word { serial: ask.serial, by, retry_after, refused, asked, _place: ask.place });
+        self.words.push_back(Word {
+            serial: ask.serial,
+            by,
+            retry_after,
+            refused,
+            unmarked: false,
+            asked,
+            _place: ask.place,
+        });
     }
 
     /// Questions that were not sent yet are not.
@@ -528,7 +557,7 @@ impl Desk {
             Job::Probe { spills } => Call::probe(keys, if *spills { self.known.lost() } else { self.known }),
         };
         self.bytes.push_back(if whole { call.whole() } else { call.by_digest(&self.digest) });
-        self.sent.push_back(Sent { job, at: now });
+        self.sent.push_back(Sent { job, at: now, whole });
     }
 
     fn silent_after(&self) -> Duration {

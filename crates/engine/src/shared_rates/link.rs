@@ -63,7 +63,8 @@ pub(super) fn peers_words(text: &str) -> String {
 
 /// Makes one.
 pub(super) async fn open(settings: &Settings) -> Result<Link, LinkFault> {
-    let password = settings.password.as_ref().map(crate::config::Secret::reveal).transpose()?;
+    let secret = settings.password.clone();
+    let password = aside(move || secret.as_ref().map(crate::config::Secret::reveal).transpose()).await??;
     let mut talk = Talk { stream: stream(settings).await?, parser: Parser::default() };
     if let Some(password) = &password {
         let words = match &settings.user {
@@ -93,6 +94,11 @@ pub(super) async fn open(settings: &Settings) -> Result<Link, LinkFault> {
     Ok(Link { stream: talk.stream, parser: talk.parser, digest })
 }
 
+/// Reads files on a thread beside: a disk that hangs holds up no word.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)
+}
+
 async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, LinkFault> {
     match &settings.address {
         Address::Unix(path) => {
@@ -105,7 +111,9 @@ async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, LinkFault> {
             if !settings.tls {
                 return Ok(Box::new(stream));
             }
-            let config = failstop_notify::tls::client_config(settings.ca_file.as_deref()).map_err(LinkFault::Tls)?;
+            let ca_file = settings.ca_file.clone();
+            let config = aside(move || failstop_notify::tls::client_config(ca_file.as_deref())).await?;
+            let config = config.map_err(LinkFault::Tls)?;
             let name = ServerName::try_from(at.host.clone());
             let name = name.map_err(|_| LinkFault::Tls(format!("{} is no name that a certificate has", at.host)))?;
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

@@ -30,36 +30,56 @@ impl Known {
     }
 }
 
+/// What the file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    #[serde(flatten)]
+    pub known: Known,
+    /// Whether this host allowed something, or may have, that the group was not told: it dies with the program.
+    #[serde(default)]
+    pub owes: bool,
+}
+
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct KnownFile(pub PathBuf);
 
 impl KnownFile {
-    /// What it says. One that is not there knows of nothing; one that cannot be read may have known of something.
-    pub fn read(&self) -> (Known, Option<String>) {
+    /// What it says. One that is not there knows of nothing; one that cannot be read may have known of something, and what the
+    /// last program owed is lost with it: the group must not go on as if nothing were missing.
+    pub fn read(&self) -> (Kept, Option<String>) {
         let unusable = |why: String| {
             let words = format!(
                 "{} cannot be used: {why}. What the group has counted is taken as lost until its windows have passed",
                 self.0.display()
             );
-            (Known::NOTHING.lost(), Some(words))
+            (Kept { known: Known::NOTHING.lost(), owes: false }, Some(words))
         };
         match std::fs::read(&self.0) {
             Ok(bytes) if bytes.len() > FILE_MAX => unusable("it is too long".to_owned()),
-            Ok(bytes) => match serde_json::from_slice::<Known>(&bytes) {
-                Ok(known) if known.born < NUMBER_MAX && known.seq < NUMBER_MAX => (known, None),
-                Ok(_) => unusable("its numbers are too high".to_owned()),
+            Ok(bytes) => match serde_json::from_slice::<Kept>(&bytes) {
+                Ok(Kept { known, .. }) if known.born >= NUMBER_MAX || known.seq >= NUMBER_MAX => {
+                    unusable("its numbers are too high".to_owned())
+                }
+                Ok(Kept { known, owes: true }) => {
+                    let words = "failstop ended before it could tell the group what it had allowed. What the group has counted is \
+                                 taken as lost until its windows have passed";
+                    (Kept { known: known.lost(), owes: true }, Some(words.to_owned()))
+                }
+                Ok(kept) => (kept, None),
                 Err(error) => unusable(error.to_string()),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Known::NOTHING, None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (Kept { known: Known::NOTHING, owes: false }, None)
+            }
             Err(error) => unusable(error.to_string()),
         }
     }
 
     /// Writes it anew. After a crash it is there whole, as it was or as it is.
-    pub fn write(&self, known: Known) -> io::Result<()> {
+    pub fn write(&self, kept: Kept) -> io::Result<()> {
         let beside = self.0.with_extension("new");
-        write_through(&beside, &serde_json::to_vec(&known)?)?;
+        write_through(&beside, &serde_json::to_vec(&kept)?)?;
         std::fs::rename(&beside, &self.0)?;
         let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::File::open(folder)?.sync_all()
@@ -82,14 +102,21 @@ mod tests {
     fn it_comes_back_and_what_cannot_be_read_is_no_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = KnownFile(folder.path().join("shared-rates.json"));
-        assert_eq!(file.read(), (Known::NOTHING, None));
+        assert_eq!(file.read(), (Kept { known: Known::NOTHING, owes: false }, None));
         let known = Known { born: 1_800_000_000_000_000, seq: 12 };
-        file.write(known).unwrap();
-        assert_eq!(file.read(), (known, None));
+        file.write(Kept { known, owes: false }).unwrap();
+        assert_eq!(file.read(), (Kept { known, owes: false }, None));
+        file.write(Kept { known, owes: true }).unwrap();
+        let (owing, words) = file.read();
+        assert_eq!(owing, Kept { known: known.lost(), owes: true });
+        assert!(words.is_some_and(|words| words.contains("before it could tell the group")));
+        // As it was written before there was such a mark.
+        std::fs::write(&file.0, "{\"born\":7,\"seq\":3}").unwrap();
+        assert_eq!(file.read().0, Kept { known: Known { born: 7, seq: 3 }, owes: false });
         for bad in ["", "{", "{\"born\":1}", "{\"born\":9007199254740992,\"seq\":1}", "{\"born\":-1,\"seq\":1}"] {
             std::fs::write(&file.0, bad).unwrap();
-            let (known, words) = file.read();
-            assert_eq!(known, Known::NOTHING.lost(), "{bad}");
+            let (kept, words) = file.read();
+            assert_eq!(kept.known, Known::NOTHING.lost(), "{bad}");
             assert!(words.is_some_and(|words| words.contains("shared-rates.json cannot be used")), "{bad}");
         }
     }

@@ -10,12 +10,17 @@
 //! 3. [`SharedRates::keep`] where the order was allowed, else [`SharedRates::give_up`].
 //!
 //! What may not be refused (it reduces, or has happened) is told by [`SharedRates::count`]; what an order gave back by
-//! [`SharedRates::give_back`]. Both may be said twice, and are delivered when they can be.
+//! [`SharedRates::give_back`]. Both are delivered when they can be; what is given back twice is given back once, what is counted twice
+//! counts twice.
+//!
+//! What is owed is kept in memory alone. So before the fallback allows anything a file says that something may be owed; a program that
+//! finds it so at its start takes what the group has counted as lost, as it does with a server that was emptied.
 //!
 //! The semantics of the script are in `script.lua`, and by tests those of the gate; the connection is `desk.rs`.
 
 mod desk;
 mod fallback;
+mod keeping;
 mod link;
 mod memory;
 mod question;
@@ -35,15 +40,17 @@ pub use settings::{Address, Settings};
 use core::time::Duration;
 use desk::{Desk, Terms};
 use failstop_core::gate::{Cost, GivenBack, RateBounds};
+use keeping::Keeping;
 use memory::KnownFile;
 use question::Debt;
 use script::Keys;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc};
-use worker::{Common, Keeping, Message, Worker};
+use worker::{Common, Message, Worker};
 
 /// How far Redis is trusted with questions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -104,17 +111,32 @@ pub enum StartFailed {
     Random(getrandom::Error),
 }
 
-/// The rates of the group. Dropping it ends the thread.
+/// The rates of the group. Dropping it ends the thread, and waits a moment until that has written down what it knows.
 #[derive(Debug)]
 pub struct SharedRates {
-    messages: mpsc::Sender<Message>,
+    /// `None` at the end only.
+    messages: Option<mpsc::Sender<Message>>,
     places: Arc<Semaphore>,
     serials: AtomicU64,
     /// Tells this life of this program from all others.
     life: u64,
     fallback: Fallback,
     common: Arc<Common>,
+    /// Ends when the thread does.
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
     _thread: JoinHandle<()>,
+}
+
+/// How long the thread has to write down what it knows when it is to end.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+impl Drop for SharedRates {
+    fn drop(&mut self) {
+        self.messages = None;
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Whether it ended or its time is up: nothing more can be done.
+        let _ = ended.recv_timeout(END_WITHIN);
+    }
 }
 
 impl SharedRates {
@@ -128,7 +150,7 @@ impl SharedRates {
         let (messages, told) = mpsc::channel(MAX_ASKS + MAX_DEBTS);
         let common = Arc::new(Common::default());
         let file = KnownFile(settings.file.clone());
-        let (known, fault) = file.read();
+        let (kept, fault) = file.read();
         let terms = Terms {
             keys: Keys::new(&settings.group, &settings.system, settings.day_starts),
             timeout: settings.timeout,
@@ -136,31 +158,37 @@ impl SharedRates {
         };
         let fallback = settings.fallback;
         let worker = Worker {
-            desk: Desk::new(terms, known),
+            desk: Desk::new(terms, kept.known),
             settings,
             messages: told,
             words,
             common: Arc::clone(&common),
-            kept: Keeping::new(file, known, fault),
+            kept: Keeping::new(file, kept, fault),
+            held: VecDeque::new(),
         };
         // Names are looked up and the file is written on a thread each; a lookup that hangs is left behind.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(4)
+            .max_blocking_threads(16)
             .build()
             .map_err(StartFailed::Thread)?;
+        let (over, ended) = std::sync::mpsc::channel::<()>();
         let serve = move || {
             // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             runtime.block_on(worker.run());
             runtime.shutdown_background();
+            // Dropping it says that this is over.
+            drop(over);
         };
         let thread = std::thread::Builder::new().name("shared-rates".to_owned()).stack_size(1024 * 1024);
         let thread = thread.spawn(serve).map_err(StartFailed::Thread)?;
         let places = Arc::new(Semaphore::new(MAX_ASKS));
         let serials = AtomicU64::new(0);
-        Ok((Self { messages, places, serials, life, fallback, common, _thread: thread }, receiver))
+        let ended = Mutex::new(ended);
+        let messages = Some(messages);
+        Ok((Self { messages, places, serials, life, fallback, common, ended, _thread: thread }, receiver))
     }
 
     /// Asks. Exactly one word with this number follows.
@@ -171,13 +199,16 @@ impl SharedRates {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
         let serial = self.next();
         let message = Message::Ask { serial, attempt: self.attempt(serial), question: Box::new(question), place };
-        self.messages.try_send(message).map_err(|_| Busy)?;
+        self.send(message)?;
         Ok(serial)
     }
 
     /// What a word means by the limits as they are now: which rates are used up, or `None`: nobody decides, and it is to be refused
     /// with `RATE_SHARED`. To be asked right before the gate decides, so that nothing is counted in between.
     pub fn decided(&self, word: &Word, bounds: &RateBounds) -> Option<Vec<Refused>> {
+        if word.unmarked {
+            return None;
+        }
         match word.by {
             By::Group => Some(word.refused.clone()),
             By::TimedOut | By::Gone | By::Forgotten => {
@@ -186,6 +217,12 @@ impl SharedRates {
                 Some(refused)
             }
         }
+    }
+
+    /// What holds for something that could not even be asked: which rates are used up, or `None`: nobody decides. The fallback decides
+    /// nothing while the disk does not say that something may be owed.
+    pub fn unasked(&self, cost: &Cost, bounds: &RateBounds) -> Option<Vec<Refused>> {
+        if self.common.marked.load(Ordering::Acquire) { self.fallback.judge(cost, bounds) } else { None }
     }
 
     /// The order that the word was about is allowed and counts.
@@ -221,6 +258,10 @@ impl SharedRates {
         self.common.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn send(&self, message: Message) -> Result<(), Busy> {
+        self.messages.as_ref().ok_or(Busy)?.try_send(message).map_err(|_| Busy)
+    }
+
     fn next(&self) -> Serial {
         Serial(self.serials.fetch_add(1, Ordering::Relaxed))
     }
@@ -231,7 +272,7 @@ impl SharedRates {
 
     fn owe(&self, debt: Debt) {
         let counts = debt.is_count();
-        if self.messages.try_send(Message::Owe(debt)).is_err() && counts {
+        if self.send(Message::Owe(debt)).is_err() && counts {
             self.common.spilled.store(true, Ordering::Release);
         }
     }

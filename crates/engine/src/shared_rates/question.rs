@@ -45,9 +45,18 @@ pub struct Word {
     pub retry_after: Option<Duration>,
     /// Which rates are used up in the group.
     pub(super) refused: Vec<Refused>,
+    /// What the fallback allows could not be written down to be owed: it allows nothing.
+    pub(super) unmarked: bool,
     pub(super) asked: Asked,
     /// The room that the question takes until the word is done with.
     pub(super) _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Word {
+    /// Whether the fallback alone may allow what it is about, so that the group has to be told.
+    pub(super) fn may_owe(&self) -> bool {
+        matches!(self.by, By::TimedOut | By::Gone) && !self.asked.only_look
+    }
 }
 
 /// What of a question is needed when its word is done with.

@@ -18,6 +18,8 @@ local PLACES = 13
 local MINUTE_PART, HOUR_PART = 60e6 / 12, 3600e6 / 12
 local DAY = 86400e6
 local DAY_FOR, MINUTE_FOR, MEMORY_FOR = 26 * 3600e3, 130e3, 30 * 86400e3
+-- For so long after something was counted what everybody used must be there: less than it is kept, and longer than any window.
+local THERE_FOR = 25 * 3600e6
 
 -- Field, which cost, width of a part (none: counts in the trading day).
 local RATES = {
@@ -104,17 +106,21 @@ for index = 1, 5 do costs[index] = amount(ARGV[6 + index]) end
 
 local time = redis.call('TIME')
 local clock = time[1] * 1e6 + time[2]
-local memory = redis.call('HMGET', KEYS[1], 'born', 'seq', 'at', 'lost')
+local memory = redis.call('HMGET', KEYS[1], 'born', 'seq', 'at', 'lost', 'counted')
 local born, seq, lost = tonumber(memory[1] or nil), tonumber(memory[2] or 0), memory[4] == '1'
+local counted = tonumber(memory[5] or 0)
 local now = math.max(clock, tonumber(memory[3] or 0))
 local function day_of(at) return math.floor((at - day_starts) / DAY) end
 local today = day_of(now)
 
 -- Somebody knew more than is here: what was counted is lost, in part or whole, and nobody knows how much of it.
 if not born then
-  born, seq, lost = math.max(now, known_born + 1), 0, known_born > 0
+  born, seq, lost, counted = math.max(now, known_born + 1), 0, known_born > 0, 0
 elseif known_born > born or (known_born == born and known_seq > seq) then
-  born, seq, lost = math.max(now, known_born + 1), 0, true
+  born, seq, lost, counted = math.max(now, known_born + 1), 0, true, 0
+elseif counted > 0 and now - counted < THERE_FOR and redis.call('EXISTS', KEYS[3]) == 0 then
+  -- Somebody took away what everybody used, and left this. (That a user's is gone looks like a user who is new.)
+  born, seq, lost, counted = math.max(now, born + 1), 0, true, 0
 elseif known_born > 0 and known_born < born then
   lost = true
 end
@@ -122,7 +128,8 @@ end
 -- Always the first write: where there is no room for it the rest is not begun.
 local function remember(counts)
   if counts then seq = seq + 1 end
-  redis.call('HSET', KEYS[1], 'born', whole(born), 'seq', whole(seq), 'at', whole(now), 'lost', lost and '1' or '0')
+  redis.call('HSET', KEYS[1], 'born', whole(born), 'seq', whole(seq), 'at', whole(now), 'lost', lost and '1' or '0',
+    'counted', whole(counted))
   redis.call('PEXPIRE', KEYS[1], whole(MEMORY_FOR))
 end
 
@@ -279,6 +286,9 @@ if mode == 'take' or mode == 'count' then
   if #refused > 0 then
     remember(false)
     return answer('refused', refused, unsure, ready)
+  end
+  for _, cost in ipairs(costs) do
+    if not is_nothing(cost) then counted = now end
   end
   remember(true)
   count()

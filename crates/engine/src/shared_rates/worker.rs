@@ -1,29 +1,32 @@
 //! The thread around the desk: one connection, read and written as it can be, and words out.
 
 use super::desk::{Desk, Line, LineOrder};
+use super::keeping::Keeping;
 use super::link::{Link, LinkFault, Stream, open};
-use super::memory::{Known, KnownFile};
 use super::question::{Debt, Question, Serial, Word};
 use super::resp::Parser;
 use super::settings::Settings;
-use super::{LineState, SharedHealth};
+use super::{Fallback, LineState, SharedHealth};
 use crate::clock;
 use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 use failstop_core::Monotonic;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
 
 /// How long a connection may take to be made, greeting and all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// How often what is known is written down while it only grows.
-const WRITE_EVERY: Duration = Duration::from_secs(60);
+/// How long a word by the fallback waits until it is on the disk that something may be owed. After that it allows nothing.
+const MARK_WITHIN: Duration = Duration::from_millis(500);
+
+/// At the end: how long the server has to answer what it was told, and then the disk.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) enum Message {
 pub(super) struct Common {
     /// Something that counts did not get through to the thread.
     pub spilled: AtomicBool,
+    /// It is on the disk that something may be owed.
+    pub marked: AtomicBool,
     pub health: Mutex<SharedHealth>,
 }
 
@@ -48,6 +53,8 @@ pub(super) struct Worker {
     pub words: mpsc::Sender<Word>,
     pub common: Arc<Common>,
     pub kept: Keeping,
+    /// Words by the fallback that wait for the disk, and until when.
+    pub held: VecDeque<(Monotonic, Word)>,
 }
 
 type Reader = ReadHalf<Box<dyn Stream>>;
@@ -71,6 +78,7 @@ enum Event {
     Opened(Result<Link, LinkFault>),
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
+    Kept(io::Result<()>),
     Passed,
 }
 
@@ -83,10 +91,14 @@ impl Worker {
         let mut live: Option<Live> = None;
         let mut opening: Option<Opening> = None;
         let mut chunk = vec![0_u8; CHUNK];
+        let mut end_by: Option<Monotonic> = None;
         loop {
-            while let Some(word) = self.desk.poll_word() {
-                // Each has its place there; a loop that has ended wants none.
-                let _ = self.words.try_send(word);
+            self.give_words(clock::now());
+            if let Some(end_by) = end_by
+                && (end_by <= clock::now() || self.desk.line() != Line::Good || self.desk.is_settled())
+            {
+                let (known, owes) = (self.desk.known(), self.desk.owes_counts());
+                return self.kept.close(known, owes, self.desk.is_settled(), CLOSE_WITHIN).await;
             }
             match self.desk.poll_order() {
                 Some(LineOrder::Connect) => {
@@ -107,9 +119,10 @@ impl Worker {
                     live.out.extend_from_slice(&bytes);
                 }
             }
-            self.kept.keep(clock::now(), self.desk.known());
             self.publish();
-            let deadline = self.desk.next_deadline().map(|at| at.since(clock::now()));
+            let held = self.held.front().map(|(until, _)| *until);
+            let deadlines = [self.desk.next_deadline(), self.kept.next_deadline(), held, end_by];
+            let deadline = deadlines.into_iter().flatten().min().map(|at| at.since(clock::now()));
             let (reader, writer) = match &mut live {
                 Some(Live { reader, writer, out, unflushed, .. }) => {
                     (Some(reader), Some((writer, out.as_slice(), *unflushed)))
@@ -117,7 +130,8 @@ impl Worker {
                 None => (None, None),
             };
             let event = tokio::select! {
-                message = self.messages.recv() => Event::Told(message),
+                message = self.messages.recv(), if end_by.is_none() => Event::Told(message),
+                ended = self.kept.ended() => Event::Kept(ended),
                 opened = opened(&mut opening) => Event::Opened(opened),
                 read = read(reader, &mut chunk) => Event::Read(read),
                 wrote = write(writer) => Event::Wrote(wrote),
@@ -128,7 +142,7 @@ impl Worker {
                 self.desk.spill(now);
             }
             match event {
-                Event::Told(None) => return,
+                Event::Told(None) => end_by = Some(now.plus(CLOSE_WITHIN)),
                 Event::Told(Some(message)) => self.told(now, message),
                 Event::Opened(Ok(link)) => {
                     opening = None;
@@ -152,11 +166,41 @@ impl Worker {
                     let words = ended.map_or_else(|error| error.to_string(), |_| LinkFault::Ended.to_string());
                     self.desk.lost(now, words);
                 }
+                Event::Kept(ended) => self.kept.wrote(ended),
                 Event::Passed => {}
             }
             // Whatever happened: nothing waits longer than its time.
             self.desk.tick(clock::now());
         }
+    }
+
+    /// Gives out what was decided. What this host alone may allow goes out only once the disk has it that something may be owed.
+    fn give_words(&mut self, now: Monotonic) {
+        let falls_back = self.settings.fallback != Fallback::Refuse;
+        while let Some(word) = self.desk.poll_word() {
+            if falls_back && word.may_owe() {
+                self.held.push_back((now.plus(MARK_WITHIN), word));
+            } else {
+                self.give(word);
+            }
+        }
+        let owes = !self.held.is_empty() || self.desk.line() != Line::Good && self.desk.owes_counts();
+        self.kept.note(now, self.desk.known(), owes, self.desk.is_settled());
+        let marked = self.kept.is_marked();
+        self.common.marked.store(marked, Ordering::Release);
+        while let Some((until, mut word)) = self.held.pop_front() {
+            if !marked && now < until && !self.kept.failed {
+                self.held.push_front((until, word));
+                return;
+            }
+            word.unmarked = !marked;
+            self.give(word);
+        }
+    }
+
+    fn give(&self, word: Word) {
+        // Each has its place there; a loop that has ended wants none.
+        let _ = self.words.try_send(word);
     }
 
     fn told(&mut self, now: Monotonic, message: Message) {
@@ -239,48 +283,5 @@ async fn passed(deadline: Option<Duration>) {
     match deadline {
         Some(deadline) => tokio::time::sleep(deadline).await,
         None => core::future::pending().await,
-    }
-}
-
-/// Writes down what is known, off this thread: a disk that hangs holds up no order.
-#[derive(Debug)]
-pub(super) struct Keeping {
-    file: KnownFile,
-    written: Known,
-    at: Option<Monotonic>,
-    writing: Option<JoinHandle<io::Result<()>>>,
-    /// Why it could not be read or written, the last time.
-    pub fault: Option<String>,
-}
-
-impl Keeping {
-    pub fn new(file: KnownFile, known: Known, fault: Option<String>) -> Self {
-        Self { file, written: known, at: None, writing: None, fault }
-    }
-
-    fn keep(&mut self, now: Monotonic, known: Known) {
-        if let Some(writing) = self.writing.take_if(|writing| writing.is_finished()) {
-            self.fault = match futures_now(writing) {
-                Some(Ok(Ok(()))) => None,
-                Some(Ok(Err(error))) => Some(format!("{} cannot be written: {error}", self.file.0.display())),
-                Some(Err(_)) | None => Some(format!("{} was not written", self.file.0.display())),
-            };
-        }
-        let anew = known.born != self.written.born;
-        let later = known != self.written && self.at.is_none_or(|at| at.plus(WRITE_EVERY) <= now);
-        if self.writing.is_none() && (anew || later) {
-            let file = self.file.clone();
-            self.writing = Some(tokio::task::spawn_blocking(move || file.write(known)));
-            (self.written, self.at) = (known, Some(now));
-        }
-    }
-}
-
-/// What a task that has ended gave.
-fn futures_now<T>(mut task: JoinHandle<T>) -> Option<Result<T, tokio::task::JoinError>> {
-    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
-    match Pin::new(&mut task).poll(&mut context) {
-        core::task::Poll::Ready(ended) => Some(ended),
-        core::task::Poll::Pending => None,
     }
 }

@@ -3,6 +3,10 @@
 use super::held::HeldSince;
 use super::{ComponentFacts, HostFacts, View, from_view, next_step};
 use failstop_client::books::SnapshotEntry;
+use failstop_client::gate::{
+    AccountResult, ApiUsageEntry, AwaitingEntry, GateStatus, LimitUse, OrdersFared, OverrideEntry, PollEntry,
+    PriceFeed, PriceSource, SharedRatesEntry,
+};
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary,
     SeverityCounts, Status, VerifiedSummary,
@@ -161,6 +165,7 @@ pub(crate) fn facts() -> HostFacts {
             by: "watchdog wd1".to_owned(),
             reason: "no progress".to_owned(),
         }),
+        gate: Some(gate()),
         books: BooksSummary {
             snapshot: Some(SnapshotEntry {
                 seq: 18_400,
@@ -187,6 +192,56 @@ pub(crate) fn facts() -> HostFacts {
 
 pub(crate) fn status() -> Status {
     from_view(&view(), &facts())
+}
+
+/// A gate with one of everything.
+fn gate() -> GateStatus {
+    let limit = |limit: &str, scope: &str, of: &str, rate| LimitUse {
+        limit: limit.to_owned(),
+        scope: scope.to_owned(),
+        of: of.to_owned(),
+        used: Some("2".to_owned()),
+        value: "5".to_owned(),
+        score: 0.4,
+        rate,
+    };
+    GateStatus {
+        money: "USDT".to_owned(),
+        trading_day: Some("2026-11-07".to_owned()),
+        paper: true,
+        open_orders: 1,
+        allowed: 3,
+        refused: 2,
+        refusals: BTreeMap::from([("HALTED".to_owned(), 2)]),
+        results: vec![AccountResult { account: "main".to_owned(), lost: Some(0.01), ..AccountResult::default() }],
+        limits: vec![
+            limit("position", "system", "main BTC/USDT", false),
+            limit("openings_per_minute", "system", "", true),
+            limit("openings_per_minute", "user", "u-1", true),
+        ],
+        waived: BTreeMap::from([("system".to_owned(), 3)]),
+        overrides: vec![OverrideEntry { scope: "system".to_owned(), ..OverrideEntry::default() }],
+        awaiting: vec![AwaitingEntry { side: "buy".to_owned(), ..AwaitingEntry::default() }],
+        feeds: vec![PriceFeed {
+            instrument: "BTC/USDT".to_owned(),
+            sources: vec![PriceSource {
+                name: "a".to_owned(),
+                state: "good".to_owned(),
+                age_seconds: Some(0.5),
+                ..PriceSource::default()
+            }],
+            ..PriceFeed::default()
+        }],
+        orders: OrdersFared {
+            outcomes: BTreeMap::from([("filled".to_owned(), 1)]),
+            success_rate: Some(0.9),
+            latency_seconds: None,
+        },
+        api_usage: vec![ApiUsageEntry { endpoint: "orders".to_owned(), used: 8, limit: 10 }],
+        shared_rates: Some(SharedRatesEntry { state: "good".to_owned(), ..SharedRatesEntry::default() }),
+        polls: vec![PollEntry { source: "a".to_owned(), ..PollEntry::default() }],
+        ..GateStatus::default()
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod alerts;
 mod charts;
 mod does;
 pub mod fleet;
+mod gate;
 mod may;
 mod record;
 mod runs;
@@ -168,6 +169,7 @@ fn live(sight: &Sight<'_>) -> Markup {
                 (may::section(sight))
                 (runs::section(sight))
                 (does::section(sight))
+                (gate::section(sight))
                 (charts::section(sight.history, sight.now))
                 (alerts::section(sight))
                 (record::section(sight))

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// Every text in it is `word`, where a text is free.
 fn status_of(word: &str) -> Value {
-    json!({
+    let mut status = json!({
         "system": word, "epoch": 7, "permission": "observe-only", "mode": "dry", "kill_switch": false, "environment": word,
         "health": {"status": "degraded", "overall_health": 0.5, "reasons": [word], "errors_per_minute": 3, "journal_write_age_seconds": 1.0, "snapshot_age_seconds": 3600.0},
         "halts": [
@@ -36,6 +36,29 @@ fn status_of(word: &str) -> Value {
         "books": {"snapshot": {"seq": 18400, "sha256": "cd", "file": word, "day": word, "recorded": 18402, "taken": "2026-11-03T00:00:00Z"},
             "orders_open": 3, "orders_in_doubt": 1, "discrepancies": [word], "violations": 2, "booked": 40},
         "verified": {"at": word, "result": word, "seq": 18000, "detail": word}
+    });
+    status["gate"] = gate_of(word);
+    status
+}
+
+fn gate_of(word: &str) -> Value {
+    json!({
+        "money": word, "trading_day": word, "paper": true, "open_orders": 3, "allowed": 40, "refused": 2, "rates_allowed": 1, "rates_refused": 0,
+        "refusals": {word: 2}, "left_out": 0,
+        "results": [{"account": word, "result": "-12.50", "opening_equity": "1000", "lost": 0.01, "reached": true}],
+        "limits": [
+            {"limit": "far", "scope": "system", "of": "", "used": "1", "value": "100", "score": 0.01, "rate": false},
+            {"limit": word, "scope": word, "of": word, "used": word, "value": word, "score": 0.9, "rate": true},
+            {"limit": "unknown", "scope": "user", "of": "u", "used": null, "value": "5", "score": 1.0, "rate": false}
+        ],
+        "waived": {"system": 2},
+        "overrides": [{"name": word, "limit": word, "scope": word, "value": word, "until": word}],
+        "awaiting": [{"client_id": word, "component": word, "user": word, "account": word, "instrument": word, "side": word,
+            "quantity": word, "price": word, "worth": word, "until": word}],
+        "feeds": [{"instrument": word, "price": word, "fresh": false, "required": 2,
+            "sources": [{"name": word, "state": word, "price": word, "age_seconds": 1.0, "taken": 1, "refused": 0}]}],
+        "orders": {"outcomes": {word: 3}, "success_rate": 0.95, "latency_seconds": 0.041},
+        "api_usage": [{"endpoint": word, "used": 80, "limit": 100}]
     })
 }
 
@@ -198,6 +221,23 @@ fn what_needs_nobody_says_so() {
     assert!(page.contains("Orders are permitted and reach the venue.") && page.contains("No halt stands."), "{page}");
     let paper = Status { mode: "dry".to_owned(), ..status };
     assert!(content(&sight_of(&paper)).contains("on paper only"));
+}
+
+#[test]
+fn the_gate_is_shown_where_there_is_one_and_the_nearest_limit_first() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let page = content(&sight_of(&status));
+    let place = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what} in {page}"));
+    let order = ["What it does", ">The gate", "on paper", "Wait for a confirmation", "failstop orders confirm demo"];
+    assert!(order.map(place).is_sorted(), "{page}");
+    let limits = ["unknown, of 5", "demo of demo", "1 of 100"];
+    assert!(limits.map(place).is_sorted(), "{page}");
+    assert!(
+        page.contains("the daily loss is reached") && page.contains("41 ms") && page.contains("80 of 100"),
+        "{page}"
+    );
+    let without = Status { gate: None, ..status };
+    assert!(!content(&sight_of(&without)).contains("The gate"));
 }
 
 #[test]

@@ -18,10 +18,11 @@ impl Judge<'_> {
         let user = self.placed.user.as_ref().map(|name| (name, self.user));
         judge_whom(&self.view, self.placed.component, user, &cost, self.out);
         match (shared, self.view.setup.policy.shared_rates) {
-            (None, SharedRates::ElseRefuse) => self.out.refuse(Code::RateShared, Scope::System),
-            (None, SharedRates::Off | SharedRates::ElseLocal) => {}
+            // The last of the rules: nobody is asked about what is refused anyway, and then it is no reason that nobody answered.
+            (None, SharedRates::ElseRefuse) if self.out.allows() => self.out.refuse(Code::RateShared, Scope::System),
+            (None, SharedRates::Off | SharedRates::ElseRefuse) => {}
             // What somebody outside refuses is refused, whatever is counted here; what he allows is judged here as well.
-            (Some(refused), SharedRates::Off | SharedRates::ElseLocal | SharedRates::ElseRefuse) => {
+            (Some(refused), SharedRates::Off | SharedRates::ElseRefuse) => {
                 for (rate, code) in RATES {
                     for (_, scope) in refused.iter().filter(|(limit, _)| *limit == rate) {
                         self.out.refuse(code, *scope);

@@ -246,6 +246,55 @@ const CASES: &[(&str, &str)] = &[
     ("key twice", "[permit]\nlease = \"2s\"\nlease = \"3s\"\n"),
     ("section twice", "[permit]\nlease = \"2s\"\n[permit]\nrenew = \"500ms\"\n"),
     ("no value", "[permit]\nlease =\n"),
+    ("shared rates without a gate", "[shared_rates]\nserver = \"127.0.0.1:6379\"\ngroup = \"desk\"\n"),
+    (
+        "shared rates nowhere",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\ngroup = \"desk\"\n",
+    ),
+    (
+        "shared rates at two places",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nserver = \"127.0.0.1:6379\"\nsocket = \"redis.sock\"\ngroup = \"desk\"\n",
+    ),
+    (
+        "shared rates with a group that is no name",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nserver = \"127.0.0.1:6379\"\ngroup = \"de{sk}\"\n",
+    ),
+    (
+        "a local fallback without a share",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nserver = \"127.0.0.1:6379\"\ngroup = \"desk\"\nfallback = \"local\"\n",
+    ),
+    (
+        "a share without its fallback",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nserver = \"127.0.0.1:6379\"\ngroup = \"desk\"\nshare_percent = 50\n",
+    ),
+    (
+        "tls on a socket",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nsocket = \"redis.sock\"\ngroup = \"desk\"\ntls = true\n",
+    ),
+    (
+        "a user of shared rates without a password",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[shared_rates]\nsocket = \"redis.sock\"\ngroup = \"desk\"\nuser = \"failstop\"\n",
+    ),
+    (
+        "a page of an unknown source",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[[prices.poll]]\nsource = \"rest\"\ninstrument = \"BTC/USDT\"\nurl = \"http://127.0.0.1:1/\"\nlast = \"$.p\"\n",
+    ),
+    (
+        "a page of an unknown instrument",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[[prices.poll]]\nsource = \"bot\"\ninstrument = \"BTC/USD\"\nurl = \"http://127.0.0.1:1/\"\nlast = \"$.p\"\n",
+    ),
+    (
+        "a page with a path to many values",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[[prices.poll]]\nsource = \"bot\"\ninstrument = \"BTC/USDT\"\nurl = \"http://127.0.0.1:1/\"\nlast = \"$.p[*]\"\n",
+    ),
+    (
+        "a page without a price",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[[prices.poll]]\nsource = \"bot\"\ninstrument = \"BTC/USDT\"\nurl = \"http://127.0.0.1:1/\"\n",
+    ),
+    (
+        "a page with half a price",
+        "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n[[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n[prices]\nsources = [\"bot\"]\n[[prices.poll]]\nsource = \"bot\"\ninstrument = \"BTC/USDT\"\nurl = \"http://127.0.0.1:1/\"\nbid = \"$.b\"\n",
+    ),
     (
         "several at once",
         "stop_grace = 10\nrestart = \"sometimes\"\n[permit]\nlease = \"1s\"\nrenew = \"1s\"\n[helth]\n",

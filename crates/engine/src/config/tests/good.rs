@@ -304,6 +304,9 @@ fn every_example_and_every_bound_of_the_reference_is_good() {
                 | ("alerts.pagerduty", Some("api_key"))
                 | ("witness", Some("file"))
                 | ("pool", Some("within"))
+                | ("shared_rates", Some("socket" | "ca_file" | "share_percent"))
+                // Of itself, and where nothing is borrowed.
+                | ("instrument", Some("quote_through" | "maintenance"))
         );
         let is_key = is_key && !other_way && !bare.ends_with(" = {}");
         let exclusive = ["tcp", "redis", "postgres", "json_rpc", "telegram", "exec", "user", "password", "clear_after"];

@@ -20,6 +20,8 @@ pub enum Meaning {
     Books(Box<wire::Message>),
     /// A snapshot is wanted: answer with [`wire::Reply::Booked`] when it is in the journal.
     Snapshot(wire::SnapshotRequest),
+    /// Something for the gate: a price, an order, what became of one, a question to the limiter.
+    Gate(Box<wire::Message>),
     /// A question: answer with [`wire::Reply::Permission`].
     Permission,
 }
@@ -70,6 +72,11 @@ pub fn meaning(message: wire::Message, feeds: &mut FeedClock, now: Timestamp) ->
         | wire::Message::Position(_)
         | wire::Message::StrategyState(_)) => Meaning::Books(Box::new(books)),
         wire::Message::SnapshotRequest(request) => Meaning::Snapshot(request),
+        gate @ (wire::Message::Price(_)
+        | wire::Message::ApiUsage(_)
+        | wire::Message::Order(_)
+        | wire::Message::OrderResult(_)
+        | wire::Message::Rate(_)) => Meaning::Gate(Box::new(gate)),
         wire::Message::Permission => Meaning::Permission,
     })
 }

@@ -78,6 +78,26 @@ pub enum ClientError {
     },
 }
 
+/// How long the engine may take for this order.
+const fn wait_for(order: &ControlOrder) -> Duration {
+    match order {
+        ControlOrder::Resume(_) | ControlOrder::ReleaseKillSwitch(_) => RELEASE,
+        ControlOrder::Mode(_)
+        | ControlOrder::EmergencyStop(_)
+        | ControlOrder::Maintenance(_)
+        | ControlOrder::Component { .. }
+        | ControlOrder::AcknowledgeAlert(_)
+        | ControlOrder::TestAlerts(_)
+        | ControlOrder::TakeSnapshot(_)
+        | ControlOrder::ResolveOrder(_)
+        | ControlOrder::ConfirmOrder(_)
+        | ControlOrder::OverrideLimit(_)
+        | ControlOrder::EndOverride(_)
+        | ControlOrder::Import(_)
+        | ControlOrder::End { .. } => ORDER,
+    }
+}
+
 fn refused(error: &str, refusals: &[String]) -> String {
     if refusals.len() > 1 { format!("{error}: {}", refusals.join("; ")) } else { error.to_owned() }
 }
@@ -207,6 +227,15 @@ impl ControlClient {
         self.answered(&ControlOrder::Import(Box::new(import)))
     }
 
+    /// Gives an order to the gate and returns when it is recorded.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn recorded(&self, order: &ControlOrder) -> Result<Imported, ClientError> {
+        self.answered(order)
+    }
+
     /// Sends marked test messages and returns when it is known what became of them.
     ///
     /// # Errors
@@ -217,14 +246,16 @@ impl ControlClient {
     }
 
     fn answered<T: DeserializeOwned>(&self, order: &ControlOrder) -> Result<T, ClientError> {
-        let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
-        let wait = match order {
-            ControlOrder::Resume(_) | ControlOrder::ReleaseKillSwitch(_) => RELEASE,
-            _ => ORDER,
-        };
-        let (code, body) = self.exchange(Method::POST, &order.path(), body, wait)?;
-        self.good(code, &body)?;
+        let body = self.send(order)?;
         self.read(&body)
+    }
+
+    /// Gives an order; the body of a good answer.
+    fn send(&self, order: &ControlOrder) -> Result<Bytes, ClientError> {
+        let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
+        let (code, body) = self.exchange(Method::POST, &order.path(), body, wait_for(order))?;
+        self.good(code, &body)?;
+        Ok(body)
     }
 
     /// Gives an order and returns when it is carried out (and durable, where it loosens).
@@ -240,9 +271,7 @@ impl ControlClient {
             let error = format!("`{name}` is no component's name: letters, digits, '-' and '_'");
             return Err(ClientError::Refused { error, refusals: Vec::new() });
         }
-        let body = order.body().map_err(|error| self.unreadable(error.to_string()))?;
-        let (code, body) = self.exchange(Method::POST, &order.path(), body, ORDER)?;
-        self.good(code, &body)
+        self.send(order).map(drop)
     }
 
     fn exchange(
@@ -332,5 +361,22 @@ impl ControlClient {
 
     fn unreadable(&self, error: String) -> ClientError {
         ClientError::Unreadable { socket: self.socket.clone(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{ReleaseKillSwitch, Resume};
+    use super::*;
+
+    #[test]
+    fn what_a_witness_may_hold_up_is_waited_for_longer_than_it_may() {
+        let (reason, confirm) = ("known", "demo");
+        let resume = Resume { halts: Vec::new(), reason: reason.to_owned(), confirm: confirm.to_owned() };
+        let release = ReleaseKillSwitch { reason: reason.to_owned(), confirm: confirm.to_owned() };
+        for order in [ControlOrder::Resume(resume), ControlOrder::ReleaseKillSwitch(release)] {
+            assert!(wait_for(&order) > Duration::from_secs(600), "{order:?}");
+        }
+        assert_eq!(wait_for(&ControlOrder::TestAlerts(TestAlerts { channel: None })), ORDER);
     }
 }

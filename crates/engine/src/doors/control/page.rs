@@ -45,25 +45,35 @@ async fn judged(request: Request, next: Next) -> Response {
     if from_here(request.headers()) {
         next.run(request).await
     } else {
-        problem(StatusCode::FORBIDDEN, "a page of another origin may not ask here")
+        problem(
+            StatusCode::FORBIDDEN,
+            "a page of another origin may not ask here, nor anybody by a name that others can point here: use localhost, a \
+             loopback address, or from a program http://failstop/",
+        )
     }
 }
 
-/// A browser's page is from here when its `Origin` is the `Host` that it asks, and that host is a loopback address, `localhost`, or
-/// a name without a dot, which nobody else can point at the operator's machine.
+/// A browser's page is from here when its `Origin` is the `Host` that it asks, and that host is a loopback address or `localhost`,
+/// which browsers find by themselves: any other name, with a dot or without one, somebody in the operator's network can point at his
+/// machine. `failstop` is what programs say that speak over the socket; no page is from there.
 fn from_here(headers: &HeaderMap) -> bool {
     let said = |name| headers.get(name).map(|value: &axum::http::HeaderValue| value.to_str().unwrap_or_default());
     let host = said(header::HOST).unwrap_or_default();
     let origin = said(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
-    origin.is_none_or(|origin| origin.eq_ignore_ascii_case(host)) && is_ours(host)
+    match origin {
+        Some(origin) => origin.eq_ignore_ascii_case(host) && is_loopback(host),
+        // A browser does not say where its own page is from when it only reads.
+        None => is_loopback(host) || host == "failstop",
+    }
 }
 
-fn is_ours(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
-    name.parse::<IpAddr>().map_or(!name.contains('.'), |address| address.is_loopback())
+    let name = name.to_ascii_lowercase();
+    name.parse::<IpAddr>().map_or(name == "localhost" || name.ends_with(".localhost"), |address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -85,6 +95,8 @@ mod tests {
         for (host, origin) in [
             ("failstop", None),
             ("localhost:8090", Some("http://localhost:8090")),
+            ("LOCALHOST:8090", None),
+            ("demo.localhost:8090", Some("http://demo.localhost:8090")),
             ("127.0.0.1:8090", Some("http://127.0.0.1:8090")),
             ("[::1]:8090", Some("http://[::1]:8090")),
         ] {
@@ -99,6 +111,14 @@ mod tests {
             ("evil.example:8090", Some("http://evil.example:8090")),
             ("evil.example:8090", None),
             ("10.0.0.1", None),
+            // Names without a dot are anybody's in the operator's network.
+            ("printer:8090", Some("http://printer:8090")),
+            ("printer:8090", None),
+            ("failstop:8090", Some("http://failstop:8090")),
+            ("failstop", Some("http://failstop")),
+            ("failstop:8090", None),
+            ("localhost.evil.example", None),
+            ("", None),
         ] {
             assert!(!judge(host, origin), "{host} {origin:?}");
         }

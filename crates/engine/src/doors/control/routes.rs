@@ -4,7 +4,7 @@
 use super::page::{Page, guarded};
 use super::wire::{self, ModeWord};
 use super::{ControlSettings, PeerRefused};
-use crate::command::{Answer, BooksOrder, Command, Peer, Principal};
+use crate::command::{Answer, BooksOrder, Command, GateOrder, Peer, Principal};
 use crate::doors::ask::Asker;
 use crate::doors::beat::{Streams, with_beat};
 use crate::doors::http::{BodyFault, Problem, json, problem, whole};
@@ -48,6 +48,9 @@ enum Action {
     TakeSnapshot,
     ResolveOrder,
     Import,
+    ConfirmOrder,
+    OverrideLimit,
+    EndOverride,
 }
 
 /// Every path of the control socket that takes POST.
@@ -68,6 +71,9 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/snapshot", action: Action::TakeSnapshot },
     Route { path: "/api/control/orders/resolve", action: Action::ResolveOrder },
     Route { path: "/api/control/import", action: Action::Import },
+    Route { path: "/api/control/orders/confirm", action: Action::ConfirmOrder },
+    Route { path: "/api/control/limits/override", action: Action::OverrideLimit },
+    Route { path: "/api/control/limits/end", action: Action::EndOverride },
 ];
 
 /// Why a request is not put to the loop.
@@ -91,6 +97,8 @@ pub(in crate::doors) enum BadRequest {
     NoSuchHaltName(String),
     #[error("`for_seconds` must be from 1 to {max} to begin maintenance", max = wire::MAINTENANCE_MAX_SECONDS)]
     Window,
+    #[error("`for_seconds` must be from 1 to {max}: an override is for a while", max = wire::OVERRIDE_MAX_SECONDS)]
+    Span,
     #[error("`id` must name an alert in 1 to {max} bytes, as `failstop alerts list` shows it", max = wire::ALERT_ID_MAX_BYTES)]
     AlertId,
     #[error("there is no component named {name}; there is: {known}")]
@@ -110,6 +118,7 @@ impl BadRequest {
             | Self::Unconfirmed(_)
             | Self::NoSuchHaltName(_)
             | Self::AlertId
+            | Self::Span
             | Self::Window => StatusCode::BAD_REQUEST,
         }
     }
@@ -238,6 +247,23 @@ async fn parse(
         Action::Import => {
             let wire::Import { statement } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), peer });
+        }
+        Action::ConfirmOrder => {
+            let wire::ConfirmOrder { id } = serde_json::from_slice(&bytes)?;
+            return Ok(Command::Gate { what: GateOrder::Confirm { client_id: id }, peer });
+        }
+        Action::OverrideLimit => {
+            let wire::OverrideLimit { limit, scope, of, value, for_seconds, reason } = serde_json::from_slice(&bytes)?;
+            if !(1..=wire::OVERRIDE_MAX_SECONDS).contains(&for_seconds) {
+                return Err(BadRequest::Span);
+            }
+            let span = Duration::from_secs(for_seconds);
+            let what = GateOrder::Override { limit, scope, of, value, span, reason: needed(reason)? };
+            return Ok(Command::Gate { what, peer });
+        }
+        Action::EndOverride => {
+            let wire::EndOverride { name } = serde_json::from_slice(&bytes)?;
+            return Ok(Command::Gate { what: GateOrder::EndOverride { name }, peer });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;

@@ -220,7 +220,7 @@ fn what_is_not_well_made_never_reaches_the_loop() {
 #[test]
 fn a_body_must_say_that_it_is_json() {
     let open = open();
-    let request = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 14\r\n\r\n{\"reason\":\"r\"}";
+    let request = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 14\r\n\r\n{\"reason\":\"r\"}";
     let reply = open.send(request.as_bytes());
     assert_eq!(reply.code, 400);
     assert_eq!(open.told(), None);
@@ -230,7 +230,7 @@ fn a_body_must_say_that_it_is_json() {
 fn a_body_is_bounded_in_size_and_time() {
     let limits = Limits { body: Duration::from_millis(200), ..Limits::CONTROL };
     let open = open_with(Does::Answers(Box::new(status())), ControlSettings { limits, ..settings() });
-    let head = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let head = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\ncontent-type: application/json\r\n";
 
     let declared = open.send(format!("{head}content-length: 65537\r\n\r\n{}", "a".repeat(65_537)).as_bytes());
     assert_eq!(declared.code, 413);
@@ -293,7 +293,7 @@ fn another_user_is_refused_with_a_way_out() {
     // Opened wide: the kernel's word about the peer must be enough.
     std::fs::set_permissions(open.directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(open.socket(), std::fs::Permissions::from_mode(0o666)).unwrap();
-    let script = "import os,socket,sys\nos.setuid(65534)\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(b'GET /api/status HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n')\nd=b''\nwhile True:\n  p=s.recv(4096)\n  if not p: break\n  d+=p\nprint(d.decode())\n";
+    let script = "import os,socket,sys\nos.setuid(65534)\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(b'GET /api/status HTTP/1.1\\r\\nhost: failstop\\r\\nconnection: close\\r\\n\\r\\n')\nd=b''\nwhile True:\n  p=s.recv(4096)\n  if not p: break\n  d+=p\nprint(d.decode())\n";
     let output = std::process::Command::new("python3").args(["-c", script]).arg(open.socket()).output().unwrap();
     let answer = String::from_utf8(output.stdout).unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
@@ -368,7 +368,7 @@ fn garbage_holds_up_nobody() {
     assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
     assert_eq!(open.send(&get("/health")).code, 200);
     drop(silent);
-    assert_eq!(ROUTES.len(), 16);
+    assert_eq!(ROUTES.len(), 19);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is sent to the control socket: the bodies of its POSTs. The door reads them, [`super::client`] writes them.
 
 use failstop_client::status::EndKind;
+pub use failstop_core::gate::{LimitName, Scope};
 use failstop_journal::ledger::{Outcome, Statement};
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,49 @@ pub struct ResolveOrder {
     pub source: Option<String>,
 }
 
+/// `POST /api/control/orders/confirm`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmOrder {
+    /// The order, by the bot's own id of it.
+    pub id: String,
+}
+
+/// The longest override, seconds.
+pub const OVERRIDE_MAX_SECONDS: u64 = 7 * 86_400;
+
+/// `POST /api/control/limits/override`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideLimit {
+    /// Which limit.
+    pub limit: LimitName,
+    /// Whose.
+    #[serde(default = "system_scope")]
+    pub scope: Scope,
+    /// The component's, the instrument's or the user's name; absent for the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Its value, as the configuration would have it.
+    pub value: String,
+    /// For how long, seconds: 1 to [`OVERRIDE_MAX_SECONDS`].
+    pub for_seconds: u64,
+    /// Why. Not empty.
+    pub reason: String,
+}
+
+const fn system_scope() -> Scope {
+    Scope::System
+}
+
+/// `POST /api/control/limits/end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndOverride {
+    /// The override's name, as `failstop status --section risk` shows it.
+    pub name: String,
+}
+
 /// `POST /api/control/import`: a venue's statement of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +244,12 @@ pub enum ControlOrder {
     ResolveOrder(ResolveOrder),
     /// Compare a statement with the book.
     Import(Box<Import>),
+    /// Confirm an order.
+    ConfirmOrder(ConfirmOrder),
+    /// Give a limit another value for a while.
+    OverrideLimit(OverrideLimit),
+    /// End that before its time.
+    EndOverride(EndOverride),
     /// Stop the engine cleanly, or restart it.
     End {
         /// Which.
@@ -232,6 +282,9 @@ impl ControlOrder {
             Self::TakeSnapshot(_) => "/api/control/snapshot".to_owned(),
             Self::ResolveOrder(_) => "/api/control/orders/resolve".to_owned(),
             Self::Import(_) => "/api/control/import".to_owned(),
+            Self::ConfirmOrder(_) => "/api/control/orders/confirm".to_owned(),
+            Self::OverrideLimit(_) => "/api/control/limits/override".to_owned(),
+            Self::EndOverride(_) => "/api/control/limits/end".to_owned(),
             Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
@@ -254,6 +307,9 @@ impl ControlOrder {
             Self::TakeSnapshot(body) => serde_json::to_vec(body),
             Self::ResolveOrder(body) => serde_json::to_vec(body),
             Self::Import(body) => serde_json::to_vec(body),
+            Self::ConfirmOrder(body) => serde_json::to_vec(body),
+            Self::OverrideLimit(body) => serde_json::to_vec(body),
+            Self::EndOverride(body) => serde_json::to_vec(body),
             Self::End { end, .. } => serde_json::to_vec(end),
         }
     }

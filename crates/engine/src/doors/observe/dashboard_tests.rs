@@ -256,6 +256,42 @@ fn stub(answer: String) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsiz
 }
 
 #[test]
+fn whoever_breaks_off_begins_no_further_round() {
+    let (system, asked) = slow_stub();
+    let fleet: Vec<FleetSystem> = crate::config::tests::fleet(&format!("[{{ name = \"one\", url = \"{system}\" }}]"));
+    let site = Site { fleet: Some(Fleet::new(fleet)), ..Site::default() };
+    let open = open_with(Does::Answers(Box::new(status())), Limits::OBSERVE, site);
+    let begun = std::time::Instant::now();
+    for _ in 0..10 {
+        let mut stream = open.connect();
+        stream.write_all(&get("/fleet")).unwrap();
+        // It has been read, and nobody waits for its answer, once the next one has been answered.
+        drop(stream);
+        assert_eq!(open.get("/livez").code, 200);
+    }
+    assert_eq!(open.get("/fleet").code, 200);
+    // Every five seconds at most, however slow this machine is.
+    let rounds = 1 + begun.elapsed().as_secs() / 5;
+    assert!(asked.load(std::sync::atomic::Ordering::SeqCst) <= usize::try_from(rounds).unwrap());
+}
+
+/// Takes connections and never answers.
+fn slow_stub() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = asked.clone();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().take(64) {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            open.push(stream);
+        }
+    });
+    (url, asked)
+}
+
+#[test]
 fn a_fleet_is_asked_by_the_engine_and_each_fault_is_said() {
     let healthy = open();
     let health = exchange(healthy.connect(), &get("/health")).body;

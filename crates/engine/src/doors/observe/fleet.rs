@@ -1,15 +1,15 @@
 //! Other systems on one page: each is asked for its health by this engine, never by the reader's browser, and only while
 //! somebody reads.
 //!
-//! They are asked on a thread made for that: a name server or a host that does not answer must hold up nothing else. One at a
-//! time, each system within its time, answers of a bounded size.
+//! They are asked on a thread made for that: a name server or a host that does not answer must hold up nothing else. One round at a
+//! time, whoever breaks off meanwhile, each system within its time, answers of a bounded size.
 
 use crate::config::FleetSystem;
 use failstop_view::page::fleet::{Answer, Member};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -26,7 +26,21 @@ const ANSWER_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Fleet {
     systems: Arc<[FleetSystem]>,
-    last: Mutex<Option<(Instant, Arc<[Member]>)>>,
+    last: Mutex<Option<Round>>,
+}
+
+/// Once all are asked. It belongs to nobody who waits for it.
+#[derive(Clone, Debug)]
+struct Round {
+    begun: Instant,
+    told: watch::Receiver<Option<Arc<[Member]>>>,
+}
+
+impl Round {
+    /// Whether it is young, or under way still.
+    fn serves(&self) -> bool {
+        self.begun.elapsed() < BETWEEN || (self.told.borrow().is_none() && self.told.has_changed().is_ok())
+    }
 }
 
 impl Fleet {
@@ -37,28 +51,34 @@ impl Fleet {
 
     /// What they answer, at most [`BETWEEN`] old.
     pub async fn members(&self) -> Arc<[Member]> {
-        let mut last = self.last.lock().await;
-        if let Some((at, members)) = last.as_ref()
-            && at.elapsed() < BETWEEN
-        {
-            return Arc::clone(members);
+        let mut round = self.round();
+        match round.told.wait_for(Option::is_some).await {
+            Ok(members) => members.as_ref().map(Arc::clone).unwrap_or_default(),
+            Err(_) => self.unasked("it was not asked: the engine is stopping"),
         }
-        let systems = Arc::clone(&self.systems);
-        let (tell, told) = oneshot::channel();
-        let asking = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
-            // Nobody may wait for it any more.
-            let _ = tell.send(ask_all(&systems));
-        });
-        let members = match asking {
-            Ok(_) => told.await.unwrap_or_else(|_| self.unasked("it was not asked: the engine is stopping")),
-            Err(error) => self.unasked(&format!("it was not asked: no thread is to be had ({error})")),
-        };
-        let members: Arc<[Member]> = members.into();
-        *last = Some((Instant::now(), Arc::clone(&members)));
-        members
     }
 
-    fn unasked(&self, why: &str) -> Vec<Member> {
+    /// The round that is young or under way, else a new one.
+    fn round(&self) -> Round {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(round) = last.as_ref().filter(|round| round.serves()) {
+            return round.clone();
+        }
+        let (tell, told) = watch::channel(None);
+        let round = Round { begun: Instant::now(), told };
+        *last = Some(round.clone());
+        let systems = Arc::clone(&self.systems);
+        let asked = tell.clone();
+        let asking = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
+            asked.send_replace(Some(ask_all(&systems).into()));
+        });
+        if let Err(error) = asking {
+            tell.send_replace(Some(self.unasked(&format!("it was not asked: no thread is to be had ({error})"))));
+        }
+        round
+    }
+
+    fn unasked(&self, why: &str) -> Arc<[Member]> {
         self.systems.iter().map(|system| member(system, Err(why.to_owned()))).collect()
     }
 }

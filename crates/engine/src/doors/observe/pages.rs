@@ -14,6 +14,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::get;
+use failstop_client::gate::GateStatus;
 use failstop_client::status::Status;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -47,6 +48,9 @@ enum Page {
     Alerts,
     Processes,
     Orders,
+    Risk,
+    Rates,
+    Feeds,
 }
 
 /// Every path of the observe address.
@@ -67,6 +71,9 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/metrics/history", page: Page::History },
     Route { path: "/api/thresholds", page: Page::Thresholds },
     Route { path: "/api/alerts", page: Page::Alerts },
+    Route { path: "/api/risk", page: Page::Risk },
+    Route { path: "/api/rates", page: Page::Rates },
+    Route { path: "/api/feeds", page: Page::Feeds },
 ];
 
 /// The paths that the control socket serves as well.
@@ -75,6 +82,9 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/metrics", page: Page::Metrics },
     Route { path: "/api/status", page: Page::Status },
     Route { path: "/api/alerts", page: Page::Alerts },
+    Route { path: "/api/risk", page: Page::Risk },
+    Route { path: "/api/rates", page: Page::Rates },
+    Route { path: "/api/feeds", page: Page::Feeds },
 ];
 
 /// What the control socket alone serves: process numbers are for this host, orders for those who may act on them.
@@ -176,10 +186,26 @@ async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &He
             Ok(list) => json(StatusCode::OK, &*list),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
+        Page::Risk => gate_section(asker, GateStatus::risk).await,
+        Page::Rates => gate_section(asker, GateStatus::rates).await,
+        Page::Feeds => gate_section(asker, GateStatus::feeds).await,
         Page::MetricsJson => match asker.status().await {
             Ok(status) => json(StatusCode::OK, &metrics_json(&status)),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
+    }
+}
+
+/// A section of how the gate stands; 404 where none is configured.
+async fn gate_section(asker: &Asker, section: fn(&GateStatus) -> Value) -> Response {
+    match asker.status().await {
+        Ok(status) => match &status.gate {
+            Some(gate) => json(StatusCode::OK, &section(gate)),
+            None => {
+                problem(StatusCode::NOT_FOUND, "no [gate] is configured: this system judges no orders (docs/gate.md)")
+            }
+        },
+        Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
     }
 }
 

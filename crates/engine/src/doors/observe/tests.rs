@@ -100,6 +100,9 @@ fn a_critical_verdict_is_503_but_alive() {
             ("/api/metrics/history", 200),
             ("/api/thresholds", 200),
             ("/api/alerts", 200),
+            ("/api/risk", 200),
+            ("/api/rates", 200),
+            ("/api/feeds", 200),
         ]
     );
     assert_eq!(open.get("/health").json()["status"], "critical");

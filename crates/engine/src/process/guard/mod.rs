@@ -11,6 +11,7 @@ mod watch;
 
 pub use link::LinkError;
 
+use crate::process::past_guard::GUARD_NAME;
 use crate::process::pidfd::PidFd;
 use crate::process::signals::Signals;
 use link::Message;
@@ -183,7 +184,7 @@ fn become_guard(engine_pid: i32, link: OwnedFd, notify_socket: Option<OsString>)
             unsafe { libc::signal(signal, libc::SIG_IGN) };
         }
         // SAFETY: a literal, of which the kernel takes at most 15 bytes.
-        unsafe { libc::prctl(libc::PR_SET_NAME, c"failstop-guard".as_ptr()) };
+        unsafe { libc::prctl(libc::PR_SET_NAME, GUARD_NAME.as_ptr()) };
         Ok((PidFd::open(engine_pid)?, Signals::open()?))
     };
     match prepare() {

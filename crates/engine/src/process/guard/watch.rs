@@ -6,7 +6,9 @@ use crate::process::extinguish::{Extinguished, extinguish};
 use crate::process::guard::ENGINE_DIED;
 use crate::process::guard::link::{self, MESSAGE_MAX_BYTES, Message, Received};
 use crate::process::guard::page::Page;
+use crate::process::past_guard;
 use crate::process::pidfd::PidFd;
+use crate::process::reaper::{self, Reaped, Seen};
 use crate::process::signals::{Signal, Signals};
 use failstop_core::Exit;
 use std::ffi::{OsStr, OsString};
@@ -17,6 +19,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long everything is tried to be ended before somebody is told that it does not work.
+const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// What the guard must end when the engine has ended.
 #[derive(Debug, Default)]
@@ -67,19 +73,10 @@ pub(super) fn until_all_is_over(
 /// Takes the statuses of what came to the guard without being the engine's: as the first process of a container it is the parent of
 /// whatever loses its own in there (what `docker exec` started, say). The engine's own is taken at the end of everything.
 fn reap_strangers(engine_pid: i32) {
-    loop {
-        // SAFETY: plain data; all zeros is a valid value of it.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        // SAFETY: a valid place for the answer.
-        let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, look) };
-        // SAFETY: waitid fills this field; with nothing to report it leaves it zero.
-        let pid = unsafe { info.si_pid() };
-        if done != 0 || pid == 0 || pid == engine_pid {
-            return;
-        }
-        // SAFETY: a child that has ended, whose number this thread alone can free.
-        unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), &raw mut info, libc::WEXITED | libc::WNOHANG) };
+    while let Ok(Seen::Ended(ended)) = reaper::look()
+        && ended.pid != engine_pid
+    {
+        reaper::take(ended);
     }
 }
 
@@ -134,7 +131,7 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
     }
     let mut engine_exit = None;
     let handle = charge.cgroup.as_ref().map(|(_, handle)| handle);
-    let outcome = extinguish(handle, None, &mut |reaped| {
+    let outcome = extinguish_all(handle, &mut |reaped| {
         if reaped.pid == engine_pid {
             engine_exit = Some(reaped.exit);
         }
@@ -158,6 +155,25 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
         }
         Some(Exit::Unknown) | None => ExitCode::from(ENGINE_DIED),
     }
+}
+
+/// Says what is out of reach once it has been tried for a while, and goes on: while this guard lives, no new start runs beside
+/// what it could not end.
+fn extinguish_all(cgroup: Option<&KillHandle>, on_reaped: &mut dyn FnMut(Reaped)) -> io::Result<Extinguished> {
+    let first = extinguish(cgroup, Some(SAID_AFTER), on_reaped)?;
+    if first.left.is_empty() {
+        return Ok(first);
+    }
+    // SAFETY: takes nothing and cannot fail.
+    let left = past_guard::left_below(unsafe { libc::getpid() })?;
+    say(&format!(
+        "failstop: the engine died, and not everything that it started can be ended: {}; a process of another user, or one that \
+         waits for a disk, is out of reach: end it (as root where it has to be); until then this guard tries again and a new \
+         start is refused",
+        past_guard::in_words(&left)
+    ));
+    let rest = extinguish(cgroup, None, on_reaped)?;
+    Ok(Extinguished { reaped: first.reaped + rest.reaped, sweeps: first.sweeps + rest.sweeps, left: rest.left })
 }
 
 fn ended(outcome: &io::Result<Extinguished>) -> String {

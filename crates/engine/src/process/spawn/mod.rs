@@ -198,8 +198,8 @@ fn hint(step: Step, source: &io::Error) -> &'static str {
         (Step::Exec, Some(libc::ENOENT)) => "; the file or the interpreter in its first line is missing",
         (Step::Exec, Some(libc::EACCES)) => "; its user may not execute it, or its file system is mounted noexec",
         (Step::Namespaces | Step::Proc, Some(libc::EPERM | libc::EACCES)) => {
-            "; this host does not let failstop: run it as root with CAP_SYS_ADMIN, allow user namespaces to this user \
-             (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, a container's seccomp filter), or \
+            "; this host does not let failstop: run it as root with CAP_SYS_ADMIN and CAP_SYS_CHROOT, allow user namespaces to \
+             this user (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, a container's seccomp filter), or \
              remove `isolation`"
         }
         (Step::Namespaces, Some(libc::ENOSPC | libc::EUSERS)) => {

@@ -5,22 +5,20 @@ use crate::process::init::NAME;
 use crate::process::mark::{COMPONENT_VARIABLE, INSTANCE_VARIABLE, SYSTEM_VARIABLE};
 use crate::process::namespace::{Link, Namespace};
 use crate::process::pidfd::PidFd;
-use crate::process::procfs::{self, ProcessId};
 use crate::process::spawn::first::{KEPT, Seclusion};
 use crate::process::spawn::vfork::{Born, Room};
 use crate::process::spawn::{Child, Command, Place, SpawnError, Spawner, above, line, pointers, reap};
 use libc::{c_char, c_int};
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::ptr;
 
 /// What a Landlock ruleset allows in `/proc`: executing, reading files and folders.
 const PROC_ACCESS: u64 = 1 | 1 << 2 | 1 << 3;
 
-/// Has a process namespace for a moment: whether this host lets this process. On the main thread of a program that is called
-/// failstop, of which nothing else waits for children.
+/// Has a process namespace for a moment, and goes into it as a hook does: whether this host lets this process. On the main thread
+/// of a program that is called failstop, of which nothing else waits for children.
 ///
 /// # Errors
 /// [`SpawnError`]: what the host refuses.
@@ -31,11 +29,15 @@ pub fn try_namespaces() -> Result<(), SpawnError> {
     command.isolated = true;
     let (stdout, stderr) = (null.as_fd(), null.as_fd());
     let place = Place { stdin: None, stdout, stderr, cgroup: None, given: &[], beside: None };
-    let child = Spawner::new()?.spawn(&command, &place)?;
-    if let Some(namespace) = child.namespace {
-        namespace.finish();
+    let mut spawner = Spawner::new()?;
+    let Some(namespace) = spawner.spawn(&command, &place)?.namespace else { return Ok(()) };
+    command.isolated = false;
+    let entered = spawner.spawn(&command, &Place { beside: Some(&namespace), ..place });
+    if let Ok(child) = &entered {
+        reap(&child.pidfd);
     }
-    Ok(())
+    namespace.finish();
+    entered.map(drop)
 }
 
 /// Everything that must stay where it is until the new processes have become their programs.
@@ -146,40 +148,14 @@ impl Secluded {
         let Self { own, link, theirs, .. } = self;
         drop(theirs);
         let prepare = |what| move |source| SpawnError::Prepare { what, source };
-        let main = || -> io::Result<(ProcessId, PidFd)> {
-            let pid = link.who()?;
-            // Nobody has taken its status: its parent waits for our word, or is this process.
-            let pidfd = PidFd::open(pid)?;
-            Ok((procfs::stat(pid)?.id, pidfd))
-        };
-        let main = main();
-        if !own {
-            // It went in, had its child and ended.
-            reap(&born.pidfd);
-            let (id, pidfd) = main.map_err(prepare("finding the new process"))?;
-            return Ok(Child { id, pidfd, namespace: None });
+        if own {
+            let held = Namespace::hold(born.pid, born.pidfd, link).map_err(prepare("holding its namespace"));
+            return held.map(|(namespace, id, pidfd)| Child { id, pidfd, namespace: Some(namespace) });
         }
-        let Born { pid, pidfd } = born;
-        let held = main.and_then(|main| {
-            let first = procfs::stat(pid)?.id;
-            Ok((main, first))
-        });
-        let ((id, main), first) = match held {
-            Ok(held) => held,
-            Err(source) => {
-                let _ = pidfd.signal(libc::SIGKILL);
-                reap(&pidfd);
-                return Err(SpawnError::Prepare { what: "finding the new process", source });
-            }
-        };
-        let kept = pidfd.try_clone().map_err(prepare("duplicating its descriptors"));
-        match kept.and_then(|kept| Namespace::hold(first, kept, link).map_err(prepare("holding its namespace"))) {
-            Ok(namespace) => Ok(Child { id, pidfd: main, namespace: Some(namespace) }),
-            Err(error) => {
-                let _ = pidfd.signal(libc::SIGKILL);
-                reap(&pidfd);
-                Err(error)
-            }
-        }
+        let found = link.find();
+        // It went in, had its child and ended.
+        reap(&born.pidfd);
+        let (id, pidfd) = found.map_err(prepare("finding the new process"))?;
+        Ok(Child { id, pidfd, namespace: None })
     }
 }

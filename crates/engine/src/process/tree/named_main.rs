@@ -92,9 +92,9 @@ impl Trees {
 
     /// A named main process ended: which tree's it was and how it ended, as far as the kernel says. `None` when it lives, or
     /// when it is our own child and the reaper takes its status.
-    pub fn adopted_ended(&mut self, slot: Slot) -> Option<(TreeId, Exit)> {
+    pub fn adopted_ended(&mut self, slot: Slot, watch: &WatchSet) -> Option<(TreeId, Exit)> {
         let own_pid = self.own_pid;
-        let tree = self.trees.get_mut(&slot).filter(|tree| tree.adopted && !tree.main_reaped)?;
+        let tree = self.trees.get(&slot).filter(|tree| tree.adopted && !tree.main_reaped)?;
         if !tree.pidfd.has_ended().unwrap_or(false) {
             return None;
         }
@@ -103,6 +103,14 @@ impl Trees {
         if stat.as_ref().is_some_and(|stat| stat.parent == own_pid || tree.is_first(stat.parent)) {
             return None;
         }
+        // Who took its status may have been its namespace's first process, which told it before: that word is unread where the
+        // end was news first.
+        if stat.is_none()
+            && let Some(told) = self.listen_to_namespace(slot, watch)
+        {
+            return Some(told);
+        }
+        let tree = self.trees.get_mut(&slot)?;
         let exit = match stat {
             // Its parent has not looked yet.
             Some(_) => procfs::exit_code(tree.main.pid).map_or(Exit::Unknown, exit_of_wait_status),

@@ -78,8 +78,8 @@ impl Trees {
         orphans
     }
 
-    /// The engine's children that are neither main processes, nor the first ones of namespaces, nor noted by [`Trees::other_started`]. Those of its main
-    /// thread suffice: it alone starts components, and orphans come to it.
+    /// The engine's children that are neither main processes, nor the first ones of namespaces, nor noted by
+    /// [`Trees::other_started`]. Those of its main thread suffice: it alone starts components, and orphans come to it.
     pub(super) fn direct_children(&self) -> io::Result<Vec<i32>> {
         let mut children = self.own_children.read()?;
         children.retain(|pid| {

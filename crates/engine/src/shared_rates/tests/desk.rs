@@ -160,6 +160,27 @@ fn an_unknown_script_is_sent_whole_once() {
 }
 
 #[test]
+fn a_server_that_does_not_know_the_script_it_was_sent_is_left() {
+    let mut desk = good(millis(0));
+    ask(&mut desk, millis(1), 1);
+    let unknown = Reply::Error("NOSCRIPT No matching script".to_owned());
+    desk.replied(millis(2), 0, &unknown);
+    desk.replied(millis(3), 0, &unknown);
+    assert_eq!(words(&mut desk), [(1, By::Gone)]);
+    assert_eq!(desk.poll_order(), Some(LineOrder::Close));
+}
+
+#[test]
+fn an_answer_that_lay_there_while_the_process_stood_still_is_none() {
+    let mut desk = good(millis(0));
+    ask(&mut desk, millis(1), 1);
+    // Nobody looked at the clock meanwhile.
+    desk.replied(millis(60_000), 0, &reply("counted"));
+    assert_eq!(words(&mut desk), [(1, By::TimedOut)]);
+    assert!(matches!(desk.line(), Line::Doubted { .. }));
+}
+
+#[test]
 fn more_owed_than_is_kept_leaves_out_what_gives_back_and_else_declares_the_memory_lost() {
     let most = u64::try_from(MAX_DEBTS).unwrap();
     let mut desk = desk();

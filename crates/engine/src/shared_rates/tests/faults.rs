@@ -3,6 +3,7 @@
 use super::askers::{bounds, question, settings, started, word};
 use super::server::{Redis, eventually};
 use crate::config::{HostPort, Secret};
+use crate::shared_rates::resp::Reply;
 use crate::shared_rates::{Address, By, Fallback, LineState, Settings, SharedRates, Word};
 use core::time::Duration;
 use failstop_core::gate::Cost;
@@ -254,7 +255,7 @@ fn a_password_is_needed_given_and_never_said() {
     // The user of docs/guide/several-hosts.md.
     let mut client = redis.client();
     client.call(&["AUTH", "s3cret"]);
-    let rights = "on >0wn ~failstop:* +@scripting +@read +@write +info +time +select";
+    let rights = "on >0wn ~failstop:* +@scripting +@read +@write -@dangerous +info +time +select";
     let words: Vec<&str> = ["ACL", "SETUSER", "failstop"].into_iter().chain(rights.split(' ')).collect();
     client.call(&words);
     for (user, secret) in [(None, "s3cret"), (Some("default"), "s3cret"), (Some("failstop"), "0wn")] {
@@ -265,6 +266,10 @@ fn a_password_is_needed_given_and_never_said() {
         assert_eq!(word.by, By::Group);
         rates.give_up(word);
     }
+    // With it nobody can empty the server by mistake.
+    let mut theirs = redis.client();
+    theirs.call(&["AUTH", "failstop", "0wn"]);
+    assert!(matches!(theirs.call(&["FLUSHALL"]), Reply::Error(words) if words.starts_with("NOPERM")));
 }
 
 #[test]

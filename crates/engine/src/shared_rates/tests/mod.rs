@@ -6,5 +6,6 @@ mod askers;
 mod desk;
 mod faults;
 mod oracle;
+mod owed;
 mod script;
 mod server;

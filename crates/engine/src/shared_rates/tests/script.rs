@@ -96,6 +96,27 @@ fn what_is_given_up_before_it_comes_counts_nothing_and_after_it_nothing_any_more
 }
 
 #[test]
+fn that_what_everybody_used_was_taken_away_is_noticed() {
+    let mut bed = Bed::new();
+    let before = bed.take(Known::NOTHING, "o1", BEGIN);
+    assert_eq!(before.outcome, Outcome::Counted);
+    bed.client.call(&["DEL", "failstop:{desk}:all"]);
+    let after = bed.take(before.known, "o2", BEGIN + SECOND);
+    assert_eq!(after.outcome, Outcome::Unsure);
+    assert!(after.known.born > before.known.born, "the others hear of it, too");
+    // Once: what counts from then on is there.
+    let asked = bed.asked("o3");
+    assert_eq!(bed.ask(after.known, &asked, true, BEGIN + 2 * SECOND).outcome, Outcome::Counted);
+    let third = bed.take(after.known, "o4", BEGIN + 3 * SECOND);
+    assert_eq!((third.outcome, third.known.born), (Outcome::Unsure, after.known.born));
+    // What is gone since its time was over is not missed.
+    let mut bed = Bed::new();
+    let before = bed.take(Known::NOTHING, "o1", BEGIN);
+    bed.client.call(&["DEL", "failstop:{desk}:all"]);
+    assert_eq!(bed.take(before.known, "o2", BEGIN + 25 * HOUR).outcome, Outcome::Counted);
+}
+
+#[test]
 fn what_counts_over_the_limit_counts_once() {
     let mut bed = Bed::new();
     for id in ["o1", "o2", "o3"] {

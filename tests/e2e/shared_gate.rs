@@ -1,0 +1,145 @@
+//! What the gate hears from outside: rates that two systems share over a Redis that dies, and prices from a page.
+
+use crate::bookkeeper::Bookkeeper;
+use crate::gate::{GATE, codes, live_by, order, price, result};
+use crate::venue::{Does, Venue};
+use serde_json::Value;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A server of the test's own.
+struct Redis {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = spawn(&folder);
+        Self { child, folder }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.child = spawn(&self.folder);
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn spawn(folder: &tempfile::TempDir) -> Child {
+    let socket = folder.path().join("redis.sock");
+    // The server's program by the name under which its tools' package brings it.
+    let mut redis = Command::new("redis-check-rdb");
+    redis.arg0("redis-server").args(["--save", "", "--appendonly", "no", "--port", "0", "--dir"]).arg(folder.path());
+    let child = redis.arg("--unixsocket").arg(&socket).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    eventually(|| UnixStream::connect(&socket).is_ok());
+    child
+}
+
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "it never happened");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Asks until the answer is another one, each time for a new order; the last answer and its id.
+fn until(desk: &mut Bookkeeper, prefix: &str, holds: impl Fn(&Value) -> bool) -> (Value, String) {
+    let begun = Instant::now();
+    for try_number in 0.. {
+        let id = format!("{prefix}-{try_number}");
+        let answer = desk.say(&order(&id, "buy", "0.01"));
+        if holds(&answer) {
+            return (answer, id);
+        }
+        assert!(begun.elapsed() < LONG, "{answer}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    unreachable!("numbers do not end")
+}
+
+#[test]
+fn two_systems_of_one_group_have_one_rate_and_without_its_server_nothing_is_opened() {
+    let mut redis = Redis::start();
+    let group =
+        format!("[shared_rates]\nsocket = \"{}\"\ngroup = \"desk\"\ntimeout = \"1s\"\n", redis.socket().display());
+    let gate = GATE.replace("openings_per_minute = 100", "openings_per_minute = 3") + &group;
+    let (mut one, mut two) = (live_by(&gate), live_by(&gate));
+    let allowed = |answer: &Value| answer["allow"] == true;
+    let (_, first) = until(&mut one, "first", allowed);
+    until(&mut two, "second", allowed);
+    let third = one.say(&order("third", "buy", "0.01"));
+    assert!(allowed(&third), "{third}");
+    for desk in [&mut one, &mut two] {
+        assert_eq!(codes(&desk.say(&order("fourth", "buy", "0.01"))), ["RATE_OPENINGS"]);
+    }
+    // What came to nothing is there for the other one.
+    one.booked(&result(&first, "not-sent"));
+    let (_, _) = until(&mut two, "fifth", allowed);
+    assert_eq!(codes(&one.say(&order("sixth", "buy", "0.01"))), ["RATE_OPENINGS"]);
+    redis.kill();
+    until(&mut two, "seventh", |answer| codes(answer) == ["RATE_SHARED"]);
+    // Empty it knows nothing, and is known to know nothing.
+    redis.start_again();
+    for tries in 0..50 {
+        let answer = two.say(&order(&format!("eighth-{tries}"), "buy", "0.01"));
+        assert_eq!(codes(&answer), ["RATE_SHARED"], "{answer}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!((one.system.stop(), two.system.stop()), (0, 0));
+}
+
+#[test]
+fn a_page_is_a_price_source_and_a_bot_alone_is_not_believed() {
+    let page = Venue::new(Does::Http(200, r#"{"result":[{"p":"1000.50"}]}"#.to_owned()));
+    let gate = GATE.replace("[prices]\n", "[prices]\nrequired = 2\n");
+    let poll = format!(
+        "[[prices.poll]]\nsource = \"b\"\ninstrument = \"BTC/USDT\"\nurl = \"{}/ticker\"\nlast = \"$.result[0].p\"\n\
+         interval = \"200ms\"\n",
+        page.url()
+    );
+    let mut alone = Bookkeeper::new(&gate);
+    alone.system.start();
+    alone.system.wait_active();
+    assert_eq!(alone.say(&price("999", "1001"))["ok"], true);
+    let refused = alone.say(&order("p-1", "buy", "0.1"));
+    assert!(codes(&refused).iter().any(|code| code.contains("PRICE")), "{refused}");
+    assert_eq!(alone.system.stop(), 0);
+    let mut desk = Bookkeeper::new(&format!("{gate}{poll}"));
+    desk.system.start();
+    desk.system.wait_active();
+    assert_eq!(desk.say(&price("999", "1001"))["ok"], true);
+    // Nor is it believed under another's name.
+    let mut borrowed = price("999", "1001");
+    borrowed["source"] = "b".into();
+    let refused = desk.say(&borrowed);
+    assert!(refused.to_string().contains("failstop asks source \\\"b\\\" of BTC/USDT itself"), "{refused}");
+    let (bought, _) = until(&mut desk, "p", |answer| answer["allow"] == true);
+    assert!(bought["paper_fill"]["price"].is_string(), "{bought}");
+    // Both agree no more.
+    page.now(Does::Http(200, r#"{"result":[{"p":2000}]}"#.to_owned()));
+    until(&mut desk, "q", |answer| codes(answer).contains(&"PRICE_OUTLIER"));
+    assert_eq!(desk.system.stop(), 0);
+}
