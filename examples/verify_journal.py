@@ -300,7 +300,8 @@ class Snapshots:
         self.sums = {}
 
     def verify(self, journal):
-        day = None
+        # The last day that was closed, along those that a snapshot opens from: one that an attempt left beside them closed nothing.
+        closed = {}
         for seq, name in self.names.items():
             place = (f"snapshots/{name}", 1, seq, 0)
             try:
@@ -312,9 +313,10 @@ class Snapshots:
             prev = header["prev"]
             if prev and self.sums.get(prev["seq"], prev["sha256"]) != prev["sha256"]:
                 raise Violation(*place, "names the snapshot before it by another sum than it has")
+            day = closed.get(prev["seq"]) if prev else None
             if header["day"] and day and header["day"] <= day:
                 raise Violation(*place, f"closes {header['day']}, but {day} was closed before it")
-            day = header["day"] or day
+            closed[seq] = header["day"] or day
             self.headers[seq] = header
         for seq, header in self.headers.items():
             place = (f"snapshots/{self.names[seq]}", 1, seq, 0)

@@ -71,8 +71,12 @@ impl Files {
             let detail = format!("names {} by another sum than it has", snapshot_name(prev.seq));
             return unbound(detail);
         }
-        let days = self.by_seq.values().flatten().filter_map(|sound| sound.header.day.as_ref());
-        if let (Some(day), Some(last)) = (&header.day, days.max())
+        // Along those that it opens from: one that an attempt left beside them, which the journal names nowhere, closed nothing.
+        let before = |seq: u64| self.by_seq.get(&seq).and_then(Option::as_ref).map(|sound| &sound.header);
+        let chain = std::iter::successors(header.prev.and_then(|prev| before(prev.seq)), |header| {
+            header.prev.filter(|prev| prev.seq < header.seq).and_then(|prev| before(prev.seq))
+        });
+        if let (Some(day), Some(last)) = (&header.day, chain.filter_map(|header| header.day.as_ref()).next())
             && day <= last
         {
             let detail = format!("closes {day}, but {last} was closed before it: days rise strictly");
