@@ -1,36 +1,48 @@
 //! Whole-system figures: the built `failstop` with a real component, beside a bare loop measured in the same run.
 //!
-//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed. `FAILSTOP_BENCH_ONLY=rest` leaves out all
-//! but the figures at rest, which are taken in each place of `FAILSTOP_BENCH_PLACES`.
+//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed. `FAILSTOP_BENCH_ONLY` is `restart`, `orders`
+//! or `rest` where one kind of figures is enough; those at rest are taken in each place of `FAILSTOP_BENCH_PLACES`.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the bench")]
 
 mod bare;
 mod footprint;
+mod orders;
 mod place;
 mod run;
+mod strain;
 
 use failstop_client::permit::{Intent, PermitPage};
 use run::{Run, monotonic};
+use std::path::Path;
 use std::time::Duration;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, rest, seconds] = arguments.as_slice()
-        && rest == bare::REST
-    {
-        return bare::rest(seconds.parse().unwrap());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [_, bare::REST, seconds] => return bare::rest(seconds.parse().unwrap()),
+        [_, orders::BOT, folder, part] => return orders::bot(Path::new(folder), part),
+        _ => {}
     }
-    match std::env::var("FAILSTOP_BENCH_ONLY").as_deref() {
-        Ok("rest") => {}
-        Ok(other) => panic!("FAILSTOP_BENCH_ONLY is {other:?}; it may be \"rest\""),
-        Err(_) => {
-            crash_to_first_instruction();
-            hang_to_new_instance();
-            kill_switch();
-        }
+    let only = std::env::var("FAILSTOP_BENCH_ONLY").ok();
+    let wanted = |kind: &str| only.as_deref().is_none_or(|only| only == kind);
+    assert!(
+        ["restart", "orders", "rest"].into_iter().any(wanted),
+        "FAILSTOP_BENCH_ONLY is {only:?}: it may be restart, orders or rest"
+    );
+    if wanted("restart") {
+        crash_to_first_instruction();
+        hang_to_new_instance();
+        kill_switch();
     }
-    footprint::at_rest();
+    if wanted("orders") {
+        orders::round_trips();
+        orders::under_strain();
+    }
+    if wanted("rest") {
+        footprint::at_rest();
+    }
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

@@ -1,6 +1,8 @@
 //! A running system for the benches.
 
 use crate::place::Site;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,25 @@ pub fn signal(pid: i32, signal: i32) {
     assert!(pid > 1);
     // SAFETY: no memory is touched.
     unsafe { libc::kill(pid, signal) };
+}
+
+/// Puts a process, with all its threads, or the calling thread (0) on the usable processor with this place, if there is one.
+pub fn pin(pid: i32, place: usize) {
+    let usable = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let Some(processor) = (0..CpuSet::count()).filter(|one| usable.is_set(*one).unwrap()).nth(place) else { return };
+    let mut set = CpuSet::new();
+    set.set(processor).unwrap();
+    let threads = match pid {
+        0 => vec![0],
+        _ => fs::read_dir(format!("/proc/{pid}/task"))
+            .unwrap()
+            .map(|one| one.unwrap().file_name())
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect(),
+    };
+    for thread in threads {
+        sched_setaffinity(Pid::from_raw(thread), &set).unwrap();
+    }
 }
 
 /// Whether the process exists and is no zombie.
@@ -127,6 +148,18 @@ impl Run {
     /// The stamp of the component's start number `index`.
     pub fn stamp(&self, index: usize) -> u64 {
         wait_stamp(&self.path("stamps"), index)
+    }
+
+    /// What a component wrote into a file of this name, once it is there.
+    pub fn wait_file(&self, name: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(600);
+        while Instant::now() < end {
+            if let Ok(text) = fs::read_to_string(self.path(name)) {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("no {name}:\n{}", fs::read_to_string(self.path("run.log")).unwrap_or_default());
     }
 
     /// The main processes of all components.

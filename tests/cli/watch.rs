@@ -2,7 +2,7 @@
 
 use crate::engine::{engine, status};
 use crate::folder::Folder;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{FromRawFd as _, OwnedFd};
@@ -101,17 +101,36 @@ fn without_colour_and_in_a_narrow_terminal_the_word_is_there() {
 
 #[test]
 fn a_terminal_that_cannot_do_that_gets_lines() {
+    let shown = lines(status("active", "healthy"), &["status", "--watch"], "dumb", "journal");
+    assert!(shown.contains("ACTIVE") && !shown.contains("1049h"), "{shown:?}");
+}
+
+#[test]
+fn a_section_is_watched_as_lines() {
+    let mut status = status("active", "healthy");
+    status["gate"] = json!({
+        "money": "USD", "trading_day": "2026-11-26", "paper": true, "open_orders": 3, "allowed": 40, "refused": 2,
+        "rates_allowed": 1, "rates_refused": 0, "refusals": {}, "left_out": 0, "results": [], "limits": [], "waived": {},
+        "overrides": [], "awaiting": [], "feeds": [], "api_usage": [],
+        "orders": { "outcomes": {}, "success_rate": null, "latency_seconds": null }
+    });
+    let shown = lines(status, &["status", "--watch", "--section", "risk"], "xterm-256color", "refused in this epoch");
+    assert!(shown.contains("trading day 2026-11-26") && !shown.contains("1049h"), "{shown:?}");
+}
+
+/// What a command that is no picture shows on a terminal of this kind, up to where `wanted` is written.
+fn lines(status: Value, arguments: &[&str], term: &str, wanted: &str) -> String {
     let folder = Folder::with_system();
-    let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
+    let _posted = engine(&folder, status, (500, json!({})));
     let (ours, theirs) = terminal(80, 24);
     let told = written(ours);
     let mut command = Command::new(env!("CARGO_BIN_EXE_failstop"));
-    command.args(["status", "--watch"]).current_dir(folder.path("")).env("TERM", "dumb");
+    command.args(arguments).current_dir(folder.path("")).env("TERM", term);
     command.stdin(Stdio::null()).stdout(theirs).stderr(Stdio::null());
     let mut watching = command.spawn().unwrap();
     drop(command);
-    let shown = until(&told, "journal");
-    assert!(shown.contains("ACTIVE") && !shown.contains("1049h"), "{shown:?}");
+    let shown = until(&told, wanted);
     watching.kill().unwrap();
     watching.wait().unwrap();
+    shown
 }

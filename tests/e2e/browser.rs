@@ -64,6 +64,12 @@ impl Browser {
     /// One order, and its answer.
     #[track_caller]
     pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        self.order(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// One order, and its answer or what the browser says against it.
+    #[track_caller]
+    fn order(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         let id = self.next;
         self.next += 1;
         let mut message = json!({"id": id, "method": method, "params": parameters});
@@ -76,8 +82,10 @@ impl Browser {
         loop {
             match self.from.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(answer) if answer["id"] == id => {
-                    assert!(answer.get("error").is_none(), "{method}: {answer}");
-                    return answer["result"].clone();
+                    return match answer.get("error") {
+                        Some(error) => Err(error.clone()),
+                        None => Ok(answer["result"].clone()),
+                    };
                 }
                 Ok(event) => self.seen.push(event),
                 Err(RecvTimeoutError::Timeout) => panic!("{method}: no answer"),
@@ -100,10 +108,33 @@ impl Browser {
     /// What an expression is on the page.
     #[track_caller]
     pub fn eval(&mut self, expression: &str) -> Value {
+        self.evaluated(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    #[track_caller]
+    fn evaluated(&mut self, expression: &str) -> Result<Value, Value> {
         let asked = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
-        let answer = self.call("Runtime.evaluate", &asked);
+        let answer = self.order("Runtime.evaluate", &asked)?;
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
-        answer["result"]["value"].clone()
+        Ok(answer["result"]["value"].clone())
+    }
+
+    /// What an expression is on a page that asks for itself anew again and again: on the first document that is whole, and all of
+    /// it on that one.
+    #[track_caller]
+    pub fn eval_on_one_document(&mut self, expression: &str) -> Value {
+        let whole = format!("document.readyState === 'complete' ? {{ of: ({expression}) }} : null");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.evaluated(&whole) {
+                Ok(seen) if seen.is_object() => return seen["of"].clone(),
+                Ok(_) => {}
+                // It went away for its successor meanwhile.
+                Err(error) => assert!(Instant::now() < end, "{expression}: {error}"),
+            }
+            assert!(Instant::now() < end, "no whole document for {expression}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until an expression holds on the page.

@@ -1,10 +1,11 @@
 //! The dashboard in a real browser, on a real engine.
 
 use crate::browser::Browser;
-use crate::system::{System, signal};
+use crate::system::{PATIENCE, System, signal};
 use serde_json::json;
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
 
@@ -92,18 +93,36 @@ fn without_a_script_everything_is_there_at_the_first_paint() {
     let (mut system, origin) = system();
     system.start();
     system.wait_active();
+    wait_figures(&system);
     let mut browser = Browser::open();
     browser.call("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
     browser.go(&format!("{origin}/"));
-    assert_eq!(browser.eval(WORD), "ACTIVE");
-    let text = browser.eval("document.body.innerText");
-    let text = text.as_str().unwrap();
+    let page = format!(
+        "{{ word: {WORD}, text: document.body.innerText, charts: document.querySelectorAll('figure svg').length }}"
+    );
+    let page = browser.eval_on_one_document(&page);
+    let text = page["text"].as_str().unwrap();
+    assert_eq!(page["word"], "ACTIVE", "{text}");
     for says in ["What runs", "What it does", "The last hour", "Alerts", "Record", "asked for anew every 5 s"] {
         assert!(text.contains(says), "{says}: {text}");
     }
-    assert!(browser.eval("document.querySelectorAll('figure svg').length").as_u64() > Some(3));
+    assert!(page["charts"].as_u64() > Some(3), "{}: {text}", page["charts"]);
     browser.did_well(&origin, &[]);
     system.stop();
+}
+
+/// Waits until the engine has what its bot says: being ready comes first.
+fn wait_figures(system: &System) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (_, text) = system.get("/api/metrics/history?range=24h");
+        let said = ["daily_pnl", "total_pnl", "trades_executed", "trades_succeeded"];
+        if said.iter().all(|name| text.contains(&format!("\"bot.{name}\""))) {
+            return;
+        }
+        assert!(Instant::now() < end, "waited in vain for the bot's figures: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -179,6 +198,29 @@ fn where_no_stream_comes_through_it_asks_again_by_itself() {
     assert_eq!(system.run("kill-switch engage", &["--reason", "enough"]).status.code(), Some(0));
     browser.wait("the kill switch", &format!("{WORD} === 'SHUTDOWN'"));
     assert_eq!(browser.count("Network.webSocketCreated"), 0);
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+#[test]
+fn a_page_that_lost_its_charts_has_them_again_soon() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    let counts = "const asks = window.fetch; window.fetch = (...all) => { window.asked += 1; return asks(...all); };";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": counts }));
+    browser.go(&format!("{origin}/"));
+    // As a page has none that said meanwhile that there is no answer.
+    let lose = "window.asked = 0; document.getElementById('charts').remove(); true";
+    browser.wait("charts", "document.querySelector('#charts figure') !== null");
+    browser.eval(lose);
+    // It asks for the whole page, instead of waiting for the charts' own minute; where that came just now they are lost once more.
+    let asked = format!(
+        "(() => {{ const there = document.querySelector('#charts figure') !== null; \
+         if (there && !window.asked) {{ {lose} }} return there && window.asked > 0; }})()"
+    );
+    browser.wait("its charts", &asked);
     browser.did_well(&origin, &[]);
     system.stop();
 }

@@ -111,6 +111,26 @@ fn only_named_variables_are_inherited() {
 }
 
 #[test]
+fn failstops_own_secrets_are_inherited_by_no_component() {
+    let gate = "[gate]\nmoney = \"USDT\"\n[prices]\nsources = [\"page\"]\n[[account]]\nname = \"main\"\n\
+                [[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n\
+                [[prices.poll]]\nsource = \"page\"\ninstrument = \"BTC/USDT\"\nurl = \"http://127.0.0.1:9/\"\nlast = \"$.last\"\n\
+                headers = [{ name = \"X-Api-Key\", value = { env = \"OF_THE_PAGE\" } }]\n\
+                [shared_rates]\nserver = \"127.0.0.1:9\"\ngroup = \"desk\"\npassword = { env = \"OF_THE_GROUP\" }\n\
+                [alerts]\nchannels = [\"slack\"]\n[alerts.slack]\nwebhook_url = { env = \"OF_THE_CHANNEL\" }\n";
+    let mut system = looking(gate);
+    let own = ["OF_THE_PAGE", "OF_THE_GROUP", "OF_THE_CHANNEL"];
+    let given: Vec<(&str, &str)> = own.iter().map(|name| (*name, "http://127.0.0.1:9/")).collect();
+    system.start_with(&[], &[&given[..], &[("NOBODYS_SECRET", "1")]].concat());
+    let seen = seen(&system);
+    assert_eq!(seen["env NOBODYS_SECRET"], "1");
+    for name in own {
+        assert!(!seen.contains_key(&format!("env {name}")), "{name}: {seen:?}");
+    }
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
 fn what_failstop_may_not_give_is_said_by_check_and_refused_at_the_start() {
     if !root() {
         return;

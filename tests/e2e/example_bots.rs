@@ -187,13 +187,7 @@ fn the_bot_on_ccxt_trades_at_its_venue_once_the_mode_is_live() {
     let (address, kraken) = Kraken::start();
     let mut system = ccxt("mode = \"live\"", address);
     system.start();
-    let name = system.name.clone();
-    system.wait_status("new-journal", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "new-journal")
-    });
-    let resumed = system.run("resume", &["--reason", "first start", "--confirm", &name]);
-    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
-    assert_eq!(system.run("mode live", &["--confirm", &name]).status.code(), Some(0));
+    system.go_live();
     wait_line(&system, 0, &["live: buy", "accepted"]);
     wait_line(&system, 0, &["live: sell", "accepted"]);
     let booked = system.wait_record(1, "ledger.fill", |body| body["side"] == "sell");

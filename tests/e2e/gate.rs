@@ -2,7 +2,7 @@
 //! whatever moment.
 
 use crate::bookkeeper::Bookkeeper;
-use crate::system::{failstop, signal};
+use crate::system::{failstop, has_halt, signal};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
@@ -83,16 +83,31 @@ pub fn live_by(gate: &str) -> Bookkeeper {
 pub fn live_before_capital(gate: &str) -> Bookkeeper {
     let mut desk = Bookkeeper::with_head("mode = \"live\"", gate);
     desk.system.start();
-    desk.system.wait_status("the new journal", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "new-journal")
-    });
-    let name = desk.system.name.clone();
-    desk.run("resume", &["--reason", "a new system", "--confirm", &name], 0);
-    desk.run("mode live", &["--confirm", &name], 0);
+    desk.system.go_live();
     desk.system.wait_active();
     assert_eq!(desk.say(&price("999", "1001"))["ok"], true);
     desk.booked(&json!({ "type": "position", "account": "main", "instrument": "BTC/USDT", "quantity": "0" }));
     desk
+}
+
+#[test]
+fn the_intent_is_named_also_where_its_own_trade_halts() {
+    for durable in ["true", "false"] {
+        let gate = GATE
+            .replace("paper_equity = \"10000\"\n", &format!("paper_equity = \"10000\"\ndurable_intents = {durable}\n"))
+            .replace("account_risk", "daily_loss = \"0.0001\"\naccount_risk");
+        let mut desk = Bookkeeper::new(&gate);
+        desk.system.start();
+        desk.system.wait_active();
+        // Bought at 1001 and worth 1000: more is lost than may be, at once.
+        assert_eq!(desk.say(&price("999", "1001"))["ok"], true);
+        let bought = desk.say(&order("p-1", "buy", "5"));
+        assert_eq!(bought["paper_fill"]["price"], "1001.00", "{bought}");
+        desk.system.wait_record(1, "halt.raised", |body| body["cause"] == "daily-loss");
+        let intent = desk.system.wait_record(1, "gate.allowed", |body| body["order"]["client_id"] == "p-1");
+        assert_eq!(intent["seq"], bought["intent_seq"], "durable: {durable}");
+        assert_eq!(desk.system.stop(), 0);
+    }
 }
 
 #[test]
@@ -187,9 +202,7 @@ fn to_the_exchange_an_intent_is_recorded_first_and_counts_until_it_came_to_nothi
     // An order of which nobody knows is in doubt, and is presumed alive.
     assert_eq!(desk.say(&order("o-5", "buy", "0.1"))["allow"], true);
     desk.booked(&result("o-5", "unknown"));
-    desk.system.wait_status("doubt", |status| {
-        status["halts"].as_array().unwrap().iter().any(|halt| halt["cause"] == "orders-in-doubt")
-    });
+    desk.system.wait_status("doubt", |status| has_halt(status, "orders-in-doubt"));
     let halted = desk.say(&order("o-6", "buy", "0.1"));
     assert!(codes(&halted).contains(&"HALTED"), "{halted}");
     desk.run("orders resolve", &["o-5", "--outcome", "not-sent", "--reason", "the venue has no such order"], 0);
@@ -392,22 +405,25 @@ until "$f" send permission > /dev/null; do sleep 0.05; done
 "$f" gate client_id=s-3 > out-4 2>&1; echo $? > exit-4
 "$f" send rate bucket=copies cost=11 > out-5; echo $? > exit-5
 FAILSTOP_SOCKET=/nonexistent "$f" gate client_id=s-4 instrument=B account=m side=buy quantity=1 > out-6 2>&1; echo $? > exit-6
+# In `dry`, with what must go to the exchange.
+"$f" gate client_id=s-5 instrument=BTC/USDT account=main side=buy quantity=0.10 live=true > out-7; echo $? > exit-7
+# An answer that nobody can read.
+"$f" gate client_id=s-6 instrument=BTC/USDT account=main side=buy quantity=0.10 price=990 > /dev/full 2> out-8; echo $? > exit-8
 mv exit-6 exit-last
 sleep 3600
 "#;
     fs::write(desk.system.path("shell.sh"), script).unwrap();
     desk.system.start();
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    while !desk.system.path("exit-last").exists() {
-        assert!(std::time::Instant::now() < end, "{}", desk.system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    desk.system.wait_file("exit-last");
     let read = |name: &str| fs::read_to_string(desk.system.path(name)).unwrap();
-    let exits: Vec<String> = ["exit-1", "exit-2", "exit-3", "exit-4", "exit-5", "exit-last"]
+    let exits: Vec<String> = ["exit-1", "exit-2", "exit-3", "exit-4", "exit-5", "exit-7", "exit-8", "exit-last"]
         .map(|name| read(name).trim().to_owned())
         .to_vec();
-    let all = (1..=6).map(|number| read(&format!("out-{number}"))).collect::<Vec<_>>().join("---\n");
-    assert_eq!(exits, ["0", "0", "1", "2", "1", "3"], "{all}");
+    let all = (1..=8).map(|number| read(&format!("out-{number}"))).collect::<Vec<_>>().join("---\n");
+    assert_eq!(exits, ["0", "0", "1", "2", "1", "1", "3", "3"], "{all}");
+    // It was allowed, and whoever asked does not know: it is said not to be sent.
+    desk.system.wait_record(1, "gate.allowed", |body| body["order"]["client_id"] == "s-6");
+    desk.system.wait_record(1, "gate.outcome", |body| body["client_id"] == "s-6" && body["outcome"] == "not-sent");
     assert!(read("out-2").starts_with("allowed: dry, filled on paper: 0.10 at 1000.00"), "{all}");
     let refused: Value = serde_json::from_str(&read("out-3")).unwrap();
     assert_eq!(refused["allow"], false, "{all}");

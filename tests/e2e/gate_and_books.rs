@@ -1,7 +1,7 @@
 //! What the gate and the books make of the same words on a bad day: taken by one and not understood by the other, or not read any more.
 
 use crate::gate::{GATE, codes, fill, live, live_before_capital, order, price, result, with};
-use crate::system::signal;
+use crate::system::{has_halt, signal};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -37,9 +37,7 @@ fn a_configuration_that_has_the_gate_forget_something_of_today_halts() {
     // What was worth 500.50 cannot be counted in whole units.
     fs::write(&path, text.replace("[gate]\n", "[gate]\nmoney_scale = 0\n")).unwrap();
     desk.system.start();
-    let status = desk.system.wait_status("the halt", |status| {
-        status["halts"].as_array().is_some_and(|halts| halts.iter().any(|halt| halt["cause"] == "integrity"))
-    });
+    let status = desk.system.wait_status("the halt", |status| has_halt(status, "integrity"));
     let evidence = status["halts"][0]["evidence"].as_str().unwrap();
     assert!(evidence.contains("of this trading day do not fit"), "{evidence}");
     let name = desk.system.name.clone();

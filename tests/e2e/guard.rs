@@ -1,9 +1,10 @@
 //! The guard does its work or is seen not to.
 
-use crate::system::{System, alive, fake_bot, signal};
+use crate::system::{PATIENCE, System, alive, fake_bot, signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Somebody who owns nothing else here.
 const USER: u32 = 65_534;
@@ -45,6 +46,7 @@ fn what_is_out_of_the_guards_reach_is_said_and_keeps_a_new_start_away() {
     system.start();
     system.wait_active();
     let bot = system.pid_of("bot").unwrap();
+    let end = Instant::now() + PATIENCE;
     let child = loop {
         let children = fs::read_to_string(format!("/proc/{bot}/task/{bot}/children")).unwrap();
         let became_root = |pid: &i32| {
@@ -54,7 +56,8 @@ fn what_is_out_of_the_guards_reach_is_said_and_keeps_a_new_start_away() {
         if let Some(child) = children.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).find(became_root) {
             break child;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(Instant::now() < end, "no child of {bot} became root; log:\n{}", system.log());
+        std::thread::sleep(Duration::from_millis(5));
     };
     signal(system.engine_pid(), libc::SIGKILL);
     let said = format!("pid {child} `privileged` of user 0");

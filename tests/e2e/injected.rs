@@ -17,6 +17,9 @@ const CALLS: [&str; 8] = ["openat", "write", "fdatasync", "fsync", "rename", "un
 /// What happens there.
 const FAULTS: [&str; 3] = ["signal=KILL", "error=EIO", "error=ENOSPC"];
 
+/// So many records sooner or later a first snapshot may be taken.
+const NEAR: u64 = 20;
+
 /// No scenario has more calls of a kind.
 const MOST: u32 = 200;
 
@@ -212,17 +215,23 @@ fn a_roll_may_fail_at_any_call() {
 #[test]
 fn a_snapshot_may_fail_at_any_call() {
     let mut system = System::new("[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"none\"\n");
-    // The first start of all takes one before anything trades: its name is the same each time.
+    // The first start of all takes one before anything trades: its name is that of the record it was taken at, nearly the same each
+    // time.
     system.start();
     system.wait_active();
     let taken = |system: &System| {
         let records = system.records().into_iter();
         records.filter(|record| record["t"] == "snapshot.taken").map(|record| record["b"].clone()).collect::<Vec<_>>()
     };
-    let name = taken(&system)[0]["file"].as_str().unwrap().to_owned();
+    let seq = taken(&system)[0]["seq"].as_u64().unwrap();
     assert_eq!(system.stop(), 0);
     let folder = system.path("state/snapshots");
-    let paths = [system.path("state"), folder.clone(), folder.join(&name), folder.join(format!("{name}.tmp"))];
+    let mut paths = vec![system.path("state"), folder.clone()];
+    for near in seq.saturating_sub(NEAR)..=seq + NEAR {
+        let name = failstop_journal::snapshot::snapshot_name(near);
+        paths.push(folder.join(format!("{name}.tmp")));
+        paths.push(folder.join(name));
+    }
     at_every_call("snapshot", |call, fault, nth| {
         for gone in ["state", "run"] {
             fs::remove_dir_all(system.path(gone)).unwrap();

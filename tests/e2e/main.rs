@@ -39,6 +39,7 @@ mod lease;
 mod lifecycle;
 mod limits;
 mod listener;
+mod maintenance;
 mod matrix;
 mod output;
 mod outside;

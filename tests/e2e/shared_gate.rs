@@ -66,7 +66,7 @@ fn eventually(mut holds: impl FnMut() -> bool) {
 }
 
 /// Asks until the answer is another one, each time for a new order; the last answer and its id.
-fn until(desk: &mut Bookkeeper, prefix: &str, holds: impl Fn(&Value) -> bool) -> (Value, String) {
+fn until(desk: &mut Bookkeeper, prefix: &str, mut holds: impl FnMut(&Value) -> bool) -> (Value, String) {
     let begun = Instant::now();
     for try_number in 0.. {
         let id = format!("{prefix}-{try_number}");
@@ -99,16 +99,51 @@ fn two_systems_of_one_group_have_one_rate_and_without_its_server_nothing_is_open
     one.booked(&result(&first, "not-sent"));
     let (_, _) = until(&mut two, "fifth", allowed);
     assert_eq!(codes(&one.say(&order("sixth", "buy", "0.01"))), ["RATE_OPENINGS"]);
+    // How often it was found to have lost what it had counted.
+    let forgotten = |desk: &Bookkeeper| {
+        desk.system.status().and_then(|status| status["gate"]["shared_rates"]["forgotten"].as_u64()).unwrap()
+    };
+    let before = forgotten(&two);
     redis.kill();
     until(&mut two, "seventh", |answer| codes(answer) == ["RATE_SHARED"]);
     // Empty it knows nothing, and is known to know nothing.
     redis.start_again();
-    for tries in 0..50 {
+    let begun = Instant::now();
+    for tries in 0.. {
         let answer = two.say(&order(&format!("eighth-{tries}"), "buy", "0.01"));
         assert_eq!(codes(&answer), ["RATE_SHARED"], "{answer}");
+        if forgotten(&two) > before {
+            break;
+        }
+        assert!(begun.elapsed() < LONG, "it was never asked again; log:\n{}", two.system.log());
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!((one.system.stop(), two.system.stop()), (0, 0));
+}
+
+#[test]
+fn without_the_server_of_a_group_a_host_opens_its_share_and_no_more() {
+    let mut redis = Redis::start();
+    let group = format!(
+        "[shared_rates]\nsocket = \"{}\"\ngroup = \"desk\"\ntimeout = \"1s\"\nfallback = \"local\"\nshare_percent = 50\n",
+        redis.socket().display()
+    );
+    let mut desk = live_by(&(GATE.replace("openings_per_minute = 100", "openings_per_minute = 6") + &group));
+    desk.system.wait_status("its server decides", |status| status["gate"]["shared_rates"]["state"] == "good");
+    let first = desk.say(&order("first", "buy", "0.01"));
+    assert_eq!(first["allow"], true, "{first}");
+    redis.kill();
+    // Half of six, with the one that the server counted.
+    let mut allowed = 1;
+    until(&mut desk, "apart", |answer| {
+        allowed += u32::from(answer["allow"] == true);
+        codes(answer) == ["RATE_OPENINGS"]
+    });
+    assert_eq!(allowed, 3);
+    let status = desk.system.status().unwrap();
+    let shared = &status["gate"]["shared_rates"];
+    assert_eq!((&shared["state"], shared["fitted"].as_u64()), (&"apart".into(), Some(1)), "{shared}");
+    assert_eq!(desk.system.stop(), 0);
 }
 
 #[test]

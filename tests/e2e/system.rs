@@ -160,6 +160,17 @@ impl System {
         })
     }
 
+    /// The operator's part of a first start in `live`: resumes from the new journal, and sets the mode.
+    #[track_caller]
+    pub fn go_live(&self) {
+        self.wait_status("the new journal", |status| has_halt(status, "new-journal"));
+        let confirm = ["--confirm", &self.name];
+        for (command, arguments) in [("resume", &["--reason", "a new system"][..]), ("mode live", &[])] {
+            let done = self.run(command, &[arguments, &confirm].concat());
+            assert_eq!(done.status.code(), Some(0), "{command}: {}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
+
     /// The main process of a component, from the status.
     pub fn pid_of(&self, component: &str) -> Option<i32> {
         let status = self.status()?;

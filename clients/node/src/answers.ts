@@ -51,13 +51,19 @@ export interface Reason {
 
 /**
  * The gate's decision over one order. An order that could not be asked for is refused too, with a code of the client's own:
- * OFFLINE, LOST, TIMED_OUT, UNREADABLE, PERMIT_EXPIRED, NO_CLOCK or INVALID.
+ * OFFLINE, LOST, TIMED_OUT, UNREADABLE, PERMIT_EXPIRED, NO_CLOCK or INVALID. See `mayBeRecorded`.
  */
 export interface Decision {
   /** It may go out: to the exchange where `live`, else on paper. */
   readonly allow: boolean;
   /** Send it to the exchange. */
   readonly live: boolean;
+  /**
+   * Refused on this side alone, so that the intent may be in the journal: LOST, TIMED_OUT, UNREADABLE, PERMIT_EXPIRED, NO_CLOCK.
+   * Whoever sends nothing then says so (`orderResult` with `not-sent`): until then the gate counts the order. Never after the gate's
+   * own refusals, which record nothing: after DUPLICATE it would end the first order of that id.
+   */
+  readonly mayBeRecorded: boolean;
   /** Every refusal. */
   readonly reasons: readonly Reason[];
   /** Until when the decision is good, in microseconds of CLOCK_BOOTTIME. */
@@ -203,6 +209,7 @@ export function decision(answer: Line): Decision {
   return {
     allow,
     live: allow && mode === "live",
+    mayBeRecorded: false,
     reasons: reasons(request, line),
     ...given("permitDeadline", deadline),
     ...given("intentSeq", optional(request, line, "intent_seq", "number")),
@@ -211,6 +218,14 @@ export function decision(answer: Line): Decision {
       paper && { quantity: field(request, paper, "quantity", "string"), price: field(request, paper, "price", "string") },
     ),
   };
+}
+
+/** The client's own codes after which the engine may have recorded the intent. */
+const MAY_BE_RECORDED: ReadonlySet<string> = new Set(["LOST", "TIMED_OUT", "UNREADABLE", "PERMIT_EXPIRED", "NO_CLOCK"]);
+
+/** The decision of whoever could not ask, or must not go by what was answered. */
+export function refused(reasons: readonly Reason[]): Decision {
+  return { allow: false, live: false, mayBeRecorded: reasons.some((reason) => MAY_BE_RECORDED.has(reason.code)), reasons };
 }
 
 export function rateDecision(answer: Line): RateDecision {

@@ -189,15 +189,15 @@ export class Session extends EventEmitter {
   }
 
   /**
-   * Asks the gate for one order. Never rejects: whatever goes wrong is a refusal with its reason. After TIMED_OUT or LOST the intent
-   * may be in the journal: say what became of the order (`not-sent`) with `orderResult`.
+   * Asks the gate for one order. Never rejects: whatever goes wrong is a refusal with its reason. A refusal may leave the intent in
+   * the journal: where `mayBeRecorded`, say `not-sent` with `orderResult`.
    */
   async order(given: messages.Order, options: Timeout = {}): Promise<Decision> {
     try {
       const decision = answers.decision(await this.#ask(messages.order(given), options.timeoutMs));
       return this.#stillGood(decision);
     } catch (error) {
-      return { allow: false, live: false, reasons: [reason(error)] };
+      return answers.refused([reason(error)]);
     }
   }
 
@@ -334,7 +334,7 @@ export class Session extends EventEmitter {
     if (!decision.allow) return decision;
     const refused = (code: string, error: string): Decision => {
       const { paperFill: _, ...rest } = decision;
-      return { ...rest, allow: false, live: false, reasons: [...decision.reasons, { code, error }] };
+      return { ...rest, ...answers.refused([...decision.reasons, { code, error }]) };
     };
     let nowUs: number;
     try {

@@ -15,7 +15,7 @@ import {
   TimedOut,
 } from "../dist/index.js";
 import { encode, event } from "../dist/messages.js";
-import { notice, parse } from "../dist/answers.js";
+import { notice, parse, refused } from "../dist/answers.js";
 import { PATIENCE_MS, folder, lines, listen } from "./dialogues.mjs";
 
 const ORDER = { clientId: "c", instrument: "i", side: "buy", quantity: "1", account: "a" };
@@ -44,6 +44,7 @@ test("without an engine everything is refused with the reason", async (test) => 
   assert.ok(sent.why.includes(path), sent.why);
   const decision = await session.order(ORDER);
   assert.deepEqual([decision.allow, decision.live, decision.reasons[0].code], [false, false, "OFFLINE"]);
+  assert.equal(decision.mayBeRecorded, false);
   assert.equal((await session.rate({ bucket: "telegram" })).reasons[0].code, "OFFLINE");
   await assert.rejects(session.permission(), NotConnected);
   await assert.rejects(session.event({ name: "x.a" }), NotConnected);
@@ -167,6 +168,15 @@ test("the longest line is exact", () => {
   let deep = [];
   for (let level = 0; level < 100_000; level += 1) deep = [deep];
   assert.throws(() => encode(undefined, event({ name: "x.a", data: { deep } })), InvalidMessage);
+});
+
+test("only what was refused on this side may be recorded", () => {
+  for (const code of ["TIMED_OUT", "LOST", "UNREADABLE", "PERMIT_EXPIRED", "NO_CLOCK"]) {
+    assert.equal(refused([{ code: "HALTED", error: "" }, { code, error: "" }]).mayBeRecorded, true, code);
+  }
+  for (const code of ["OFFLINE", "INVALID", "DUPLICATE", "HALTED", "DRY_MODE"]) {
+    assert.equal(refused([{ code, error: "" }]).mayBeRecorded, false, code);
+  }
 });
 
 test("an engine that takes nothing holds nobody up", async (test) => {

@@ -51,6 +51,7 @@ def told(value: Any) -> Any:
         result["codes"] = [reason.code for reason in value.reasons]
     if isinstance(value, failstop.Decision):
         result["live"] = value.live
+        result["may_be_recorded"] = value.may_be_recorded
         assert bool(value) == value.live
         for name in ("mode", "permit_deadline"):
             result.pop(name, None)

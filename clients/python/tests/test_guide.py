@@ -29,13 +29,16 @@ def examples() -> List[str]:
 
 
 class Refuses:
-    """An engine that refuses orders of more than one, and knows the mode."""
+    """An engine that refuses orders of more than one, answers those of three tenths too late, and knows the mode."""
 
     mode = "live"
+    books = True
 
     def __call__(self, said: Any) -> Optional[bytes]:
         if "id" not in said:
             return None
+        if said["type"] == "order_result" and not self.books:
+            return json.dumps({"id": said["id"], "ok": False, "code": "STORAGE", "error": "the disk is full"}).encode() + b"\n"
         fields: Dict[str, Any] = {"seq": 1}
         if said["type"] == "hello":
             fields = {"system": "demo", "component": "bot", "slot": 1, "epoch": 7, "permission": "active", "mode": self.mode}
@@ -43,7 +46,8 @@ class Refuses:
         if said["type"] == "order":
             allow = Decimal(said["quantity"]) <= 1
             reasons = [] if allow else [{"code": "ORDER_QUANTITY", "error": "too much"}]
-            deadline = in_a_minute() if allow else None
+            late = Decimal(said["quantity"]) == Decimal("0.3")
+            deadline = (1 if late else in_a_minute()) if allow else None
             fields = {"allow": allow, "mode": self.mode, "reasons": reasons, "permit_deadline": deadline, "intent_seq": 3}
         return json.dumps({"id": said["id"], "ok": True, **fields}).encode() + b"\n"
 
@@ -84,17 +88,27 @@ class Guide(unittest.TestCase):
 
         def send(client_id: str, *order: Any) -> str:
             sent.append(order)
-            if order[0] == "sell":
-                raise TimeoutError
-            if order[2] == "0":
-                raise ValueError("no such price")
+            if order[2] in raises:
+                raise raises[order[2]]
             return "V1"
 
-        for side, quantity, price in [("buy", "1", "9"), ("sell", "1", "9"), ("buy", "1", "0"), ("buy", "2", "9")]:
+        # Only the venue's own no says that nothing stands there: not a lost connection, nor an answer that makes no sense.
+        raises = {"2": TimeoutError(), "3": names["RefusedByVenue"]("no such price"), "4": ValueError("no JSON"), "5": ConnectionError()}
+        orders = [("buy", "1", "9"), ("sell", "1", "2"), ("buy", "1", "3"), ("buy", "1", "4"), ("buy", "1", "5")]
+        for side, quantity, price in [*orders, ("buy", "2", "9"), ("buy", "0.3", "9")]:
             names["guarded"](send, "BTC-USD", side, quantity, price)
-        self.assertEqual(sent, [("buy", "1", "9"), ("sell", "1", "9"), ("buy", "1", "0")])
+        self.assertEqual(sent, orders)
         outcomes = [(said["client_id"], said["outcome"]) for said in self.said("order_result")]
-        self.assertEqual(outcomes, [("e7-1", "accepted"), ("e7-2", "unknown"), ("e7-3", "rejected")])
+        told = ["accepted", "unknown", "rejected", "unknown", "unknown"]
+        # Nothing is said of what was refused; what may be recorded and does not go out is.
+        self.assertEqual(outcomes, [*((f"e7-{number}", one) for number, one in enumerate(told, 1)), ("e7-7", "not-sent")])
+        self.assertEqual(self.said("order_result")[2]["reason"], "no such price")
+        # What cannot be booked does not end the script after its order went out.
+        self.answers.books = False
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            for price in ("9", "2", "3"):
+                self.assertTrue(names["guarded"](send, "BTC-USD", "buy", "1", price).live)
+        self.assertEqual(out.getvalue().count("not booked:"), 3)
 
     def test_freqtrade(self) -> None:
         class Trade:
@@ -127,6 +141,9 @@ class Guide(unittest.TestCase):
         self.assertEqual((fill["client_id"], fill["quantity"], fill["price"]), ("e7-1", "0.1", "64000.1"))
         self.assertEqual([(said["side"], said.get("reduce_only", False)) for said in asked], [("buy", False)] * 2 + [("sell", True)])
         self.assertEqual([said["client_id"] for said in self.said("order_result")], ["e7-3"])
+        self.assertFalse(bot.confirm_trade_entry("BTC/USDT", "limit", 0.3, *enter[2:], "long"))
+        late = self.said("order_result")[-1]
+        self.assertEqual((late["client_id"], late["outcome"]), ("e7-4", "not-sent"))
         # Its own paper mode is its own.
         self.answers.mode = "dry"
         self.assertFalse(bot.confirm_trade_entry("BTC/USDT", *enter, "long"))
@@ -150,7 +167,7 @@ class Guide(unittest.TestCase):
         self.addCleanup(script.session.close)
         script.on_tick()
         words = ("kraken", "BTC-USD", "buy")
-        for amount in ("1", "0.5", "0.2", "7"):
+        for amount in ("1", "0.5", "0.2", "7", "0.3"):
             script.guarded(*words, Decimal(amount), "LIMIT", Decimal("64000"))
         self.assertEqual([order[2] for order in sent], [Decimal("1"), Decimal("0.5"), Decimal("0.2")])
         side = types.SimpleNamespace(name="BUY")
@@ -162,7 +179,7 @@ class Guide(unittest.TestCase):
         fill = self.said("fill")[0]
         self.assertEqual((fill["client_id"], fill["side"], fill["account"]), ("e7-1", "buy", "kraken"))
         outcomes = [(said["client_id"], said["outcome"]) for said in self.said("order_result")]
-        self.assertEqual(outcomes, [("e7-2", "cancelled"), ("e7-3", "rejected")])
+        self.assertEqual(outcomes, [("e7-5", "not-sent"), ("e7-2", "cancelled"), ("e7-3", "rejected")])
 
     def test_without_an_engine_nothing_is_sent(self) -> None:
         names = self.names("def guarded(send")

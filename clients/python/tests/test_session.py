@@ -101,6 +101,7 @@ class Offline(WithSocket):
         self.assertIn(self.path, sent.why)
         decision = session.order("c", "i", "buy", "1", "a")
         self.assertEqual((decision.allow, decision.live, decision.reasons[0].code), (False, False, "OFFLINE"))
+        self.assertFalse(decision.may_be_recorded)
         self.assertEqual(session.rate("telegram").reasons[0].code, "OFFLINE")
         for call in (session.permission, lambda: session.event("x.a"), lambda: session.hello("a", "1")):
             with self.assertRaises(failstop.NotConnected):
@@ -283,6 +284,18 @@ class Hot(WithSocket):
                     await session.event("x.a")
 
         asyncio.run(through())
+
+
+class Refused(unittest.TestCase):
+    def test_only_what_was_refused_on_this_side_may_be_recorded(self) -> None:
+        def refused(*codes: str) -> failstop.Decision:
+            return failstop.Decision(False, reasons=tuple(failstop.Reason(code, "") for code in codes))
+
+        for code in ("TIMED_OUT", "LOST", "UNREADABLE", "PERMIT_EXPIRED", "NO_CLOCK"):
+            self.assertTrue(refused("HALTED", code).may_be_recorded, code)
+        for code in ("OFFLINE", "INVALID", "DUPLICATE", "HALTED", "DRY_MODE"):
+            self.assertFalse(refused(code).may_be_recorded, code)
+        self.assertFalse(failstop.Decision(True, "live").may_be_recorded)
 
 
 class Together(WithSocket):

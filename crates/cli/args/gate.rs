@@ -2,6 +2,7 @@
 
 use super::{Format, PlaceArgs, not_blank};
 use clap::{Args, Subcommand, ValueEnum};
+use failstop_settings::parse_duration;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,15 +92,38 @@ pub enum Section {
     Feeds,
 }
 
-/// A span as the configuration writes it: `30s`, `5m`, `4h`.
+/// A span as the configuration writes it, in whole seconds: `30s`, `5m`, `4h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = [("s", 1), ("m", 60), ("h", 3_600)].iter().find_map(|(unit, seconds)| {
-        let number = text.strip_suffix(unit)?;
-        let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(*seconds)
-    });
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "expected a duration above zero, such as 30m or 4h".to_owned())
+    let fits = |span: &Duration| !span.is_zero() && span.subsec_nanos() == 0;
+    let meant = match parse_duration(text) {
+        Ok(span) if fits(&span) => return Ok(span),
+        Ok(_) => None,
+        Err(meant) => meant.filter(|meant| parse_duration(meant).is_ok_and(|span| fits(&span))),
+    };
+    let such = meant.unwrap_or_else(|| "30m or 4h".to_owned());
+    Err(format!("expected a duration of whole seconds above zero, such as {such}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_whole_seconds_above_zero() {
+        for (text, seconds) in [("30s", 30), ("30m", 1_800), ("4h", 14_400), ("5000ms", 5)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for (text, such) in [
+            ("2 h", "2h"),
+            ("1d", "24h"),
+            ("0h", "30m"),
+            ("1500ms", "30m"),
+            ("0.5s", "30m"),
+            ("+5m", "30m"),
+            ("", "30m"),
+        ] {
+            let wrong = duration(text).err().unwrap_or_default();
+            assert!(wrong.contains(&format!("whole seconds above zero, such as {such}")), "{text}: {wrong}");
+        }
+    }
 }

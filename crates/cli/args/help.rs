@@ -360,10 +360,12 @@ Exit status:
   2  usage
   3  no engine answers: send nothing
 
+0 also on paper; with `live=true` an order in `dry` is refused, so that 0 means the exchange.
+
 Examples:
-  failstop gate client_id=e7-1 instrument=BTC/USDT account=main side=buy quantity=0.01 live=true
-  failstop gate --json \"$ORDER\" && ./place-order
-  failstop gate --format json --json - < order.json && ./place-order";
+  failstop gate client_id=e7-1 instrument=BTC/USDT account=main side=buy quantity=0.01
+  failstop gate client_id=e7-2 instrument=BTC/USDT account=main side=buy quantity=0.01 live=true && ./place-order
+  jq '.live=true' order.json | failstop gate --format json --json - && ./place-order";
 
 /// Below the options of `limits`.
 pub const LIMITS_HELP: &str = "\

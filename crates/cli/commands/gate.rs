@@ -9,7 +9,7 @@ use crate::out;
 use failstop_client::wire::{self, Decision};
 use failstop_engine::printable::printable;
 use serde_json::{Map, Value, json};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Asks, prints the answer, and ends by it.
@@ -18,33 +18,43 @@ pub fn gate(args: &GateArgs) -> Result<Exit, Failure> {
     let socket = socket(args.socket.as_deref())?;
     let answer = match exchange(&socket, &line) {
         Ok(answer) => answer,
-        Err(lost) if lost.sent => return Err(unanswered(&socket, &line, &lost.source)),
+        Err(lost) if lost.sent => {
+            let what = format!("no answer from the bot socket {}: {}", socket.display(), lost.source);
+            return Err(unheard(&socket, &line, what));
+        }
         Err(lost) => return Err(no_answer(&socket, &lost.source)),
     };
     if answer["ok"].as_bool() != Some(true) {
         let reason = answer["error"].as_str().unwrap_or("the engine gave no reason");
         return Err(Failure::Refused { reasons: vec![printable(reason).into_owned()] });
     }
-    let decision: Decision = serde_json::from_value(answer).map_err(|error| Failure::NoEngine {
-        what: format!("the engine's answer cannot be read: {error}"),
-        next: "this command and the engine are of different versions; nothing may be sent".to_owned(),
-    })?;
+    let decision: Decision = match serde_json::from_value(answer) {
+        Ok(decision) => decision,
+        Err(error) => {
+            let what = format!(
+                "the engine's answer cannot be read ({error}): this command and the engine are of different versions"
+            );
+            return Err(unheard(&socket, &line, what));
+        }
+    };
     let allowed = decision.allow;
     let decision = decision.still_good();
-    if allowed && !decision.allow {
+    let good = decision.allow;
+    let printed = match args.format {
+        Format::Json => out::json_line(&decision),
+        Format::Text => Ok(text(&decision)),
+    }
+    .and_then(|text| out::print_last(&text));
+    if allowed && !(good && printed.is_ok()) {
         // Nobody else will: whoever asked sends nothing. Where it cannot be said the order is in doubt, which stops what follows.
         drop(exchange(&socket, &not_sent(&line)));
     }
-    let good = decision.allow;
-    out::print_last(&match args.format {
-        Format::Json => out::json_line(&decision)?,
-        Format::Text => text(&decision),
-    })?;
+    printed?;
     Ok(if good { Exit::Good } else { Exit::No })
 }
 
-/// The question was asked and no answer came: the order may be recorded, and whoever asked will not send it. Says so, if it can.
-fn unanswered(socket: &Path, line: &[u8], source: &io::Error) -> Failure {
+/// The question was asked and no answer was understood: the order may be recorded, and whoever asked will not send it. Says so, if it can.
+fn unheard(socket: &Path, line: &[u8], what: String) -> Failure {
     let told = exchange(socket, &not_sent(line)).is_ok_and(|answer| answer["ok"].as_bool() == Some(true));
     let next = if told {
         "send nothing; failstop was told that this order was not sent. Ask again under another client id".to_owned()
@@ -56,7 +66,7 @@ fn unanswered(socket: &Path, line: &[u8], source: &io::Error) -> Failure {
              (`failstop send order_result client_id={id} outcome=not-sent`); until then it is in doubt"
         )
     };
-    Failure::NoEngine { what: format!("no answer from the bot socket {}: {source}", socket.display()), next }
+    Failure::NoEngine { what, next }
 }
 
 fn client_id(line: &[u8]) -> Value {
@@ -171,33 +181,31 @@ mod tests {
     /// A system that reads an order and answers so, and then the next connection's line, which it hands back.
     fn asked(answer: Option<Value>) -> (Result<Exit, Failure>, Option<Value>) {
         use std::io::{BufRead as _, BufReader, Write as _};
+        use std::os::unix::net::UnixStream;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bot.sock");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let system = std::thread::spawn(move || {
-            let read = |stream: &std::os::unix::net::UnixStream| {
+            let read = |stream: &UnixStream| {
                 let mut line = String::new();
                 BufReader::new(stream).read_line(&mut line).unwrap();
-                serde_json::from_str::<Value>(&line).unwrap()
+                (!line.is_empty()).then(|| serde_json::from_str::<Value>(&line).unwrap())
             };
             let (mut stream, _) = listener.accept().unwrap();
-            assert_eq!(read(&stream)["type"], "order");
-            let Some(answer) = answer else {
-                drop(stream);
-                let (mut stream, _) = listener.accept().unwrap();
-                let said = read(&stream);
-                stream.write_all(b"{\"id\":1,\"ok\":true,\"seq\":7}\n").unwrap();
-                return Some(said);
-            };
-            stream.write_all(format!("{answer}\n").as_bytes()).unwrap();
-            listener.set_nonblocking(answer["allow"] == false || answer["permit_deadline"] != 1).unwrap();
-            let (mut stream, _) = listener.accept().ok()?;
-            let said = read(&stream);
+            assert_eq!(read(&stream).unwrap()["type"], "order");
+            if let Some(answer) = answer {
+                stream.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            }
+            drop(stream);
+            let (mut stream, _) = listener.accept().unwrap();
+            let said = read(&stream)?;
             stream.write_all(b"{\"id\":1,\"ok\":true,\"seq\":7}\n").unwrap();
             Some(said)
         });
         let fields = SHORT.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let ended = gate(&GateArgs { json: None, fields, format: Format::Json, socket: Some(path) });
+        let ended = gate(&GateArgs { json: None, fields, format: Format::Json, socket: Some(path.clone()) });
+        // Whoever comes next and says nothing.
+        drop(UnixStream::connect(path));
         (ended, system.join().unwrap())
     }
 
@@ -214,10 +222,12 @@ mod tests {
         assert_eq!((ended.unwrap(), said), (Exit::Good, None));
         let (ended, said) = asked(answer(false, 1));
         assert_eq!((ended.unwrap(), said), (Exit::No, None));
-        let (ended, said) = asked(None);
-        let Err(Failure::NoEngine { next, .. }) = ended else { panic!("no answer, no engine") };
-        assert!(next.contains("was told that this order was not sent"), "{next}");
-        assert_eq!(said, Some(not_sent));
+        for unheard in [None, Some(json!({ "id": 1, "ok": true, "allow": 7 }))] {
+            let (ended, said) = asked(unheard);
+            let Err(Failure::NoEngine { next, .. }) = ended else { panic!("no answer, no engine") };
+            assert!(next.contains("was told that this order was not sent"), "{next}");
+            assert_eq!(said, Some(not_sent.clone()));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
+use crate::render::duration::duration;
 use crate::render::gate as words;
 use failstop_engine::doors::control::wire::{EndOverride, LimitName, OverrideLimit, Scope};
 
@@ -34,7 +35,7 @@ pub fn limits(action: LimitsAction) -> Result<Exit, Failure> {
             };
             let order = OverrideLimit { limit, scope, of, value: value.clone(), for_seconds: span.as_secs(), reason };
             let taken = Engine::of(&Place::find(&place)?)?.override_limit(order)?;
-            out::print_last(&format!("{name} is {value} for {} s (record {})\n", span.as_secs(), taken.seq))?;
+            out::print_last(&format!("{name} is {value} for {} (record {})\n", duration(span), taken.seq))?;
             Ok(Exit::Good)
         }
         LimitsAction::End { name, place } => {

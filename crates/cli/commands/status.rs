@@ -19,7 +19,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Prints it, once or until interrupted.
 pub fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     if args.watch {
-        let picture = args.format == Format::Text && out::layout() == Layout::People && watch::is_possible();
+        // The picture is that of the whole.
+        let whole = args.section.is_none() && args.format == Format::Text;
+        let picture = whole && out::layout() == Layout::People && watch::is_possible();
         if picture {
             let args = args.clone();
             return watch::watch(move || ask(&args));

@@ -6,7 +6,8 @@ use super::style::Tone;
 use failstop_client::alerts::{AlertEntry, AlertList, AlertTests};
 use failstop_client::status::{AlertsSummary, SeverityCounts};
 use failstop_engine::printable::printable;
-use jiff::{Timestamp, Unit};
+use failstop_view::component::to_the_second;
+use jiff::Timestamp;
 use std::fmt::Write as _;
 
 /// `1 open (critical, sent to telegram, pagerduty)`; `None` where the engine says nothing of alerts.
@@ -138,10 +139,7 @@ fn reached(alert: &AlertEntry) -> String {
 
 /// Without the fraction of the second.
 fn short(time: &str) -> String {
-    match time.parse::<Timestamp>() {
-        Ok(at) => at.round(Unit::Second).unwrap_or(at).to_string(),
-        Err(_) => time.to_owned(),
-    }
+    time.parse().map_or_else(|_| time.to_owned(), to_the_second)
 }
 
 fn line(alert: &AlertEntry) -> String {

@@ -3,7 +3,7 @@
 use super::Layout;
 use super::alerts;
 use super::duration::{age, span};
-use super::number::{grouped, short_hash, size};
+use super::number::{counted, grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
 use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
@@ -115,7 +115,7 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
     fact("journal", &journal(status));
-    for (name, text) in books(status) {
+    for (name, text) in books(status).into_iter().chain(gate(status)) {
         fact(name, &printable(&text));
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
@@ -136,8 +136,8 @@ fn gate(status: &Status) -> Vec<(&'static str, String)> {
         facts.push((
             "gate",
             format!(
-                "{} orders allowed, {} refused, {} open{paper}",
-                grouped(gate.allowed),
+                "{} allowed, {} refused, {} open{paper}",
+                counted(gate.allowed, "order"),
                 grouped(gate.refused),
                 grouped(gate.open_orders)
             ),
@@ -152,22 +152,29 @@ fn gate(status: &Status) -> Vec<(&'static str, String)> {
         gate.overrides.iter().map(|over| ("override", format!("{} is {} until {}", over.name, over.value, over.until))),
     );
     if !gate.awaiting.is_empty() {
-        facts.push((
-            "confirm",
-            format!("{} orders wait: `failstop status --section risk`", grouped(gate.awaiting.len() as u64)),
-        ));
+        let (many, wait) = (gate.awaiting.len() as u64, if gate.awaiting.len() == 1 { "waits" } else { "wait" });
+        facts.push(("confirm", format!("{} {wait}: `failstop status --section risk`", counted(many, "order"))));
     }
     facts
 }
 
-/// What stands in the books that one wants to know of: nothing, where nothing does.
 fn books(status: &Status) -> Vec<(&'static str, String)> {
+    snapshot(status).into_iter().map(|text| ("snapshot", text)).chain(stands(status)).collect()
+}
+
+/// `2 h ago, at record 18 441, closes 2026-11-02`; `None` where there is none yet.
+pub fn snapshot(status: &Status) -> Option<String> {
+    let (Some(snapshot), Some(seconds)) = (&status.books.snapshot, status.health.snapshot_age_seconds) else {
+        return None;
+    };
+    let closes = snapshot.day.as_ref().map(|day| format!(", closes {day}")).unwrap_or_default();
+    Some(format!("{} ago, at record {}{closes}", age(seconds), grouped(snapshot.seq)))
+}
+
+/// What stands in the books and at the gate that one wants to know of: nothing, where nothing does. Not made fit to print yet.
+pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
     let books = &status.books;
     let mut facts = Vec::new();
-    if let (Some(snapshot), Some(seconds)) = (&books.snapshot, status.health.snapshot_age_seconds) {
-        let closes = snapshot.day.as_ref().map(|day| format!(", closes {day}")).unwrap_or_default();
-        facts.push(("snapshot", format!("{} ago, at record {}{closes}", age(seconds), grouped(snapshot.seq))));
-    }
     if books.orders_open > 0 {
         facts.push((
             "orders",
@@ -177,7 +184,6 @@ fn books(status: &Status) -> Vec<(&'static str, String)> {
     if books.violations > 0 {
         facts.push(("refused", format!("{} that would have broken a rule of the books", grouped(books.violations))));
     }
-    facts.extend(gate(status));
     facts.extend(books.discrepancies.iter().map(|differs| ("differs", differs.clone())));
     facts
 }
@@ -196,7 +202,7 @@ fn component_row(status: &Status, now: Timestamp, component: &ComponentSummary) 
 }
 
 /// `412 MB of 1.8 GB`, as far as it is known.
-fn memory(component: &ComponentSummary) -> String {
+pub fn memory(component: &ComponentSummary) -> String {
     match (component.memory_bytes, component.memory_max_bytes) {
         (Some(used), Some(most)) => format!("{} of {}", size(used), size(most)),
         (Some(used), None) => size(used),
@@ -205,7 +211,7 @@ fn memory(component: &ComponentSummary) -> String {
 }
 
 /// `3 % CPU`, `93 of 90 % CPU`: as far as it is known.
-fn cpu(component: &ComponentSummary) -> String {
+pub fn cpu(component: &ComponentSummary) -> String {
     match (component.cpu_percent, component.cpu_max_percent) {
         (Some(used), Some(most)) => format!("{used:.0} of {most} % CPU"),
         (Some(used), None) => format!("{used:.0} % CPU"),
@@ -242,11 +248,13 @@ fn covers(what: &str, list: &[String]) -> String {
     if list.is_empty() { String::new() } else { format!("{what}: {}", list.join(", ")) }
 }
 
-fn feed(seconds: Option<f64>) -> String {
+/// `fresh 5 s ago`.
+pub fn feed(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "nothing yet".to_owned(), |seconds| format!("fresh {} ago", age(seconds)))
 }
 
-fn answers(up: Option<bool>) -> &'static str {
+/// Whether a dependency answers, in a word.
+pub fn answers(up: Option<bool>) -> &'static str {
     match up {
         Some(true) => "up",
         Some(false) => "down",
@@ -254,7 +262,8 @@ fn answers(up: Option<bool>) -> &'static str {
     }
 }
 
-fn journal(status: &Status) -> String {
+/// Its records and its head.
+pub fn journal(status: &Status) -> String {
     format!("{} records, durable, head {}", grouped(status.journal.seq), short_hash(&status.journal.head))
 }
 
@@ -309,7 +318,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("metric", &format!("{name} {value}"));
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
-    for (name, text) in books(status) {
+    for (name, text) in books(status).into_iter().chain(gate(status)) {
         fact(name, &text);
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {

@@ -188,3 +188,25 @@ fn the_books_have_lines_where_there_is_something_to_say() {
         "{lines}"
     );
 }
+
+#[test]
+fn one_order_is_one_order() {
+    let mut status = sample();
+    let waiting = failstop_client::gate::AwaitingEntry::default();
+    let mut gate = failstop_client::gate::GateStatus {
+        allowed: 1,
+        awaiting: vec![waiting.clone()],
+        ..failstop_client::gate::GateStatus::default()
+    };
+    status.gate = Some(gate.clone());
+    let one = plain(&status, Layout::Lines);
+    assert!(
+        one.contains("gate 1 order allowed, 0 refused, 0 open\n") && one.contains("confirm 1 order waits:"),
+        "{one}"
+    );
+    gate.allowed = 2;
+    gate.awaiting.push(waiting);
+    status.gate = Some(gate);
+    let two = plain(&status, Layout::Lines);
+    assert!(two.contains("gate 2 orders allowed, ") && two.contains("confirm 2 orders wait:"), "{two}");
+}

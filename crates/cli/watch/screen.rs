@@ -2,11 +2,12 @@
 //! says what the system may do and above one that says how old that is.
 
 use crate::render::alerts;
+use crate::render::status::{answers, cpu, feed, journal, memory, snapshot, stands};
 use failstop_client::status::{ComponentSummary, HaltSummary, Status};
 use failstop_view::Tone;
-use failstop_view::component::{clock_time, said_or_kept, since};
+use failstop_view::component::{at, clock_time, said_or_kept, since};
 use failstop_view::duration::{age, span};
-use failstop_view::number::{grouped, short_hash, size};
+use failstop_view::number::grouped;
 use failstop_view::printable::printable;
 use jiff::Timestamp;
 use ratatui::Frame;
@@ -184,40 +185,27 @@ fn body(status: &Status, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
     }
     let mut fact = |name: &str, text: String| lines.push(Line::from(format!("{name:<9} {text}")));
     for (name, up) in &status.dependencies {
-        let word = match up {
-            Some(true) => "up",
-            Some(false) => "DOWN",
-            None => "not known yet",
-        };
+        let word = if *up == Some(false) { "DOWN" } else { answers(*up) };
         fact("needs", format!("{} {word}", printable(name)));
     }
     for (name, seconds) in &status.feeds {
-        let fresh = seconds.map_or_else(|| "nothing yet".to_owned(), |seconds| format!("fresh {} ago", age(seconds)));
-        fact("feed", format!("{} {fresh}", printable(name)));
+        fact("feed", format!("{} {}", printable(name), feed(*seconds)));
     }
     for (name, value) in &status.metrics {
         fact("figure", format!("{} {value}", printable(name)));
     }
-    if status.books.orders_open > 0 {
-        let (open, doubt) = (grouped(status.books.orders_open), grouped(status.books.orders_in_doubt));
-        fact("orders", format!("{open} open, {doubt} in doubt"));
-    }
-    for line in &status.books.discrepancies {
-        fact("differs", printable(line).into_owned());
+    for (name, text) in stands(status) {
+        fact(name, printable(&text).into_owned());
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", printable(&alerts).into_owned());
     }
-    fact(
-        "journal",
-        format!("{} records, durable, head {}", grouped(status.journal.seq), short_hash(&status.journal.head)),
-    );
+    fact("journal", journal(status));
     if let Some(verified) = &status.verified {
-        let at = verified.at.parse().map_or_else(|_| printable(&verified.at).into_owned(), |at| clock_time(at, now));
-        fact("verified", format!("{} {at}", printable(&verified.result)));
+        fact("verified", format!("{} {}", printable(&verified.result), at(&verified.at, now)));
     }
-    if let Some(seconds) = status.health.snapshot_age_seconds {
-        fact("snapshot", format!("{} ago", age(seconds)));
+    if let Some(snapshot) = snapshot(status) {
+        fact("snapshot", printable(&snapshot).into_owned());
     }
     lines
 }
@@ -256,13 +244,8 @@ fn of_component(status: &Status, component: &ComponentSummary, paint: Paint, now
     if let Some(seconds) = component.last_sign_seconds {
         add(format!("beat {} ago", age(seconds)));
     }
-    match (component.memory_bytes, component.memory_max_bytes) {
-        (Some(used), Some(most)) => add(format!("{} of {}", size(used), size(most))),
-        (Some(used), None) => add(size(used)),
-        (None, _) => {}
-    }
-    if let Some(percent) = component.cpu_percent {
-        add(format!("{percent:.0} % CPU"));
+    for figure in [memory(component), cpu(component)].into_iter().filter(|figure| !figure.is_empty()) {
+        add(figure);
     }
     if let Some(queue) = status.queue.get(&component.name) {
         add(format!("queue {} {}", printable(&queue.state), grouped(queue.depth)));

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::*;
+use failstop_client::gate::GateStatus;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
@@ -121,5 +122,34 @@ fn without_colour_there_is_none() {
         let (_, terminal) = drawn(&mut heard(), (120, 30), paint);
         let cells = &terminal.backend().buffer().content;
         assert_eq!(cells.iter().any(|cell| cell.fg != Color::Reset), coloured, "{paint:?}");
+    }
+}
+
+#[test]
+fn what_stands_at_the_gate_and_in_the_books_is_there_as_in_the_status() {
+    let mut status = status();
+    let result = json!({"account": "kraken\u{1b}[2J", "result": "-12.50", "opening_equity": "1000", "lost": 0.01, "reached": true});
+    let awaiting = json!({"client_id": "c-1", "component": "bot", "user": null, "account": "kraken", "instrument": "BTC/USDT",
+        "side": "buy", "quantity": "1", "price": null, "worth": "64000", "until": "2026-11-03T21:10:00Z"});
+    let gate = GateStatus {
+        allowed: 40,
+        results: vec![serde_json::from_value(result).unwrap()],
+        awaiting: vec![serde_json::from_value(awaiting).unwrap()],
+        ..GateStatus::default()
+    };
+    (status.gate, status.books.violations) = (Some(gate), 2);
+    status.components[0].cpu_max_percent = Some(90);
+    let mut picture = Picture::default();
+    picture.heard(Ok(status), now());
+    let (rows, _) = drawn(&mut picture, (120, 30), Paint::Plain);
+    let words = rows.join("\n");
+    for says in [
+        "gate      40 orders allowed, 0 refused",
+        "loss      the daily loss is reached in account kraken\\u{1b}[2J",
+        "failstop status --section risk",
+        "refused   2 that would have broken a rule of the books",
+        "3 of 90 % CPU",
+    ] {
+        assert!(words.contains(says), "{says}: {rows:#?}");
     }
 }

@@ -213,6 +213,10 @@ pub struct SharedRatesEntry {
     pub gone: u64,
     /// Judged by both, since the server lost what it had counted.
     pub forgotten: u64,
+    /// What was to be given back and was not: too much was owed, or the server refused it. The group allows less until it has passed.
+    pub left_out: u64,
+    /// How often more that counts was owed than is kept: each time the group's memory was taken as lost.
+    pub spilled: u64,
 }
 
 /// A page that is asked for prices. The numbers are of this epoch.

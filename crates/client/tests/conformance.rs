@@ -138,7 +138,7 @@ fn call(session: &mut Session, name: &str, given: &Value) -> Result<Value, Sessi
             let codes: Vec<&str> = decision.reasons.iter().map(|reason| reason.code.as_str()).collect();
             Ok(json!({
                 "allow": decision.allow, "live": decision.is_live(), "codes": codes, "intent_seq": decision.intent_seq,
-                "paper_fill": decision.paper_fill,
+                "paper_fill": decision.paper_fill, "may_be_recorded": decision.may_be_recorded(),
             }))
         }
         "order_result" => session.order_result(of(given)).map(booked),

@@ -58,8 +58,8 @@ pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
 pub use input::{CheckClass, Exit, Hook, HookOutcome, Input, Order, OutOfMemory, QueueState, Sign, Start, Unclean};
 pub use limits::{
-    AGAIN_WITHIN, Ask, ComponentLimits, Crossing, LOOK_AGAIN_AFTER, Level, LimitAction, Resource, SystemLimits, Usage,
-    WARN_AT_PERCENT,
+    AGAIN_WITHIN, Ask, ComponentLimits, Crossing, LOOK_AGAIN_AFTER, Level, LimitAction, Resource, SystemLimits,
+    Thresholds, Usage, WARN_AT_PERCENT,
 };
 pub use liveness::{BEATS_MAX, MAX_EXTENSION};
 pub use machine::Core;

@@ -103,7 +103,6 @@ fn question(number: usize) -> Question {
         user: Some("alice".to_owned()),
         cost: Cost { openings: 1, trades: 1, volume: 12_345, messages: 0, copies: 0 },
         bounds: RateBounds { system: bounds, user: Some(bounds) },
-        only_look: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::history;
 use crate::limits::processes::Membership;
+use crate::words::fnv1a;
 use core::time::Duration;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
@@ -161,33 +162,18 @@ pub enum GateOrder {
     },
 }
 
-impl GateOrder {
-    /// The name of the override: of its limit and whose it is, so that a second one for the same takes the place of the first. Where
-    /// that is longer than a name may be, whose it is is cut, and told apart by a fingerprint.
-    pub fn override_name(&self) -> String {
-        match self {
-            Self::Override { limit, scope, of, .. } => match of {
-                None => limit.name().to_owned(),
-                Some(of) => {
-                    let begin = format!("{}:{}:", limit.name(), scope.name());
-                    let left = NAME_MAX.saturating_sub(begin.len());
-                    if of.len() <= left {
-                        return begin + of;
-                    }
-                    let mark = format!("~{:016x}", fingerprint(of));
-                    let cut: String = of.chars().take(left.saturating_sub(mark.len())).collect();
-                    begin + &cut + &mark
-                }
-            },
-            Self::EndOverride { name } => name.clone(),
-            Self::Confirm { client_id } => client_id.clone(),
-        }
+/// The name of the override of a limit: of it and whose it is, so that a second one for the same takes the place of the first. Where
+/// that is longer than a name may be, whose it is is cut, and told apart by a fingerprint.
+pub fn override_name(limit: LimitName, scope: Scope, of: Option<&str>) -> String {
+    let Some(of) = of else { return limit.name().to_owned() };
+    let begin = format!("{}:{}:", limit.name(), scope.name());
+    let left = NAME_MAX.saturating_sub(begin.len());
+    if of.len() <= left {
+        return begin + of;
     }
-}
-
-/// FNV-1a, the same in every version: what was named by one is ended by another.
-pub fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    let mark = format!("~{:016x}", fnv1a(of.as_bytes()));
+    let cut: String = of.chars().take(left.saturating_sub(mark.len())).collect();
+    begin + &cut + &mark
 }
 
 /// What an operator may ask of the books.
@@ -254,15 +240,7 @@ mod tests {
     use super::*;
 
     fn named(of: &str) -> String {
-        GateOrder::Override {
-            limit: LimitName::OpeningsPerMinute,
-            scope: Scope::Component,
-            of: Some(of.to_owned()),
-            value: "0".to_owned(),
-            span: Duration::from_secs(1),
-            reason: "r".to_owned(),
-        }
-        .override_name()
+        override_name(LimitName::OpeningsPerMinute, Scope::Component, Some(of))
     }
 
     #[test]

@@ -25,6 +25,20 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Why nothing came back, in words that never hold the URL: it may carry a token.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Not within this time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// More than so many bytes.
+    #[error("it answers with more than {0} bytes")]
+    Large(u64),
+    /// The way there, or the peer.
+    #[error("{}", words(.0))]
+    Failed(reqwest::Error),
+}
+
 /// Asks; `within` bounds all of it, `most` the bytes of the answer. `ca_file` holds authorities that are trusted beside the
 /// usual ones, in PEM form.
 ///
@@ -38,43 +52,58 @@ pub fn ask(
     within: Duration,
 ) -> Result<Answer, String> {
     let url = reqwest::Url::parse(url).map_err(|_| "the URL is not one".to_owned())?;
-    let tls = failstop_notify::tls::client_config(ca_file)?;
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+    let client = client(ca_file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot wait for an answer: {error}"))?;
+    runtime.block_on(exchange(&client, method, url, most, within)).map_err(|fault| fault.to_string())
+}
+
+/// A client that follows no redirect, asks each thing once, and keeps no connection, so that it may be used on one runtime after
+/// another.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(failstop_notify::tls::client_config(ca_file)?)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .pool_max_idle_per_host(0)
         .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
         .retry(reqwest::retry::never())
         .build()
-        .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot wait for an answer: {error}"))?;
-    runtime.block_on(async {
-        let exchange = async {
-            let request = match method {
-                Method::Get => client.get(url).header("accept", "*/*"),
-                Method::Post(text) => {
-                    client.post(url).header("content-type", "text/plain; charset=utf-8").body(text.to_owned())
-                }
-            };
-            let mut response = request.send().await.map_err(|error| words(&error))?;
-            let status = response.status().as_u16();
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
-                body.extend_from_slice(&chunk);
-                if body.len() as u64 > most {
-                    return Err(format!("it answers with more than {most} bytes"));
-                }
+        .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())
+}
+
+/// One question and its answer; `within` bounds all of it, `most` the bytes of the answer.
+pub(crate) async fn exchange(
+    client: &reqwest::Client,
+    method: Method<'_>,
+    url: reqwest::Url,
+    most: u64,
+    within: Duration,
+) -> Result<Answer, Fault> {
+    let request = match method {
+        Method::Get => client.get(url).header("accept", "*/*"),
+        Method::Post(text) => {
+            client.post(url).header("content-type", "text/plain; charset=utf-8").body(text.to_owned())
+        }
+    };
+    let exchange = async {
+        let mut response = request.send().await.map_err(Fault::Failed)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(Fault::Failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() as u64 > most {
+                return Err(Fault::Large(most));
             }
-            Ok(Answer { status, body })
-        };
-        tokio::time::timeout(within, exchange)
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", within.as_secs())))
-    })
+        }
+        Ok(Answer { status, body })
+    };
+    tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
 }
 
 /// An error's own words end with the URL; its causes' do not.

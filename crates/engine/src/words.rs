@@ -44,6 +44,21 @@ pub fn signal(number: i32) -> String {
     }
 }
 
+/// A permission as a number, for pages, charts and metrics: 0 `shutdown`, 1 `observe-only`, 2 `reduce-only`, 3 `active`.
+pub const fn permission_level(permission: Permission) -> u8 {
+    match permission {
+        Permission::Shutdown => 0,
+        Permission::ObserveOnly => 1,
+        Permission::ReduceOnly => 2,
+        Permission::Active => 3,
+    }
+}
+
+/// FNV-1a, 64 bits: a small hash that is the same in every version, so that what one named another finds.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,8 @@
       if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
       return;
     }
-    if (fresh.hasAttribute("data-same")) return;
+    // A place for what a page has already.
+    if (fresh.hasAttribute("data-same") && !old.hasAttribute("data-same")) return;
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
@@ -66,6 +67,8 @@
     heard = performance.now();
     why = "";
     judge();
+    // A page that has none of what it was to keep asks for the whole.
+    if (old.querySelector("[data-same]")) poll();
     return true;
   }
 

@@ -50,10 +50,20 @@ pub fn since(text: &str, now: Timestamp) -> String {
 
 /// `20:51:07Z`; with the day where it is not today's.
 pub fn clock_time(then: Timestamp, now: Timestamp) -> String {
-    let when = then.round(Unit::Second).unwrap_or(then).to_string();
+    let when = to_the_second(then);
     let today = now.to_string();
     match (when.split_once('T'), today.split_once('T')) {
         (Some((day, time)), Some((this_day, _))) if day == this_day => time.to_owned(),
         _ => when,
     }
+}
+
+/// A time of an answer's as [`clock_time`] has it; what is none is made fit to print.
+pub fn at(text: &str, now: Timestamp) -> String {
+    text.parse().map_or_else(|_| printable(text).into_owned(), |then| clock_time(then, now))
+}
+
+/// `2026-11-03T20:51:07Z`: people need it no more exactly.
+pub fn to_the_second(time: Timestamp) -> String {
+    time.round(Unit::Second).unwrap_or(time).to_string()
 }

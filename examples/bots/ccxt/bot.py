@@ -44,7 +44,7 @@ class Bot:
         while not self.told_to_stop():
             try:
                 self.step()
-            except ccxt.NetworkError as error:
+            except ccxt.OperationFailed as error:
                 # The exchange's trouble, not the bot's: it beats on, without progress.
                 self.session.error("venue", f"{type(error).__name__}: {error}", severity=2)
             self.session.heartbeat(self.steps)
@@ -80,13 +80,13 @@ class Bot:
         if decision.paper_fill:
             self.trade(side, decision.paper_fill.quantity)
             print("on paper:", side, QUANTITY, INSTRUMENT, "at", decision.paper_fill.price, flush=True)
-        elif not decision.allow:
-            print("held back:", side, *(reason.code for reason in decision.reasons), flush=True)
-        elif not (self.permit.may_open() if side == "buy" else self.permit.may_reduce()):
-            # Allowed, and not in time (or on paper, where it would rest).
-            self.session.order_result(client_id, "not-sent")
-        else:
+        elif decision.allow and (self.permit.may_open() if side == "buy" else self.permit.may_reduce()):
             self.send(client_id, side, price)
+        else:
+            print("held back:", side, *(reason.code for reason in decision.reasons), flush=True)
+            if decision.allow or decision.may_be_recorded:
+                # Allowed and not in time (or on paper, where it would rest), or recorded for all one knows.
+                self.book(self.session.order_result, client_id, "not-sent")
 
     def send(self, client_id, side, price):
         begin = time.monotonic_ns()
@@ -95,7 +95,7 @@ class Bot:
             order = self.exchange.create_order(SYMBOL, "limit", side, float(QUANTITY), float(price))
             venue_id = order["id"]
             self.sent[venue_id] = client_id
-        except ccxt.NetworkError as error:
+        except ccxt.OperationFailed as error:
             # It may stand at the exchange: it is presumed alive, and never sent again.
             outcome, reason = "unknown", str(error)[:500]
         except ccxt.BaseError as error:

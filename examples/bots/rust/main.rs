@@ -114,6 +114,10 @@ impl<'a> Bot<'a> {
         } else {
             let codes: Vec<&str> = decision.reasons.iter().map(|reason| reason.code.as_str()).collect();
             println!("held back: {side:?} {instrument} {}", codes.join(" "));
+            if decision.may_be_recorded() {
+                // One that cannot be said is in doubt, which stops what follows.
+                let _ = self.session.order_result(OrderResult::of(&client_id, OrderOutcome::NotSent));
+            }
         }
     }
 

@@ -96,6 +96,11 @@ impl Oracle {
         }
     }
 
+    /// How many were allowed so far.
+    pub fn came(&self) -> usize {
+        self.events.values().filter(|event| matches!(event, Event::Allowed(_))).count()
+    }
+
     /// How many were allowed; panics at the first that should not have been.
     pub fn judge(&self, limits: &Limits) -> usize {
         let mut held: BTreeMap<&str, Fraction> = BTreeMap::new();

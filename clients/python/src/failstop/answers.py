@@ -83,11 +83,15 @@ class PaperFill(NamedTuple):
     price: str
 
 
+MAY_BE_RECORDED = frozenset({"LOST", "TIMED_OUT", "UNREADABLE", "PERMIT_EXPIRED", "NO_CLOCK"})
+"""The client's own codes after which it is not known, or known, that the engine recorded the intent."""
+
+
 class Decision(NamedTuple):
     """The gate's decision over one order. As a truth value it is `live`: send it to the exchange.
 
     An order that could not be asked for is refused too, with a code of the client's own: OFFLINE, LOST, TIMED_OUT, UNREADABLE,
-    PERMIT_EXPIRED, NO_CLOCK or INVALID.
+    PERMIT_EXPIRED, NO_CLOCK or INVALID. See `may_be_recorded`.
     """
 
     allow: bool
@@ -105,6 +109,15 @@ class Decision(NamedTuple):
     def live(self) -> bool:
         """Send it to the exchange."""
         return self.allow and self.mode == "live"
+
+    @property
+    def may_be_recorded(self) -> bool:
+        """Refused on this side alone, so that the intent may be in the journal: LOST, TIMED_OUT, UNREADABLE, PERMIT_EXPIRED, NO_CLOCK.
+
+        Whoever sends nothing then says so (`order_result` with `not-sent`): until then the gate counts the order. Never after the
+        gate's own refusals, which record nothing: after DUPLICATE it would end the first order of that id.
+        """
+        return any(reason.code in MAY_BE_RECORDED for reason in self.reasons)
 
     def __bool__(self) -> bool:
         return self.live

@@ -115,7 +115,7 @@ class Session(OneWay):
     ) -> Decision:
         """Asks the gate for one order. It never raises: whatever goes wrong is a refusal with its reason.
 
-        After TIMED_OUT or LOST the intent may be in the journal: say what became of the order (`not-sent`) with `order_result`.
+        A refusal may leave the intent in the journal: where `may_be_recorded`, say `not-sent` with `order_result`.
         """
         try:
             message = messages.order(client_id, instrument, side, quantity, account, price, reduce_only, leverage, kind, user, live)

@@ -25,8 +25,8 @@ impl Session {
     /// Asks whether this order may be sent. Never fails and never waits longer than the session's time-out: what cannot be asked is
     /// refused. Send it at once, and only where the decision allows it; to the exchange where [`Decision::is_live`].
     ///
-    /// After [`code::TIMED_OUT`], [`code::LOST`], [`code::UNREADABLE`] and [`code::PERMIT_EXPIRED`] the intent may be in the journal:
-    /// say what became of the order ([`crate::wire::OrderOutcome::NotSent`]) with [`Session::order_result`].
+    /// A refusal may leave the intent in the journal: where [`Decision::may_be_recorded`], say what became of the order
+    /// ([`crate::wire::OrderOutcome::NotSent`]) with [`Session::order_result`].
     ///
     /// ```no_run
     /// use failstop_client::session::Session;
@@ -38,6 +38,9 @@ impl Session {
     ///     // Send it, then say what became of it.
     ///     session.order_result(OrderResult::of("e7-1", OrderOutcome::Accepted))?;
     /// } else {
+    ///     if decision.may_be_recorded() {
+    ///         session.order_result(OrderResult::of("e7-1", OrderOutcome::NotSent))?;
+    ///     }
     ///     for reason in &decision.reasons {
     ///         eprintln!("not sent: {}", reason.error);
     ///     }
@@ -117,6 +120,16 @@ fn reason(error: SessionError) -> Reason {
 }
 
 impl Decision {
+    /// Whether it is refused on this side alone, so that the intent may be in the journal: no answer came in time or it cannot be read
+    /// ([`code::TIMED_OUT`], [`code::LOST`], [`code::UNREADABLE`]), or it came too late to go by ([`code::PERMIT_EXPIRED`],
+    /// [`code::NO_CLOCK`]). Whoever sends nothing then says so ([`crate::wire::OrderOutcome::NotSent`]): until then the gate counts the
+    /// order. Never after the gate's own refusals, which record nothing: after `DUPLICATE` it would end the first order of that id.
+    pub fn may_be_recorded(&self) -> bool {
+        [code::TIMED_OUT, code::LOST, code::UNREADABLE, code::PERMIT_EXPIRED, code::NO_CLOCK]
+            .iter()
+            .any(|code| self.has(code))
+    }
+
     /// This decision, or its refusal where its permit has run out by now or it does not say until when it is good. [`Session::order`]
     /// has looked already; for whoever talks to the bot socket by other means, and again whenever time has passed since.
     pub fn still_good(self) -> Self {
@@ -143,4 +156,24 @@ fn too_late(mut decision: Decision, code: &str, error: String) -> Decision {
     decision.paper_fill = None;
     decision.reasons.push(Reason { code: code.to_owned(), error });
     decision
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_refused_on_this_side_may_be_recorded() {
+        for code in [code::TIMED_OUT, code::LOST, code::UNREADABLE, code::PERMIT_EXPIRED, code::NO_CLOCK] {
+            assert!(Decision::refused(code, "").may_be_recorded(), "{code}");
+        }
+        for code in [code::OFFLINE, "DUPLICATE", "HALTED", "DRY_MODE", "NOT_CONFIGURED"] {
+            assert!(!Decision::refused(code, "").may_be_recorded(), "{code}");
+        }
+        let allowed =
+            Decision { allow: true, reasons: Vec::new(), permit_deadline: Some(u64::MAX), ..Decision::refused("", "") };
+        assert!(!allowed.may_be_recorded());
+        assert!(Decision { permit_deadline: Some(1), ..allowed.clone() }.still_good().may_be_recorded());
+        assert!(Decision { permit_deadline: None, ..allowed }.still_good().may_be_recorded());
+    }
 }

@@ -160,12 +160,14 @@ pub struct SnapshotRequest {
 macro_rules! decimal_fields {
     ($($field:ident)*) => {
         $(
-            fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+            pub(super) fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
                 deserializer.deserialize_any(Decimal(stringify!($field)))
             }
         )*
     };
 }
+
+pub(super) use decimal_fields;
 
 decimal_fields!(amount quantity price total free locked);
 
@@ -190,7 +192,7 @@ impl de::Visitor<'_> for Decimal {
 }
 
 /// An optional `-`, digits, and if need be a point and digits; within [`MAX_AMOUNT`] bytes.
-pub(super) fn is_decimal(text: &str) -> bool {
+fn is_decimal(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     text.len() <= MAX_AMOUNT

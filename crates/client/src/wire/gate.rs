@@ -5,7 +5,7 @@
 //! that is answered with every other reason of a refusal.
 
 use super::answer::Mode;
-use super::books::{Decimal, Side, is_decimal};
+use super::books::{Decimal, Side, decimal_fields, quantity};
 use super::message::Time;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
@@ -274,24 +274,20 @@ fn one() -> String {
     "1".to_owned()
 }
 
-/// Readers of amounts, one a field, so that what is said of a bad one names it.
-macro_rules! decimals {
-    ($($field:ident)*; $($reader:ident of $optional:literal)*) => {
-        $(
-            fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-                deserializer.deserialize_any(Decimal(stringify!($field)))
-            }
-        )*
+decimal_fields!(cost);
+
+/// The same where it may be absent or `null`.
+macro_rules! optional_decimals {
+    ($($reader:ident of $field:literal)*) => {
         $(
             pub(super) fn $reader<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-                deserializer.deserialize_any(OptionalDecimal(Decimal($optional)))
+                deserializer.deserialize_any(OptionalDecimal(Decimal($field)))
             }
         )*
     };
 }
 
-decimals! {
-    quantity cost;
+optional_decimals! {
     optional_bid of "bid"
     optional_ask of "ask"
     optional_last of "last"
@@ -315,10 +311,6 @@ impl de::Visitor<'_> for OptionalDecimal {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        if is_decimal(text) {
-            Ok(Some(text.to_owned()))
-        } else {
-            Err(E::invalid_value(de::Unexpected::Str(text), &self))
-        }
+        self.0.visit_str(text).map(Some)
     }
 }

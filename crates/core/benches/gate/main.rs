@@ -84,10 +84,15 @@ impl Row {
         Self { what, means: Vec::new(), singles: Vec::new() }
     }
 
-    fn print(mut self, clock: f64) {
-        self.singles.sort_by(f64::total_cmp);
-        let mean = median(self.means);
-        let (p50, p99) = (percentile(&self.singles, 50), percentile(&self.singles, 99));
+    /// The median round's mean, and p50 and p99 of single calls.
+    fn figures(&self) -> (f64, f64, f64) {
+        let mut singles = self.singles.clone();
+        singles.sort_by(f64::total_cmp);
+        (median(self.means.clone()), percentile(&singles, 50), percentile(&singles, 99))
+    }
+
+    fn print(&self, clock: f64) {
+        let (mean, p50, p99) = self.figures();
         let ratio = mean / clock;
         println!("  {:<56}{mean:>8.0} ns   ratio {ratio:>5.1}   p50 {p50:>5.0}   p99 {p99:>6.0}", self.what);
     }

@@ -2,7 +2,7 @@
 //! the price, and about one in forty that nobody should send.
 
 use crate::bed::{Bed, RIGHTS, Size, policy};
-use crate::{median, percentile, single};
+use crate::{Row, single};
 use failstop_core::Slot;
 use failstop_core::gate::{GatePolicy, Kind, Limit, LimitName, Margin, Order, Side};
 use std::path::Path;
@@ -98,31 +98,24 @@ fn judge(lines: &[Line]) -> (Vec<f64>, usize) {
     (took, allowed)
 }
 
-struct Figures {
-    mean: f64,
-    p50: f64,
-    p99: f64,
-    allowed: usize,
-}
-
-fn figures(lines: &[Line]) -> Figures {
-    let runs: Vec<(Vec<f64>, usize)> = (0..9).map(|_| judge(lines)).collect();
-    let mean = median(runs.iter().map(|(took, _)| took.iter().sum::<f64>() / took.len() as f64).collect());
-    let mut all: Vec<f64> = runs.iter().flat_map(|(took, _)| took.iter().copied()).collect();
-    all.sort_by(f64::total_cmp);
-    Figures { mean, p50: percentile(&all, 50), p99: percentile(&all, 99), allowed: runs[0].1 }
+/// The row of the table, a round for each run, and how many orders were allowed, in each run the same.
+fn figures(lines: &[Line]) -> (Row, usize) {
+    let mut row = Row::of("decided, each remembered");
+    let mut allowed = 0;
+    for _ in 0..9 {
+        let (took, allows) = judge(lines);
+        row.means.push(took.iter().sum::<f64>() / took.len() as f64);
+        row.singles.extend(took);
+        allowed = allows;
+    }
+    (row, allowed)
 }
 
 /// The row of the table.
 pub fn print(clock: f64) {
-    let lines = lines();
-    let Figures { mean, p50, p99, allowed } = figures(&lines);
+    let (row, allowed) = figures(&lines());
     println!("the stream for the peer: {ORDERS} orders in 20 spot instruments, {allowed} of them allowed");
-    let ratio = mean / clock;
-    println!(
-        "  {:<56}{mean:>8.0} ns   ratio {ratio:>5.1}   p50 {p50:>5.0}   p99 {p99:>6.0}",
-        "decided, each remembered"
-    );
+    row.print(clock);
 }
 
 /// The orders, one JSON object a line, and beside them what this gate needs for them.
@@ -137,7 +130,8 @@ pub fn write(file: &Path) {
         text.push_str(&format!("{order}\n"));
     }
     std::fs::write(file, text).unwrap();
-    let Figures { mean, p50, p99, allowed } = figures(&lines);
+    let (row, allowed) = figures(&lines);
+    let (mean, p50, p99) = row.figures();
     let ours = serde_json::json!({"mean_ns": mean, "p50_ns": p50, "p99_ns": p99, "allowed": allowed, "orders": ORDERS});
     std::fs::write(file.with_extension("ours"), format!("{ours}\n")).unwrap();
 }

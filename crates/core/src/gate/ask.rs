@@ -1,6 +1,5 @@
 //! What a host asks the gate beside decisions: single things, read and never changed.
 
-use crate::gate::memory::FillRead;
 use crate::gate::order::{ShortText, Side};
 use crate::gate::price::FeedHealth;
 use crate::gate::rule::{View, judge_rates};
@@ -53,19 +52,7 @@ impl Gate {
     /// Whether a trade of this order is paper's: the order stays on paper, open or over, as far as the gate remembers.
     pub fn is_paper(&self, client_id: &str, account: &str, instrument: &str, side: Side) -> bool {
         let Ok((account, instrument)) = self.setup.place(account, instrument) else { return false };
-        let fill = FillRead {
-            id: "",
-            order: Some(client_id),
-            account,
-            instrument,
-            side,
-            quantity: 0,
-            price: 0,
-            fee: 0,
-            paper: false,
-            volume: None,
-        };
-        self.memory.order_of(&fill).is_some_and(|(order, _)| order.paper)
+        self.memory.order_of(client_id, account, instrument, side).is_some_and(|(order, _)| order.paper)
     }
 
     /// What an account has of an instrument; `None` where either is not declared.
@@ -73,7 +60,7 @@ impl Gate {
         let (account, index) = self.setup.place(account, instrument).ok()?;
         let (policy, _) = self.setup.at(index)?;
         let line = self.memory.book(paper).line(account, index)?;
-        let at = self.clock.peek(now).unwrap_or(self.clock.latest());
+        let at = self.clock.look(now);
         Some(HeldView {
             quantity: Amount::from_units(line.holding.quantity, policy.quantity),
             heard: line.position.map(|position| at.since(position.heard)),
@@ -84,14 +71,14 @@ impl Gate {
     pub fn equity(&self, now: Monotonic, account: &str, paper: bool) -> Option<(Amount, Duration)> {
         let account = self.setup.account(account)?;
         let (equity, heard) = self.memory.book(paper).accounts.get(account)?.equity?;
-        let at = self.clock.peek(now).unwrap_or(self.clock.latest());
+        let at = self.clock.look(now);
         Some((Amount::from_units(equity, self.setup.policy.money), at.since(heard)))
     }
 
     /// How the prices of one instrument stand.
     pub fn feed(&self, now: Monotonic, instrument: &str) -> Option<FeedHealth> {
         let index = self.setup.instrument(instrument)?;
-        let at = self.clock.peek(now).unwrap_or(self.clock.latest());
+        let at = self.clock.look(now);
         let (policy, _) = self.setup.at(index)?;
         Some(self.feeds.get(index)?.health(at, policy, &self.setup.policy))
     }

@@ -134,12 +134,13 @@ impl Book {
         Ok(())
     }
 
-    /// A trading day begins: what is held counts from these prices on. `fresh` says whether equity seen then is still to be
-    /// believed.
+    /// A trading day begins: what is held counts from these prices on. What has none waits, and is noted by its instrument. `fresh`
+    /// says whether equity seen then is still to be believed.
     pub fn open_day(
         &mut self,
         valuations: &[Valuation],
-        mark: impl Fn(usize) -> Option<u128>,
+        marks: &[Option<u128>],
+        waits: &mut [bool],
         fresh: impl Fn(GateTime) -> bool,
     ) {
         for account in &mut self.accounts {
@@ -147,10 +148,16 @@ impl Book {
             account.other = 0;
         }
         self.other.clear();
-        for (instrument, valuation) in valuations.iter().enumerate() {
-            let mark = mark(instrument);
-            self.each(instrument, |holding| holding.open_day(mark, valuation));
-        }
+        let mut open = |instrument: usize, holding: &mut Holding| {
+            let (Some(valuation), Some(mark)) = (valuations.get(instrument), marks.get(instrument)) else { return };
+            holding.open_day(*mark, valuation);
+            if let Some(waits) = waits.get_mut(instrument) {
+                *waits |= holding.waits();
+            }
+        };
+        // Where nothing is held there is nothing to count.
+        self.lines.change_busy(|instrument, line| open(instrument, &mut line.holding));
+        self.held.iter_mut().for_each(|((_, _, instrument), holding)| open(*instrument, holding));
         self.held.retain(|_, holding| !holding.is_nothing());
         self.pending.retain(|_, pending| !pending.is_nothing());
     }

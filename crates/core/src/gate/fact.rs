@@ -211,6 +211,19 @@ pub struct GivenBack {
     pub volume: u128,
 }
 
+impl GivenBack {
+    /// The same of each rate.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            openings: u128::from(self.openings),
+            trades: u128::from(self.trades),
+            volume: self.volume,
+            messages: 0,
+            copies: u128::from(self.copies),
+        }
+    }
+}
+
 /// Why a fact was not taken. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactError {

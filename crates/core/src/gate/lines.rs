@@ -5,8 +5,10 @@ use crate::gate::holding::{Holding, Pending, Position};
 /// One instrument in one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// As the venue has it; `None`: never reported.
+    /// As the venue has it; `None`: never reported, or unknown.
     pub position: Option<Position>,
+    /// Whether something uncounted happened to it since it was reported last: nobody knows what it is.
+    pub unknown: bool,
     /// As it follows from reports and fills, and what it brought.
     pub holding: Holding,
     /// What is open.
@@ -14,10 +16,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Whether nothing is held, nothing is open and nothing came in.
+    /// Whether it is known that nothing is held, nothing is open and nothing came in.
     fn is_nothing(&self) -> bool {
         let flat = self.position.is_none_or(|position| (position.low, position.high) == (0, 0));
-        flat && self.holding.is_nothing() && self.pending.is_nothing()
+        flat && !self.unknown && self.holding.is_nothing() && self.pending.is_nothing()
     }
 }
 
@@ -58,6 +60,19 @@ impl Lines {
         }
     }
 
+    /// Changes all that have anything to them, each with its instrument.
+    pub fn change_busy(&mut self, mut change: impl FnMut(usize, &mut Line)) {
+        let words = self.instruments.div_ceil(64);
+        for place in 0..self.busy.len() {
+            // As it was: what a change leaves with nothing to it is not looked at again.
+            let bits = self.busy.get(place).copied().unwrap_or_default();
+            for bit in ones(bits) {
+                let (account, instrument) = (place / words, place % words * 64 + bit);
+                self.change(account, instrument, |line| change(instrument, line));
+            }
+        }
+    }
+
     /// Those of an account that have anything to them, with the instrument.
     pub fn busy(&self, account: usize) -> impl Iterator<Item = (usize, &Line)> {
         let words = self.instruments.div_ceil(64);
@@ -91,7 +106,7 @@ mod tests {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let roll = |bits: u32, below: usize| usize::try_from(dice >> bits).unwrap_or(0) % below;
             let (account, instrument) = (roll(40, accounts), roll(20, instruments));
-            lines.change(account, instrument, |line| match roll(50, 4) {
+            lines.change(account, instrument, |line| match roll(50, 5) {
                 0 => line.holding.quantity = if line.holding.quantity == 0 { -7 } else { 0 },
                 1 => {
                     let (open, none) = (Open { quantity: 1, worth: 1 }, Open::default());
@@ -102,12 +117,27 @@ mod tests {
                         if is_open { none } else { open },
                     );
                 }
+                2 => line.unknown = !line.unknown,
                 _ => *line = Line::default(),
             });
             for account in 0..accounts {
                 let all = (0..instruments).map(|instrument| (instrument, lines.get(account, instrument).unwrap()));
                 assert!(lines.busy(account).eq(all.filter(|(_, line)| **line != Line::default())));
             }
+        }
+        let busy = |lines: &Lines| (0..accounts).map(|account| lines.busy(account).count()).sum::<usize>();
+        let (before, mut changed) = (busy(&lines), 0);
+        assert!(before > 0);
+        lines.change_busy(|instrument, line| {
+            changed += 1;
+            assert_ne!(*line, Line::default());
+            *line = Line::default();
+            // Left with something in it where the instrument is an odd one.
+            line.unknown = instrument % 2 == 1;
+        });
+        assert_eq!(changed, before);
+        for account in 0..accounts {
+            assert!(lines.busy(account).all(|(instrument, line)| instrument % 2 == 1 && line.unknown));
         }
     }
 }

@@ -222,8 +222,7 @@ impl GateMemory {
     ) {
         let Some(valuation) = setup.valuations.get(placed.instrument) else { return };
         let user = placed.user.and_then(|name| self.user(at, name));
-        let copy = placed.kind == Kind::Copy;
-        let cost = Cost { openings: u128::from(!reduces), trades: 1, volume, messages: 0, copies: u128::from(copy) };
+        let cost = Cost::of_order(!reduces, volume, placed.kind);
         self.count(at, placed.component, user, &cost);
         self.clients.add(placed.client.print());
         self.recent.add(at, placed.client.print(), placed.content(), !reduces);
@@ -243,7 +242,7 @@ impl GateMemory {
             allowed: at,
             turn: self.next_turn(),
             opening: !reduces,
-            copy,
+            copy: placed.kind == Kind::Copy,
             said_filled: false,
         };
         if self.open.insert(order) {
@@ -296,14 +295,7 @@ impl GateMemory {
                     volume: order.unfilled_volume(),
                     ..nothing(order.allowed)
                 };
-                let cost = Cost {
-                    openings: u128::from(back.openings),
-                    trades: u128::from(back.trades),
-                    volume: back.volume,
-                    messages: 0,
-                    copies: u128::from(back.copies),
-                };
-                self.take_back(&order, &cost);
+                self.take_back(&order, &back.cost());
                 if whole {
                     self.recent.give_back(fingerprint(client));
                 }
@@ -313,11 +305,19 @@ impl GateMemory {
     }
 
     /// The order that a trade belongs to, open or over, and what of it counts no more.
-    pub(crate) fn order_of(&self, fill: &FillRead<'_>) -> Option<(OpenOrder, GaveBack)> {
-        let client = fill.order?;
-        let belongs = |order: &OpenOrder| {
-            (order.account, order.instrument, order.side) == (fill.account, fill.instrument, fill.side)
-        };
+    pub(crate) fn order_of_fill(&self, fill: &FillRead<'_>) -> Option<(OpenOrder, GaveBack)> {
+        self.order_of(fill.order?, fill.account, fill.instrument, fill.side)
+    }
+
+    /// The order with this client id, open or over, if it is the one for this, and what of it counts no more.
+    pub(crate) fn order_of(
+        &self,
+        client: &str,
+        account: usize,
+        instrument: usize,
+        side: Side,
+    ) -> Option<(OpenOrder, GaveBack)> {
+        let belongs = |order: &OpenOrder| (order.account, order.instrument, order.side) == (account, instrument, side);
         if let Some(order) = self.open.get(client) {
             return belongs(order).then_some((*order, GaveBack::Nothing));
         }
@@ -333,7 +333,7 @@ impl GateMemory {
         fill: &FillRead<'_>,
     ) -> Result<Option<TradeCounted>, Overflow> {
         let valuation = setup.valuations.get(fill.instrument).ok_or(Overflow)?;
-        let (order, gave_back) = self.order_of(fill).unzip();
+        let (order, gave_back) = self.order_of_fill(fill).unzip();
         let place = Place {
             account: fill.account,
             instrument: fill.instrument,
@@ -412,8 +412,13 @@ impl GateMemory {
             basis,
             leverage: read.leverage.or(known.and_then(|known| known.leverage)),
         });
+        line.unknown = false;
         self.book_mut(read.paper).lines.change(read.account, read.instrument, |place| *place = line);
-        self.note_waiting(read.instrument);
+        if line.holding.waits() {
+            self.note(read.instrument, true);
+        } else if self.waits_for_price(read.instrument) {
+            self.note_waiting(read.instrument);
+        }
         // What the venue said was filled whole is in its report.
         let done = |order: &&OpenOrder| {
             order.said_filled
@@ -428,7 +433,7 @@ impl GateMemory {
 
     /// Something that could not be counted happened to a position at the exchange: what is known of it is not true any more.
     pub(crate) fn position_unknown(&mut self, account: usize, instrument: usize) {
-        self.live.lines.change(account, instrument, |line| line.position = None);
+        self.live.lines.change(account, instrument, |line| (line.position, line.unknown) = (None, true));
     }
 
     /// An account's equity was reported.
@@ -449,9 +454,14 @@ impl GateMemory {
         self.unpriced.get(instrument).copied().unwrap_or(false)
     }
 
+    /// Looks at everything that is held of an instrument.
     fn note_waiting(&mut self, instrument: usize) {
-        if let Some(waits) = self.unpriced.get_mut(instrument) {
-            *waits = self.live.waits(instrument) || self.paper.waits(instrument);
+        self.note(instrument, self.live.waits(instrument) || self.paper.waits(instrument));
+    }
+
+    fn note(&mut self, instrument: usize, waits: bool) {
+        if let Some(place) = self.unpriced.get_mut(instrument) {
+            *place = waits;
         }
     }
 
@@ -478,10 +488,10 @@ impl GateMemory {
         mark: impl Fn(usize) -> Option<u128>,
     ) {
         let fresh = |seen| at.since(seen) <= setup.policy.equity_max_age;
-        self.live.open_day(&setup.valuations, &mark, fresh);
-        self.paper.open_day(&setup.valuations, &mark, fresh);
-        for instrument in 0..self.unpriced.len() {
-            self.note_waiting(instrument);
+        let marks: Vec<Option<u128>> = (0..setup.valuations.len()).map(mark).collect();
+        self.unpriced.fill(false);
+        for book in [&mut self.live, &mut self.paper] {
+            book.open_day(&setup.valuations, &marks, &mut self.unpriced, fresh);
         }
         self.system.new_day();
         self.components.iter_mut().for_each(Used::new_day);

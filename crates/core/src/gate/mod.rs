@@ -59,7 +59,7 @@ pub use record::{Allowed, Bucket, Filled, GateRecord, Mark, OrderText, Outcome, 
 pub use refusal::{Code, Decision, Refusal};
 pub use score::{DailyResult, Score};
 pub use shared::{RATE_COUNT, RATE_LIMITS, RateBound, RateBounds};
-pub use take::{MAX_PENDING, SHARED_WORD_FOR};
+pub use take::{MARKS_OF_DAY, MAX_PENDING, SHARED_WORD_FOR};
 pub use time::{GateTime, TradingDay};
 pub use users::MAX_USERS;
 pub use window::WINDOW_PARTS;
@@ -261,7 +261,7 @@ impl Gate {
 
     /// How the prices of every instrument stand.
     pub fn feeds(&self, now: Monotonic) -> Vec<FeedHealth> {
-        let at = self.clock.peek(now).unwrap_or(self.clock.latest());
+        let at = self.clock.look(now);
         let feeds = self.feeds.iter().zip(&self.setup.policy.instruments);
         feeds.map(|(feed, instrument)| feed.health(at, instrument, &self.setup.policy)).collect()
     }
@@ -269,12 +269,12 @@ impl Gate {
     /// The overrides that stand.
     pub fn overrides(&self, now: Monotonic) -> Vec<OverrideView> {
         let text = |over: &Override| self.limit_text(over);
-        self.memory.overrides.views(self.clock.peek(now).unwrap_or(self.clock.latest()), text)
+        self.memory.overrides.views(self.clock.look(now), text)
     }
 
     /// The orders that wait for somebody's confirmation.
     pub fn awaiting(&self, now: Monotonic) -> impl Iterator<Item = &AwaitingView> {
-        self.waiting.iter(self.clock.peek(now).unwrap_or(self.clock.latest()))
+        self.waiting.iter(self.clock.look(now))
     }
 
     /// How many orders are open.

@@ -1,8 +1,8 @@
 //! Orders that were allowed and of which something may still become: what they count, and what they give back.
 
 use crate::gate::holding::{Open, Turn};
-use crate::gate::index::Index;
-use crate::gate::order::{ShortText, Side, fingerprint};
+use crate::gate::index::{Name, Named};
+use crate::gate::order::{ShortText, Side};
 use crate::gate::time::GateTime;
 use crate::gate::users::UserId;
 use crate::gate::valuation::{Overflow, Valuation};
@@ -61,13 +61,15 @@ impl OpenOrder {
     }
 }
 
-/// All open orders, in places that never move, found by the fingerprint of their client id.
-#[derive(Clone, Debug)]
-pub(crate) struct OpenOrders {
-    places: Vec<Option<OpenOrder>>,
-    free: Vec<usize>,
-    index: Index,
+impl Name for OpenOrder {
+    fn name(&self) -> &ShortText {
+        &self.client
+    }
 }
+
+/// All open orders, found by their client ids.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenOrders(Named<OpenOrder>);
 
 impl PartialEq for OpenOrders {
     /// By what is open, not by where it stands.
@@ -80,68 +82,40 @@ impl Eq for OpenOrders {}
 
 impl OpenOrders {
     pub fn new() -> Self {
-        Self {
-            places: Vec::with_capacity(MAX_OPEN_ORDERS),
-            free: Vec::with_capacity(MAX_OPEN_ORDERS),
-            index: Index::new(MAX_OPEN_ORDERS),
-        }
+        Self(Named::with_room(MAX_OPEN_ORDERS))
     }
 
     pub fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.0.len()
     }
 
     pub fn is_full(&self) -> bool {
-        self.len() >= MAX_OPEN_ORDERS
+        self.0.is_full()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &OpenOrder> {
-        self.places.iter().flatten()
+        self.0.iter().map(|(_, order)| order)
     }
 
     pub fn has(&self, client: &ShortText) -> bool {
-        self.place(client.print(), client.as_bytes()).is_some()
+        self.0.place(client).is_some()
     }
 
     pub fn get(&self, client: &str) -> Option<&OpenOrder> {
-        self.places.get(self.named(client)?)?.as_ref()
+        self.0.get(self.0.place_of(client)?)
     }
 
     pub fn get_mut(&mut self, client: &str) -> Option<&mut OpenOrder> {
-        let place = self.named(client)?;
-        self.places.get_mut(place)?.as_mut()
+        let place = self.0.place_of(client)?;
+        self.0.get_mut(place)
     }
 
     /// Adds one, unless it is full or stands already.
     pub fn insert(&mut self, order: OpenOrder) -> bool {
-        if self.is_full() || self.has(&order.client) {
-            return false;
-        }
-        let place = self.free.pop().unwrap_or(self.places.len());
-        self.index.add(order.client.print(), place);
-        match self.places.get_mut(place) {
-            Some(free) => *free = Some(order),
-            None => self.places.push(Some(order)),
-        }
-        true
+        self.0.add(order).is_some()
     }
 
     pub fn remove(&mut self, client: &str) -> Option<OpenOrder> {
-        let place = self.named(client)?;
-        self.index.remove(place);
-        self.free.push(place);
-        self.places.get_mut(place)?.take()
-    }
-
-    fn named(&self, client: &str) -> Option<usize> {
-        self.place(fingerprint(client), client.as_bytes())
-    }
-
-    fn place(&self, print: u64, client: &[u8]) -> Option<usize> {
-        let is_it = |place: &usize| {
-            let order = self.places.get(*place).and_then(Option::as_ref);
-            order.is_some_and(|order| order.client.as_bytes() == client)
-        };
-        self.index.places(print).find(is_it)
+        self.0.remove(self.0.place_of(client)?)
     }
 }

@@ -1,6 +1,7 @@
 //! Rates: what somebody used up of each, in sliding windows and in the trading day.
 
 use crate::gate::limit::LimitName;
+use crate::gate::order::Kind;
 use crate::gate::refusal::Code;
 use crate::gate::time::GateTime;
 use crate::gate::window::{Hour, Minute};
@@ -14,6 +15,13 @@ pub(crate) const RATES: [(LimitName, Code); 6] = [
     (LimitName::MessagesPerMinute, Code::RateMessages),
     (LimitName::CopiesPerMinute, Code::RateCopies),
 ];
+
+impl LimitName {
+    /// The code by which an order that is beyond it is refused, where it is a rate.
+    pub fn rate_code(self) -> Option<Code> {
+        RATES.into_iter().find(|(rate, _)| *rate == self).map(|(_, code)| code)
+    }
+}
 
 /// What something costs of each rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +39,12 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// What an order costs. `volume` is what it is worth, in units of money.
+    pub(crate) fn of_order(opening: bool, volume: u128, kind: Kind) -> Self {
+        let copies = u128::from(kind == Kind::Copy);
+        Self { openings: u128::from(opening), trades: 1, volume, messages: 0, copies }
+    }
+
     /// What it is of one rate; of every other limit nothing.
     pub fn of(&self, rate: LimitName) -> u128 {
         match rate {
@@ -127,5 +141,21 @@ impl Used {
     /// Whether nothing of any rate is used up.
     pub fn is_nothing(&self, at: GateTime) -> bool {
         RATES.iter().all(|(rate, _)| self.of(*rate, at) == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_refused_by_the_code_that_speaks_of_it_and_nothing_else_is() {
+        for limit in LimitName::ALL {
+            let speaks = |code: &Code| {
+                code.code().starts_with("RATE_") && code.meaning().contains(&format!("`{}`", limit.name()))
+            };
+            assert_eq!(limit.rate_code(), Code::ALL.into_iter().find(speaks), "{}", limit.name());
+        }
+        assert_eq!(LimitName::ALL.into_iter().filter_map(LimitName::rate_code).count(), RATES.len());
     }
 }

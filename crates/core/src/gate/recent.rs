@@ -5,7 +5,8 @@ use crate::gate::order::{Content, Side};
 use crate::gate::time::GateTime;
 use core::time::Duration;
 
-/// How many orders of the last moments are remembered. While this many are within their windows, no more are allowed.
+/// How many orders of the last moments are remembered. While this many are within their windows, no more are allowed that open or
+/// add to something.
 pub const MAX_RECENT: usize = 1_024;
 
 /// Within what span openings on one side of one instrument are counted as running in circles.
@@ -68,10 +69,10 @@ impl Recent {
         counted - over.filter(|entry| entry.opening && self.circle(&entry.content) == circle).count()
     }
 
-    /// Whether one more would push out one that is still within `window` or within a circle's span.
-    pub fn is_full(&self, at: GateTime, window: Duration) -> bool {
+    /// Whether one more would push out one that is still within this span.
+    pub fn is_full(&self, at: GateTime, span: Duration) -> bool {
         let oldest = self.added.checked_sub(MAX_RECENT).and_then(|order| self.order(order));
-        oldest.is_some_and(|oldest| at.since(oldest.at) < window.max(CIRCLE_WITHIN))
+        oldest.is_some_and(|oldest| at.since(oldest.at) < span)
     }
 
     pub fn add(&mut self, at: GateTime, client: u64, content: Content, opening: bool) {
@@ -177,7 +178,7 @@ mod tests {
                 let repeated = within.any(|(_, other, _, back)| *other == asked && !back);
                 assert_eq!(recent.repeats(at, &asked, window), repeated);
                 let oldest = list.len().checked_sub(MAX_RECENT).map(|order| list[order].0);
-                let full = oldest.is_some_and(|then| Duration::from_micros(now - then) < window.max(CIRCLE_WITHIN));
+                let full = oldest.is_some_and(|then| Duration::from_micros(now - then) < window);
                 assert_eq!(recent.is_full(at, window), full);
             }
             let last = list.iter().rev().take(MAX_RECENT);

@@ -83,7 +83,8 @@ pub enum GateRecord {
         at: GateTime,
         /// Which.
         day: TradingDay,
-        /// The opening price of what is held, where one is known.
+        /// The opening price of what is held, where one is known; beyond [`MARKS_OF_DAY`](crate::gate::MARKS_OF_DAY) they follow as
+        /// [`GateRecord::Settled`].
         marks: Vec<Mark>,
     },
     /// A limit has another value for a while. Loosening takes effect when this record is durable.

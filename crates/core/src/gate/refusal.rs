@@ -56,7 +56,7 @@ codes! {
     Duplicate = "DUPLICATE", "The client id was used before.", "Ask what became of that order; send a new one under a new id.";
     DuplicateContent = "DUPLICATE_CONTENT", "The same order was allowed a moment ago (`duplicate_window`).", "If it is meant twice, send it after the window.";
     RepeatedOrders = "REPEATED_ORDERS", "The component opens on one side of one instrument again and again (`repeated_orders`).", "Look whether the bot runs in circles.";
-    RecentFull = "RECENT_FULL", "More orders within the windows than the gate remembers.", "Send them slower.";
+    RecentFull = "RECENT_FULL", "More orders within the windows than the gate remembers.", "Send them slower; where the strategy does that on purpose, `repeated_orders = \"waived\"`.";
     OpenOrdersFull = "OPEN_ORDERS_FULL", "More orders are open than the gate can count.", "Report the outcomes of orders that are over; cancel some.";
     OrderQuantity = "ORDER_QUANTITY", "The order is larger than `order_quantity`.", "Split it, or raise the limit.";
     OrderNotional = "ORDER_NOTIONAL", "The order is worth more than `order_notional`.", "Split it, or raise the limit.";
@@ -66,8 +66,8 @@ codes! {
     TotalLeverage = "TOTAL_LEVERAGE", "All positions of the account together would be worth more than `total_leverage` times its equity.", "Reduce first.";
     LiquidationBuffer = "LIQUIDATION_BUFFER", "The liquidation price would be nearer to the mark than `liquidation_buffer`.", "Less leverage, or a smaller order.";
     DailyLoss = "DAILY_LOSS", "The day's loss has reached its limit; only what reduces is allowed.", "The next trading day, or a super-admin's override.";
-    PriceStale = "PRICE_STALE", "Fewer price sources are fresh than required. The last known price opens nothing.", "`failstop status` says which source is silent.";
-    PriceOutlier = "PRICE_OUTLIER", "Enough sources are fresh, but too few agree with their median.", "`failstop status` says which source is off.";
+    PriceStale = "PRICE_STALE", "Fewer price sources are fresh than required. The last known price opens nothing.", "`failstop status --section feeds` says which source is silent.";
+    PriceOutlier = "PRICE_OUTLIER", "Enough sources are fresh, but too few agree with their median.", "`failstop status --section feeds` says which source is off.";
     PriceCollar = "PRICE_COLLAR", "The limit price is further beyond the reference price than `price_collar`.", "Correct the price.";
     ConfirmationRequired = "CONFIRMATION_REQUIRED", "The order is worth more than `confirm_above` and nobody has confirmed it.", "Let an admin confirm it, then send it again, unchanged.";
     RateOpenings = "RATE_OPENINGS", "`openings_per_minute` is used up.", "Wait.";
@@ -80,7 +80,7 @@ codes! {
     RateUsers = "RATE_USERS", "More users than the gate can count.", "Wait until others have been idle for a day.";
     Overflow = "OVERFLOW", "A number is beyond what can be counted.", "Look at the order's numbers and the declared scales.";
     MissingPrice = "MISSING_PRICE", "No price is known of an instrument that must be valued.", "Report prices of it.";
-    MissingPosition = "MISSING_POSITION", "The position is not known, or was last heard of too long ago.", "Report the position, flat ones too.";
+    MissingPosition = "MISSING_POSITION", "The position is not known, or was last heard of too long ago; or another of the account, which a limit needs, became unknown.", "Report the positions, flat ones too.";
     MissingEquity = "MISSING_EQUITY", "The account's equity is not known, or was last heard of too long ago.", "Report it.";
     MissingOpeningEquity = "MISSING_OPENING_EQUITY", "The account's equity at the opening of the trading day is not known.", "Report the equity.";
     MissingLeverage = "MISSING_LEVERAGE", "Neither the order nor the position says which leverage applies.", "Name it in the order.";

@@ -4,6 +4,7 @@ use crate::gate::Gate;
 use crate::gate::book::Holder;
 use crate::gate::holding::Position;
 use crate::gate::limit::{Limit, LimitName, Scope, TIMES_ONE, Unit};
+use crate::gate::lines::Line;
 use crate::gate::overrides::{Of, Whose};
 use crate::gate::rates::{RATES, Used};
 use crate::gate::rule::{Gap, LossOf, View, loss_of, lost_share, reaches};
@@ -116,11 +117,12 @@ impl Gate {
         if let Limit::Set(value) = view.limit(LimitName::Position, of) {
             let mut most = (Some(0u128), String::new());
             for (account, account_name) in accounts() {
-                let mut look = |index: usize, quantity: u128| {
-                    if quantity == 0 {
+                // `None`: unknown.
+                let mut look = |index: usize, quantity: Option<u128>| {
+                    if quantity == Some(0) {
                         return;
                     }
-                    let notional = notional(view, index, quantity);
+                    let notional = quantity.and_then(|quantity| notional(view, index, quantity));
                     // What cannot be said comes first.
                     if most.0.is_some() && notional.is_none_or(|notional| Some(notional) > most.0) {
                         let instrument = self.setup.policy.instruments.get(index);
@@ -132,11 +134,11 @@ impl Gate {
                 match holder {
                     Some(holder) => book
                         .holdings(holder, account)
-                        .for_each(|(index, holding)| look(index, holding.quantity.unsigned_abs())),
+                        .for_each(|(index, holding)| look(index, Some(holding.quantity.unsigned_abs()))),
                     None => book.lines.busy(account).for_each(|(index, line)| {
                         let held = line.holding.quantity.unsigned_abs();
                         let known = |position: Position| position.low.unsigned_abs().max(position.high.unsigned_abs());
-                        look(index, line.position.map_or(held, known));
+                        look(index, (!line.unknown).then(|| line.position.map_or(held, known)));
                     }),
                 }
             }
@@ -146,8 +148,9 @@ impl Gate {
         if let (None, Limit::Set(value)) = (holder, view.limit(LimitName::TotalLeverage, of)) {
             for (account, account_name) in accounts() {
                 let mut total = Some(0u128);
-                for (index, line) in book.lines.busy(account).filter(|(_, line)| line.holding.quantity != 0) {
-                    let more = notional(view, index, line.holding.quantity.unsigned_abs());
+                let counts = |(_, line): &(usize, &Line)| line.unknown || line.holding.quantity != 0;
+                for (index, line) in book.lines.busy(account).filter(counts) {
+                    let more = notional(view, index, line.holding.quantity.unsigned_abs()).filter(|_| !line.unknown);
                     total = total.zip(more).and_then(|(total, more)| total.checked_add(more));
                 }
                 let equity = book.accounts.get(account).and_then(|account| account.equity);
@@ -170,7 +173,7 @@ impl Gate {
                     (Ok(result), Some(opening)) => {
                         (lost_share(result, opening, Rounding::Down), reaches(result, opening, value))
                     }
-                    (Ok(_), None) | (Err(Gap::Overflow | Gap::Unpriced(_)), _) => (None, false),
+                    (Ok(_), None) | (Err(Gap::Overflow | Gap::Unknown | Gap::Unpriced(_)), _) => (None, false),
                 };
                 let of_whom = if name.is_empty() { account_name.clone() } else { format!("{name} {account_name}") };
                 let mut score = score(LimitName::DailyLoss, of.scope(), of_whom, lost, value);

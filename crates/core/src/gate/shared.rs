@@ -46,7 +46,7 @@ impl Gate {
     /// The limits that bind now, and what this host used of them. A user whose name is none has none of his own; the gate refuses
     /// his orders anyway.
     pub fn rate_bounds(&self, now: Monotonic, user: Option<&str>) -> RateBounds {
-        let view = self.view(self.clock.peek(now).unwrap_or(self.clock.latest()));
+        let view = self.view(self.clock.look(now));
         let bounds = |of: &Whose<'_>, used: Option<&Used>| {
             RATES.map(|(rate, _)| RateBound {
                 limit: view.limit(rate, of),
@@ -64,13 +64,7 @@ impl Gate {
 impl Decision {
     /// What the order that was decided or considered costs of each rate.
     pub fn cost(&self, kind: Kind) -> Cost {
-        Cost {
-            openings: u128::from(!self.reduces),
-            trades: 1,
-            volume: self.volume,
-            messages: 0,
-            copies: u128::from(kind == Kind::Copy),
-        }
+        Cost::of_order(!self.reduces, self.volume, kind)
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) const MAX_SHARED_WORDS: usize = 256;
 /// The most loosenings that may wait for their records.
 pub const MAX_PENDING: usize = 64;
 
+/// How many opening prices stand in the record of a day; those of further instruments follow each in its own, so that no record is
+/// larger than the journal takes.
+pub const MARKS_OF_DAY: usize = 128;
+
 /// A loosening whose record is not durable yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
@@ -240,7 +244,7 @@ impl Gate {
             volume: None,
         };
         // What no order's count accounts for counts now, over the limit if need be.
-        if !matches!(self.memory.order_of(&read), Some((_, GaveBack::Nothing))) {
+        if !matches!(self.memory.order_of_fill(&read), Some((_, GaveBack::Nothing))) {
             read.volume = Some(self.volume_of(at, &read));
         }
         let counted = self.memory.fill(&self.setup, at, &read).map_err(|_| FactError::Overflow)?;
@@ -325,12 +329,19 @@ impl Gate {
         let priced =
             held.filter_map(|(index, instrument)| Some((index, instrument.name.clone(), view.mark(index).ok()?)));
         let priced: Vec<_> = priced.collect();
-        let mark = |index: usize| priced.iter().find(|(other, _, _)| *other == index).map(|(_, _, mark)| *mark);
+        let (with_it, after_it) = priced.split_at(priced.len().min(MARKS_OF_DAY));
+        let mark = |index: usize| with_it.iter().find(|(other, _, _)| *other == index).map(|(_, _, mark)| *mark);
         self.memory.begin_day(&self.setup, at, day, mark);
-        let marks = priced
+        let marks = with_it
             .iter()
             .map(|(index, name, mark)| Mark { instrument: name.clone(), mark: self.price_text(*index, *mark) });
-        Ok(only(GateRecord::Day { at, day, marks: marks.collect() }))
+        let mut records = vec![GateRecord::Day { at, day, marks: marks.collect() }];
+        for (index, name, mark) in after_it {
+            self.memory.settle(&self.setup, *index, *mark);
+            let mark = self.price_text(*index, *mark);
+            records.push(GateRecord::Settled { at, instrument: name.clone(), mark });
+        }
+        Ok(Taken { records, ..Taken::default() })
     }
 
     fn override_limit(&mut self, at: GateTime, span: Duration, note: OverrideNote) -> Result<Taken, FactError> {

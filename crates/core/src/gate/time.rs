@@ -81,9 +81,9 @@ impl GateClock {
         Some(at.max(self.latest))
     }
 
-    /// The latest moment that was seen.
-    pub fn latest(&self) -> GateTime {
-        self.latest
+    /// The same for whoever only looks: before the start the latest moment that was seen.
+    pub fn look(&self, now: Monotonic) -> GateTime {
+        self.peek(now).unwrap_or(self.latest)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The users that orders are placed for: bounded, and forgotten only when there is nothing to remember of them.
 
-use crate::gate::index::Index;
+use crate::gate::index::{Name, Named};
 use crate::gate::order::ShortText;
 use crate::gate::rates::Used;
 
@@ -21,70 +21,54 @@ pub(crate) struct User {
     pub open: u32,
 }
 
-/// All users.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Users {
-    places: Vec<Option<User>>,
-    free: Vec<usize>,
-    /// By the fingerprint of the name.
-    names: Index,
+impl Name for User {
+    fn name(&self) -> &ShortText {
+        &self.name
+    }
 }
+
+/// All users. They are known by their places, so two are equal only where each stands in the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Users(Named<User>);
 
 impl Default for Users {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), names: Index::new(MAX_USERS) }
+        Self(Named::new(MAX_USERS))
     }
 }
 
 impl Users {
     pub fn find(&self, name: &ShortText) -> Option<UserId> {
-        let is_his =
-            |place: &usize| self.places.get(*place).and_then(Option::as_ref).is_some_and(|user| user.name == *name);
-        self.names.places(name.print()).find(is_his).and_then(id)
+        self.0.place(name).and_then(id)
     }
 
     pub fn get(&self, id: UserId) -> Option<&User> {
-        self.places.get(usize::from(id.0))?.as_ref()
+        self.0.get(usize::from(id.0))
     }
 
     pub fn get_mut(&mut self, id: UserId) -> Option<&mut User> {
-        self.places.get_mut(usize::from(id.0))?.as_mut()
+        self.0.get_mut(usize::from(id.0))
     }
 
     pub fn is_full(&self) -> bool {
-        self.places.len() - self.free.len() >= MAX_USERS
+        self.0.is_full()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (UserId, &User)> {
-        self.places.iter().enumerate().filter_map(|(place, user)| Some((id(place)?, user.as_ref()?)))
+        self.0.iter().filter_map(|(place, user)| Some((id(place)?, user)))
     }
 
     /// Remembers one; `None` where there is no room.
     pub fn add(&mut self, name: ShortText) -> Option<UserId> {
-        if let Some(id) = self.find(&name) {
-            return Some(id);
-        }
-        if self.is_full() {
-            return None;
-        }
-        let place = self.free.pop().unwrap_or(self.places.len());
-        let user = Some(User { name, used: Used::default(), open: 0 });
-        match self.places.get_mut(place) {
-            Some(free) => *free = user,
-            None => self.places.push(user),
-        }
-        self.names.add(name.print(), place);
-        id(place)
+        let known = self.find(&name);
+        known.or_else(|| self.0.add(User { name, used: Used::default(), open: 0 }).and_then(id))
     }
 
     /// Forgets one.
     pub fn remove(&mut self, id: UserId) {
-        let place = usize::from(id.0);
-        if self.places.get_mut(place).and_then(Option::take).is_some() {
-            self.names.remove(place);
-            self.free.push(place);
-        }
+        // Whoever was forgotten before is.
+        self.0.remove(usize::from(id.0));
     }
 }
 

@@ -176,22 +176,22 @@ pub const WARN_AT_PERCENT: u64 = 80;
 /// Memory above so many times its warning threshold is a fail-safe trigger (†), where no limit governs it.
 pub(super) const EMERGENCY_MULTIPLE: u64 = 2;
 
-/// What one figure is held against.
+/// What one figure is held against, in its resource's unit (see [`Resource`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Thresholds {
+pub struct Thresholds {
     /// Above this people are told.
     pub warn: u64,
-    /// Above this something is done.
+    /// Above this something is done (see [`LimitAction`]).
     pub max: Option<u64>,
-    /// For how long without a break it must be above.
+    /// For how long without a break it must be above `warn` or `max`; above `emergency`: at once.
     pub span: Duration,
-    /// Above this everything is shut down.
+    /// Above this everything is shut down, where memory may end in that ([`SystemLimits::emergency_shutdown`]).
     pub emergency: Option<u64>,
 }
 
 impl Thresholds {
     /// A warning clears a sixteenth below its threshold, so that a figure that hovers there is told once.
-    pub fn calm(&self) -> u64 {
+    pub(super) fn calm(&self) -> u64 {
         self.warn - self.warn / 16
     }
 
@@ -219,7 +219,7 @@ fn warn_before(warn: u64, max: Option<u64>) -> u64 {
 
 impl ComponentLimits {
     /// What this resource is held against, if anything. `governed` says whether a limit of the whole system bounds its memory.
-    pub(super) fn thresholds(&self, resource: Resource, governed: bool) -> Option<Thresholds> {
+    pub fn thresholds(&self, resource: Resource, governed: bool) -> Option<Thresholds> {
         match resource {
             Resource::Memory => match (self.memory_warn, self.memory_max) {
                 (None, None) => None,
@@ -239,7 +239,8 @@ impl ComponentLimits {
 }
 
 impl SystemLimits {
-    pub(super) fn thresholds(&self, resource: Resource) -> Option<Thresholds> {
+    /// What this resource of all components together is held against, if anything.
+    pub fn thresholds(&self, resource: Resource) -> Option<Thresholds> {
         match resource {
             Resource::Memory => Some(Thresholds {
                 warn: warn_before(self.memory_warn, self.memory_max),

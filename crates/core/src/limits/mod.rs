@@ -11,7 +11,7 @@
 mod measure;
 mod warned;
 
-pub use measure::{ComponentLimits, LimitAction, Resource, SystemLimits, Usage, WARN_AT_PERCENT};
+pub use measure::{ComponentLimits, LimitAction, Resource, SystemLimits, Thresholds, Usage, WARN_AT_PERCENT};
 pub use warned::{Crossing, Level};
 
 use crate::component::{Component, Phase};
@@ -24,7 +24,6 @@ use crate::record::Record;
 use crate::time::Monotonic;
 use crate::turn::Turn;
 use core::time::Duration;
-use measure::Thresholds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use warned::Warnings;

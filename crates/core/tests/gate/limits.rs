@@ -184,6 +184,41 @@ fn total_leverage_needs_a_price_of_everything_that_is_held() {
 }
 
 #[test]
+fn a_position_that_is_unknown_is_in_no_sum_by_its_old_number() {
+    // Also one that was flat before: what it is now nobody knows.
+    for held in ["100", "0"] {
+        let mut bed = Bed::flat(with(LimitName::TotalLeverage, 3 * TIMES_ONE));
+        bed.position(SPOT, held);
+        bed.take(Fact::PositionUnknown { account: "main", instrument: SPOT }).unwrap();
+        assert_eq!(bed.ask(&buy(EURO, "1")), [Code::MissingPosition], "{held}");
+        // Neither a trade nor an order that comes and goes says where it is.
+        bed.fill(None, SPOT, Side::Sell, "100", "100");
+        assert_eq!(bed.ask(&buy(EURO, "1")), [Code::MissingPosition], "{held}");
+        bed.fill(None, SPOT, Side::Buy, "100", "100");
+        assert_eq!(bed.ask(&buy(EURO, "1")), [Code::MissingPosition], "{held}");
+        assert_eq!(bed.ask(&Order { account: "second", ..buy(EURO, "1") }), [], "the other account is known");
+
+        // So does whoever reads the journal.
+        let mut again = Gate::new(bed.gate.policy().clone()).unwrap();
+        bed.records.iter().for_each(|record| again.replay(record));
+        assert_eq!(again.recorded(), bed.gate.recorded());
+        bed.gate = again;
+        bed.gate.start(bed.now(), bed.at());
+        bed.prices();
+        assert_eq!(bed.ask(&buy(EURO, "1")), [Code::MissingPosition], "{held}, after a restart");
+
+        bed.position(SPOT, held);
+        assert_eq!(bed.ask(&buy(EURO, "1")), [], "{held}");
+    }
+    // What stands behind a cross position is not known either.
+    let mut bed = Bed::flat(with(LimitName::LiquidationBuffer, SHARE_ONE / 10));
+    let ask = Order { leverage: Some("2"), ..buy(CROSS, "1") };
+    assert_eq!(bed.ask(&ask), []);
+    bed.take(Fact::PositionUnknown { account: "main", instrument: INVERSE }).unwrap();
+    assert_eq!(bed.ask(&ask), [Code::MissingPosition]);
+}
+
+#[test]
 fn an_order_is_limited_in_quantity_and_worth() {
     for_each_scope(LimitName::OrderNotional, 10 * HUNDRED, |scope, policy| {
         for side in [Side::Buy, Side::Sell] {

@@ -269,14 +269,33 @@ fn the_same_order_is_not_allowed_twice_within_its_window() {
 
 #[test]
 fn more_orders_than_are_remembered_are_not_allowed_within_their_windows() {
-    let mut bed = Bed::flat(policy());
+    let mut bed = Bed::flat(with(LimitName::RepeatedOrders, 5_000));
     for index in 0..MAX_RECENT {
         assert_eq!(bed.ask(&buy(SPOT, "1")), [], "{index}");
     }
     assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RecentFull]);
-    bed.pass(CIRCLE_WITHIN);
+    // What reduces is remembered in place of the oldest; what opens waits until that would be over.
+    bed.pass(CIRCLE_WITHIN - SECOND);
     bed.prices();
-    assert_eq!(bed.ask(&buy(SPOT, "1")), []);
+    bed.position(SPOT, "1000");
+    assert_eq!(bed.ask(&sell(SPOT, "1")), []);
+    bed.pass(SECOND);
+    bed.prices();
+    for index in 0..MAX_RECENT - 1 {
+        assert_eq!(bed.ask(&buy(SPOT, "1")), [], "{index}");
+    }
+    assert_eq!(bed.ask(&buy(SPOT, "1")), [Code::RecentFull]);
+}
+
+#[test]
+fn where_circles_are_not_looked_for_only_the_window_of_duplicates_bounds_how_many_there_are() {
+    let mut bed = Bed::flat(with(LimitName::DuplicateWindow, 1_000));
+    for index in 1..=MAX_RECENT {
+        assert_eq!(bed.ask(&buy(SPOT, &index.to_string())), [], "{index}");
+    }
+    assert_eq!(bed.ask(&buy(SPOT, "0.5")), [Code::RecentFull]);
+    bed.pass(SECOND);
+    assert_eq!(bed.ask(&buy(SPOT, "0.5")), []);
 }
 
 #[derive(Clone, Debug)]

@@ -35,6 +35,10 @@ enum Event {
         entry: Option<u32>,
         leverage: Option<u32>,
     },
+    Unknown {
+        instrument: usize,
+        account: usize,
+    },
     Equity(usize, i32),
     Result(usize, i32),
     Day,
@@ -85,6 +89,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         5 => (any::<u8>(), outcome).prop_map(|(order, outcome)| Event::Outcome(order, outcome)),
         6 => (prop::option::of(any::<u8>()), instrument.clone(), any::<bool>(), quantity, price.clone(), -50i32..50)
             .prop_map(|(order, instrument, buys, quantity, price, fee)| Event::Fill { order, instrument, buys, quantity, price, fee }),
+        1 => (instrument.clone(), account.clone()).prop_map(|(instrument, account)| Event::Unknown { instrument, account }),
         4 => (instrument, account.clone(), -3_000i32..3_000, prop::option::of(price.clone()), prop::option::of(1u32..50))
             .prop_map(|(instrument, account, quantity, entry, leverage)| Event::Position { instrument, account, quantity, entry, leverage }),
         2 => (account.clone(), -100i32..100_000).prop_map(|(account, equity)| Event::Equity(account, equity)),
@@ -218,6 +223,10 @@ impl Life {
                     leverage: leverage.as_deref(),
                     paper,
                 });
+            }
+            Event::Unknown { instrument, account } => {
+                let (account, instrument) = (accounts[*account], names[*instrument]);
+                self.tell(Fact::PositionUnknown { account, instrument });
             }
             Event::Equity(account, equity) => {
                 self.tell(Fact::Equity { account: accounts[*account], equity: &equity.to_string(), paper });
@@ -387,4 +396,28 @@ fn what_is_left_out_of_the_last_day_is_told_apart() {
     assert!(replayed(&bed).left_out() > 0);
     bed.position(SPOT, "6");
     assert_eq!(replayed(&bed).left_out_of_the_day(), (Some(TradingDay(1)), 1));
+}
+
+#[test]
+fn a_day_that_begins_with_more_held_than_one_record_takes_is_the_same_after_a_restart() {
+    let mut wide = policy();
+    let held = 2 * MARKS_OF_DAY + 1;
+    let names: Vec<String> = (0..held).map(|index| format!("{index}-USD")).collect();
+    let template = wide.instruments[0].clone();
+    wide.instruments = names.iter().map(|name| InstrumentPolicy { name: name.clone(), ..template.clone() }).collect();
+    let mut bed = Bed::new(wide.clone());
+    bed.equity("main", "10000");
+    names.iter().for_each(|name| bed.position(name, "1"));
+    bed.prices();
+    let taken = bed.take(Fact::Day(TradingDay(1))).unwrap();
+    assert_eq!(taken.records.len(), 1 + held - MARKS_OF_DAY);
+    let GateRecord::Day { marks, .. } = &taken.records[0] else { panic!("{:?}", taken.records[0]) };
+    assert_eq!(marks.len(), MARKS_OF_DAY);
+    // Every one counts from its opening price: each loses one.
+    names.iter().for_each(|name| bed.price(name, "99"));
+    let mut again = Gate::new(wide).unwrap();
+    bed.records.iter().for_each(|record| again.replay(record));
+    assert_eq!(again.recorded(), bed.gate.recorded());
+    let result = bed.gate.daily_results(bed.now(), false).into_iter().find(|one| one.account == "main").unwrap();
+    assert_eq!(result.result, Some(-100 * i128::try_from(held).unwrap()));
 }

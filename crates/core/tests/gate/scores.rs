@@ -40,3 +40,19 @@ fn what_cannot_be_said_is_not_far() {
     assert_eq!(score(&bed, LimitName::Position, Scope::System), [("main BTC-USD".to_owned(), None, 1000)]);
     assert_eq!(score(&bed, LimitName::DailyLoss, Scope::System)[0], ("main".to_owned(), None, 1000));
 }
+
+#[test]
+fn how_near_an_unknown_position_is_cannot_be_said() {
+    let mut policy = policy();
+    policy.system =
+        Limits::WAIVED.with(LimitName::Position, Limit::Set(1)).with(LimitName::TotalLeverage, Limit::Set(TIMES_ONE));
+    let mut bed = Bed::flat(policy);
+    bed.take(Fact::PositionUnknown { account: "main", instrument: SPOT }).unwrap();
+    let (position, total) = (LimitName::Position, LimitName::TotalLeverage);
+    assert_eq!(score(&bed, position, Scope::System), [("main BTC-USD".to_owned(), None, 1000)]);
+    let second = ("second".to_owned(), Some(0), 0);
+    assert_eq!(score(&bed, total, Scope::System), [("main".to_owned(), None, 1000), second.clone()]);
+    bed.position(SPOT, "0");
+    assert_eq!(score(&bed, position, Scope::System), [(String::new(), Some(0), 0)]);
+    assert_eq!(score(&bed, total, Scope::System), [("main".to_owned(), Some(0), 0), second]);
+}

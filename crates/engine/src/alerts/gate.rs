@@ -2,7 +2,7 @@
 
 use super::delivery::Delivery;
 use super::notice::clock_time;
-use crate::command::fingerprint;
+use crate::words::fnv1a;
 use failstop_notify::{Change, Key, KeyFault, Notice, Severity};
 
 /// Where all of them are explained.
@@ -15,9 +15,9 @@ pub enum Concern {
     ApiUsage,
     /// An order waits for somebody's confirmation.
     Confirmation,
-    /// The day's loss comes near its limit.
+    /// Much is lost in this trading day.
     LossWarning,
-    /// It comes nearer still.
+    /// More still.
     LossCritical,
     /// Too few orders end well.
     SuccessRate,
@@ -30,7 +30,7 @@ impl Delivery {
     /// than what people are spared of one incident's updates.
     pub fn confirmation(&mut self, client_id: &str, what: Option<&str>, at: jiff::Timestamp) {
         let words = Concern::Confirmation.words();
-        let key = match Key::of(&self.sender().system, words.cause, None, fingerprint(client_id)) {
+        let key = match Key::of(&self.sender().system, words.cause, None, fnv1a(client_id.as_bytes())) {
             Ok(key) => key,
             Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
         };
@@ -93,15 +93,15 @@ impl Concern {
             Self::LossWarning => Words {
                 cause: "loss-near",
                 severity: Severity::Warning,
-                title: "the day's loss comes near its limit",
-                why: "12 % of the opening equity are lost in this trading day",
+                title: "much is lost in this trading day",
+                why: "12 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "look at what the bot does; at the limit only what reduces is allowed",
             },
             Self::LossCritical => Words {
                 cause: "loss-critical",
                 severity: Severity::Critical,
-                title: "the day's loss is near its limit",
-                why: "15 % of the opening equity are lost in this trading day",
+                title: "very much is lost in this trading day",
+                why: "15 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "decide whether the bot goes on: `failstop kill-switch engage` stops it; at the limit only what reduces is allowed",
             },
             Self::SuccessRate => Words {

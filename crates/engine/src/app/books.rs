@@ -2,8 +2,7 @@
 //! recorded as refused, and halts trading in the same step.
 
 use super::engine::Engine;
-use super::gate::JOURNAL_GONE;
-use super::journal::{TOO_MANY, Teller, wall};
+use super::journal::{JOURNAL_GONE, TOO_MANY, Teller, wall};
 use crate::books::{InFull, Judgement, order_list, orders_word, rule_of, spoken};
 use crate::clock;
 use crate::command::{Answer as DoorAnswer, BooksOrder};

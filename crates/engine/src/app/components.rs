@@ -91,13 +91,11 @@ pub fn blueprints(
     open_files: Option<(u64, u64)>,
     credentials: &CredentialFolders,
 ) -> Result<Vec<Blueprint>, RunError> {
-    // The alert channels' secrets are failstop's own, and credentials each its component's.
+    // Failstop's own are nobody else's, and credentials each its component's.
     let of_components = config.components.iter().flat_map(|component| component.credentials.values());
     let secrets: BTreeSet<OsString> = config
-        .alerts
         .secrets()
-        .iter()
-        .map(|(_, secret)| *secret)
+        .map(|own| own.secret)
         .chain(of_components)
         .filter_map(|secret| secret.variable())
         .map(OsString::from)

@@ -51,6 +51,7 @@ use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
+use crate::words::permission_level;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
@@ -427,12 +428,7 @@ impl Engine {
         self.permit.note(&failstop_client::permit::Diagnostics {
             durable_seq: self.head.0,
             head: self.head.1.to_raw(),
-            permission: match self.core.permission() {
-                Permission::Shutdown => 0,
-                Permission::ObserveOnly => 1,
-                Permission::ReduceOnly => 2,
-                Permission::Active => 3,
-            },
+            permission: permission_level(self.core.permission()),
             mode: match self.core.mode() {
                 failstop_core::Mode::Dry => 0,
                 failstop_core::Mode::Live => 1,

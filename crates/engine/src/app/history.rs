@@ -3,7 +3,9 @@
 use super::engine::Engine;
 use crate::clock;
 use crate::history::{Extract, Own, Span};
-use failstop_core::{Monotonic, Permission};
+use crate::metrics::whole;
+use crate::words::permission_level;
+use failstop_core::Monotonic;
 
 impl Engine {
     /// Looks at the engine's own figures, where that is due.
@@ -21,7 +23,7 @@ impl Engine {
         let host = self.facts.host();
         let used = host.map(|host| host.memory_total_bytes.saturating_sub(host.memory_available_bytes));
         let figures = [
-            (Own::Permission, Some(level(self.core.permission()))),
+            (Own::Permission, Some(f64::from(permission_level(self.core.permission())))),
             (Own::Health, Some(f64::from(health.overall) / 1000.0)),
             (Own::Errors, Some(f64::from(health.errors_per_minute))),
             (Own::Memory, memory.map(whole)),
@@ -36,25 +38,11 @@ impl Engine {
 
     /// The permission may have changed.
     pub(super) fn note_permission(&mut self) {
-        self.history.note_change(clock::now(), Own::Permission, level(self.core.permission()));
+        self.history.note_change(clock::now(), Own::Permission, f64::from(permission_level(self.core.permission())));
     }
 
     /// What a door asked for.
     pub(super) fn history_of(&self, span: Span) -> Extract {
         self.history.extract(span, clock::now(), clock::wall(), self.facts.metrics())
     }
-}
-
-fn level(permission: Permission) -> f64 {
-    match permission {
-        Permission::Shutdown => 0.0,
-        Permission::ObserveOnly => 1.0,
-        Permission::ReduceOnly => 2.0,
-        Permission::Active => 3.0,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for a line on a page")]
-fn whole(count: u64) -> f64 {
-    count as f64
 }

@@ -441,6 +441,9 @@ impl Ledger {
     }
 }
 
+/// What is said once the storage failed.
+pub const JOURNAL_GONE: &str = "the journal can no longer be written";
+
 /// What is said to whom there is no [room](Ledger::has_room) for.
 pub const TOO_MANY: &str = "too many records wait for the disk already; try again";
 

@@ -2,7 +2,7 @@
 //! beside it writes the file; the journal names it afterwards, and only then does it count.
 
 use super::engine::Engine;
-use super::journal::{Teller, wall};
+use super::journal::{JOURNAL_GONE, Teller, wall};
 use crate::books::{Judgement, NotMade, Request, make, retire_files, snapshot_entry};
 use crate::clock;
 use crate::command::Answer as DoorAnswer;
@@ -343,7 +343,7 @@ impl Engine {
 
     fn want_snapshot(&mut self, who: &str, reason: &str, wants: Wants) -> bool {
         if self.storage_failed {
-            wants.refuse(Code::NotDurable, "the journal can no longer be written");
+            wants.refuse(Code::NotDurable, JOURNAL_GONE);
             return false;
         }
         if self.snapshots.waiting.len() >= WAITING_MAX {

@@ -133,17 +133,14 @@ impl Engine {
 /// A run in short, for whoever looks at the system.
 fn summary(verified: &Verified, at: String) -> VerifiedSummary {
     let (result, seq, detail) = match &verified.outcome {
-        Ok(report) => {
-            let result = match report.result {
-                Outcome::Intact => "intact",
-                Outcome::Violated => "violated",
-                Outcome::Unverifiable => "unverifiable",
-            };
-            (result, report.head.as_ref().map(|head| head.seq), report.violations.first().map(ToString::to_string))
-        }
-        Err(why) => ("unverifiable", None, Some(why.clone())),
+        Ok(report) => (
+            report.result,
+            report.head.as_ref().map(|head| head.seq),
+            report.violations.first().map(ToString::to_string),
+        ),
+        Err(why) => (Outcome::Unverifiable, None, Some(why.clone())),
     };
-    VerifiedSummary { at, result: result.to_owned(), seq, detail }
+    VerifiedSummary { at, result: result.name().to_owned(), seq, detail }
 }
 
 /// One run: from the trusted checkpoint on, or, where there is none that can be used, from the beginning.

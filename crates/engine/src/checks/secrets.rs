@@ -2,7 +2,7 @@
 
 use super::{Finding, Subject, runtime};
 use crate::app::read_credentials;
-use crate::config::{Component, Config, Credentials, EnvFileError, env_file};
+use crate::config::{Component, Config, Credentials, EnvFileError, Secret, SecretFor, env_file};
 use crate::process::credentials::may_mount;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -46,44 +46,25 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             findings.extend(inline_in_env(config, component.name.as_str(), name));
         }
     }
-    for (what, secret) in config.alerts.secrets() {
+    for own in config.secrets() {
         count += 1;
-        match secret.reveal() {
-            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
+        findings.extend(of_secret(&own.what, own.secret, |fault| match own.of {
             // Alert channels only ever warn.
-            Err(fault) => findings.push(Finding::warning(
-                format!("{what}: {fault}"),
-                "set it where failstop runs, or take its channel out of `channels`",
-            )),
-        }
+            SecretFor::Alerts => {
+                Finding::warning(fault, "set it where failstop runs, or take its channel out of `channels`")
+            }
+            SecretFor::Gate => {
+                Finding::failed(fault, "set it where failstop runs: without it the gate opens less, or nothing")
+            }
+        }));
     }
     for dependency in &config.dependencies {
         for secret in dependency.probe.secrets() {
             count += 1;
             let what = format!("{} of dependency \"{}\"", dependency.probe.word(), dependency.name);
-            match secret.reveal() {
-                Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
-                Err(fault) => findings.push(Finding::failed(
-                    format!("{what}: {fault}"),
-                    "set it where failstop runs: without it the dependency counts as down",
-                )),
-            }
-        }
-    }
-    let of_group = config.shared_rates.iter().filter_map(|shared| shared.password.as_ref());
-    let of_polls = config.prices.poll.iter().flat_map(|poll| {
-        poll.headers
-            .iter()
-            .map(move |header| (format!("header {} of price source \"{}\"", header.name, poll.source), &header.value))
-    });
-    for (what, secret) in of_group.map(|secret| ("password of shared_rates".to_owned(), secret)).chain(of_polls) {
-        count += 1;
-        match secret.reveal() {
-            Ok(_) => findings.extend(secret.path().and_then(|path| exposed(&what, &path))),
-            Err(fault) => findings.push(Finding::failed(
-                format!("{what}: {fault}"),
-                "set it where failstop runs: without it the gate opens less, or nothing",
-            )),
+            findings.extend(of_secret(&what, secret, |fault| {
+                Finding::failed(fault, "set it where failstop runs: without it the dependency counts as down")
+            }));
         }
     }
     if findings.is_empty() {
@@ -94,6 +75,14 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// What is wrong with a secret: that it is not there, which `without` says, or that others may read it.
+fn of_secret(what: &str, secret: &Secret, without: impl FnOnce(String) -> Finding) -> Option<Finding> {
+    match secret.reveal() {
+        Ok(_) => secret.path().and_then(|path| exposed(what, &path)),
+        Err(fault) => Some(without(format!("{what}: {fault}"))),
+    }
 }
 
 /// Credentials that would be written to a disk: no start of that component.

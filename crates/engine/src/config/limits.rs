@@ -136,7 +136,7 @@ impl Choice for LimitWord {
 
 impl Limits {
     /// As the core judges them.
-    pub(super) fn policy(&self, emergency_shutdown: bool) -> SystemLimits {
+    pub(crate) fn policy(&self, emergency_shutdown: bool) -> SystemLimits {
         SystemLimits {
             memory_max: self.memory_max.bytes(),
             memory_warn: self.memory_warn.get(),
@@ -150,7 +150,7 @@ impl Limits {
 
 impl ComponentLimits {
     /// As the core judges them.
-    pub(super) fn policy(&self) -> failstop_core::ComponentLimits {
+    pub(crate) fn policy(&self) -> failstop_core::ComponentLimits {
         failstop_core::ComponentLimits {
             memory_max: self.memory_max.map(Bytes::get),
             memory_warn: self.memory_warn.map(Bytes::get),

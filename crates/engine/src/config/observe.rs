@@ -1,9 +1,7 @@
 //! `[observe]`: the read-only HTTP address.
 
 use failstop_settings::document::{Node, Value};
-use failstop_settings::{
-    At, Consistent, Kind, Name, Places, Reading, Setting, Url, interpreted, section, setting, shown,
-};
+use failstop_settings::{At, Consistent, Kind, Name, Places, Reading, Setting, Url, interpreted, section, shown};
 use std::net::SocketAddr;
 
 section! {
@@ -40,7 +38,7 @@ impl Consistent for Observe {
 
 section! {
     /// A system on a fleet's page.
-    pub struct FleetKeys {
+    pub struct FleetSystem {
         /// Its name on the page.
         name: Name, required "demo";
         /// Its observe address, as this host reaches it.
@@ -48,25 +46,9 @@ section! {
     }
 }
 
-impl Consistent for FleetKeys {}
+impl Consistent for FleetSystem {}
 
-/// A system on a fleet's page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FleetSystem {
-    /// Its name on the page.
-    pub name: Name,
-    /// Its observe address.
-    pub url: Url,
-}
-
-impl Setting for FleetSystem {
-    const WANTED: &'static str = "a table, like { name = \"demo\", url = \"http://10.0.0.2:8080\" }";
-
-    fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let FleetKeys { name, url } = setting::read_nested(node, at, reading)?;
-        Some(Self { name, url })
-    }
-}
+impl Eq for FleetSystem {}
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

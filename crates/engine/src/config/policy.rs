@@ -1,6 +1,7 @@
 //! What the core needs to know of the configuration.
 
 use super::{Component, Config, Environment, Liveness};
+use crate::words::fnv1a;
 use failstop_core::{ComponentName, ComponentPolicy, DependencyPolicy, FailsafePolicy, HealthPolicy, Policy, Reload};
 
 impl Config {
@@ -82,9 +83,4 @@ impl Config {
             },
         }
     }
-}
-
-/// A small stable hash (FNV-1a, 64 bits).
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,6 +1,6 @@
 //! What is asked whether it answers, and how.
 
-use failstop_settings::{Argv, HostPort, Secret, Url};
+use failstop_settings::{Argv, Consistent, HostPort, Secret, Url, section};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,14 +69,19 @@ pub struct Page {
     pub most: usize,
 }
 
-/// A line in a request's head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Its name.
-    pub name: String,
-    /// Its value, which may be a key.
-    pub value: Secret,
+section! {
+    /// A line in a request's head.
+    pub struct Header {
+        /// Its name.
+        name: String, required "X-Api-Key";
+        /// Its value, which may be a key.
+        value: Secret, required { env = "PRICE_API_KEY" };
+    }
 }
+
+impl Consistent for Header {}
+
+impl Eq for Header {}
 
 impl Probe {
     /// How the configuration names it.

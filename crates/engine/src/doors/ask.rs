@@ -11,10 +11,9 @@ use failstop_client::books::OrderList;
 use failstop_client::history::History;
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// The least time between two questions of a kind.
@@ -49,68 +48,67 @@ pub struct Asker {
     day: Shared<Arc<History>>,
 }
 
-/// Whoever waits for an answer of one kind, and that answer while somebody does: some are large.
+/// Questions of one kind.
 #[derive(Debug)]
 struct Shared<T> {
-    last: Mutex<Option<Last<T>>>,
-    waiting: AtomicUsize,
+    /// When one was put last. Held by whoever asks now.
+    put: tokio::sync::Mutex<Option<Instant>>,
+    waiting: Mutex<Waiting<T>>,
 }
 
-/// When the question was put last, and its answer as long as it may still be somebody's.
+/// How many wait for an answer, and the last one while anybody does: some are large.
 #[derive(Debug)]
-struct Last<T> {
-    put: Instant,
+struct Waiting<T> {
+    count: usize,
     answer: Option<Result<T, Unanswered>>,
 }
 
-/// One who waits.
-struct Waits<'a>(&'a AtomicUsize);
+/// One who waits. With the last one, however that ends, goes the answer.
+struct Waits<'a, T>(&'a Mutex<Waiting<T>>);
 
-impl<'a> Waits<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::AcqRel);
-        Self(waiting)
+impl<'a, T> Waits<'a, T> {
+    fn begin(waiting: &'a Mutex<Waiting<T>>) -> Self {
+        let waits = Self(waiting);
+        waits.all().count += 1;
+        waits
     }
 
-    /// Whether nobody else does.
-    fn alone(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 1
+    fn all(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Waits<'_> {
+impl<T> Drop for Waits<'_, T> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        let mut all = self.all();
+        all.count -= 1;
+        if all.count == 0 {
+            all.answer = None;
+        }
     }
 }
 
 impl<T: Clone> Shared<T> {
     fn new() -> Self {
-        Self { last: Mutex::new(None), waiting: AtomicUsize::new(0) }
+        Self { put: tokio::sync::Mutex::new(None), waiting: Mutex::new(Waiting { count: 0, answer: None }) }
     }
 
     /// An answer to a question that was put after now.
     async fn get(&self, ask: impl Future<Output = Result<T, Unanswered>>) -> Result<T, Unanswered> {
         let arrived = Instant::now();
         let waits = Waits::begin(&self.waiting);
-        let mut last = self.last.lock().await;
-        if let Some(Last { put, answer }) = last.as_mut() {
-            // Whoever comes later takes none of these: the last one who waits takes it away.
-            let shared = if *put < arrived {
-                None
-            } else if waits.alone() {
-                answer.take()
-            } else {
-                answer.clone()
-            };
-            if let Some(answer) = shared {
+        let mut last = self.put.lock().await;
+        if let Some(put) = *last {
+            let answer = if put < arrived { None } else { waits.all().answer.clone() };
+            if let Some(answer) = answer {
                 return answer;
             }
-            sleep_until(*put + BETWEEN).await;
+            sleep_until(put + BETWEEN).await;
         }
         let put = Instant::now();
         let answer = ask.await;
-        *last = Some(Last { put, answer: (!waits.alone()).then(|| answer.clone()) });
+        *last = Some(put);
+        waits.all().answer = Some(answer.clone());
         answer
     }
 }
@@ -230,4 +228,29 @@ pub async fn ask(commands: &CommandSender, command: Command) -> Result<Answer, U
     let (reply, answer) = oneshot::channel();
     commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
     answer.await.map_err(|_| Unanswered::Stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::{Context, Poll, Waker};
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_does_not_stay() {
+        let shared = Shared::<Arc<str>>::new();
+        let mut context = Context::from_waker(Waker::noop());
+        let (give, given) = oneshot::channel();
+        let mut one = Box::pin(shared.get(async { given.await.map_err(|_| Unanswered::Stopping) }));
+        assert!(one.as_mut().poll(&mut context).is_pending());
+        let mut other = Box::pin(shared.get(async { Err(Unanswered::Stopping) }));
+        assert!(other.as_mut().poll(&mut context).is_pending());
+        let answer: Arc<str> = "large".into();
+        let kept = Arc::downgrade(&answer);
+        assert_eq!(give.send(answer), Ok(()));
+        assert!(matches!(one.as_mut().poll(&mut context), Poll::Ready(Ok(_))));
+        drop(one);
+        // Whoever asked goes away before it is its turn.
+        drop(other);
+        assert_eq!(kept.upgrade(), None);
+    }
 }

@@ -151,6 +151,23 @@ impl FakeLoop {
     }
 }
 
+/// Gives those questions their answers that `gives` says, and the others none. On the runtime's own thread, for clocks that a
+/// test moves.
+pub async fn answering(mut asked: tokio::sync::mpsc::Receiver<Request>, mut gives: impl FnMut(&Command) -> bool) {
+    while let Some(Request { command, reply }) = asked.recv().await {
+        if !gives(&command) {
+            continue;
+        }
+        let answer = match command {
+            Command::Status => Answer::Status(Box::new(status())),
+            Command::Alerts => Answer::Alerts(Box::new(alert_list())),
+            Command::History(span) => Answer::History(Box::new(history(span))),
+            other => panic!("nobody asks this here: {other:?}"),
+        };
+        let _ = reply.send(answer);
+    }
+}
+
 /// A history with a figure of the engine's and one of a bot's.
 fn history(span: Span) -> Extract {
     let now = Monotonic::from_nanos(1_000_000_000_000);

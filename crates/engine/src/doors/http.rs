@@ -4,7 +4,7 @@
 use super::stall::Stalling;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -242,6 +242,19 @@ pub async fn wait_after_accept_error(error: &std::io::Error) {
         // The peer was gone before it was taken: the next one may be fine.
         Some(_) | None => tokio::task::yield_now().await,
     }
+}
+
+/// The host that is asked; `None` where none is said that can be read.
+pub fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
+}
+
+/// Whether a browser that says where its page is from says that it is from the very host that is asked; `None`: nobody says where from.
+/// What is said and cannot be read is from elsewhere.
+pub fn same_origin(headers: &HeaderMap) -> Option<bool> {
+    let origin = headers.get(header::ORIGIN)?.to_str().ok();
+    let authority = origin.and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    Some(matches!((authority, host(headers)), (Some(from), Some(host)) if from.eq_ignore_ascii_case(host)))
 }
 
 /// An answer in JSON.

@@ -1,6 +1,7 @@
 //! One owner of everything about the gate that lives while the engine does: the gate itself, the answer that is filled anew for each
 //! order, the quotes that paper orders are filled by, and how orders fared.
 
+use super::confirmations::ToldToConfirm;
 use super::loss::LossTold;
 use super::paper::Quotes;
 use super::performance::Performance;
@@ -12,7 +13,6 @@ use failstop_core::gate::{
     Bucket, Code, Decision, Fact, FactError, Gate, GateTicket, GateTime, Kind, Order, RateAsk, Side, Taken, TradingDay,
 };
 use failstop_core::{Monotonic, Rights, Slot};
-use std::collections::BTreeSet;
 
 /// What the configuration says of the gate beside its policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub struct Desk {
     pub performance: Performance,
     /// The venue's own request budgets.
     pub usages: ApiUsages,
-    /// The orders to be confirmed that people were told of, at most as many as the gate keeps.
-    pub told_to_confirm: BTreeSet<String>,
+    /// The orders to be confirmed that people were told of.
+    pub told_to_confirm: ToldToConfirm,
     /// What the core was told of the day's loss.
     pub loss: LossTold,
     /// Results are looked at again at this time.
@@ -113,7 +113,7 @@ impl Desk {
             quotes,
             performance: Performance::default(),
             usages: ApiUsages::default(),
-            told_to_confirm: BTreeSet::new(),
+            told_to_confirm: ToldToConfirm::default(),
             loss: LossTold::default(),
             results_due: None,
             day_due: None,
@@ -124,6 +124,7 @@ impl Desk {
     /// Starts the gate: `wall` is the wall clock at `now`, in microseconds since 1970.
     pub fn start(&mut self, now: Monotonic, wall_us: u64) {
         self.gate.start(now, GateTime::from_micros(wall_us));
+        self.performance.begin(now);
     }
 
     /// Decides; the answer is in [`Desk::decision`].
@@ -217,7 +218,8 @@ pub fn order_of<'a>(slot: Slot, order: &'a wire::Order) -> Order<'a> {
     }
 }
 
-const fn side_of(side: wire::Side) -> Side {
+/// A bot's side as the gate reads it.
+pub const fn side_of(side: wire::Side) -> Side {
     match side {
         wire::Side::Buy => Side::Buy,
         wire::Side::Sell => Side::Sell,

@@ -1,7 +1,8 @@
 //! The gate as the engine keeps it: what is translated between the bot socket, the journal and `failstop_core::gate`, which decides.
-//! What the loop does with it is `app/gate.rs`.
+//! What the loop does with it is `app/gate/`.
 
 mod charges;
+mod confirmations;
 mod desk;
 mod loss;
 mod paper;
@@ -11,7 +12,8 @@ mod usage;
 mod view;
 
 pub use charges::{bearer, charged};
-pub use desk::{Ask, Desk, Terms, order_of};
+pub use confirmations::ConfirmationNews;
+pub use desk::{Ask, Desk, Terms, order_of, side_of};
 pub use paper::Quotes;
 pub use performance::{Judged, MIN_RESULTS, Performance};
 pub use record::{decode, encode, is_gate};

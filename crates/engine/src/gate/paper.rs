@@ -1,6 +1,7 @@
 //! Orders that stay on paper: filled at once where the market would fill them, by the side of the book that they take, or the last
 //! price where that is all that a source says. What would rest at the venue rests here, until the bot says what became of it.
 
+use crate::price_poller::{Polled, Quote as Said};
 use failstop_amount::{Amount, Scale};
 use failstop_client::wire::{self, PaperFill};
 use failstop_core::Monotonic;
@@ -52,6 +53,16 @@ impl Quotes {
         if let Some((_, quote)) = instrument.sources.iter_mut().find(|(source, _)| *source == price.source) {
             *quote = Some(Quote { bid, ask, at });
         }
+    }
+
+    /// The same of a page that took so long: the price on it may be that old already.
+    pub fn take_polled(&mut self, price: &Polled, now: Monotonic, took: Duration) {
+        let (bid, ask, last) = match &price.quote {
+            Said::BidAsk { bid, ask } => (Some(bid.clone()), Some(ask.clone()), None),
+            Said::Last(last) => (None, None, Some(last.clone())),
+        };
+        let (source, instrument) = (price.source.clone(), price.instrument.clone());
+        self.take(&wire::Price { source, instrument, bid, ask, last, time: None }, now.minus(took));
     }
 
     /// How an order is filled on paper, by the youngest price of a source that is fresh and agrees; `None` where it would rest, or no
@@ -149,5 +160,25 @@ mod tests {
         // One that does not agree, or is old, fills nothing.
         assert_eq!(price_of(&quotes, &buy, &feed(SourceState::Good, SourceState::Outlier)).as_deref(), Some("10.50"));
         assert_eq!(quotes.fill(&buy, &good, NOW.plus(Duration::from_secs(6)), AGE), None);
+    }
+
+    #[test]
+    fn the_price_on_a_page_is_as_old_as_the_page_took() {
+        let good = feed(SourceState::Good, SourceState::Good);
+        let buy = Order::market("c", "m", "B", Side::Buy, "1");
+        let page = Polled {
+            source: "a".to_owned(),
+            instrument: "B".to_owned(),
+            quote: Said::BidAsk { bid: "9.5".to_owned(), ask: "10.5".to_owned() },
+            time: None,
+        };
+        let mut quotes = quotes();
+        quotes.take_polled(&page, NOW, Duration::from_secs(3));
+        let at = |seconds| NOW.plus(Duration::from_secs(seconds));
+        assert_eq!(quotes.fill(&buy, &good, at(2), AGE).map(|fill| fill.price).as_deref(), Some("10.50"));
+        assert_eq!(quotes.fill(&buy, &good, at(3), AGE), None, "it may be six seconds old");
+        // What was said while the page was under way is younger.
+        quotes.take(&Price::last("b", "B", "20"), NOW.minus(Duration::from_secs(1)));
+        assert_eq!(price_of(&quotes, &buy, &good).as_deref(), Some("20.00"));
     }
 }

@@ -52,7 +52,9 @@ const fn kind(record: &GateRecord) -> &'static str {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use failstop_core::gate::{Bucket, GateTime, Kind, Mark, OrderText, Outcome, Side, TradingDay};
+    use failstop_core::gate::{
+        Bucket, GateTime, Kind, MARKS_OF_DAY, Mark, NAME_MAX, OrderText, Outcome, Side, TradingDay,
+    };
 
     #[test]
     fn records_come_back_as_they_went() {
@@ -100,5 +102,14 @@ mod tests {
         }
         assert!(decode("halt.raised", "{}").unwrap().is_none());
         assert!(decode("gate.later", "{}").is_err(), "the list is closed");
+    }
+
+    #[test]
+    fn no_record_of_a_day_is_larger_than_the_journal_takes() {
+        // What is longest in JSON.
+        let mark = Mark { instrument: "\"".repeat(NAME_MAX), mark: u128::MAX.to_string() };
+        let marks = vec![mark; MARKS_OF_DAY];
+        let day = GateRecord::Day { at: GateTime::from_micros(u64::MAX), day: TradingDay(u32::MAX), marks };
+        failstop_journal::check_payload(&encode(&day).1).unwrap();
     }
 }

@@ -40,8 +40,8 @@ pub fn status(desk: &Desk, now: Monotonic, paper: bool) -> GateStatus {
         feeds: gate.feeds(now).iter().map(|feed| price_feed(policy, feed)).collect(),
         orders: OrdersFared {
             outcomes: desk.performance.counts().map(|(name, count)| (name.to_owned(), count)).collect(),
-            success_rate: desk.performance.judged().success,
-            latency_seconds: desk.performance.median_latency().map(|latency| latency.as_secs_f64()),
+            success_rate: desk.performance.judged(now).success,
+            latency_seconds: desk.performance.median_latency(now).map(|latency| latency.as_secs_f64()),
         },
         api_usage: desk
             .usages
@@ -82,6 +82,8 @@ pub fn shared_rates(group: &str, health: &SharedHealth) -> SharedRatesEntry {
         timed_out: counts.timed_out,
         gone: counts.gone,
         forgotten: counts.forgotten,
+        left_out: counts.left_out,
+        spilled: counts.spilled,
     }
 }
 
@@ -137,7 +139,7 @@ fn limit_use(policy: &GatePolicy, score: &Score) -> LimitUse {
         used: score.used.map(shown),
         value: shown(score.value),
         score: f64::from(score.thousandths) / 1_000.0,
-        rate: is_rate(score.limit),
+        rate: score.limit.rate_code().is_some(),
     }
 }
 
@@ -145,30 +147,6 @@ fn limit_use(policy: &GatePolicy, score: &Score) -> LimitUse {
 fn shown(limit: LimitName, units: u128, policy: &GatePolicy) -> String {
     let scale = limit.scale(policy.money, Scale::WHOLE);
     i128::try_from(units).map_or_else(|_| units.to_string(), |units| Amount::from_units(units, scale).to_string())
-}
-
-const fn is_rate(limit: LimitName) -> bool {
-    match limit {
-        LimitName::OpeningsPerMinute
-        | LimitName::TradesPerDay
-        | LimitName::VolumePerHour
-        | LimitName::VolumePerDay
-        | LimitName::MessagesPerMinute
-        | LimitName::CopiesPerMinute => true,
-        LimitName::Position
-        | LimitName::AccountRisk
-        | LimitName::Leverage
-        | LimitName::TotalLeverage
-        | LimitName::LiquidationBuffer
-        | LimitName::DailyLoss
-        | LimitName::DailyLossMoney
-        | LimitName::OrderQuantity
-        | LimitName::OrderNotional
-        | LimitName::PriceCollar
-        | LimitName::DuplicateWindow
-        | LimitName::RepeatedOrders
-        | LimitName::ConfirmAbove => false,
-    }
 }
 
 fn waived(policy: &GatePolicy) -> BTreeMap<String, u64> {

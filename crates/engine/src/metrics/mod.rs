@@ -9,6 +9,7 @@ mod meters;
 mod render;
 
 pub use exposition::Format;
+pub(crate) use exposition::whole;
 pub use histogram::Histogram;
 pub use meters::{HealthCheck, Meters};
 pub use render::render;

@@ -43,7 +43,7 @@ pub struct PollHealth {
     pub source: String,
     /// The instrument.
     pub instrument: String,
-    /// How many prices it said.
+    /// How many prices it said that were taken.
     pub taken: u64,
     /// How many tries failed.
     pub failed: u64,
@@ -51,19 +51,15 @@ pub struct PollHealth {
     pub failed_in_a_row: u32,
     /// Why the last try failed, where it did. Holds no secret.
     pub fault: Option<String>,
-    /// When it last said a price.
-    pub last: Option<Monotonic>,
 }
 
 /// What came of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A price. `news`: it had failed before, or this is the first one.
+    /// A price, and it was taken. `news`: it had failed before, or this is the first one.
     Price {
-        /// What to tell the gate.
+        /// What was taken.
         price: Polled,
-        /// How long it took: it is at most that old.
-        took: Duration,
         /// Whether that is worth a line in the log.
         news: bool,
     },
@@ -142,8 +138,14 @@ impl PricePoller {
         }
     }
 
-    /// A try has ended.
-    pub fn ended(&mut self, now: Monotonic, tried: Tried) -> Outcome {
+    /// A try has ended. A price that came is offered to `take`, with how long the page took: it may be that old. A try whose price
+    /// is not taken has failed, for the reason that `take` gives.
+    pub fn ended(
+        &mut self,
+        now: Monotonic,
+        tried: Tried,
+        take: impl FnOnce(&Polled, Duration) -> Result<(), String>,
+    ) -> Outcome {
         let Some(source) = self.sources.get_mut(tried.target).filter(|source| source.serial == tried.serial) else {
             return Outcome::Nothing;
         };
@@ -154,20 +156,7 @@ impl PricePoller {
             }
             Err(fault) => Err(fault.to_string()),
         };
-        source.ended(now, read, tried.stood_still)
-    }
-
-    /// The gate does not take a price that came. Gives the words for the log, where that is news.
-    pub fn not_taken(&mut self, price: &Polled, why: &str) -> Option<String> {
-        let of =
-            |source: &&mut Source| source.poll.source == price.source && source.poll.instrument == price.instrument;
-        let health = &mut self.sources.iter_mut().find(of)?.health;
-        health.taken = health.taken.saturating_sub(1);
-        health.failed += 1;
-        health.failed_in_a_row = health.failed_in_a_row.saturating_add(1);
-        let news = health.fault.as_deref() != Some(why);
-        health.fault = Some(why.to_owned());
-        news.then(|| format!("price source \"{}\" of {}: {why}", health.source, health.instrument))
+        source.ended(now, read, tried.stood_still, take)
     }
 
     /// This process stood still: what did not answer meanwhile is not held against it.
@@ -204,7 +193,6 @@ impl Source {
             failed: 0,
             failed_in_a_row: 0,
             fault: None,
-            last: None,
         };
         Self { probe: Arc::new(poll.probe()), poll, rhythm: Rhythm::new(terms, now), serial: 0, health }
     }
@@ -213,7 +201,13 @@ impl Source {
         crate::probing::shown(&self.poll.url)
     }
 
-    fn ended(&mut self, now: Monotonic, read: Result<Polled, String>, late: bool) -> Outcome {
+    fn ended(
+        &mut self,
+        now: Monotonic,
+        read: Result<Polled, String>,
+        late: bool,
+        take: impl FnOnce(&Polled, Duration) -> Result<(), String>,
+    ) -> Outcome {
         let Some((begun, stood_still)) = self.rhythm.under_way() else { return Outcome::Nothing };
         let took = now.since(begun);
         // A page that lay there while this process stood still is of before that.
@@ -221,13 +215,14 @@ impl Source {
             self.rhythm.void(now);
             return Outcome::Nothing;
         }
-        match (self.rhythm.ended(now, read.is_ok(), late), read) {
+        // Before the rhythm hears of it: a source whose prices nobody takes is asked slower, and said once.
+        let taken = read.and_then(|price| take(&price, took).map(|()| price));
+        match (self.rhythm.ended(now, taken.is_ok(), late), taken) {
             (Ended::Good { news }, Ok(price)) => {
                 self.health.taken += 1;
                 self.health.failed_in_a_row = 0;
                 self.health.fault = None;
-                self.health.last = Some(now);
-                Outcome::Price { price, took, news }
+                Outcome::Price { price, news }
             }
             (Ended::Failed { news }, Err(fault)) => {
                 self.health.failed += 1;

@@ -62,6 +62,10 @@ struct Bed {
     poller: PricePoller,
     tried: mpsc::Receiver<Tried>,
     runtime: tokio::runtime::Runtime,
+    /// Why no price is taken.
+    refuses: Option<&'static str>,
+    /// How long the pages took whose prices were offered.
+    offered: Vec<Duration>,
 }
 
 fn at(seconds: u64) -> Monotonic {
@@ -72,7 +76,7 @@ impl Bed {
     fn new(poll: Poll) -> Self {
         let (poller, tried) = PricePoller::open(vec![poll], at(0)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        Self { poller, tried, runtime }
+        Self { poller, tried, runtime, refuses: None, offered: Vec::new() }
     }
 
     fn try_at(&mut self, seconds: u64) -> Outcome {
@@ -88,7 +92,10 @@ impl Bed {
 
     fn end(&mut self, seconds: u64) -> Outcome {
         let tried = self.runtime.block_on(async { tokio::time::timeout(2 * LONG, self.tried.recv()).await });
-        self.poller.ended(at(seconds), tried.unwrap().unwrap())
+        self.poller.ended(at(seconds), tried.unwrap().unwrap(), |_, took| {
+            self.offered.push(took);
+            self.refuses.map_or(Ok(()), |why| Err(why.to_owned()))
+        })
     }
 
     fn health(&self) -> PollHealth {
@@ -118,7 +125,7 @@ fn a_price_comes_to_the_last_digit_with_its_time_and_a_key_goes_in_the_head() {
         ..last(address, "$")
     };
     let mut bed = Bed::new(poll);
-    let Outcome::Price { price, news: true, .. } = bed.try_at(0) else { panic!("no price") };
+    let Outcome::Price { price, news: true } = bed.try_at(0) else { panic!("no price") };
     let quote = Quote::BidAsk { bid: "64231.4".to_owned(), ask: "64231.5000000000000000000000000001".to_owned() };
     assert_eq!(price.quote, quote);
     assert_eq!(price.time.map(|time| time.as_micros()), Some(1_794_009_900_123_000));
@@ -126,7 +133,7 @@ fn a_price_comes_to_the_last_digit_with_its_time_and_a_key_goes_in_the_head() {
     assert!(request.starts_with("GET /ticker?key=s3cret HTTP/1.1\r\n") && request.contains("x-api-key: k3y\r\n"));
     assert_eq!(bed.poller.next_deadline(), Some(at(2)));
     assert!(matches!(bed.try_at(2), Outcome::Price { news: false, .. }));
-    assert_eq!((bed.health().taken, bed.health().failed, bed.health().last), (2, 0, Some(at(2))));
+    assert_eq!((bed.health().taken, bed.health().failed), (2, 0));
 }
 
 #[test]
@@ -145,6 +152,28 @@ fn failures_are_counted_said_once_and_come_slower() {
     }
     assert_eq!(said, [false, false, true, false, false, false, false, false]);
     assert_eq!(bed.health().taken, 0);
+}
+
+#[test]
+fn a_price_that_nobody_takes_is_a_failed_try() {
+    let (address, _requests) = page("200 OK", "7");
+    let mut bed = Bed::new(last(address, "$"));
+    assert!(matches!(bed.try_at(0), Outcome::Price { news: true, .. }));
+    bed.refuses = Some("it is beyond what is believed");
+    let mut said = Vec::new();
+    for (tries, seconds) in (1..).zip([2, 4, 8, 16, 32, 64, 124, 184]) {
+        let Outcome::Failed { words, news } = bed.try_at(seconds) else { panic!("it was taken") };
+        assert_eq!(words, "price source \"venue\" of BTC-USD: it is beyond what is believed");
+        said.push(news);
+        let health = bed.health();
+        assert_eq!((health.taken, health.failed, health.failed_in_a_row), (1, u64::from(tries), tries));
+        assert_eq!(health.fault.as_deref(), bed.refuses);
+    }
+    assert_eq!(said, [false, false, true, false, false, false, false, false]);
+    assert_eq!(bed.offered.len(), 9);
+    bed.refuses = None;
+    assert!(matches!(bed.try_at(244), Outcome::Price { news: true, .. }));
+    assert_eq!((bed.health().failed_in_a_row, bed.health().fault), (0, None));
 }
 
 #[test]
@@ -210,11 +239,12 @@ fn what_does_not_answer_in_time_is_given_up_and_a_late_page_is_nobodys() {
     poller.begin_due(at(0));
     let answer = crate::probing::Answer::default();
     let late = |serial| Tried { target: 0, serial, outcome: Ok(answer.clone()), stood_still: false };
-    assert_eq!(poller.ended(at(1), late(0)), Outcome::Nothing);
-    assert_eq!(poller.ended(at(1), Tried { target: 9, ..late(1) }), Outcome::Nothing);
+    let ended = |poller: &mut PricePoller, tried| poller.ended(at(1), tried, |_, _| panic!("it was offered"));
+    assert_eq!(ended(&mut poller, late(0)), Outcome::Nothing);
+    assert_eq!(ended(&mut poller, Tried { target: 9, ..late(1) }), Outcome::Nothing);
     // A process that stood still says nothing about anybody, once.
     poller.stood_still();
-    assert_eq!(poller.ended(at(1), late(1)), Outcome::Nothing);
+    assert_eq!(ended(&mut poller, late(1)), Outcome::Nothing);
     assert_eq!(poller.health().map(|health| health.failed).sum::<u64>(), 0);
 }
 
@@ -228,11 +258,11 @@ fn a_page_that_was_had_before_this_process_stood_still_is_no_price_after_it() {
     // Nor where nobody noticed but the clock.
     bed.begin(2);
     assert_eq!(bed.end(2 + LONG.as_secs() + 1), Outcome::Nothing);
-    assert_eq!((bed.health().taken, bed.health().failed), (0, 0));
+    assert_eq!((bed.health().taken, bed.health().failed, bed.offered.len()), (0, 0, 0));
     // And otherwise it may be as old as it took.
     bed.begin(23);
-    let Outcome::Price { took, .. } = bed.end(27) else { panic!("no price") };
-    assert_eq!(took, Duration::from_secs(4));
+    assert!(matches!(bed.end(27), Outcome::Price { .. }));
+    assert_eq!(bed.offered, [Duration::from_secs(4)]);
 }
 
 #[test]

@@ -141,6 +141,6 @@ pub(super) fn origin(url: &Url) -> String {
 const WORDS_MAX: usize = 120;
 
 /// Words that a peer chose, short and on one line.
-pub(super) fn peers_words(text: &str) -> String {
+pub(crate) fn peers_words(text: &str) -> String {
     crate::printable::printable(text.trim()).chars().take(WORDS_MAX).collect()
 }

@@ -18,7 +18,7 @@ mod resolve;
 mod rhythm;
 mod telegram;
 
-pub(crate) use fault::shown;
+pub(crate) use fault::{peers_words, shown};
 pub(crate) use resolve::connect;
 
 pub use attempt::{Asker, Purpose, attempt, once};

@@ -137,7 +137,8 @@ impl InstanceLock {
     /// Takes the lock, or says who has it. The state directory exists.
     ///
     /// # Errors
-    /// [`LockError::AlreadyRunning`] or, after ten seconds, [`LockError::NotEnding`], without having changed anything;
+    /// [`LockError::AlreadyRunning`] or, after ten seconds, [`LockError::NotEnding`] or [`LockError::GuardStillEnding`], without
+    /// having changed anything;
     /// [`LockError::Io`] otherwise.
     pub fn take(state_dir: &Path) -> Result<Self, LockError> {
         Self::take_within(state_dir, ENDING_WITHIN)

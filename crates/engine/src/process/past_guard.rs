@@ -3,7 +3,7 @@
 //! became another user, a process that waits for a disk) it stays, and a new start would see no mark on what it may not look into:
 //! the old guard is the only witness that something is left.
 
-use crate::process::procfs;
+use crate::process::procfs::{self, Stat};
 use std::fmt::{self, Display, Formatter};
 use std::io;
 
@@ -24,6 +24,12 @@ pub struct Left {
     pub user: Option<u32>,
 }
 
+impl From<Stat> for Left {
+    fn from(stat: Stat) -> Self {
+        Self { pid: stat.id.pid, user: procfs::real_user(stat.id.pid).ok(), name: stat.comm }
+    }
+}
+
 impl Display for Left {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "pid {} `{}`", self.pid, self.name.escape_debug())?;
@@ -39,16 +45,13 @@ pub fn in_words(left: &[Left]) -> String {
     format!("{}{rest}", named.join(", "))
 }
 
-/// The living children of this process.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn left_below(pid: i32) -> io::Result<Vec<Left>> {
-    let children = procfs::children_of(pid)?.into_iter().filter_map(|pid| procfs::stat(pid).ok());
-    let living = children.filter(|stat| !stat.is_zombie());
-    Ok(living
-        .map(|stat| Left { pid: stat.id.pid, user: procfs::real_user(stat.id.pid).ok(), name: stat.comm })
-        .collect())
+/// Those of them that live.
+pub(super) fn living(children: impl IntoIterator<Item = Stat>) -> Vec<Left> {
+    children.into_iter().filter(|stat| !stat.is_zombie()).map(Left::from).collect()
+}
+
+fn left_below(pid: i32) -> io::Result<Vec<Left>> {
+    Ok(living(procfs::children_of(pid)?.into_iter().filter_map(|pid| procfs::stat(pid).ok())))
 }
 
 /// What the guard of that earlier engine still has to end; `None` where it has ended, was stopped (then what it left is the next

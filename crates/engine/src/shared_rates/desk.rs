@@ -14,6 +14,7 @@ use super::memory::Known;
 use super::question::{Asked, By, Debt, Question, Refused, Serial, Word};
 use super::resp::Reply;
 use super::script::{Answer, Call, Keys, Outcome};
+use crate::probing::peers_words;
 use core::time::Duration;
 use failstop_core::Monotonic;
 use failstop_core::gate::RateBounds;
@@ -154,8 +155,9 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Begins with what is known of the group's memory; the first connection is made at once.
-    pub fn new(terms: Terms, known: Known) -> Self {
+    /// Begins with what is known of the group's memory, and whether something that counts was never told it; the first connection is
+    /// made at once.
+    pub fn new(terms: Terms, known: Known, spilled: bool) -> Self {
         Self {
             terms,
             line: Line::Connecting,
@@ -163,7 +165,7 @@ impl Desk {
             queue: VecDeque::new(),
             debts: 0,
             sent: VecDeque::new(),
-            spilled: false,
+            spilled,
             pause: PAUSE_FIRST,
             digest: String::new(),
             heard: Monotonic::from_nanos(0),
@@ -187,8 +189,8 @@ impl Desk {
         place: Option<OwnedSemaphorePermit>,
     ) {
         self.counts.asked += 1;
-        let Question { id, user, cost, bounds, only_look } = question;
-        let asked = Asked { id, user, cost, attempt, only_look, left: false };
+        let Question { id, user, cost, bounds } = question;
+        let asked = Asked { id, user, cost, attempt, left: false };
         let ask = Ask { serial, at: now, asked, bounds, place };
         match self.line {
             Line::Good => {
@@ -286,16 +288,12 @@ impl Desk {
                 self.send(now, sent.job, true);
                 return;
             }
-            let why = format!("refuses: {}", super::link::peers_words(words));
-            match sent.job {
-                // An error comes before anything is written, so nothing was counted.
-                Job::Ask(Some(ask)) => self.fall_back(*ask, By::Gone),
-                Job::Debt(debt) if debt.is_count() => {
-                    self.debts += 1;
-                    self.queue.push_front(Job::Debt(debt));
-                }
-                Job::Debt(_) => self.counts.left_out += 1,
-                Job::Ask(None) | Job::Probe { .. } => {}
+            let why = format!("refuses: {}", peers_words(words));
+            if matches!(&sent.job, Job::Debt(debt) if !debt.is_count()) {
+                self.counts.left_out += 1;
+            } else {
+                // An error comes before anything is written: it is with the others that were not answered, and is told first again.
+                self.sent.push_front(sent);
             }
             self.fail(now, why);
             return;
@@ -444,7 +442,7 @@ impl Desk {
         match (answer.outcome, answer.unsure) {
             (_, true) => self.counts.forgotten += 1,
             (Outcome::Refused, false) => self.counts.refused += 1,
-            (Outcome::Counted | Outcome::Fits, false) => self.counts.fitted += 1,
+            (Outcome::Counted, false) => self.counts.fitted += 1,
             (Outcome::Unsure | Outcome::Dropped | Outcome::Given | Outcome::Nothing | Outcome::Probed, false) => {
                 // No answer to a question: as if there were none.
                 self.fall_back(Ask { asked: Asked { left: true, ..ask.asked }, ..ask }, By::Gone);
@@ -501,9 +499,7 @@ impl Desk {
     }
 
     fn probe(&mut self, now: Monotonic) {
-        // Somebody's memory can be declared lost only once it is known which one it is.
-        let spills = self.spilled && self.known.born > 1;
-        self.send(now, Job::Probe { spills }, false);
+        self.send(now, Job::Probe { spills: self.spilled }, false);
     }
 
     fn probed(&mut self, now: Monotonic, took: Duration, spills: bool) {
@@ -554,7 +550,7 @@ impl Desk {
             // Its time was up while the server learned the script: it is not asked again.
             Job::Ask(None) => return,
             Job::Debt(debt) => Call::debt(keys, self.known, debt),
-            Job::Probe { spills } => Call::probe(keys, if *spills { self.known.lost() } else { self.known }),
+            Job::Probe { spills } => Call::probe(keys, self.known, *spills),
         };
         self.bytes.push_back(if whole { call.whole() } else { call.by_digest(&self.digest) });
         self.sent.push_back(Sent { job, at: now, whole });

@@ -5,7 +5,7 @@ use super::resp::{Malformed, Parser, Reply, command};
 use super::script::SCRIPT;
 use super::settings::{Address, Settings};
 use crate::config::SecretFault;
-use crate::probing::{ProbeFault, connect};
+use crate::probing::{ProbeFault, connect, peers_words};
 use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
@@ -51,14 +51,6 @@ pub(super) enum LinkFault {
          server of their own"
     )]
     Evicts(String),
-}
-
-/// The longest words of a peer that are repeated, in characters.
-const WORDS_MAX: usize = 120;
-
-/// Words that the server chose, short and on one line.
-pub(super) fn peers_words(text: &str) -> String {
-    crate::printable::printable(text.trim()).chars().take(WORDS_MAX).collect()
 }
 
 /// Makes one.

@@ -23,11 +23,6 @@ const FILE_MAX: usize = 4 * 1024;
 impl Known {
     /// Nothing.
     pub const NOTHING: Self = Self { born: 0, seq: 0 };
-
-    /// More than any server has of this memory: whoever is told this takes what he counted as lost.
-    pub fn lost(self) -> Self {
-        Self { born: self.born.max(1), seq: NUMBER_MAX - 1 }
-    }
 }
 
 /// What the file says.
@@ -40,20 +35,25 @@ pub(super) struct Kept {
     pub owes: bool,
 }
 
+impl Kept {
+    /// What holds where it cannot be read: it may have said anything.
+    pub const UNREAD: Self = Self { known: Known::NOTHING, owes: true };
+}
+
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct KnownFile(pub PathBuf);
 
 impl KnownFile {
-    /// What it says. One that is not there knows of nothing; one that cannot be read may have known of something, and what the
-    /// last program owed is lost with it: the group must not go on as if nothing were missing.
-    pub fn read(&self) -> (Kept, Option<String>) {
+    /// What it says, and what people are told of that. One that is not there knows of nothing; `None` is one that cannot be read
+    /// ([`Kept::UNREAD`]).
+    pub fn read(&self) -> (Option<Kept>, Option<String>) {
         let unusable = |why: String| {
             let words = format!(
                 "{} cannot be used: {why}. What the group has counted is taken as lost until its windows have passed",
                 self.0.display()
             );
-            (Kept { known: Known::NOTHING.lost(), owes: false }, Some(words))
+            (None, Some(words))
         };
         match std::fs::read(&self.0) {
             Ok(bytes) if bytes.len() > FILE_MAX => unusable("it is too long".to_owned()),
@@ -61,16 +61,16 @@ impl KnownFile {
                 Ok(Kept { known, .. }) if known.born >= NUMBER_MAX || known.seq >= NUMBER_MAX => {
                     unusable("its numbers are too high".to_owned())
                 }
-                Ok(Kept { known, owes: true }) => {
+                Ok(kept) if kept.owes => {
                     let words = "failstop ended before it could tell the group what it had allowed. What the group has counted is \
                                  taken as lost until its windows have passed";
-                    (Kept { known: known.lost(), owes: true }, Some(words.to_owned()))
+                    (Some(kept), Some(words.to_owned()))
                 }
-                Ok(kept) => (kept, None),
+                Ok(kept) => (Some(kept), None),
                 Err(error) => unusable(error.to_string()),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                (Kept { known: Known::NOTHING, owes: false }, None)
+                (Some(Kept { known: Known::NOTHING, owes: false }), None)
             }
             Err(error) => unusable(error.to_string()),
         }
@@ -102,21 +102,21 @@ mod tests {
     fn it_comes_back_and_what_cannot_be_read_is_no_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = KnownFile(folder.path().join("shared-rates.json"));
-        assert_eq!(file.read(), (Kept { known: Known::NOTHING, owes: false }, None));
+        assert_eq!(file.read(), (Some(Kept { known: Known::NOTHING, owes: false }), None));
         let known = Known { born: 1_800_000_000_000_000, seq: 12 };
         file.write(Kept { known, owes: false }).unwrap();
-        assert_eq!(file.read(), (Kept { known, owes: false }, None));
+        assert_eq!(file.read(), (Some(Kept { known, owes: false }), None));
         file.write(Kept { known, owes: true }).unwrap();
         let (owing, words) = file.read();
-        assert_eq!(owing, Kept { known: known.lost(), owes: true });
+        assert_eq!(owing, Some(Kept { known, owes: true }));
         assert!(words.is_some_and(|words| words.contains("before it could tell the group")));
         // As it was written before there was such a mark.
         std::fs::write(&file.0, "{\"born\":7,\"seq\":3}").unwrap();
-        assert_eq!(file.read().0, Kept { known: Known { born: 7, seq: 3 }, owes: false });
+        assert_eq!(file.read().0, Some(Kept { known: Known { born: 7, seq: 3 }, owes: false }));
         for bad in ["", "{", "{\"born\":1}", "{\"born\":9007199254740992,\"seq\":1}", "{\"born\":-1,\"seq\":1}"] {
             std::fs::write(&file.0, bad).unwrap();
             let (kept, words) = file.read();
-            assert_eq!(kept.known, Known::NOTHING.lost(), "{bad}");
+            assert_eq!(kept, None, "{bad}");
             assert!(words.is_some_and(|words| words.contains("shared-rates.json cannot be used")), "{bad}");
         }
     }

@@ -41,7 +41,7 @@ use core::time::Duration;
 use desk::{Desk, Terms};
 use failstop_core::gate::{Cost, GivenBack, RateBounds};
 use keeping::Keeping;
-use memory::KnownFile;
+use memory::{Kept, KnownFile};
 use question::Debt;
 use script::Keys;
 use std::collections::VecDeque;
@@ -150,7 +150,8 @@ impl SharedRates {
         let (messages, told) = mpsc::channel(MAX_ASKS + MAX_DEBTS);
         let common = Arc::new(Common::default());
         let file = KnownFile(settings.file.clone());
-        let (kept, fault) = file.read();
+        let (said, fault) = file.read();
+        let kept = said.unwrap_or(Kept::UNREAD);
         let terms = Terms {
             keys: Keys::new(&settings.group, &settings.system, settings.day_starts),
             timeout: settings.timeout,
@@ -158,12 +159,12 @@ impl SharedRates {
         };
         let fallback = settings.fallback;
         let worker = Worker {
-            desk: Desk::new(terms, kept.known),
+            desk: Desk::new(terms, kept.known, kept.owes),
             settings,
             messages: told,
             words,
             common: Arc::clone(&common),
-            kept: Keeping::new(file, kept, fault),
+            kept: Keeping::new(file, said, fault),
             held: VecDeque::new(),
         };
         // Names are looked up and the file is written on a thread each; a lookup that hangs is left behind.
@@ -228,7 +229,7 @@ impl SharedRates {
     /// The order that the word was about is allowed and counts.
     pub fn keep(&self, word: Word) {
         // What the group counted needs no saying.
-        if word.asked.only_look || word.asked.left && matches!(word.by, By::Group | By::Forgotten) {
+        if word.asked.left && matches!(word.by, By::Group | By::Forgotten) {
             return;
         }
         let question::Asked { id, user, cost, attempt, .. } = word.asked;
@@ -237,7 +238,7 @@ impl SharedRates {
 
     /// What the word was about is not allowed, whoever refused it, and counts nothing.
     pub fn give_up(&self, word: Word) {
-        if word.asked.left && !word.asked.only_look {
+        if word.asked.left {
             self.owe(Debt::Drop { id: word.asked.id, attempt: word.asked.attempt });
         }
     }

@@ -18,8 +18,6 @@ pub struct Question {
     pub cost: Cost,
     /// The limits that bind it now; with those of the user where there is one.
     pub bounds: RateBounds,
-    /// Whether it only wants to know: then nothing is counted.
-    pub only_look: bool,
 }
 
 /// The bounds of each holder that there is.
@@ -55,7 +53,7 @@ pub struct Word {
 impl Word {
     /// Whether the fallback alone may allow what it is about, so that the group has to be told.
     pub(super) fn may_owe(&self) -> bool {
-        matches!(self.by, By::TimedOut | By::Gone) && !self.asked.only_look
+        matches!(self.by, By::TimedOut | By::Gone)
     }
 }
 
@@ -67,7 +65,6 @@ pub(super) struct Asked {
     pub cost: Cost,
     /// Which asking it was: one that is sent twice counts once.
     pub attempt: String,
-    pub only_look: bool,
     /// Whether it left this host, so that it is counted or may be yet.
     pub left: bool,
 }
@@ -103,13 +100,6 @@ impl Debt {
     }
 
     pub fn back(id: &str, back: &GivenBack) -> Self {
-        let cost = Cost {
-            openings: u128::from(back.openings),
-            trades: u128::from(back.trades),
-            volume: back.volume,
-            messages: 0,
-            copies: u128::from(back.copies),
-        };
-        Self::Back { id: id.to_owned(), cost }
+        Self::Back { id: id.to_owned(), cost: back.cost() }
     }
 }

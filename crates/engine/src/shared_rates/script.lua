@@ -4,11 +4,12 @@
 -- the twelve before it. Time is the server's, and never goes back for the group.
 --
 -- KEYS  1 memory: since when this memory is whole. 2 intent: what one order counted. 3 everybody. 4 the user, where there is one.
--- ARGV  1 mode: take | look | count | back | drop | probe
+-- ARGV  1 mode: take | count | back | drop | probe
 --       2 attempt: which asking this is; asked again it is the same
 --       3, 4 the memory that the asker knew last: when it was born and how far it had come (0: none)
 --       5 when trading days begin, in microseconds after midnight UTC
---       6 whether to count what cannot be judged since the memory is not whole yet (1: yes)
+--       6 whether to count what cannot be judged since the memory is not whole yet (1: yes); with probe: whether something counts that
+--         the group will never be told (1: yes)
 --       7..11 costs (with back: what is given back): openings, trades, volume, messages, copies
 --       12..17 limits of everybody, 18..23 of the user, in the order of RATES; empty: waived
 -- Gives outcome, born, seq, the server's clock, what is refused, what cannot be judged, and in how many milliseconds to ask again
@@ -113,8 +114,11 @@ local now = math.max(clock, tonumber(memory[3] or 0))
 local function day_of(at) return math.floor((at - day_starts) / DAY) end
 local today = day_of(now)
 
--- Somebody knew more than is here: what was counted is lost, in part or whole, and nobody knows how much of it.
-if not born then
+-- What was counted is lost, in part or whole, and nobody knows how much of it: somebody never told it (whatever he knew of this memory:
+-- it may be a newer one than his), or knew more than is here.
+if mode == 'probe' and ARGV[6] == '1' then
+  born, seq, lost, counted = math.max(now, (born or 0) + 1, known_born + 1), 0, true, 0
+elseif not born then
   born, seq, lost, counted = math.max(now, known_born + 1), 0, known_born > 0, 0
 elseif known_born > born or (known_born == born and known_seq > seq) then
   born, seq, lost, counted = math.max(now, known_born + 1), 0, true, 0
@@ -256,13 +260,6 @@ end
 if mode == 'probe' then
   remember(false)
   return answer('probed')
-end
-
-if mode == 'look' then
-  remember(false)
-  local refused, unsure, ready = judge()
-  if #unsure > 0 and ARGV[6] ~= '1' then return answer('unsure', refused, unsure, ready) end
-  return answer(#refused > 0 and 'refused' or 'fits', refused, unsure, ready)
 end
 
 local intent = redis.call('HMGET', KEYS[2], 'attempt', 'dead', 'given')

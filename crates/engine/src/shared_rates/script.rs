@@ -46,12 +46,9 @@ pub(super) struct Call {
 impl Call {
     /// A question. `counts_unsure`: whether to count it, if it fits, where the group's memory is not whole.
     pub fn question(keys: &Keys, known: Known, asked: &Asked, bounds: &RateBounds, counts_unsure: bool) -> Self {
-        let mode = if asked.only_look { "look" } else { "take" };
         let user = asked.user.as_deref();
-        let mut call = Self::of(keys, known, mode, &asked.id, &asked.attempt, &asked.cost, user);
-        if let Some(unsure) = call.args.get_mut(5) {
-            (if counts_unsure { "1" } else { "0" }).clone_into(unsure);
-        }
+        let call = Self::of(keys, known, "take", &asked.id, &asked.attempt, &asked.cost, user);
+        let mut call = call.saying(counts_unsure);
         for (_, bounds) in holders(bounds) {
             call.args.extend(bounds.iter().map(limit));
         }
@@ -68,9 +65,18 @@ impl Call {
         }
     }
 
-    /// Whether it can be called at all, and written to.
-    pub fn probe(keys: &Keys, known: Known) -> Self {
-        Self::of(keys, known, "probe", "", "probe", &Cost::default(), None)
+    /// Whether it can be called at all, and written to. `spills`: something counts that the group will never be told, so that its memory
+    /// is lost and a new one begins.
+    pub fn probe(keys: &Keys, known: Known, spills: bool) -> Self {
+        Self::of(keys, known, "probe", "", "probe", &Cost::default(), None).saying(spills)
+    }
+
+    /// The argument that says yes or no, which each mode has a meaning for or none.
+    fn saying(mut self, yes: bool) -> Self {
+        if let Some(said) = self.args.get_mut(5) {
+            (if yes { "1" } else { "0" }).clone_into(said);
+        }
+        self
     }
 
     fn of(keys: &Keys, known: Known, mode: &str, id: &str, attempt: &str, cost: &Cost, user: Option<&str>) -> Self {
@@ -139,8 +145,6 @@ pub(super) struct Answer {
 pub(super) enum Outcome {
     /// It is counted, now or before.
     Counted,
-    /// It would fit.
-    Fits,
     /// It does not fit, and nothing is counted.
     Refused,
     /// What was counted before is lost, and nothing is counted.
@@ -162,7 +166,6 @@ impl Answer {
         let [outcome, born, seq, clock, refused, unsure, ready] = items.as_slice() else { return None };
         let outcome = match text(outcome)? {
             "counted" => Outcome::Counted,
-            "fits" => Outcome::Fits,
             "refused" => Outcome::Refused,
             "unsure" => Outcome::Unsure,
             "dropped" => Outcome::Dropped,
@@ -177,12 +180,9 @@ impl Answer {
         let fits = match outcome {
             Outcome::Refused => !refused.is_empty(),
             Outcome::Unsure => !unsure.is_empty(),
-            Outcome::Counted
-            | Outcome::Fits
-            | Outcome::Dropped
-            | Outcome::Given
-            | Outcome::Nothing
-            | Outcome::Probed => refused.is_empty(),
+            Outcome::Counted | Outcome::Dropped | Outcome::Given | Outcome::Nothing | Outcome::Probed => {
+                refused.is_empty()
+            }
         };
         let ready: i64 = text(ready)?.parse().ok()?;
         fits.then_some(Self {
@@ -242,7 +242,6 @@ mod tests {
             user: Some("al{ice".to_owned()),
             cost,
             attempt: "a-1".to_owned(),
-            only_look: false,
             left: false,
         };
         let call = Call::question(&keys, Known { born: 8, seq: 9 }, &asked, &bounds, true);

@@ -182,6 +182,17 @@ pub enum Outcome {
     Unverifiable,
 }
 
+impl Outcome {
+    /// Its name in JSON and text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intact => "intact",
+            Self::Violated => "violated",
+            Self::Unverifiable => "unverifiable",
+        }
+    }
+}
+
 /// Where the longest valid prefix ends, for the next verification to go on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
@@ -323,6 +334,19 @@ impl Report {
             end: None,
             error: None,
             seconds: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_called_as_it_is_written() {
+        for outcome in [Outcome::Intact, Outcome::Violated, Outcome::Unverifiable] {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Sight, class, glyph, nothing, state, text};
 use crate::Tone;
-use crate::component::{clock_time, since};
+use crate::component::{at, since};
 use crate::number::grouped;
 use failstop_client::alerts::AlertEntry;
 use failstop_client::status::ChannelSummary;
@@ -26,7 +26,10 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
             ul.alerts { @for entry in &open { (incident(entry, sight)) } }
             @if !past.is_empty() {
                 details #past {
-                    summary { "Over (" (past.len()) ")" }
+                    summary {
+                        @if past.len() > PAST { "Over (the last " (PAST) " of " (past.len()) "; " code { "failstop alerts list" } " has all)" }
+                        @else { "Over (" (past.len()) ")" }
+                    }
                     ul.alerts { @for entry in past.iter().take(PAST) { (incident(entry, sight)) } }
                 }
             }
@@ -80,10 +83,6 @@ fn take_on(entry: &AlertEntry, sight: &Sight<'_>) -> Markup {
             p.outcome role="status" {}
         }
     }
-}
-
-fn at(time: &str, now: Timestamp) -> String {
-    time.parse().map_or_else(|_| text(time).into_owned(), |then| clock_time(then, now))
 }
 
 fn way(name: &str, channel: &ChannelSummary, now: Timestamp) -> Markup {

@@ -33,10 +33,15 @@ const DRAWN: [(&str, &str); 12] = [
     ("queue_depth", "queue"),
 ];
 
-/// The charts; `None`: a place for those that the reader has already.
+/// The charts; `None`: a place for those that the reader has already. Who has none reads that they could not be had.
 pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
     let Some(history) = history else {
-        return html! { section #charts data-same {} };
+        return html! {
+            section #charts data-same aria-labelledby="day" {
+                h2 #day { "The last 24 hours" }
+                p.quiet { "The charts could not be had just now." }
+            }
+        };
     };
     let find = |name: &str| history.series.iter().find(|series| series.name == name);
     let told = DRAWN.iter().filter_map(|(name, title)| Some((find(name)?, (*title).to_owned())));
@@ -108,17 +113,16 @@ impl Frame {
         for (index, ((min, mean), max)) in figures.enumerate() {
             let (Some(min), Some(mean), Some(max)) = (min, mean, max) else { continue };
             #[expect(clippy::cast_precision_loss, reason = "an index of at most some thousand")]
-            let seconds = self.offset + self.step * (index as f64 + 0.5);
-            let place = seconds / self.seconds() * self.width();
-            if !(0.0..self.width()).contains(&place) {
+            let begins = self.offset + self.step * index as f64;
+            // An entry lies where its middle does. That of the last one, which is open still, may be yet to come.
+            let middle = begins + self.step / 2.0;
+            if middle < 0.0 || begins > self.seconds() {
                 continue;
             }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "within the columns, as just seen"
-            )]
-            if let Some(column) = columns.get_mut(place as usize) {
+            let place = middle / self.seconds() * self.width();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, as just seen")]
+            let place = (place as usize).min(columns.len().saturating_sub(1));
+            if let Some(column) = columns.get_mut(place) {
                 column.get_or_insert_default().add(f64::from(*min), f64::from(*mean), f64::from(*max));
             }
         }
@@ -366,6 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_step_that_is_open_has_seen_is_drawn_from_its_first_second_on() {
+        for (since, points) in [(0, 1), (10, 1), (59, 1), (61, 2), (1_439 * 60 + 1, 1_440)] {
+            let first = now().checked_sub(SignedDuration::from_secs(since)).unwrap_or_default();
+            let history = History { first: Some(first.to_string()), ..self::history(points) };
+            let frame = Frame::of(&history, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
+            let columns = frame.columns(&history.series[0]);
+            let last = columns.last().copied().flatten().unwrap_or_default();
+            assert_eq!(f64::from(history.series[0].max[points - 1].unwrap_or_default()), last.max, "{since} s");
+        }
+        // What begins later than now, by a clock that went back, has no place.
+        let history = History { first: Some("2026-11-03T21:05:01Z".to_owned()), ..self::history(1) };
+        let frame = Frame::of(&history, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
+        assert!(frame.columns(&history.series[0]).iter().all(Option::is_none));
+    }
+
+    #[test]
     fn a_drawing_has_a_height_whatever_is_drawn() {
         for (low, high, unit, wanted) in [
             (0.0, 0.0, "count", (0.0, 1.0)),
@@ -400,6 +420,7 @@ mod tests {
             assert!(!page.contains("<b>"), "{page}");
         }
         assert!(section(Some(&History::default()), now()).into_string().contains("Nothing yet"));
-        assert!(section(None, now()).into_string().contains("data-same"));
+        let none = section(None, now()).into_string();
+        assert!(none.contains("data-same") && none.contains("The charts could not be had just now."), "{none}");
     }
 }

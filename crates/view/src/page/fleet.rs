@@ -2,9 +2,10 @@
 
 use super::{class, footer, glyph, state, text, whole};
 use crate::Tone;
+use crate::component::to_the_second;
 use crate::duration::span;
 use crate::number::counted;
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 /// One system of a fleet.
@@ -43,7 +44,7 @@ pub struct Answer {
 
 /// The whole page. `members`: in the configuration's order; those that need somebody are shown first.
 pub fn document(members: &[Member], now: Timestamp) -> String {
-    let at = now.round(Unit::Second).unwrap_or(now).to_string();
+    let at = to_the_second(now);
     let mut sorted: Vec<&Member> = members.iter().collect();
     sorted.sort_by_key(|member| urgency(member));
     let act = sorted.iter().filter(|member| urgency(member) < 2).count() as u64;

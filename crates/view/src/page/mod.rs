@@ -14,12 +14,13 @@ mod record;
 mod runs;
 
 use crate::Tone;
+use crate::component::to_the_second;
 use crate::duration::span;
 use crate::printable::printable;
 use failstop_client::alerts::AlertList;
 use failstop_client::history::History;
 use failstop_client::status::Status;
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::borrow::Cow;
 
@@ -60,7 +61,7 @@ pub struct Sight<'a> {
     pub status: &'a Status,
     /// Incidents; `None` where they could not be had.
     pub alerts: Option<&'a AlertList>,
-    /// A day of figures; `None`: as the reader has them already.
+    /// A day of figures; `None` where they could not be had, or the reader has them already.
     pub history: Option<&'a History>,
     /// When it is made.
     pub now: Timestamp,
@@ -77,7 +78,7 @@ pub fn document(sight: &Sight<'_>) -> String {
         &title,
         true,
         &html! {
-            (connection(&to_the_second(&sight.status.timestamp)))
+            (connection(&made(&sight.status.timestamp)))
             (live(sight))
             (footer(&sight.status.version, !sight.controls))
         },
@@ -91,7 +92,7 @@ pub fn content(sight: &Sight<'_>) -> String {
 
 /// A page for an engine whose loop does not answer: what that means, and nothing that is not known.
 pub fn silent(why: &str, now: Timestamp) -> String {
-    let at = now.round(Unit::Second).unwrap_or(now).to_string();
+    let at = to_the_second(now);
     whole(
         "NO ANSWER · failstop",
         true,
@@ -142,12 +143,9 @@ fn title(status: &Status) -> String {
     format!("{} · {} · failstop", text(&status.permission.to_uppercase()), text(&status.system))
 }
 
-/// `2026-11-03T21:05:00Z`: the page is as of then, and nobody needs it more exactly.
-fn to_the_second(time: &str) -> String {
-    match time.parse::<Timestamp>() {
-        Ok(time) => time.round(Unit::Second).unwrap_or(time).to_string(),
-        Err(_) => text(time).into_owned(),
-    }
+/// When a page is as of.
+fn made(time: &str) -> String {
+    time.parse().map_or_else(|_| text(time).into_owned(), to_the_second)
 }
 
 /// How fresh the page is. The script says here that it lost its engine; without a script it says when it was made.
@@ -163,7 +161,7 @@ fn connection(made: &str) -> Markup {
 fn live(sight: &Sight<'_>) -> Markup {
     let status = sight.status;
     html! {
-        div #live data-title=(title(status)) data-made=(to_the_second(&status.timestamp)) {
+        div #live data-title=(title(status)) data-made=(made(&status.timestamp)) {
             (head(sight))
             main #main {
                 (may::section(sight))

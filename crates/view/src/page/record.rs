@@ -1,7 +1,7 @@
 //! What is recorded: the journal's head, the snapshot, the last verification.
 
 use super::{Sight, fact, plain, state, text};
-use crate::component::clock_time;
+use crate::component::at;
 use crate::duration::age;
 use crate::number::{grouped, short_hash, size};
 use maud::{Markup, html};
@@ -22,7 +22,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     None => plain("not yet in this epoch, but for the check at the start"),
                     Some(verified) => html! {
                         (state(&verified.result)) " "
-                        @match verified.at.parse() { Ok(then) => (clock_time(then, sight.now)), Err(_) => (text(&verified.at)) }
+                        (at(&verified.at, sight.now))
                         @if let Some(seq) = verified.seq { ", up to record " (grouped(seq)) }
                         @if let Some(detail) = &verified.detail { ": " (text(detail)) }
                     },

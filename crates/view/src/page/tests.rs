@@ -257,6 +257,24 @@ fn controls_are_only_where_they_were_asked_for() {
 }
 
 #[test]
+fn of_many_incidents_that_are_over_it_says_how_many_are_shown() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let mut alerts = alerts_of("a-1");
+    let over = alerts.alerts.pop().unwrap();
+    let page = |alerts: &AlertList| content(&Sight { alerts: Some(alerts), ..sight_of(&status) });
+    let shown = |page: &str| page.split("id=\"past\"").nth(1).unwrap().matches("<li").count();
+    alerts.alerts.extend((0..10).map(|_| over.clone()));
+    let ten = page(&alerts);
+    assert!(ten.contains("Over (10)"), "{ten}");
+    let ways = shown(&ten) - 10;
+    alerts.alerts.extend([over.clone(), over]);
+    let twelve = page(&alerts);
+    assert_eq!(shown(&twelve) - ways, 10);
+    assert!(twelve.contains("the last 10 of 12") && twelve.contains("failstop alerts list"), "{twelve}");
+    assert!(!twelve.contains("Over (12)"), "{twelve}");
+}
+
+#[test]
 fn a_fleet_shows_first_what_needs_somebody() {
     let answer = |permission: &str, health: &str| Answer {
         permission: permission.to_owned(),

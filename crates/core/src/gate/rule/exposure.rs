@@ -159,6 +159,9 @@ impl Judge<'_> {
             if index == self.placed.instrument {
                 continue;
             }
+            if line.unknown {
+                return Err(Gap::Unknown);
+            }
             let exposed = at_most_exposed(line).map_err(overflow)?;
             if exposed == 0 {
                 continue;
@@ -189,6 +192,10 @@ impl Judge<'_> {
                 self.out.refuse(Code::Overflow, Scope::System);
                 None
             }
+            Err(Gap::Unknown) => {
+                self.out.refuse(Code::MissingPosition, Scope::System);
+                None
+            }
             Err(Gap::Unpriced(unpriced)) => {
                 self.out.refuse(unpriced.code(), Scope::System);
                 None
@@ -212,6 +219,8 @@ pub(crate) struct Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gap {
     Overflow,
+    /// What a position is.
+    Unknown,
     Unpriced(Unpriced),
 }
 

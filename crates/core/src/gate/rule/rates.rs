@@ -3,7 +3,7 @@
 
 use super::{Judge, SharedVerdict, View};
 use crate::gate::limit::{Limit, LimitName, Scope};
-use crate::gate::order::{Kind, ShortText};
+use crate::gate::order::ShortText;
 use crate::gate::overrides::{Of, Whose};
 use crate::gate::policy::SharedRates;
 use crate::gate::rates::{Cost, RATES, Used};
@@ -13,8 +13,7 @@ use crate::gate::users::UserId;
 
 impl Judge<'_> {
     pub(super) fn rates(&mut self, volume: u128, shared: SharedVerdict<'_>) {
-        let copies = u128::from(self.placed.kind == Kind::Copy);
-        let cost = Cost { openings: 1, trades: 1, volume, messages: 0, copies };
+        let cost = Cost::of_order(true, volume, self.placed.kind);
         let user = self.placed.user.as_ref().map(|name| (name, self.user));
         judge_whom(&self.view, self.placed.component, user, &cost, self.out);
         match (shared, self.view.setup.policy.shared_rates) {

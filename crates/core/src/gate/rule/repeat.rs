@@ -3,7 +3,7 @@
 use super::Judge;
 use crate::gate::limit::{COUNT_SCALE, Limit, LimitName, Scope};
 use crate::gate::overrides::Of;
-use crate::gate::recent::MAX_DUPLICATE_WINDOW;
+use crate::gate::recent::{CIRCLE_WITHIN, MAX_DUPLICATE_WINDOW};
 use crate::gate::refusal::Code;
 use crate::gate::setup::shown;
 use core::time::Duration;
@@ -22,15 +22,19 @@ impl Judge<'_> {
         if recent.repeats(at, &content, window) {
             self.out.refuse(Code::DuplicateContent, Scope::System);
         }
-        if recent.is_full(at, window) {
-            self.out.refuse(Code::RecentFull, Scope::System);
-        }
         if self.view.memory.open.is_full() {
             self.out.refuse(Code::OpenOrdersFull, Scope::System);
         }
-        if let Limit::Set(limit) = self.view.limit(LimitName::RepeatedOrders, &Of::System)
-            && !self.reduces
-        {
+        // The rest keeps nobody from getting out. Where what reduces pushes out others, what opens waits until those are over.
+        if self.reduces {
+            return;
+        }
+        let circles = self.view.limit(LimitName::RepeatedOrders, &Of::System);
+        let remembered = if circles == Limit::Waived { window } else { window.max(CIRCLE_WITHIN) };
+        if recent.is_full(at, remembered) {
+            self.out.refuse(Code::RecentFull, Scope::System);
+        }
+        if let Limit::Set(limit) = circles {
             let circled = recent.circled(at, &content);
             let circled = u128::try_from(circled).unwrap_or(u128::MAX).saturating_add(1);
             if circled > limit {

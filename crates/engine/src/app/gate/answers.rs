@@ -130,19 +130,23 @@ impl Engine {
             },
             Some((code, error)) => {
                 self.undo(&client_id);
-                Decision {
-                    allow: false,
-                    mode,
-                    reasons: vec![Reason { code: code.code().to_owned(), error }],
-                    permit_deadline: None,
-                    intent_seq: Some(intent_seq),
-                    epoch: Some(self.epoch.0),
-                    paper_fill: None,
-                }
+                let reasons = vec![Reason { code: code.code().to_owned(), error }];
+                self.refused(mode, reasons, Some(intent_seq))
             }
         };
+        self.answer_order(decision, asked, answer);
+    }
+
+    /// The answer to an order that is not allowed.
+    pub(super) const fn refused(&self, mode: Mode, reasons: Vec<Reason>, intent_seq: Option<u64>) -> Decision {
+        let epoch = Some(self.epoch.0);
+        Decision { allow: false, mode, reasons, permit_deadline: None, intent_seq, epoch, paper_fill: None }
+    }
+
+    /// Answers an order.
+    pub(super) fn answer_order(&mut self, decision: Decision, asked: Monotonic, answer: Answer) {
         answer.give(&Reply::Decision(Box::new(decision)));
-        self.meters.gate_decision(now.since(asked));
+        self.meters.gate_decision(clock::now().since(asked));
     }
 
     /// An order that was allowed and must not leave any more: it was never sent. Whoever waited too long, or an operator, may have said

@@ -3,10 +3,10 @@
 
 use super::super::engine::Engine;
 use super::super::journal::Teller;
-use super::{GateWaiter, gate_side};
+use super::GateWaiter;
 use crate::clock;
 use crate::doors::bot::Answer;
-use crate::gate::{Desk, bearer, charged};
+use crate::gate::{Desk, bearer, charged, side_of};
 use failstop_amount::Amount;
 use failstop_client::wire::{self, Booked, Code, Reply};
 use failstop_core::Monotonic;
@@ -29,7 +29,7 @@ impl Engine {
         let taken = match &message {
             wire::Message::Fill(fill) => {
                 let Some(client_id) = &fill.client_id else { return Err(Box::new((message, answer))) };
-                let side = gate_side(fill.side);
+                let side = side_of(fill.side);
                 if !desk.gate.is_paper(client_id, &fill.account, &fill.instrument, side) {
                     return Err(Box::new((message, answer)));
                 }
@@ -64,11 +64,8 @@ impl Engine {
         };
         match taken {
             Ok(taken) => {
-                let mut records = taken.records;
-                let last = records.pop();
-                records.iter().for_each(|record| self.record_gate(record));
-                match last {
-                    Some(last) => self.record_for(&last, GateWaiter::Booked(answer)),
+                match taken.records.split_last() {
+                    Some(records) => self.record_all(records, GateWaiter::Booked(answer)),
                     None => answer.give(&Reply::Booked(already)),
                 }
                 self.results_may_have_changed(now, true);
@@ -99,7 +96,7 @@ impl Engine {
                     order: fill.order.as_deref(),
                     account: &fill.account,
                     instrument: &fill.instrument,
-                    side: side_of(fill.side),
+                    side: booked_side(fill.side),
                     quantity: &fill.quantity,
                     price: &fill.price,
                     fee: charged(&fill.legs, &desk.terms.money, scale).map(|fee| fee.to_string()).as_deref(),
@@ -201,14 +198,14 @@ fn unknown(desk: &mut Desk, now: Monotonic, account: &str, instrument: &str) -> 
     desk.gate.take(now, Fact::PositionUnknown { account, instrument }).map(|taken| taken.records).unwrap_or_default()
 }
 
-const fn side_of(side: ledger::Side) -> Side {
+const fn booked_side(side: ledger::Side) -> Side {
     match side {
         ledger::Side::Buy => Side::Buy,
         ledger::Side::Sell => Side::Sell,
     }
 }
 
-const fn outcome_of(outcome: ledger::Outcome) -> Outcome {
+pub(super) const fn outcome_of(outcome: ledger::Outcome) -> Outcome {
     match outcome {
         ledger::Outcome::Accepted => Outcome::Accepted,
         ledger::Outcome::Filled => Outcome::Filled,

@@ -13,14 +13,14 @@ pub use sharing::Sharing;
 pub use watch::Told;
 
 use super::engine::Engine;
-use super::journal::wall;
+use super::journal::{JOURNAL_GONE, wall};
 use crate::clock;
 use crate::doors::bot::{Answer, mode_on_wire};
-use crate::gate::{ApiUsage, Ask, order_of};
+use crate::gate::{ApiUsage, Ask, order_of, side_of};
 use crate::process::tree::TreeId;
 use crate::shared_rates::Word;
-use failstop_client::wire::{self, Booked, Code, Decision, Reason, Reply};
-use failstop_core::gate::{Fact, Fill, GateRecord, GateTime, Outcome, Quoted, Side, Taken};
+use failstop_client::wire::{self, Booked, Code, Reason, Reply};
+use failstop_core::gate::{Fact, Fill, GateRecord, GateTime, Outcome, Quoted, Taken};
 use failstop_core::{Mode, Monotonic, Rights, Slot};
 use failstop_journal::AppendError;
 use failstop_journal::ledger::{self, Check, Entry, OrderIntent, OrderOutcome};
@@ -28,9 +28,6 @@ use failstop_journal::ledger::{self, Check, Entry, OrderIntent, OrderOutcome};
 /// What is said where no gate is configured.
 const NO_GATE: &str =
     "no [gate] is configured: this system judges no orders (docs/gate.md); until it does, none is allowed";
-
-/// What is said once the storage failed.
-pub const JOURNAL_GONE: &str = "the journal can no longer be written";
 
 impl Engine {
     /// A bot says something to the gate; whether it was taken.
@@ -60,7 +57,6 @@ impl Engine {
 
     fn priced(&mut self, price: &wire::Price, answer: Answer) -> bool {
         let now = clock::now();
-        let Some(desk) = &mut self.desk else { return false };
         // What a bot says is no second opinion on itself.
         if self.polls.asks(&price.source, &price.instrument) {
             let (source, instrument) = (&price.source, &price.instrument);
@@ -87,6 +83,7 @@ impl Engine {
             (_, _, None) => return false,
         };
         let fact = Fact::Price { source: &price.source, instrument: &price.instrument, quote, time };
+        let Some(desk) = &mut self.desk else { return false };
         match desk.take(now, fact) {
             Ok(taken) => {
                 desk.quotes.take(price, now);
@@ -144,21 +141,12 @@ impl Engine {
         if allows {
             self.allowed(tree, order, asked, answer)
         } else {
-            let decision = Decision {
-                allow: false,
-                mode: mode_on_wire(self.core.mode()),
-                reasons: desk.reasons(),
-                permit_deadline: None,
-                intent_seq: None,
-                epoch: Some(self.epoch.0),
-                paper_fill: None,
-            };
-            let awaits = desk.awaits_confirmation();
-            answer.give(&Reply::Decision(Box::new(decision)));
-            self.meters.gate_decision(clock::now().since(asked));
+            let (reasons, awaits) = (desk.reasons(), desk.awaits_confirmation());
+            let refused = self.refused(mode_on_wire(self.core.mode()), reasons, None);
+            self.answer_order(refused, asked, answer);
             // People are told once; a bot asks again until somebody has confirmed it.
             if awaits && !awaited {
-                self.confirmation_wanted(order);
+                self.confirmation_wanted(&order.client_id, now);
             }
             true
         }
@@ -185,15 +173,16 @@ impl Engine {
                         return false;
                     }
                 },
-                refused => return self.take_back(tree, order, record, refused.err(), answer),
+                refused => return self.take_back(tree, order, record, refused.err(), now, answer),
             }
         }
         let fill = if paper { self.paper_fill(order, now) } else { None };
-        let first = self.ledger.next_number();
         let mut records = vec![record];
         if let Some(fill) = &fill {
             records.extend(self.fill_on_paper(order, fill, now));
         }
+        // After the trade, which may have halted: that is recorded before these.
+        let first = self.ledger.next_number();
         let pending = PendingOrder {
             answer,
             slot: tree.slot,
@@ -234,6 +223,7 @@ impl Engine {
         order: &wire::Order,
         record: GateRecord,
         violation: Option<ledger::Violation>,
+        asked: Monotonic,
         answer: Answer,
     ) -> bool {
         tracing::debug!(slot = ?tree.slot, client = order.client_id, ?violation, "the ledger does not take an intent");
@@ -246,34 +236,25 @@ impl Engine {
             Some(violation) => (failstop_core::gate::Code::Duplicate, violation.to_string()),
             None => (failstop_core::gate::Code::Duplicate, "an order with this client id is in the journal".to_owned()),
         };
-        let decision = Decision {
-            allow: false,
-            mode: mode_on_wire(self.core.mode()),
-            reasons: vec![Reason { code: code.code().to_owned(), error }],
-            permit_deadline: None,
-            intent_seq: None,
-            epoch: Some(self.epoch.0),
-            paper_fill: None,
-        };
-        answer.give(&Reply::Decision(Box::new(decision)));
+        let reasons = vec![Reason { code: code.code().to_owned(), error }];
+        let refused = self.refused(mode_on_wire(self.core.mode()), reasons, None);
+        self.answer_order(refused, asked, answer);
         true
     }
 
     fn order_came_to(&mut self, tree: TreeId, result: wire::OrderResult, answer: Answer) -> bool {
         let now = clock::now();
         let Some(desk) = &mut self.desk else { return false };
-        let outcome = outcome_of(result.outcome);
+        let said = ledger_outcome(result.outcome);
+        let outcome = books::outcome_of(said);
         let known = desk.gate.was_used(&result.client_id);
         let already = Booked { seq: self.head.0, already: true };
         if desk.gate.open_order(&result.client_id).is_some_and(|open| open.paper) {
             desk.performance.take(&result, now);
             let records = desk.take(now, Fact::Outcome { client_id: &result.client_id, outcome });
-            let mut records = records.map(|taken| taken.records).unwrap_or_default();
-            match records.pop() {
-                Some(last) => {
-                    records.iter().for_each(|record| self.record_gate(record));
-                    self.record_for(&last, GateWaiter::Booked(answer));
-                }
+            let records = records.map(|taken| taken.records).unwrap_or_default();
+            match records.split_last() {
+                Some(records) => self.record_all(records, GateWaiter::Booked(answer)),
                 None => answer.give(&Reply::Booked(already)),
             }
             return true;
@@ -281,7 +262,7 @@ impl Engine {
         let component = self.name_of(tree.slot).unwrap_or_default().to_owned();
         let entry = Entry::OrderOutcome(OrderOutcome {
             id: result.client_id.clone(),
-            outcome: ledger_outcome(result.outcome),
+            outcome: said,
             venue_id: result.venue_id.clone(),
             component: Some(component.clone()),
             reason: result.reason.clone(),
@@ -431,7 +412,7 @@ impl Engine {
             order: Some(&order.client_id),
             account: &order.account,
             instrument: &order.instrument,
-            side: gate_side(order.side),
+            side: side_of(order.side),
             quantity: &fill.quantity,
             price: &fill.price,
             fee: None,
@@ -459,6 +440,12 @@ impl Engine {
         if let Err(error) = self.ledger.gate(record, waiter) {
             self.not_taken(&error);
         }
+    }
+
+    /// Hands several to the journal, the last of which somebody waits for.
+    fn record_all(&mut self, (last, others): (&GateRecord, &[GateRecord]), waiter: GateWaiter) {
+        others.iter().for_each(|record| self.record_gate(record));
+        self.record_for(last, waiter);
     }
 
     /// The recorder does not take what has happened in the gate's memory already: this process is ahead of its journal and must not
@@ -499,25 +486,6 @@ fn intent_of(order: &wire::Order, component: Option<String>) -> Entry {
         parent: None,
         valid_ms: None,
     })
-}
-
-const fn gate_side(side: wire::Side) -> Side {
-    match side {
-        wire::Side::Buy => Side::Buy,
-        wire::Side::Sell => Side::Sell,
-    }
-}
-
-const fn outcome_of(outcome: wire::OrderOutcome) -> Outcome {
-    match outcome {
-        wire::OrderOutcome::Accepted => Outcome::Accepted,
-        wire::OrderOutcome::Filled => Outcome::Filled,
-        wire::OrderOutcome::Cancelled => Outcome::Cancelled,
-        wire::OrderOutcome::Rejected => Outcome::Rejected,
-        wire::OrderOutcome::Expired => Outcome::Expired,
-        wire::OrderOutcome::NotSent => Outcome::NotSent,
-        wire::OrderOutcome::Unknown => Outcome::Unknown,
-    }
 }
 
 const fn ledger_outcome(outcome: wire::OrderOutcome) -> ledger::Outcome {

@@ -5,7 +5,7 @@ use super::super::engine::Engine;
 use super::super::journal::Teller;
 use super::{GateWaiter, NO_GATE};
 use crate::clock;
-use crate::command::{Answer as DoorAnswer, GateOrder};
+use crate::command::{Answer as DoorAnswer, GateOrder, override_name};
 use failstop_core::gate::{Fact, Taken};
 use tokio::sync::oneshot;
 
@@ -23,7 +23,7 @@ impl Engine {
         };
         let taken = match &what {
             GateOrder::Override { limit, scope, of, value, span, reason } => {
-                let name = what.override_name();
+                let name = override_name(*limit, *scope, of.as_deref());
                 let fact = Fact::Override {
                     name: &name,
                     by: who,
@@ -40,18 +40,17 @@ impl Engine {
             GateOrder::Confirm { client_id } => desk.take(now, Fact::Confirm { client_id, by: who }),
         };
         match taken {
-            Ok(Taken { mut records, waits, given_back: _, counted: _ }) => {
-                let Some(last) = records.pop() else {
+            Ok(Taken { records, waits, given_back: _, counted: _ }) => {
+                let Some(records) = records.split_last() else {
                     drop(reply.send(DoorAnswer::Done));
                     return;
                 };
-                records.iter().for_each(|record| self.record_gate(record));
                 let teller = Teller::Operator(reply);
                 let waiter = match waits {
                     Some(ticket) => GateWaiter::Loosening(ticket, teller),
                     None => GateWaiter::Told(teller),
                 };
-                self.record_for(&last, waiter);
+                self.record_all(records, waiter);
             }
             Err(error) => drop(reply.send(DoorAnswer::Refused(vec![error.to_string()]))),
         }

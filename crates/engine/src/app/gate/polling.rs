@@ -2,45 +2,33 @@
 
 use super::super::engine::Engine;
 use crate::clock;
-use crate::price_poller::{Outcome, Polled, Quote};
+use crate::price_poller::Outcome;
 use crate::probing::Tried;
-use failstop_client::wire;
 
 impl Engine {
     /// A page was asked for a price.
     pub(in crate::app) fn polled(&mut self, tried: Tried) {
         let now = clock::now();
-        match self.polls.ended(now, tried) {
-            Outcome::Price { price, took, news } => {
-                let Some(desk) = &mut self.desk else { return };
-                match desk.take(now, price.fact(took)) {
-                    Ok(taken) => {
-                        desk.quotes.take(&as_said(&price), now);
-                        self.record_taken(taken);
-                        self.results_may_have_changed(now, false);
-                        if news {
-                            self.say("prices", &format!("\"{}\" says prices of {}", price.source, price.instrument));
-                        }
-                    }
-                    Err(error) => {
-                        if let Some(words) = self.polls.not_taken(&price, &error.to_string()) {
-                            self.say("prices", &words);
-                        }
-                    }
-                }
+        // Without a gate nothing is asked.
+        let Some(desk) = &mut self.desk else { return };
+        let mut taken = None;
+        let outcome = self.polls.ended(now, tried, |price, took| {
+            let told = desk.take(now, price.fact(took)).map_err(|why| why.to_string())?;
+            desk.quotes.take_polled(price, now, took);
+            taken = Some(told);
+            Ok(())
+        });
+        if let Some(taken) = taken {
+            self.record_taken(taken);
+            self.results_may_have_changed(now, false);
+        }
+        match outcome {
+            Outcome::Price { price, news: true } => {
+                self.say("prices", &format!("\"{}\" says prices of {}", price.source, price.instrument));
             }
             Outcome::Failed { words, news: true } => self.say("prices", &words),
             Outcome::Failed { words, news: false } => tracing::debug!(words, "no price"),
-            Outcome::Nothing => {}
+            Outcome::Price { news: false, .. } | Outcome::Nothing => {}
         }
     }
-}
-
-/// The same as a bot says it.
-fn as_said(price: &Polled) -> wire::Price {
-    let (bid, ask, last) = match &price.quote {
-        Quote::BidAsk { bid, ask } => (Some(bid.clone()), Some(ask.clone()), None),
-        Quote::Last(last) => (None, None, Some(last.clone())),
-    };
-    wire::Price { source: price.source.clone(), instrument: price.instrument.clone(), bid, ask, last, time: None }
 }

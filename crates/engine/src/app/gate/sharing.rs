@@ -12,9 +12,7 @@ use core::time::Duration;
 use failstop_client::gate::SharedRatesEntry;
 use failstop_client::wire::{self, RateDecision, Reason, Reply};
 use failstop_core::Monotonic;
-use failstop_core::gate::{
-    Code, Fact, GateRecord, LimitName, RATE_LIMITS, SHARED_WORD_FOR, Scope, Taken, TradeCounted,
-};
+use failstop_core::gate::{Code, Fact, GateRecord, LimitName, SHARED_WORD_FOR, Scope, Taken, TradeCounted};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
@@ -149,8 +147,7 @@ impl Engine {
         }
         let bounds = desk.gate.rate_bounds(now, asked.user);
         let cost = desk.decision.cost(asked.kind);
-        let question =
-            Question { id: order.client_id.clone(), user: order.user.clone(), cost, bounds, only_look: false };
+        let question = Question { id: order.client_id.clone(), user: order.user.clone(), cost, bounds };
         match sharing.rates.ask(question) {
             Ok(serial) => {
                 let order = Box::new(order.clone());
@@ -179,7 +176,7 @@ impl Engine {
         let bounds = desk.gate.rate_bounds(now, user);
         let cost = ask.bucket.costs(ask.cost);
         let user = user.map(str::to_owned);
-        let question = Question { id: String::new(), user: user.clone(), cost, bounds, only_look: false };
+        let question = Question { id: String::new(), user: user.clone(), cost, bounds };
         match sharing.rates.ask(question) {
             Ok(serial) => {
                 sharing.waiting.insert(serial, Waiting::Rate { tree, user, ask, asked: now, answer });
@@ -195,13 +192,16 @@ impl Engine {
     /// The group said something.
     pub(in crate::app) fn group_said(&mut self, word: Word) {
         let now = clock::now();
+        let takes = self.takes_nothing().is_none();
         let (Some(sharing), Some(desk)) = (&mut self.sharing, &mut self.desk) else { return };
         match sharing.waiting.remove(&word.serial) {
             Some(Waiting::Order { tree, order, asked, answer }) => {
                 let bounds = desk.gate.rate_bounds(now, order.user.as_deref());
                 // The gate is told only what is used in this moment: a word that was left over would be taken for a later one's.
-                let usable = is_good(asked, now) && !self.storage_failed && self.ledger.has_room();
-                if usable && let Some(refused) = sharing.rates.decided(&word, &bounds) {
+                if takes
+                    && is_good(asked, now)
+                    && let Some(refused) = sharing.rates.decided(&word, &bounds)
+                {
                     drop(desk.take(now, Fact::RateDecided { client_id: &order.client_id, refused: &refused }));
                 }
                 self.order_asked(tree, &order, asked, answer, Some(word));
@@ -259,13 +259,11 @@ impl Engine {
                     let described = order_of(tree.slot, &order);
                     let bounds = desk.gate.rate_bounds(now, described.user);
                     let may = self.rights_now(tree.slot, now);
+                    let takes = self.takes_nothing().is_none();
                     let (Some(sharing), Some(desk)) = (&mut self.sharing, &mut self.desk) else { return };
                     desk.gate.consider(now, &described, may, &mut desk.decision);
                     let cost = desk.decision.cost(described.kind);
-                    if !self.storage_failed
-                        && self.ledger.has_room()
-                        && let Some(refused) = sharing.rates.unasked(&cost, &bounds)
-                    {
+                    if takes && let Some(refused) = sharing.rates.unasked(&cost, &bounds) {
                         drop(desk.take(now, Fact::RateDecided { client_id: &order.client_id, refused: &refused }));
                     }
                     self.order_asked(tree, &order, asked, answer, None);
@@ -355,16 +353,8 @@ fn refusal(refused: &[Refused], otherwise: &str) -> RateDecision {
 
 /// The code of a rate that is used up.
 fn code_of(limit: LimitName) -> Code {
-    const CODES: [Code; RATE_LIMITS.len()] = [
-        Code::RateOpenings,
-        Code::RateDaily,
-        Code::RateVolume,
-        Code::RateVolumeDaily,
-        Code::RateMessages,
-        Code::RateCopies,
-    ];
-    let of_rates = RATE_LIMITS.into_iter().zip(CODES);
-    of_rates.filter(|(rate, _)| *rate == limit).map(|(_, code)| code).next().unwrap_or(Code::RateShared)
+    // No word names anything else; one that did would be no less a refusal.
+    limit.rate_code().unwrap_or(Code::RateShared)
 }
 
 #[cfg(test)]

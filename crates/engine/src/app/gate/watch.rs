@@ -3,10 +3,9 @@
 use super::super::engine::Engine;
 use crate::alerts::Concern;
 use crate::clock;
-use crate::gate::Desk;
+use crate::gate::{ConfirmationNews, Desk};
 use core::time::Duration;
-use failstop_client::wire;
-use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, MAX_CONFIRMATIONS, SHARE_ONE};
+use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, OrderText, SHARE_ONE, Side};
 use failstop_core::{Cause, Input, Mode, Monotonic};
 
 /// When people were told of a concern.
@@ -138,31 +137,25 @@ impl Engine {
         let worst = results.iter().filter_map(|result| Some((result.lost?, result))).max_by_key(|(lost, _)| *lost);
         // Where no opening equity says what a loss means, so much money does.
         let one = desk.gate.policy().money.units_in_one();
-        let unknown = results.iter().filter(|result| result.lost.is_none());
+        let mut unknown = results.iter().filter(|result| result.lost.is_none());
         let much = unknown
-            .filter(|result| result.result.is_some_and(|units| units < 0 && units.unsigned_abs() >= LOSS_MONEY * one))
-            .map(|result| (true, in_words(desk, result, paper)))
-            .next();
-        let near = worst.filter(|(lost, _)| *lost >= LOSS_WARNING);
-        let near = near.map(|(lost, result)| (lost >= LOSS_CRITICAL, in_words(desk, result, paper))).or(much);
+            .find(|result| result.result.is_some_and(|units| units < 0 && units.unsigned_abs() >= LOSS_MONEY * one));
+        let (warning, critical) = near(worst, much);
+        let words = |result: Option<&DailyResult>| result.map(|result| in_words(desk, result, paper));
+        let (warning, critical) = (words(warning), words(critical));
         let known = are_known(&results);
         for told in desk.loss.news(evidence, far) {
             self.feed(told);
         }
-        let (warning, critical) = match near {
-            None => (None, None),
-            Some((false, words)) => (Some(words), None),
-            Some((true, words)) => (None, Some(words)),
-        };
         self.concern_where(known, Concern::LossWarning, warning);
         self.concern_where(known, Concern::LossCritical, critical);
-        self.look_at_performance();
+        self.look_at_performance(now);
     }
 
     /// Whether orders fare badly.
-    fn look_at_performance(&mut self) {
+    fn look_at_performance(&mut self, now: Monotonic) {
         let Some(desk) = &self.desk else { return };
-        let judged = desk.performance.judged();
+        let judged = desk.performance.judged(now);
         let success = judged.success.filter(|success| *success < SUCCESS_LEAST).map(|success| {
             format!(
                 "{:.1} % of the orders of the last 24 hours ended well; {:.0} % are wanted",
@@ -177,8 +170,8 @@ impl Engine {
                 EXECUTION_MOST.as_secs()
             )
         });
-        self.concern_where(judged.success.is_some(), Concern::SuccessRate, success);
-        self.concern_where(judged.latency.is_some(), Concern::SlowOrders, slow);
+        self.concern_where(judged.knows_success(), Concern::SuccessRate, success);
+        self.concern_where(judged.knows_latency(), Concern::SlowOrders, slow);
     }
 
     /// Whether the venue's own request budgets are nearly used up.
@@ -190,34 +183,31 @@ impl Engine {
     }
 
     /// Somebody has to confirm an order.
-    pub(super) fn confirmation_wanted(&mut self, order: &wire::Order) {
-        let price = order.price.as_ref().map(|price| format!(" at {price}")).unwrap_or_default();
-        let side = match order.side {
-            wire::Side::Buy => "buy",
-            wire::Side::Sell => "sell",
-        };
-        let text = format!(
-            "order {} waits to be confirmed: {side} {} {}{price} in {}; `failstop orders confirm {}`",
-            order.client_id, order.quantity, order.instrument, order.account, order.client_id
-        );
+    pub(super) fn confirmation_wanted(&mut self, client_id: &str, now: Monotonic) {
         let Some(desk) = &mut self.desk else { return };
-        // Whoever asks under ever new ids floods nobody: those that are over make room with the next sample.
-        if desk.told_to_confirm.len() >= MAX_CONFIRMATIONS {
-            return;
-        }
-        desk.told_to_confirm.insert(order.client_id.clone());
-        self.say("gate", &text);
-        self.alerts.confirmation(&order.client_id, Some(&text), clock::wall());
+        let waiting: Vec<&str> = desk.gate.awaiting(now).map(|waiting| waiting.order.client_id.as_str()).collect();
+        let news = desk.told_to_confirm.asked(client_id, &waiting);
+        self.tell_of_confirmations(news, now);
     }
 
-    /// Orders that were confirmed, or whose time to be is over.
+    /// Orders that were confirmed, or whose time to be is over; and those of which nobody was told yet.
     fn look_at_confirmations(&mut self, now: Monotonic) {
         let Some(desk) = &mut self.desk else { return };
-        let waits = |id: &String| desk.gate.awaiting(now).any(|waiting| waiting.order.client_id == *id);
-        let over: Vec<String> = desk.told_to_confirm.iter().filter(|id| !waits(id)).cloned().collect();
-        for id in over {
-            desk.told_to_confirm.remove(&id);
+        let waiting: Vec<&str> = desk.gate.awaiting(now).map(|waiting| waiting.order.client_id.as_str()).collect();
+        let news = desk.told_to_confirm.look(&waiting);
+        self.tell_of_confirmations(news, now);
+    }
+
+    fn tell_of_confirmations(&mut self, news: ConfirmationNews, now: Monotonic) {
+        for id in news.over {
             self.alerts.confirmation(&id, None, clock::wall());
+        }
+        for id in news.begun {
+            let Some(desk) = &self.desk else { return };
+            let Some(waiting) = desk.gate.awaiting(now).find(|waiting| waiting.order.client_id == id) else { continue };
+            let text = to_confirm(&waiting.order);
+            self.say("gate", &text);
+            self.alerts.confirmation(&id, Some(&text), clock::wall());
         }
     }
 
@@ -273,6 +263,26 @@ fn in_words(desk: &Desk, result: &DailyResult, paper: bool) -> String {
     format!("account {} lost {lost} {money}{on_paper} in this trading day{}", result.account, share.unwrap_or_default())
 }
 
+fn to_confirm(order: &OrderText) -> String {
+    let price = order.price.as_ref().map(|price| format!(" at {price}")).unwrap_or_default();
+    let side = match order.side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    };
+    format!(
+        "order {} waits to be confirmed: {side} {} {}{price} in {}; `failstop orders confirm {}`",
+        order.client_id, order.quantity, order.instrument, order.account, order.client_id
+    )
+}
+
+/// The losses that are news: what people are warned of, and what is critical. `worst` is the account that lost the largest share of its
+/// opening equity, in millionths; `much` one that lost much money, where no opening equity says what that means.
+fn near<T: Copy>(worst: Option<(u128, T)>, much: Option<T>) -> (Option<T>, Option<T>) {
+    let at_least = |share| worst.filter(|(lost, _)| *lost >= share).map(|(_, what)| what);
+    let critical = at_least(LOSS_CRITICAL).or(much);
+    (at_least(LOSS_WARNING).or(critical), critical)
+}
+
 fn wall_us() -> u64 {
     u64::try_from(clock::wall().as_microsecond()).unwrap_or_default()
 }
@@ -280,6 +290,23 @@ fn wall_us() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loss_that_is_critical_warns_as_well_and_a_warning_hides_nothing_critical() {
+        let percent = |lost: u128| Some((SHARE_ONE * lost / 100, "worst"));
+        for (worst, much, told) in [
+            (None, None, (None, None)),
+            (percent(11), None, (None, None)),
+            (percent(12), None, (Some("worst"), None)),
+            (percent(15), None, (Some("worst"), Some("worst"))),
+            (None, Some("much"), (Some("much"), Some("much"))),
+            (percent(11), Some("much"), (Some("much"), Some("much"))),
+            (percent(12), Some("much"), (Some("worst"), Some("much"))),
+            (percent(15), Some("much"), (Some("worst"), Some("worst"))),
+        ] {
+            assert_eq!(near(worst, much), told, "{worst:?} {much:?}");
+        }
+    }
 
     #[test]
     fn a_loss_that_cannot_be_said_is_not_over() {

@@ -1,7 +1,8 @@
 //! `[[asset]]`: what is counted.
 
 use super::symbol::Symbol;
-use failstop_amount::{Amount, SCALE_MAX, Scale};
+use crate::config::scale::scale;
+use failstop_amount::{Amount, Scale};
 use failstop_journal::ledger;
 use failstop_settings::{Consistent, Kind, Places, Reading, section, within};
 
@@ -48,8 +49,7 @@ impl Consistent for Asset {
 impl Asset {
     /// How many decimals.
     pub fn scale(&self) -> Scale {
-        // The key's range is the type's own.
-        u8::try_from(self.scale).ok().and_then(|decimals| Scale::new(decimals).ok()).unwrap_or(WIDEST)
+        scale(self.scale)
     }
 
     /// As the journal declares it.
@@ -62,8 +62,3 @@ impl Asset {
         })
     }
 }
-
-const WIDEST: Scale = match Scale::new(SCALE_MAX) {
-    Ok(scale) => scale,
-    Err(_) => panic!("the widest scale is one"),
-};

@@ -2,6 +2,7 @@
 
 use super::symbol::Symbol;
 use crate::config::gate::{ContractKind, InstrumentLimits, MarginKind};
+use crate::config::scale::scale;
 use failstop_journal::ledger;
 use failstop_settings::{Consistent, section, within};
 
@@ -39,12 +40,10 @@ impl Consistent for Instrument {}
 impl Instrument {
     /// As the journal declares it.
     pub fn entry(&self) -> ledger::Entry {
-        // Both keys' ranges are within a byte.
-        let scale = |decimals: u32| u8::try_from(decimals).unwrap_or(u8::MAX);
         ledger::Entry::Instrument(ledger::Instrument {
             name: self.name.as_str().to_owned(),
-            quantity_scale: scale(self.quantity_scale),
-            price_scale: scale(self.price_scale),
+            quantity_scale: scale(self.quantity_scale).decimals(),
+            price_scale: scale(self.price_scale).decimals(),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The value of a limit as it is written: a number that loses no digit on its way, or `"waived"`. There is no third thing: each limit
 //! is set or somebody decided that there is none.
 
-use failstop_amount::{Amount, SCALE_MAX, Scale};
+use crate::config::scale::WIDEST;
+use failstop_amount::{Amount, Scale};
 use failstop_core::gate::{Limit, LimitName, SHARE_SCALE, TIMES_SCALE, Unit};
 use failstop_settings::document::{Node, Value};
 use failstop_settings::setting::wrong_type;
@@ -31,12 +32,19 @@ impl Bound {
         matches!(self, Self::Set(_))
     }
 
+    /// As a fraction of one, in millionths; `None` where it is waived or has more decimals than those.
+    pub fn share(&self) -> Option<u128> {
+        match self {
+            Self::Waived => None,
+            Self::Set(text) => u128::try_from(Amount::parse(text, SHARE_SCALE).ok()?.units()).ok(),
+        }
+    }
+
     fn of(text: &str) -> Option<Self> {
         if text == "waived" {
             return Some(Self::Waived);
         }
-        let widest = Scale::new(SCALE_MAX).ok()?;
-        let amount = Amount::parse(text, widest).ok()?;
+        let amount = Amount::parse(text, WIDEST).ok()?;
         (!amount.is_negative() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
             .then(|| Self::Set(text.to_owned()))
     }

@@ -149,12 +149,17 @@ pub trait LimitSection {
     }
 }
 
+// Which limit each key is; behind the semicolon the one that is a time.
 macro_rules! limit_section {
-    ($section:ty: $($name:ident = $field:ident,)*) => {
+    ($section:ty: $($name:ident = $field:ident,)* $(; $of_time:ident = $span:ident)?) => {
         impl LimitSection for $section {
             fn written(&self) -> Vec<Written<'_>> {
                 vec![$((LimitName::$name, &self.$field),)*]
             }
+
+            $(fn span(&self) -> Option<(LimitName, Limit)> {
+                Some((LimitName::$of_time, self.$span.limit()))
+            })?
         }
 
         impl Consistent for $section {
@@ -163,6 +168,16 @@ macro_rules! limit_section {
             }
         }
     };
+}
+
+limit_section! { SystemLimits:
+    Position = position, AccountRisk = account_risk, Leverage = leverage, TotalLeverage = total_leverage,
+    LiquidationBuffer = liquidation_buffer, DailyLoss = daily_loss, DailyLossMoney = daily_loss_money,
+    OrderNotional = order_notional, PriceCollar = price_collar, RepeatedOrders = repeated_orders,
+    ConfirmAbove = confirm_above, OpeningsPerMinute = openings_per_minute, TradesPerDay = trades_per_day,
+    VolumePerHour = volume_per_hour, VolumePerDay = volume_per_day, MessagesPerMinute = messages_per_minute,
+    CopiesPerMinute = copies_per_minute,
+    ; DuplicateWindow = duplicate_window
 }
 
 limit_section! { UserLimits:
@@ -183,40 +198,6 @@ limit_section! { ComponentGate:
     DailyLossMoney = daily_loss_money, OrderNotional = order_notional, ConfirmAbove = confirm_above,
     OpeningsPerMinute = openings_per_minute, TradesPerDay = trades_per_day, VolumePerHour = volume_per_hour,
     VolumePerDay = volume_per_day, MessagesPerMinute = messages_per_minute, CopiesPerMinute = copies_per_minute,
-}
-
-impl LimitSection for SystemLimits {
-    fn written(&self) -> Vec<Written<'_>> {
-        vec![
-            (LimitName::Position, &self.position),
-            (LimitName::AccountRisk, &self.account_risk),
-            (LimitName::Leverage, &self.leverage),
-            (LimitName::TotalLeverage, &self.total_leverage),
-            (LimitName::LiquidationBuffer, &self.liquidation_buffer),
-            (LimitName::DailyLoss, &self.daily_loss),
-            (LimitName::DailyLossMoney, &self.daily_loss_money),
-            (LimitName::OrderNotional, &self.order_notional),
-            (LimitName::PriceCollar, &self.price_collar),
-            (LimitName::RepeatedOrders, &self.repeated_orders),
-            (LimitName::ConfirmAbove, &self.confirm_above),
-            (LimitName::OpeningsPerMinute, &self.openings_per_minute),
-            (LimitName::TradesPerDay, &self.trades_per_day),
-            (LimitName::VolumePerHour, &self.volume_per_hour),
-            (LimitName::VolumePerDay, &self.volume_per_day),
-            (LimitName::MessagesPerMinute, &self.messages_per_minute),
-            (LimitName::CopiesPerMinute, &self.copies_per_minute),
-        ]
-    }
-
-    fn span(&self) -> Option<(LimitName, Limit)> {
-        Some((LimitName::DuplicateWindow, self.duplicate_window.limit()))
-    }
-}
-
-impl Consistent for SystemLimits {
-    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
-        refuse_wrong(&self.written(), places, reading);
-    }
 }
 
 fn refuse_wrong(written: &[Written<'_>], places: &Places<'_>, reading: &mut Reading<'_>) {

@@ -48,23 +48,7 @@ section! {
     }
 }
 
-impl Consistent for Gate {
-    fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
-        let Some(equity) = &self.paper_equity else { return };
-        let scale = policy::scale(self.money_scale);
-        let wrong = match failstop_amount::Amount::parse(equity, scale) {
-            Ok(amount) if amount.units() > 0 => return,
-            Ok(_) => "it is above zero".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        reading.refuse(
-            Kind::BadValue,
-            &places.first_of(&["paper_equity"]),
-            format!("`paper_equity` cannot be \"{}\": {wrong}", failstop_settings::shown(equity)),
-            "write an amount of money, for example \"10000\"",
-        );
-    }
-}
+impl Consistent for Gate {}
 
 section! {
     /// Prices that orders are judged by.
@@ -84,11 +68,7 @@ section! {
 
 impl Consistent for Prices {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
-        let share = |bound: &Bound| match bound {
-            Bound::Waived => None,
-            Bound::Set(text) => failstop_amount::Amount::parse(text, failstop_core::gate::SHARE_SCALE).ok(),
-        };
-        if share(&self.deviation).is_none_or(|share| share.units() > 1_000_000) {
+        if self.deviation.share().is_none_or(|share| share > failstop_core::gate::SHARE_ONE) {
             reading.refuse(
                 Kind::BadValue,
                 &places.first_of(&["deviation"]),

@@ -1,29 +1,20 @@
 //! The policy that the gate decides by, made of every section that has a part in it; and what contradicts itself in them.
 
 use super::limits::{LimitSection, Written};
-use super::{Bound, ContractKind, MarginKind};
+use super::{ContractKind, MarginKind};
 use crate::config::Config;
 use crate::config::books::{Instrument, Symbol};
+use crate::config::scale::{WIDEST, scale};
 use crate::price_poller::MAX_POLLS;
-use failstop_amount::{Amount, SCALE_MAX, Scale};
+use failstop_amount::{Amount, Scale};
 use failstop_core::ComponentName;
 use failstop_core::gate::{
     ComponentRules, Contract, GatePolicy, InstrumentPolicy, Limit, LimitName, Limits, Margin, Quote, SHARE_SCALE,
     SharedRates,
 };
 use failstop_settings::document::{Table, Value};
-use failstop_settings::{Kind, Origin, Reading, nearest, origin_in};
+use failstop_settings::{Kind, Origin, Reading, nearest, origin_in, shown};
 use std::collections::BTreeSet;
-
-/// How many decimals, within what there may be.
-pub(super) fn scale(decimals: u32) -> Scale {
-    u8::try_from(decimals).ok().and_then(|decimals| Scale::new(decimals).ok()).unwrap_or(WIDEST)
-}
-
-const WIDEST: Scale = match Scale::new(SCALE_MAX) {
-    Ok(scale) => scale,
-    Err(_) => panic!("the widest scale is one"),
-};
 
 /// Why there is no policy, and where that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,19 +93,25 @@ pub fn gate_policy(config: &Config) -> Result<Option<GatePolicy>, GateFault> {
         system: limits(&gate.limits, money, WIDEST, of_gate("limits"))?,
         user: limits(&gate.user, money, WIDEST, of_gate("user"))?,
         price_max_age: config.prices.max_age,
-        price_deviation: share(&config.prices.deviation),
+        // What is no share was refused where it is read.
+        price_deviation: config.prices.deviation.share().unwrap_or(0),
         position_max_age: gate.position_max_age,
         equity_max_age: gate.equity_max_age,
         confirm_within: gate.confirm_within,
         // With `local` this host's share is a word, too: without any nothing is opened.
         shared_rates: if config.shared_rates.is_some() { SharedRates::ElseRefuse } else { SharedRates::Off },
     };
-    if let Some(equity) = &gate.paper_equity
-        && let Err(error) = Amount::parse(equity, money)
-    {
-        let message = format!("`paper_equity` cannot be \"{equity}\": {error}");
-        let help = format!("money is counted with {} decimals here", money.decimals());
-        return Err(fault(Place::Single("gate", "paper_equity", None), Kind::BadValue, message, help));
+    if let Some(equity) = &gate.paper_equity {
+        let wrong = match Amount::parse(equity, money) {
+            Ok(amount) if amount.units() > 0 => None,
+            Ok(_) => Some("it is above zero".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("`paper_equity` cannot be \"{}\": {wrong}", shown(equity));
+            let help = format!("write an amount of money with at most {} decimals, like \"10000\"", money.decimals());
+            return Err(fault(Place::Single("gate", "paper_equity", None), Kind::BadValue, message, help));
+        }
     }
     for (index, instrument) in books.instruments.iter().enumerate() {
         policy.instruments.push(instrument_policy(config, money, index, instrument)?);
@@ -197,15 +194,6 @@ pub(super) fn money(config: &Config) -> Scale {
     let Some(gate) = &config.gate else { return scale(2) };
     let asset = config.books.assets.iter().find(|asset| asset.name == gate.money);
     asset.map_or_else(|| scale(gate.money_scale), crate::config::Asset::scale)
-}
-
-fn share(bound: &Bound) -> u128 {
-    let share = match bound {
-        Bound::Waived => None,
-        Bound::Set(text) => Amount::parse(text, SHARE_SCALE).ok(),
-    };
-    // Anything else was refused where it is read.
-    share.and_then(|share| u128::try_from(share.units()).ok()).unwrap_or(0)
 }
 
 fn limits(
@@ -354,7 +342,8 @@ fn shortest(amount: Amount) -> Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::{Gate, Overrides};
+    use failstop_core::gate::{Scope, Unit};
     use std::path::Path;
 
     const SMALL: &str = "[system]\nname = \"t\"\n[[component]]\nname = \"bot\"\ncommand = [\"true\"]\norders = \"asks\"\n\
@@ -391,6 +380,68 @@ mod tests {
         assert_eq!((policy.price_max_age.as_secs(), policy.price_deviation), (5, 5_000));
     }
 
+    /// A value of its own for each limit of each scope, as it is written.
+    fn own_value(name: LimitName, scope: Scope) -> String {
+        let number = 2 + name as usize + 20 * (scope as usize);
+        match name.unit() {
+            Unit::Share => format!("0.{number:06}"),
+            Unit::Money | Unit::Times | Unit::Quantity | Unit::Count => number.to_string(),
+            Unit::Milliseconds => format!("{number}ms"),
+        }
+    }
+
+    #[test]
+    fn each_key_of_each_scope_is_the_limit_of_its_name() {
+        let table = |scope: Scope| {
+            let of_scope = LimitName::ALL.into_iter().filter(|name| name.applies(scope));
+            let keys = of_scope.map(|name| format!("{} = \"{}\"", name.name(), own_value(name, scope)));
+            format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+        };
+        let (system, user) = (table(Scope::System), table(Scope::User));
+        let text = SMALL
+            .replace("[prices]", &format!("limits = {system}\nuser = {user}\n[prices]"))
+            .replace("[gate]", &format!("gate = {}\n[gate]", table(Scope::Component)));
+        let text = format!("{text}limits = {}\n", table(Scope::Instrument));
+        let policy = policy(&text);
+        let (instrument, component) = (policy.instruments.first(), policy.components.first());
+        let quantity = instrument.map(|one| one.quantity).unwrap_or(WIDEST);
+        for (scope, limits) in [
+            (Scope::System, Some(&policy.system)),
+            (Scope::User, Some(&policy.user)),
+            (Scope::Instrument, instrument.map(|one| &one.limits)),
+            (Scope::Component, component.map(|one| &one.limits)),
+        ] {
+            for name in LimitName::ALL {
+                let written = if name.applies(scope) { own_value(name, scope) } else { "waived".to_owned() };
+                let wanted = name.parse(written.trim_end_matches("ms"), policy.money, quantity);
+                assert_eq!(limits.map(|limits| limits.get(name)), wanted.ok(), "{scope:?} {name:?}");
+            }
+        }
+    }
+
+    /// The limits that a section has.
+    fn names(section: &impl LimitSection) -> Vec<LimitName> {
+        let numbers = section.written().into_iter().map(|(name, _)| name);
+        let mut names: Vec<LimitName> = numbers.chain(section.span().map(|(name, _)| name)).collect();
+        names.sort_by_key(|name| *name as usize);
+        names
+    }
+
+    #[test]
+    fn a_section_has_the_limits_that_apply_to_its_scope() {
+        let config = load(SMALL).unwrap_or_else(|errors| panic!("{errors}"));
+        let of_gate = |of: fn(&Gate) -> Vec<LimitName>| config.gate.as_ref().map(of).unwrap_or_default();
+        for (scope, names) in [
+            (Scope::System, of_gate(|gate| names(&gate.limits))),
+            (Scope::User, of_gate(|gate| names(&gate.user))),
+            (Scope::Instrument, config.books.instruments.iter().flat_map(|one| names(&one.limits)).collect()),
+            (Scope::Component, config.components.iter().flat_map(|one| names(&one.gate)).collect()),
+        ] {
+            let apply: Vec<LimitName> = LimitName::ALL.into_iter().filter(|name| name.applies(scope)).collect();
+            assert_eq!(names, apply, "{scope:?}");
+        }
+    }
+
     #[test]
     fn limits_are_read_at_their_scales() {
         let text = SMALL
@@ -404,6 +455,22 @@ mod tests {
             policy.instruments.first().map(|one| one.limits.get(LimitName::OrderQuantity)),
             Some(Limit::Set(125))
         );
+    }
+
+    #[test]
+    fn the_equity_on_paper_is_read_as_finely_as_its_asset() {
+        let text = SMALL.replace("[prices]", "paper_equity = \"10000.123456\"\n[prices]");
+        assert!(
+            load(&text).is_err_and(|errors| errors.contains("t.toml:9:16") && errors.contains("at most 2 decimals"))
+        );
+        let finely = format!("{text}[[asset]]\nname = \"USDT\"\nscale = 6\n[[pool]]\nname = \"all\"\n");
+        let config = load(&finely);
+        assert_eq!(
+            config.map(|config| config.gate.and_then(|gate| gate.paper_equity)),
+            Ok(Some("10000.123456".to_owned()))
+        );
+        let coarsely = finely.replace("scale = 6", "scale = 0").replace("10000.123456", "10000.12");
+        assert!(load(&coarsely).is_err_and(|errors| errors.contains("`paper_equity` cannot be \"10000.12\"")));
     }
 
     #[test]

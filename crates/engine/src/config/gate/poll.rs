@@ -5,7 +5,7 @@ use crate::config::probe::Header;
 use crate::price_poller::{Path, Poll, TimeForm, Where};
 use failstop_settings::document::Node;
 use failstop_settings::{
-    At, Choice, Consistent, Kind, Places, Reading, Secret, Setting, Url, exactly_one, section, shown, within,
+    At, Choice, Consistent, Kind, Places, Reading, Setting, Url, exactly_one, section, shown, within,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +30,7 @@ section! {
         /// How it writes that.
         time_is: TimeForm, default "milliseconds";
         /// What is sent with it, such as a key.
-        headers: Vec<PollHeader>, default [];
+        headers: Vec<Header>, default [];
         /// Between the beginnings of two tries. With failed ones in a row it doubles, up to a minute.
         interval: Duration, default "2s", within("200ms", "1h");
         /// How long a try may take.
@@ -39,18 +39,6 @@ section! {
         ca_file: Option<PathBuf>, absent "ca.pem";
     }
 }
-
-section! {
-    /// A line in the head of a request.
-    pub struct PollHeader {
-        /// Its name.
-        name: String, required "X-Api-Key";
-        /// Its value.
-        value: Secret, required { env = "PRICE_API_KEY" };
-    }
-}
-
-impl Consistent for PollHeader {}
 
 impl Consistent for PricePoll {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
@@ -100,13 +88,12 @@ impl PricePoll {
             (Some(bid), Some(ask), None) => Where::BidAsk { bid: bid.clone(), ask: ask.clone() },
             (_, _, None) => return None,
         };
-        let header = |header: &PollHeader| Header { name: header.name.clone(), value: header.value.clone() };
         Some(Poll {
             source: self.source.as_str().to_owned(),
             instrument: self.instrument.as_str().to_owned(),
             url: self.url.clone(),
             ca_file: self.ca_file.clone(),
-            headers: self.headers.iter().map(header).collect(),
+            headers: self.headers.clone(),
             interval: self.interval,
             timeout: self.timeout,
             price,

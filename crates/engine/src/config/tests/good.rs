@@ -235,6 +235,18 @@ fn a_fleet_that_makes_no_sense_is_refused_with_its_place() {
 }
 
 #[test]
+fn the_example_on_the_gates_page_is_accepted() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gate.md")).unwrap();
+    let (example, _) = page.split_once("```toml\n").unwrap().1.split_once("```").unwrap();
+    // What every system has beside it.
+    let (system, component) = LEAST.split_once("[[component]]\n").unwrap();
+    assert_eq!(example.matches("# …\n").count(), 1, "the rest of the component");
+    let config = load(format!("{system}{}", example.replace("# …\n", component))).unwrap_or_else(|why| panic!("{why}"));
+    let policy = crate::config::gate::gate_policy(&config).unwrap().unwrap();
+    assert_eq!((policy.instruments.len(), policy.accounts.len(), policy.components.len()), (1, 1, 1));
+}
+
+#[test]
 fn each_way_of_readiness_and_liveness_reaches_the_core() {
     let component = |line: &str| load(format!("{LEAST}{line}\n")).unwrap().policy().components.remove(0);
     for way in ["http = \"http://127.0.0.1:1/\"", "tcp = \"127.0.0.1:1\"", "exec = [\"true\"]"] {

@@ -3,11 +3,11 @@
 //! browser says of where its page is from must be here.
 
 use crate::doors::ask::Asker;
-use crate::doors::http::{Limits, problem};
+use crate::doors::http::{Limits, host, problem, same_origin};
 use crate::doors::observe::{Live, Site, pages};
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use std::net::IpAddr;
@@ -57,11 +57,9 @@ async fn judged(request: Request, next: Next) -> Response {
 /// which browsers find by themselves: any other name, with a dot or without one, somebody in the operator's network can point at his
 /// machine. `failstop` is what programs say that speak over the socket; no page is from there.
 fn from_here(headers: &HeaderMap) -> bool {
-    let said = |name| headers.get(name).map(|value: &axum::http::HeaderValue| value.to_str().unwrap_or_default());
-    let host = said(header::HOST).unwrap_or_default();
-    let origin = said(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
-    match origin {
-        Some(origin) => origin.eq_ignore_ascii_case(host) && is_loopback(host),
+    let host = host(headers).unwrap_or_default();
+    match same_origin(headers) {
+        Some(same) => same && is_loopback(host),
         // A browser does not say where its own page is from when it only reads.
         None => is_loopback(host) || host == "failstop",
     }
@@ -81,14 +79,15 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
     use super::*;
+    use axum::http::{HeaderValue, header};
 
     #[test]
     fn a_foreign_page_is_told_from_ours() {
         let judge = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, host.parse().unwrap());
+            headers.insert(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
             if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().unwrap());
+                headers.insert(header::ORIGIN, HeaderValue::from_bytes(origin.as_bytes()).unwrap());
             }
             from_here(&headers)
         };
@@ -119,6 +118,12 @@ mod tests {
             ("failstop:8090", None),
             ("localhost.evil.example", None),
             ("", None),
+            // What cannot be read is nobody's.
+            ("127.0.0.1:8090", Some("http://bücher")),
+            ("localhost:8090", Some("bücher")),
+            ("bücher.localhost", Some("http://bücher.localhost")),
+            ("bücher.localhost", None),
+            ("bücher", Some("http://")),
         ] {
             assert!(!judge(host, origin), "{host} {origin:?}");
         }

@@ -412,5 +412,7 @@ fn without_a_dashboard_the_control_socket_has_no_page() {
     let socket = directory.path().join("s");
     let listener = ControlListener::bind(&socket, settings()).unwrap().showing(false);
     let _doors = HttpDoors::open(Listeners { control: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
-    assert_eq!(exchange(UnixStream::connect(&socket).unwrap(), &get("/")).code, 404);
+    for path in ["/", "/ws"] {
+        assert_eq!(exchange(UnixStream::connect(&socket).unwrap(), &get(path)).code, 404, "{path}");
+    }
 }

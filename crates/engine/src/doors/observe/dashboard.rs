@@ -39,11 +39,11 @@ pub(super) async fn front(asker: &Asker, site: &Site) -> Response {
     };
     // A page without incidents or charts says so; how things stand is what it must not be without.
     let alerts = asker.alerts().await.ok();
-    let history = asker.history(Span::Day).await.unwrap_or_default();
+    let history = asker.history(Span::Day).await.ok();
     let sight = Sight {
         status: &status,
         alerts: alerts.as_deref(),
-        history: Some(&history),
+        history: history.as_deref(),
         now,
         controls: site.controls,
         fleet: site.fleet.is_some(),
@@ -78,4 +78,26 @@ fn guarded(mut response: Response) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+    use super::*;
+    use crate::command::Command;
+    use crate::doors::fake_loop::answering;
+    use http_body_util::BodyExt as _;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn charts_that_could_not_be_had_are_no_charts_without_figures() {
+        let (commands, asked) = tokio::sync::mpsc::channel(8);
+        tokio::spawn(answering(asked, |command| !matches!(command, Command::History(_))));
+        let page = front(&Asker::new(commands, Duration::from_secs(60)), &Site::default()).await;
+        assert_eq!(page.status(), StatusCode::OK, "how things stand is there");
+        let page = page.into_body().collect().await.unwrap().to_bytes();
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("The charts could not be had just now.") && !page.contains("Nothing yet"), "{page}");
+    }
 }

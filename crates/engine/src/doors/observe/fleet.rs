@@ -5,9 +5,10 @@
 //! time, whoever breaks off meanwhile, each system within its time, answers of a bounded size.
 
 use crate::config::FleetSystem;
+use crate::outside::{self, Fault, Method};
 use failstop_view::page::fleet::{Answer, Member};
 use serde::Deserialize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -20,13 +21,21 @@ const BETWEEN: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// The most bytes of an answer.
-const ANSWER_MAX: usize = 256 * 1024;
+const ANSWER_MAX: u64 = 256 * 1024;
 
 /// The systems, and what they answered last.
 #[derive(Debug)]
 pub(super) struct Fleet {
-    systems: Arc<[FleetSystem]>,
+    asked: Arc<Asked>,
     last: Mutex<Option<Round>>,
+}
+
+/// Whom every round asks, and with what.
+#[derive(Debug)]
+struct Asked {
+    systems: Vec<FleetSystem>,
+    /// Made with the first round: it reads the authorities that this host trusts.
+    client: OnceLock<reqwest::Client>,
 }
 
 /// Once all are asked. It belongs to nobody who waits for it.
@@ -46,7 +55,7 @@ impl Round {
 impl Fleet {
     /// Nobody was asked yet.
     pub fn new(systems: Vec<FleetSystem>) -> Self {
-        Self { systems: systems.into(), last: Mutex::new(None) }
+        Self { asked: Arc::new(Asked { systems, client: OnceLock::new() }), last: Mutex::new(None) }
     }
 
     /// What they answer, at most [`BETWEEN`] old.
@@ -54,7 +63,7 @@ impl Fleet {
         let mut round = self.round();
         match round.told.wait_for(Option::is_some).await {
             Ok(members) => members.as_ref().map(Arc::clone).unwrap_or_default(),
-            Err(_) => self.unasked("it was not asked: the engine is stopping"),
+            Err(_) => self.asked.unasked("it was not asked: the engine is stopping"),
         }
     }
 
@@ -67,19 +76,15 @@ impl Fleet {
         let (tell, told) = watch::channel(None);
         let round = Round { begun: Instant::now(), told };
         *last = Some(round.clone());
-        let systems = Arc::clone(&self.systems);
-        let asked = tell.clone();
+        let (asked, answered) = (Arc::clone(&self.asked), tell.clone());
         let asking = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
-            asked.send_replace(Some(ask_all(&systems).into()));
+            answered.send_replace(Some(asked.ask_all().into()));
         });
         if let Err(error) = asking {
-            tell.send_replace(Some(self.unasked(&format!("it was not asked: no thread is to be had ({error})"))));
+            let why = format!("it was not asked: no thread is to be had ({error})");
+            tell.send_replace(Some(self.asked.unasked(&why)));
         }
         round
-    }
-
-    fn unasked(&self, why: &str) -> Arc<[Member]> {
-        self.systems.iter().map(|system| member(system, Err(why.to_owned()))).collect()
     }
 }
 
@@ -87,79 +92,73 @@ fn member(system: &FleetSystem, answer: Result<Answer, String>) -> Member {
     Member { name: system.name.as_str().to_owned(), url: system.url.to_string(), answer }
 }
 
-/// Asks all at once. Blocks, at most [`WITHIN`] and a little.
-fn ask_all(systems: &[FleetSystem]) -> Vec<Member> {
-    let all = |why: String| systems.iter().map(|system| member(system, Err(why.clone()))).collect();
-    // Signals are the loop's. It cannot fail with this argument.
-    let _ = nix::sys::signal::SigSet::all().thread_block();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(4).build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return all(format!("it was not asked: {error}")),
-    };
-    let client = match client() {
-        Ok(client) => client,
-        Err(why) => return all(why),
-    };
-    let answers = runtime.block_on(async {
-        let mut asking = JoinSet::new();
-        for (index, system) in systems.iter().enumerate() {
-            let (client, url) = (client.clone(), system.url.to_string());
-            asking.spawn(async move { (index, ask(&client, &url).await) });
-        }
-        asking.join_all().await
-    });
-    // A name that is still looked up ends by itself.
-    runtime.shutdown_background();
-    let mut members: Vec<Member> = all("it was not asked".to_owned());
-    for (index, answer) in answers {
-        if let Some(member) = members.get_mut(index) {
-            member.answer = answer;
-        }
+impl Asked {
+    fn unasked<All: FromIterator<Member>>(&self, why: &str) -> All {
+        self.systems.iter().map(|system| member(system, Err(why.to_owned()))).collect()
     }
-    members
-}
 
-fn client() -> Result<reqwest::Client, String> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(failstop_notify::tls::client_config(None)?)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
-        .timeout(WITHIN)
-        .build()
-        .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())
+    /// The one that there is, else a new one.
+    fn client(&self) -> Result<&reqwest::Client, String> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = outside::client(None)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// Asks all at once. Blocks, at most [`WITHIN`] and a little.
+    fn ask_all(&self) -> Vec<Member> {
+        // Signals are the loop's. It cannot fail with this argument.
+        let _ = nix::sys::signal::SigSet::all().thread_block();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(4).build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return self.unasked(&format!("it was not asked: {error}")),
+        };
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(why) => return self.unasked(&why),
+        };
+        let answers = runtime.block_on(async {
+            let mut asking = JoinSet::new();
+            for (index, system) in self.systems.iter().enumerate() {
+                let (client, url) = (client.clone(), system.url.to_string());
+                asking.spawn(async move { (index, ask(&client, &url).await) });
+            }
+            asking.join_all().await
+        });
+        // A name that is still looked up ends by itself.
+        runtime.shutdown_background();
+        let mut members: Vec<Member> = self.unasked("it was not asked");
+        for (index, answer) in answers {
+            if let Some(member) = members.get_mut(index) {
+                member.answer = answer;
+            }
+        }
+        members
+    }
 }
 
 async fn ask(client: &reqwest::Client, url: &str) -> Result<Answer, String> {
     let url = format!("{}/health", url.trim_end_matches('/'));
-    let mut response = client.get(url).send().await.map_err(|error| fault(&error))?;
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_MAX {
-            return Err(format!("it answers with more than {} KiB", ANSWER_MAX / 1024));
-        }
-    }
-    match serde_json::from_slice::<Health>(&body) {
-        Ok(health) => Ok(health.into()),
-        Err(_) => {
-            Err(format!("it answers with status {status} and no health of failstop's; is `url` its observe address?"))
-        }
-    }
+    let url = reqwest::Url::parse(&url).map_err(|_| "its URL is not one".to_owned())?;
+    let answer =
+        outside::exchange(client, Method::Get, url, ANSWER_MAX, WITHIN).await.map_err(|fault| words(&fault))?;
+    serde_json::from_slice::<Health>(&answer.body).map(Answer::from).map_err(|_| {
+        format!("it answers with status {} and no health of failstop's; is `url` its observe address?", answer.status)
+    })
 }
 
-/// What went wrong, without a library's own words, which may hold the URL.
-fn fault(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        format!("no answer within {} s", WITHIN.as_secs())
-    } else if error.is_connect() {
-        "no connection: check that it runs, its address and the way there".to_owned()
-    } else {
-        "the connection ended before an answer".to_owned()
+/// What went wrong, without a library's own words.
+fn words(fault: &Fault) -> String {
+    match fault {
+        Fault::Late(_) => fault.to_string(),
+        Fault::Large(most) => format!("it answers with more than {} KiB", most / 1024),
+        Fault::Failed(error) if error.is_connect() => {
+            "no connection: check that it runs, its address and the way there".to_owned()
+        }
+        Fault::Failed(_) => "the connection ended before an answer".to_owned(),
     }
 }
 

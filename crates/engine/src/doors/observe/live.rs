@@ -8,13 +8,13 @@ use super::pages::metrics_json;
 use super::site::Site;
 use crate::clock;
 use crate::doors::ask::{Asker, Unanswered};
-use crate::doors::http::{Limits, problem};
+use crate::doors::http::{Limits, problem, same_origin};
 use crate::history::Span;
 use crate::status::rfc3339;
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use failstop_view::page::{self, Sight};
@@ -34,8 +34,9 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How often a watcher is told that the way is open, whatever the loop does.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
-/// How many frames a watcher may send in all: a browser sends none but its goodbye.
-const FRAMES_MAX: u32 = 256;
+/// How many frames a watcher may send between two of our pings: a browser sends none but its goodbye, a program may say that it is
+/// still there.
+const FRAMES_MAX: u32 = 32;
 
 /// The most bytes of a frame that is read.
 const FRAME_MAX: usize = 1024;
@@ -45,6 +46,8 @@ const FRAME_MAX: usize = 1024;
 struct Update {
     figures: Utf8Bytes,
     page: Utf8Bytes,
+    /// Whether the page has its charts.
+    charts: bool,
 }
 
 /// What watchers are told.
@@ -116,7 +119,7 @@ impl Live {
             let error = "this path speaks WebSocket only; /api/status and /api/metrics have the same for HTTP";
             return problem(StatusCode::UPGRADE_REQUIRED, error);
         };
-        if !same_origin(headers) {
+        if !may_watch(headers) {
             return problem(StatusCode::FORBIDDEN, "a page of another origin may not watch");
         }
         let Ok(place) = Arc::clone(&self.viewers).try_acquire_owned() else {
@@ -138,11 +141,13 @@ impl Live {
         let mut closing = self.closing.clone();
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Its first picture is its own, with the charts that later ones leave out.
-        let mut next = Some(self.look(true).await.map_or(Told::Nothing, Told::Figures));
+        // Its first picture is its own, with the charts that later ones leave out; so is every further one until it has them.
+        let mut next = Some(self.look(page).await.map_or(Told::Nothing, Told::Figures));
+        let mut whole = !page;
         let mut frames = 0u32;
         loop {
             if let Some(told) = next.take() {
+                whole |= matches!(&told, Told::Figures(update) if update.charts);
                 let text = match told {
                     Told::Figures(update) if page => update.page,
                     Told::Figures(update) => update.figures,
@@ -158,13 +163,22 @@ impl Live {
                     if changed.is_err() {
                         return;
                     }
-                    told.borrow_and_update().clone()
+                    let news = told.borrow_and_update().clone();
+                    match news {
+                        Some(Told::Figures(update)) if !whole && !update.charts => {
+                            Some(Told::Figures(self.look(true).await.unwrap_or(update)))
+                        }
+                        news => news,
+                    }
                 }
-                _ = ping.tick() => Some(Told::Nothing),
+                _ = ping.tick() => {
+                    frames = 0;
+                    Some(Told::Nothing)
+                }
                 said = socket.recv() => {
                     frames += 1;
                     match said {
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) if frames < FRAMES_MAX => None,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) if frames <= FRAMES_MAX => None,
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Binary(_))) => {
                             return goodbye(socket, close_code::POLICY, "nobody listens here").await;
                         }
@@ -198,19 +212,20 @@ impl Live {
             due.tick().await;
             // The charts' own resolution: nothing moves in between.
             let charts = drawn.elapsed() >= Duration::from_secs(60);
-            if charts {
-                drawn = Instant::now();
-            }
+            let begun = Instant::now();
             let told = self.look(charts).await.map_or(Told::Nothing, Told::Figures);
+            if matches!(&told, Told::Figures(update) if update.charts) {
+                drawn = begun;
+            }
             self.told.send_replace(Some(told));
         }
     }
 
-    /// How things stand, written for everybody.
+    /// How things stand, written for everybody. Charts that cannot be had hold up nothing else: they come with a later look.
     async fn look(&self, charts: bool) -> Result<Update, Unanswered> {
         let status = self.asker.status().await?;
         let alerts = self.asker.alerts().await?;
-        let history = if charts { Some(self.asker.history(Span::Day).await?) } else { None };
+        let history = if charts { self.asker.history(Span::Day).await.ok() } else { None };
         let mut update = json!({
             "type": "metrics_update",
             "timestamp": status.timestamp,
@@ -232,7 +247,7 @@ impl Live {
             };
             fields.insert("page".to_owned(), page::content(&sight).into());
         }
-        Ok(Update { figures, page: update.to_string().into() })
+        Ok(Update { figures, page: update.to_string().into(), charts: history.is_some() })
     }
 }
 
@@ -252,59 +267,12 @@ async fn goodbye(mut socket: WebSocket, code: u16, reason: &'static str) {
     let _ = timeout(Duration::from_millis(200), socket.send(Message::Close(Some(frame)))).await;
 }
 
-/// Whether a browser that says where its page is from says that it is from here. Others say nothing. Any page that a person
-/// has open could otherwise watch an address that only this host can reach.
-fn same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+/// A browser's page must be from here; programs say nothing of that. Any page that a person has open could otherwise watch an
+/// address that only this host can reach.
+fn may_watch(headers: &HeaderMap) -> bool {
+    same_origin(headers).unwrap_or(true)
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
-
-    use super::*;
-
-    #[test]
-    fn only_pages_from_here_may_watch() {
-        let judge = |origin: Option<&str>, host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, host.parse().unwrap());
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().unwrap());
-            }
-            same_origin(&headers)
-        };
-        assert!(judge(None, "127.0.0.1:8080"), "programs say no origin");
-        assert!(judge(Some("http://127.0.0.1:8080"), "127.0.0.1:8080"));
-        assert!(judge(Some("https://Bot-Host"), "bot-host"), "behind a proxy with TLS");
-        for foreign in ["http://evil.example", "http://127.0.0.1:8081", "null", "http://127.0.0.1:8080.evil", ""] {
-            assert!(!judge(Some(foreign), "127.0.0.1:8080"), "{foreign}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_loop_is_asked_only_while_somebody_watches() {
-        let (commands, mut asked) = tokio::sync::mpsc::channel(8);
-        let (_open, closing) = watch::channel(false);
-        let asker = Arc::new(Asker::new(commands, Duration::from_millis(100)));
-        let live = Live::new(asker, Arc::default(), &Limits::OBSERVE, closing);
-        let quiet = Duration::from_secs(3600);
-        assert!(timeout(quiet, asked.recv()).await.is_err(), "before anybody watches");
-        let (one, other) = (live.ticking(), live.ticking());
-        let begun = Instant::now();
-        for _ in 0..3 {
-            // Each is given up, which is when the next may come.
-            assert!(timeout(quiet, asked.recv()).await.is_ok());
-        }
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-        drop(one);
-        assert!(timeout(quiet, asked.recv()).await.is_ok(), "the other one still does");
-        drop(other);
-        tokio::task::yield_now().await;
-        while asked.try_recv().is_ok() {}
-        assert!(timeout(quiet, asked.recv()).await.is_err(), "after the last one went");
-    }
-}
+#[path = "live_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! `/api/thresholds`: which figure is judged by which number, and what follows. From the configuration as it is in force.
 
-use crate::config::{Bytes, Component, Config};
-use failstop_core::LimitAction;
+use crate::config::Config;
+use failstop_core::{LimitAction, Resource, Thresholds};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -27,10 +27,6 @@ pub struct Threshold {
 impl Threshold {
     fn new(key: &str, figure: &'static str, (above, unit): (f64, &'static str), effect: &'static str) -> Self {
         Self { key: key.to_owned(), component: None, figure, above, unit, for_seconds: 0.0, effect }
-    }
-
-    fn lasting(self, span: Duration) -> Self {
-        Self { for_seconds: span.as_secs_f64(), ..self }
     }
 }
 
@@ -64,46 +60,79 @@ pub(super) fn thresholds(config: &Config) -> Vec<Threshold> {
             span(failsafe.snapshot_max_age),
             "failsafe",
         ),
-        Threshold::new("limits.memory_warn", "memory_bytes", bytes(limits.memory_warn.get()), "warning"),
-        Threshold::new(
-            "limits.cpu_max_percent",
-            "cpu_percent",
-            percent(limits.cpu_max_percent),
-            follows(limits.action),
-        )
-        .lasting(limits.cpu_for),
     ];
-    match limits.memory_max.bytes() {
-        Some(max) => {
-            all.push(Threshold::new("limits.memory_max", "memory_bytes", bytes(max), follows(limits.action)));
-        }
-        None if failsafe.emergency_shutdown => {
-            let twice = bytes(limits.memory_warn.get().saturating_mul(2));
-            all.push(Threshold::new("limits.memory_warn", "memory_bytes", twice, "failsafe"));
-        }
-        None => {}
+    let of_system = limits.policy(failsafe.emergency_shutdown);
+    let judging = Judging { component: None, action: of_system.action, emergency: of_system.emergency_shutdown };
+    all.extend(judging.rows(|resource| of_system.thresholds(resource)));
+    for component in &config.components {
+        let of_component = component.limits.policy();
+        let judging = Judging { component: Some(component.name.as_str()), action: of_component.action, ..judging };
+        let governed = of_system.memory_max.is_some();
+        all.extend(judging.rows(|resource| of_component.thresholds(resource, governed)));
     }
-    all.extend(config.components.iter().flat_map(of_component));
     all
 }
 
-fn of_component(component: &Component) -> Vec<Threshold> {
-    let limits = &component.limits;
-    let action = follows(limits.action);
-    let of =
-        |key: &str, figure, number, effect| Threshold::new(&format!("component.limits.{key}"), figure, number, effect);
-    let warn = limits.memory_warn.map(Bytes::get).or(limits.memory_max.map(|max| max.get() / 5 * 4));
-    let all = [
-        warn.map(|warn| of("memory_warn", "memory_bytes", bytes(warn), "warning")),
-        limits.memory_max.map(|max| of("memory_max", "memory_bytes", bytes(max.get()), action)),
-        limits
-            .cpu_max_percent
-            .map(|max| of("cpu_max_percent", "cpu_percent", percent(max), action).lasting(limits.cpu_for)),
-        limits.files_max.map(|max| of("files_max", "files", count(max), action)),
-        limits.processes_max.map(|max| of("processes_max", "processes", count(max), action)),
-    ];
-    let component = component.name.as_str();
-    all.into_iter().flatten().map(|one| Threshold { component: Some(component.to_owned()), ..one }).collect()
+/// Whose use of resources is judged, and what may follow.
+#[derive(Clone, Copy)]
+struct Judging<'a> {
+    /// `None`: all components together.
+    component: Option<&'a str>,
+    action: LimitAction,
+    emergency: bool,
+}
+
+impl Judging<'_> {
+    /// What the core holds every resource against, a row for each number.
+    fn rows(self, thresholds: impl Fn(Resource) -> Option<Thresholds>) -> Vec<Threshold> {
+        Resource::ALL.into_iter().filter_map(|one| Some(self.of(one, thresholds(one)?))).flatten().collect()
+    }
+
+    fn of(self, resource: Resource, thresholds: Thresholds) -> impl Iterator<Item = Threshold> {
+        let row = |key: &str, value: u64, span: Duration, effect| {
+            let (above, unit) = measured(resource, value);
+            let key =
+                if self.component.is_some() { format!("component.limits.{key}") } else { format!("limits.{key}") };
+            let component = self.component.map(str::to_owned);
+            Threshold { key, component, figure: figure(resource), above, unit, for_seconds: span.as_secs_f64(), effect }
+        };
+        let (warn_key, max_key) = keys(resource);
+        let span = thresholds.span;
+        let max = thresholds.max.map(|max| row(max_key, max, span, follows(self.action)));
+        let warn = row(warn_key, thresholds.warn, span, "warning");
+        let emergency = thresholds.emergency.filter(|_| self.emergency);
+        let emergency = emergency.map(|value| row(warn_key, value, Duration::ZERO, "failsafe"));
+        max.into_iter().chain([warn]).chain(emergency)
+    }
+}
+
+/// The keys that set the warning and the limit. A warning that has no key of its own comes from its limit's.
+fn keys(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::Memory => ("memory_warn", "memory_max"),
+        Resource::Processes => ("processes_max", "processes_max"),
+        Resource::Files => ("files_max", "files_max"),
+        Resource::Cpu => ("cpu_max_percent", "cpu_max_percent"),
+    }
+}
+
+fn figure(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Memory => "memory_bytes",
+        Resource::Processes => "processes",
+        Resource::Files => "files",
+        Resource::Cpu => "cpu_percent",
+    }
+}
+
+/// A number of the core's, in the unit that its figure has here.
+#[expect(clippy::cast_precision_loss, reason = "for people and scripts; sizes are whole up to 9 PB")]
+fn measured(resource: Resource, value: u64) -> (f64, &'static str) {
+    match resource {
+        Resource::Memory => (value as f64, "bytes"),
+        Resource::Processes | Resource::Files => (value as f64, "count"),
+        Resource::Cpu => (value as f64 / 100.0, "percent"),
+    }
 }
 
 fn follows(action: LimitAction) -> &'static str {
@@ -119,15 +148,6 @@ fn span(span: Duration) -> (f64, &'static str) {
 
 fn count(count: u32) -> (f64, &'static str) {
     (f64::from(count), "count")
-}
-
-fn percent(percent: u32) -> (f64, &'static str) {
-    (f64::from(percent), "percent")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people and scripts; sizes are whole up to 9 PB")]
-fn bytes(bytes: u64) -> (f64, &'static str) {
-    (bytes as f64, "bytes")
 }
 
 #[cfg(test)]
@@ -157,7 +177,10 @@ mod tests {
         let bot = Some("bot");
         assert_eq!(of(&config, bot, "component.limits.memory_max"), [(5e8, "bytes", "warning")]);
         assert_eq!(of(&config, bot, "component.limits.memory_warn"), [(4e8, "bytes", "warning")], "four fifths");
-        assert_eq!(of(&config, bot, "component.limits.processes_max"), [(64.0, "count", "warning")]);
+        assert_eq!(
+            of(&config, bot, "component.limits.processes_max"),
+            [(64.0, "count", "warning"), (51.0, "count", "warning")]
+        );
         assert!(of(&config, bot, "component.limits.files_max").is_empty(), "not configured");
     }
 
@@ -169,5 +192,49 @@ mod tests {
         assert_eq!(of(&config, None, "limits.memory_warn"), [(1e8, "bytes", "warning"), (2e8, "bytes", "failsafe")]);
         let silent = crate::config::tests::with(&format!("{off}[failsafe]\nemergency_shutdown = false\n"));
         assert_eq!(of(&silent, None, "limits.memory_warn"), [(1e8, "bytes", "warning")]);
+    }
+
+    #[test]
+    fn a_warning_at_or_above_the_limit_comes_at_four_fifths_of_it() {
+        let config = crate::config::tests::with("[limits]\nmemory_max = \"300MB\"\n");
+        assert_eq!(of(&config, None, "limits.memory_max"), [(3e8, "bytes", "restart")]);
+        assert_eq!(of(&config, None, "limits.memory_warn"), [(2.4e8, "bytes", "warning")], "not its default, 500MB");
+    }
+
+    #[test]
+    fn twice_a_components_warning_shuts_down_where_no_limit_governs() {
+        let warns = "limits = { memory_warn = \"100MB\" }\n";
+        let (bot, key) = (Some("bot"), "component.limits.memory_warn");
+        let config = crate::config::tests::with(&format!("{warns}[limits]\nmemory_max = \"off\"\n"));
+        assert_eq!(of(&config, bot, key), [(1e8, "bytes", "warning"), (2e8, "bytes", "failsafe")]);
+        let governed = crate::config::tests::with(warns);
+        assert_eq!(of(&governed, bot, key), [(1e8, "bytes", "warning")]);
+    }
+
+    #[test]
+    fn every_limit_is_warned_of_at_four_fifths() {
+        let config = crate::config::tests::with(
+            "limits = { cpu_max_percent = 50, cpu_for = \"30s\", files_max = 100, processes_max = 60 }\n",
+        );
+        let bot = Some("bot");
+        assert_eq!(
+            of(&config, bot, "component.limits.cpu_max_percent"),
+            [(50.0, "percent", "restart"), (40.0, "percent", "warning")]
+        );
+        assert_eq!(
+            of(&config, bot, "component.limits.files_max"),
+            [(100.0, "count", "restart"), (80.0, "count", "warning")]
+        );
+        assert_eq!(
+            of(&config, bot, "component.limits.processes_max"),
+            [(60.0, "count", "restart"), (48.0, "count", "warning")]
+        );
+        assert_eq!(
+            of(&config, None, "limits.cpu_max_percent"),
+            [(90.0, "percent", "restart"), (72.0, "percent", "warning")]
+        );
+        let lasting =
+            thresholds(&config).into_iter().filter(|one| one.figure == "cpu_percent" && one.component.is_some());
+        assert_eq!(lasting.map(|one| one.for_seconds).collect::<Vec<_>>(), [30.0, 30.0], "a warning waits as long");
     }
 }

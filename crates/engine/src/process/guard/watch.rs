@@ -13,7 +13,7 @@ use crate::process::signals::{Signal, Signals};
 use failstop_core::Exit;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -157,23 +157,34 @@ fn end(engine_pid: i32, charge: &mut Charge) -> ExitCode {
     }
 }
 
-/// Says what is out of reach once it has been tried for a while, and goes on: while this guard lives, no new start runs beside
-/// what it could not end.
+/// Says what is out of reach once it has been tried for a while, and goes on whatever becomes of that: while this guard lives, no new
+/// start runs beside what it could not end.
 fn extinguish_all(cgroup: Option<&KillHandle>, on_reaped: &mut dyn FnMut(Reaped)) -> io::Result<Extinguished> {
-    let first = extinguish(cgroup, Some(SAID_AFTER), on_reaped)?;
-    if first.left.is_empty() {
-        return Ok(first);
+    let first = match extinguish(cgroup, Some(SAID_AFTER), on_reaped) {
+        Ok(first) if first.left.is_empty() => return Ok(first),
+        Ok(first) => first,
+        // What is left could not be listed. Killing does without; a reaper that does not work says so again at once.
+        Err(_) => Extinguished::default(),
+    };
+    let left = past_guard::living(first.left);
+    if !left.is_empty() && takes_more(io::stderr().as_fd()) {
+        say(&format!(
+            "failstop: the engine died, and not everything that it started can be ended: {}; a process of another user, or one \
+             that waits for a disk, is out of reach: end it (as root where it has to be); until then this guard tries again and a \
+             new start is refused",
+            past_guard::in_words(&left)
+        ));
     }
-    // SAFETY: takes nothing and cannot fail.
-    let left = past_guard::left_below(unsafe { libc::getpid() })?;
-    say(&format!(
-        "failstop: the engine died, and not everything that it started can be ended: {}; a process of another user, or one that \
-         waits for a disk, is out of reach: end it (as root where it has to be); until then this guard tries again and a new \
-         start is refused",
-        past_guard::in_words(&left)
-    ));
     let rest = extinguish(cgroup, None, on_reaped)?;
     Ok(Extinguished { reaped: first.reaped + rest.reaped, sweeps: first.sweeps + rest.sweeps, left: rest.left })
+}
+
+/// Whether it can be written to without waiting: a pipe that nobody reads must not hold up the killing.
+fn takes_more(fd: BorrowedFd<'_>) -> bool {
+    let mut watched = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry.
+    let ready = unsafe { libc::poll(&raw mut watched, 1, 0) };
+    ready == 1 && watched.revents & libc::POLLOUT != 0
 }
 
 fn ended(outcome: &io::Result<Extinguished>) -> String {
@@ -213,5 +224,22 @@ impl Relay {
     /// A line that does not get through is lost: the next one says the same or more, and the guard must not wait.
     fn send(&self, state: &[u8]) {
         let _ = self.socket.send_to_addr(state, &self.address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_seen_to_take_nothing() {
+        let (read, mut write) = io::pipe().unwrap();
+        assert!(takes_more(write.as_fd()));
+        while takes_more(write.as_fd()) {
+            write.write_all(&[b'x'; 4096]).unwrap();
+        }
+        drop(read);
     }
 }

@@ -42,7 +42,7 @@ pub fn bounds(limit: u128, used: u128) -> RateBounds {
 /// One opening of alice's.
 pub fn question(id: &str, bounds: RateBounds) -> Question {
     let cost = Cost { openings: 1, trades: 1, ..Cost::default() };
-    Question { id: id.to_owned(), user: Some("alice".to_owned()), cost, bounds, only_look: false }
+    Question { id: id.to_owned(), user: Some("alice".to_owned()), cost, bounds }
 }
 
 /// The next word; panics after long.

@@ -4,7 +4,7 @@ use crate::shared_rates::desk::{Desk, Line, LineOrder, MAX_DEBTS, Terms};
 use crate::shared_rates::memory::Known;
 use crate::shared_rates::question::{By, Debt, Question, Serial};
 use crate::shared_rates::resp::Reply;
-use crate::shared_rates::script::Keys;
+use crate::shared_rates::script::{Call, Keys};
 use core::time::Duration;
 use failstop_core::Monotonic;
 use failstop_core::gate::{Cost, Limit, RATE_COUNT, RateBound, RateBounds};
@@ -19,14 +19,22 @@ fn millis(millis: u64) -> Monotonic {
 
 fn desk() -> Desk {
     let keys = Keys::new("desk", "demo", Duration::ZERO);
-    Desk::new(Terms { keys, timeout: TIMEOUT, falls_back: true }, Known { born: 7, seq: 3 })
+    Desk::new(Terms { keys, timeout: TIMEOUT, falls_back: true }, KNOWN, false)
+}
+
+const KNOWN: Known = Known { born: 7, seq: 3 };
+
+/// The probe that says that something counts which the group will never be told.
+fn declares(known: Known) -> String {
+    let call = Call::probe(&Keys::new("desk", "demo", Duration::ZERO), known, true);
+    String::from_utf8(call.by_digest("d1ge5t")).unwrap()
 }
 
 fn question() -> Question {
     let system = [RateBound { limit: Limit::Waived, used: 0 }; RATE_COUNT];
     let cost = Cost { openings: 1, ..Cost::default() };
     let bounds = RateBounds { system, user: None };
-    Question { id: "o".to_owned(), user: None, cost, bounds, only_look: false }
+    Question { id: "o".to_owned(), user: None, cost, bounds }
 }
 
 fn reply(outcome: &str) -> Reply {
@@ -171,6 +179,32 @@ fn a_server_that_does_not_know_the_script_it_was_sent_is_left() {
 }
 
 #[test]
+fn after_an_error_what_is_owed_is_told_in_the_order_in_which_it_came() {
+    for first_counts in [true, false] {
+        let mut desk = good(millis(0));
+        desk.owe(millis(1), debt(1, first_counts));
+        for index in 2..5 {
+            desk.owe(millis(1), debt(index, index != 3));
+        }
+        assert_eq!(sent(&mut desk).len(), 4);
+        desk.replied(millis(2), 0, &Reply::Error("OOM command not allowed".to_owned()));
+        assert_eq!(desk.poll_order(), Some(LineOrder::Close));
+        // What only gives back is left out where it was refused itself.
+        let left_out = u64::from(!first_counts);
+        assert_eq!((desk.owed() as u64, desk.counts().left_out), (4 - left_out, left_out));
+        desk.tick(millis(102));
+        desk.connected(millis(102), "d1ge5t".to_owned());
+        sent(&mut desk);
+        desk.replied(millis(102), 0, &reply("probed"));
+        let calls = sent(&mut desk);
+        let told: Vec<bool> =
+            (1 + left_out..5).zip(&calls).map(|(i, call)| call.contains(&format!("/d{i}\r\n"))).collect();
+        assert_eq!(told, vec![true; calls.len()], "{calls:?}");
+        assert_eq!(calls.len() as u64, 4 - left_out);
+    }
+}
+
+#[test]
 fn an_answer_that_lay_there_while_the_process_stood_still_is_none() {
     let mut desk = good(millis(0));
     ask(&mut desk, millis(1), 1);
@@ -194,21 +228,36 @@ fn more_owed_than_is_kept_leaves_out_what_gives_back_and_else_declares_the_memor
     desk.owe(millis(0), debt(5_002, true));
     assert_eq!((desk.owed(), desk.counts().left_out, desk.counts().spilled), (MAX_DEBTS, 2, 1));
     desk.connected(millis(0), "d1ge5t".to_owned());
-    let probe = sent(&mut desk);
-    let lost = Known { born: 7, seq: 3 }.lost().seq.to_string();
-    assert!(probe.len() == 1 && probe.iter().all(|call| call.contains(&lost)), "{probe:?}");
+    assert_eq!(sent(&mut desk), [declares(KNOWN)]);
     desk.replied(millis(0), 0, &reply("probed"));
     assert_eq!(desk.line(), Line::Settling);
     // Once.
     let mut paid = 0;
     while desk.line() == Line::Settling {
         for call in sent(&mut desk) {
-            assert!(!call.contains(&lost));
+            assert!(call.contains("\r\ncount\r\n"), "{call}");
             paid += 1;
             desk.replied(millis(0), 0, &reply("counted"));
         }
     }
     assert_eq!(paid, MAX_DEBTS);
+}
+
+#[test]
+fn what_the_last_life_owed_is_declared_until_it_is_answered_whatever_was_known() {
+    for known in [Known::NOTHING, KNOWN] {
+        let keys = Keys::new("desk", "demo", Duration::ZERO);
+        let mut desk = Desk::new(Terms { keys, timeout: TIMEOUT, falls_back: false }, known, true);
+        assert!(desk.owes_counts());
+        desk.connected(millis(0), "d1ge5t".to_owned());
+        assert_eq!(sent(&mut desk), [declares(known)]);
+        desk.lost(millis(1), "ended".to_owned());
+        desk.tick(millis(101));
+        desk.connected(millis(101), "d1ge5t".to_owned());
+        assert_eq!(sent(&mut desk), [declares(known)], "nobody said that it came");
+        desk.replied(millis(102), 0, &reply("probed"));
+        assert_eq!((desk.line(), desk.owes_counts()), (Line::Good, false));
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

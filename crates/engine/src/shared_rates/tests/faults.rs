@@ -6,7 +6,6 @@ use crate::config::{HostPort, Secret};
 use crate::shared_rates::resp::Reply;
 use crate::shared_rates::{Address, By, Fallback, LineState, Settings, SharedRates, Word};
 use core::time::Duration;
-use failstop_core::gate::Cost;
 use nix::sys::signal::Signal;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -270,17 +269,4 @@ fn a_password_is_needed_given_and_never_said() {
     let mut theirs = redis.client();
     theirs.call(&["AUTH", "failstop", "0wn"]);
     assert!(matches!(theirs.call(&["FLUSHALL"]), Reply::Error(words) if words.starts_with("NOPERM")));
-}
-
-#[test]
-fn a_question_that_only_looks_counts_nothing() {
-    let redis = Redis::start(&[]);
-    let (rates, mut words) = started(on(&redis, THIRD));
-    rates.ask(crate::shared_rates::Question { only_look: true, ..question("o1", bounds(3, 0)) }).unwrap();
-    let word = word(&mut words);
-    assert_eq!(rates.decided(&word, &bounds(3, 0)), Some(vec![]));
-    rates.keep(word);
-    rates.count("o2", None, Cost { openings: 1, ..Cost::default() });
-    let mut client = redis.client();
-    eventually("what was said after it is there", || client.used("failstop:{desk}:all", "openings") == 1);
 }

@@ -167,7 +167,7 @@ impl Both {
     fn asked(&mut self, id: &str, user: Option<&str>, cost: Cost) -> Asked {
         self.attempts += 1;
         let attempt = format!("a{}", self.attempts);
-        Asked { id: id.to_owned(), user: user.map(str::to_owned), cost, attempt, only_look: false, left: false }
+        Asked { id: id.to_owned(), user: user.map(str::to_owned), cost, attempt, left: false }
     }
 
     fn ask(&mut self, asked: &Asked, bounds: &RateBounds, micros: u64) -> Answer {
@@ -179,20 +179,19 @@ impl Both {
 
     /// Where it is refused and becomes free by itself, it does then, and not before.
     fn check_retry(&mut self, asked: &Asked, bounds: &RateBounds, answer: &Answer) {
-        let look = Asked { only_look: true, ..asked.clone() };
         if let Some(after) = answer.retry_after {
             let after = u64::try_from(after.as_micros()).unwrap();
-            // The script's time never goes back, so a copy of the group is asked about the future.
+            // The script's time never goes back, so a copy of the group is asked in the future.
             let copy = Keys::new("copy", "demo", DAY_STARTS);
             for key in ["memory", "all", "user:alice", "user:bob"] {
                 let (from, to) = (format!("failstop:{{desk}}:{key}"), format!("failstop:{{copy}}:{key}"));
                 self.client.call(&["COPY", &from, &to, "REPLACE"]);
             }
-            let call = Call::question(&copy, self.known, &look, bounds, false);
+            let call = Call::question(&copy, self.known, asked, bounds, false);
             let before = at(&mut self.client, &self.script, &call, self.micros + after.saturating_sub(1_000));
             assert_eq!(before.outcome, Outcome::Refused, "free a millisecond before it was said");
             let then = at(&mut self.client, &self.script, &call, self.micros + after);
-            assert_eq!(then.outcome, Outcome::Fits, "not free when it was said: {after} us");
+            assert_eq!(then.outcome, Outcome::Counted, "not free when it was said: {after} us");
             for key in ["memory", "all", "user:alice", "user:bob"] {
                 self.client.call(&["DEL", &format!("failstop:{{copy}}:{key}")]);
             }

@@ -2,7 +2,7 @@
 
 use super::askers::{bounds, question, settings, started, word};
 use super::server::{Redis, eventually};
-use crate::shared_rates::memory::KnownFile;
+use crate::shared_rates::memory::{Kept, KnownFile};
 use crate::shared_rates::{Address, By, Fallback, LineState, Settings, SharedRates, Word};
 use core::time::Duration;
 use failstop_core::gate::Cost;
@@ -18,6 +18,11 @@ fn on(redis: &Redis, fallback: Fallback) -> Settings {
 fn ask(rates: &SharedRates, words: &mut Receiver<Word>, id: &str) -> Word {
     rates.ask(question(id, bounds(3, 0))).unwrap();
     word(words)
+}
+
+/// What the file of "one" says.
+fn kept(redis: &Redis) -> Kept {
+    KnownFile(redis.folder().join("one.json")).read().0.unwrap()
 }
 
 #[test]
@@ -41,10 +46,10 @@ fn what_was_allowed_apart_and_never_told_makes_the_next_life_doubt_the_group() {
             let word = ask(&rates, &mut words, "o2");
             assert_eq!((word.by, rates.decided(&word, &bounds(3, 0))), (By::Gone, Some(vec![])));
             // Before it goes out the disk has it, so the program may end in any way from here on.
-            assert!(KnownFile(redis.folder().join("one.json")).read().0.owes);
+            assert!(kept(&redis).owes);
             rates.keep(word);
         }
-        eventually("the disk has it", || KnownFile(redis.folder().join("one.json")).read().0.owes);
+        eventually("the disk has it", || kept(&redis).owes);
         drop(rates);
         redis.signal(Signal::SIGCONT);
         let (rates, mut words) = started(on(&redis, fallback));
@@ -52,7 +57,7 @@ fn what_was_allowed_apart_and_never_told_makes_the_next_life_doubt_the_group() {
         assert_eq!(word.by, By::Forgotten, "{fallback}");
         rates.give_up(word);
         // Once: the group knows now that it does not know.
-        eventually("it is owed no more", || !KnownFile(redis.folder().join("one.json")).read().0.owes);
+        eventually("it is owed no more", || !kept(&redis).owes);
     }
 }
 
@@ -89,19 +94,65 @@ fn how_far_the_group_had_come_is_on_the_disk_at_the_end() {
     rates.count("r1", None, Cost { trades: 1, ..Cost::default() });
     drop(rates);
     let (kept, fault) = KnownFile(redis.folder().join("one.json")).read();
+    let kept = kept.unwrap();
     assert_eq!((kept.known.seq, kept.owes, fault), (4, false, None));
 }
 
-#[test]
-fn how_far_it_has_come_is_on_the_disk_soon_while_nobody_asks() {
-    let redis = Redis::start(&[]);
-    let (rates, mut words) = started(on(&redis, Fallback::Refuse));
-    for id in ["o1", "o2"] {
-        let word = ask(&rates, &mut words, id);
-        rates.keep(word);
+const DAY_US: u64 = 86_400_000_000;
+
+/// A group that another system began so long ago that every window has passed since. Gives when that was.
+fn an_old_group(redis: &Redis) -> u64 {
+    let two = settings(Address::Unix(redis.socket()), redis.folder(), "two", Fallback::Refuse);
+    let (rates, mut words) = started(two);
+    let word = ask(&rates, &mut words, "o1");
+    assert_eq!(word.by, By::Group);
+    rates.keep(word);
+    drop(rates);
+    let mut client = redis.client();
+    let born = client.field("failstop:{desk}:memory", "born").parse::<u64>().unwrap() - 3 * DAY_US;
+    client.call(&["HSET", "failstop:{desk}:memory", "born", &born.to_string()]);
+    born
+}
+
+/// Whether this system, and one that was never there, are told that the group does not know what was counted.
+#[track_caller]
+fn is_doubted_by_all(redis: &Redis) {
+    for system in ["one", "three"] {
+        let settings = settings(Address::Unix(redis.socket()), redis.folder(), system, Fallback::Refuse);
+        let (rates, mut words) = started(settings);
+        let word = ask(&rates, &mut words, "o9");
+        assert_eq!((word.by, rates.decided(&word, &bounds(3, 0))), (By::Forgotten, None), "{system}");
+        rates.give_up(word);
     }
-    let before = std::time::Instant::now();
-    eventually("it is written", || KnownFile(redis.folder().join("one.json")).read().0.known.seq == 2);
-    // An idle connection is tried every ten seconds; that must not be what it takes.
-    assert!(before.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn what_a_host_allowed_before_it_first_reached_the_group_makes_all_doubt_it() {
+    let redis = Redis::start(&[]);
+    an_old_group(&redis);
+    redis.signal(Signal::SIGSTOP);
+    let (rates, mut words) = SharedRates::start(on(&redis, LOCAL)).unwrap();
+    let word = ask(&rates, &mut words, "o2");
+    assert_eq!((word.by, rates.decided(&word, &bounds(3, 0))), (By::Gone, Some(vec![])));
+    rates.keep(word);
+    eventually("it is owed", || rates.health().owed == 1);
+    drop(rates);
+    redis.signal(Signal::SIGCONT);
+    is_doubted_by_all(&redis);
+}
+
+#[test]
+fn what_was_owed_to_a_group_that_another_began_anew_makes_all_doubt_it() {
+    let redis = Redis::start(&[]);
+    let born = an_old_group(&redis) - 2 * DAY_US;
+    std::fs::write(redis.folder().join("one.json"), format!("{{\"born\":{born},\"seq\":9,\"owes\":true}}")).unwrap();
+    is_doubted_by_all(&redis);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_makes_all_doubt_the_group() {
+    let redis = Redis::start(&[]);
+    an_old_group(&redis);
+    std::fs::write(redis.folder().join("one.json"), "{").unwrap();
+    is_doubted_by_all(&redis);
 }

@@ -36,7 +36,7 @@ impl Bed {
         self.attempts += 1;
         let cost = Cost { openings: 1, trades: 1, volume: 10, messages: 0, copies: 0 };
         let attempt = format!("a{}", self.attempts);
-        Asked { id: id.to_owned(), user: Some("alice".to_owned()), cost, attempt, only_look: false, left: false }
+        Asked { id: id.to_owned(), user: Some("alice".to_owned()), cost, attempt, left: false }
     }
 
     fn ask(&mut self, known: Known, asked: &Asked, counts_unsure: bool, micros: u64) -> Answer {
@@ -229,9 +229,40 @@ fn a_server_that_was_set_back_knows_less_than_was_seen_of_it() {
     let again = bed.take(answer.known, "o5", BEGIN + 67 * SECOND);
     assert_eq!(again.outcome, Outcome::Unsure);
     assert!(again.known.born > answer.known.born);
-    // Whoever says that what he counted never arrived.
-    let lost = bed.take(again.known.lost(), "o6", BEGIN + 3 * 24 * HOUR);
-    assert_eq!(lost.outcome, Outcome::Unsure);
+}
+
+#[test]
+fn what_is_never_told_makes_a_new_memory_begin_whatever_its_teller_knew() {
+    let days = |days: u64| days * 24 * HOUR;
+    let of = |born| Known { born, seq: 5 };
+    // Of a memory that is three days old: nothing, an older one, this one, and a newer one.
+    for known in [Known::NOTHING, of(BEGIN - days(3)), of(BEGIN), of(BEGIN + days(4))] {
+        let mut bed = Bed::new();
+        assert_eq!(bed.take(Known::NOTHING, "o1", BEGIN).known.born, BEGIN);
+        let now = BEGIN + days(3) + 2 * HOUR;
+        let probe = |bed: &mut Bed, spills, micros| {
+            let call = Call::probe(&bed.keys, known, spills);
+            at(&mut bed.client, &bed.script, &call, micros)
+        };
+        let told = probe(&mut bed, true, now);
+        assert_eq!((told.outcome, told.known.seq), (Outcome::Probed, 0), "{known:?}");
+        assert!(told.known.born >= now && told.known.born > known.born, "{known:?}: {told:?}");
+        // Everybody doubts what was counted, each rate until its window has passed since.
+        for (id, known) in [("o2", Known::NOTHING), ("o3", told.known)] {
+            assert_eq!(bed.take(known, id, now + SECOND).outcome, Outcome::Unsure, "{known:?}");
+        }
+        // Said again another one begins: it may be another asking.
+        assert!(probe(&mut bed, true, now + SECOND).known.born > told.known.born);
+    }
+    // Of a server that knows nothing; and a plain probe declares nothing.
+    let mut bed = Bed::new();
+    let call = |bed: &Bed, spills| Call::probe(&bed.keys, Known::NOTHING, spills);
+    let (plain, telling) = (call(&bed, false), call(&bed, true));
+    let first = at(&mut bed.client, &bed.script, &plain, BEGIN).known;
+    assert_eq!(bed.take(first, "o1", BEGIN + SECOND).outcome, Outcome::Counted);
+    bed.client.call(&["FLUSHALL"]);
+    at(&mut bed.client, &bed.script, &telling, BEGIN);
+    assert_eq!(bed.take(Known::NOTHING, "o1", BEGIN + SECOND).outcome, Outcome::Unsure);
 }
 
 #[test]

@@ -239,6 +239,7 @@ impl<'s, S: Storage> Pass<'s, S> {
             // Gone or damaged meanwhile: the next run says so.
             Err(_) => return Ok(()),
         };
+        // The sum was taken when the files were looked at, before the first record: whoever put the right one back meanwhile is believed.
         if file.bytes() == given.bytes() {
             self.deep.snapshots += 1;
             return Ok(());
