@@ -19,6 +19,9 @@ _failstop() {
             failstop,alerts)
                 cmd="failstop__subcmd__alerts"
                 ;;
+            failstop,breaker)
+                cmd="failstop__subcmd__breaker"
+                ;;
             failstop,check)
                 cmd="failstop__subcmd__check"
                 ;;
@@ -97,6 +100,12 @@ _failstop() {
             failstop__subcmd__alerts,test)
                 cmd="failstop__subcmd__alerts__subcmd__test"
                 ;;
+            failstop__subcmd__breaker,reset)
+                cmd="failstop__subcmd__breaker__subcmd__reset"
+                ;;
+            failstop__subcmd__breaker,status)
+                cmd="failstop__subcmd__breaker__subcmd__status"
+                ;;
             failstop__subcmd__kill__subcmd__switch,engage)
                 cmd="failstop__subcmd__kill__subcmd__switch__subcmd__engage"
                 ;;
@@ -146,7 +155,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs snapshot orders import send gate limits completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume mode alerts ps stop start restart reload events export logs snapshot orders import send gate limits breaker completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,6 +249,76 @@ _failstop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__breaker)
+            opts="-h --help status reset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__breaker__subcmd__reset)
+            opts="-h --config --state --runtime --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__breaker__subcmd__status)
+            opts="-h --config --state --runtime --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -49,6 +49,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "import" -d 'Compa
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "send" -d 'Say something to the engine from a bot that is a shell script'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "gate" -d 'Ask whether an order may be sent, from a bot that is a shell script'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "limits" -d 'Show what is used of each limit, or give one another value for a while'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "breaker" -d 'Show whether the dashboard gives way to a busy host, or have everything shown again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l output -d 'Where to write it; `-` is standard output' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand init" -l name -d 'The system\'s name: letters, digits, `-` and `_` [default: the folder\'s name]' -r
@@ -315,4 +316,17 @@ complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fish_seen_subcommand_from status reset" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fish_seen_subcommand_from status reset" -f -a "status" -d 'Say whether it has tripped, why, and when it tries to come back'
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fish_seen_subcommand_from status reset" -f -a "reset" -d 'Have everything shown again'
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -10,7 +10,7 @@ use failstop_client::status::Status;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
     AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EndOverride, Import, ModeWord,
-    OverrideLimit, ReleaseKillSwitch, ResolveOrder, Resume, SetMode, TakeSnapshot, TestAlerts,
+    OverrideLimit, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, SetMode, TakeSnapshot, TestAlerts,
 };
 use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
@@ -211,6 +211,11 @@ impl Engine {
     /// Ends that before its time.
     pub fn end_override(&self, order: EndOverride) -> Result<Imported, Failure> {
         self.recorded(&ControlOrder::EndOverride(order))
+    }
+
+    /// Has everything shown again.
+    pub fn reset_breaker(&self) -> Result<(), Failure> {
+        self.order(&ControlOrder::ResetBreaker(ResetBreaker {}))
     }
 
     /// An order that is answered with its record.

@@ -81,6 +81,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Send(args) => commands::send::send(&args),
         Command::Gate(args) => commands::gate::gate(&args),
         Command::Limits(args) => commands::limits::limits(args.action),
+        Command::Breaker(args) => commands::breaker::breaker(args.action),
         Command::Completions(args) => commands::completions::completions(&args),
     };
     exit.map(ExitCode::from)

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 45] = [
     "",
     "init",
     "run",
@@ -45,6 +45,9 @@ const COMMANDS: [&str; 42] = [
     "limits list",
     "limits override",
     "limits end",
+    "breaker",
+    "breaker status",
+    "breaker reset",
     "completions",
 ];
 

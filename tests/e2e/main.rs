@@ -9,6 +9,7 @@ mod alerts;
 mod bookkeeper;
 mod books;
 mod bot_socket;
+mod breaker;
 mod browser;
 mod certificates;
 mod clients;

@@ -384,6 +384,22 @@ Examples:
   failstop limits override position 5000 --component scanner --for 30m --reason \"new strategy\"
   failstop limits end trades_per_day";
 
+/// Below the options of `breaker`.
+pub const BREAKER_HELP: &str = "\
+While the host's processors or memory are nearly all in use, the dashboard, the figures over time
+and the verification beside give way ([breaker]); what keeps trading safe never does. It tries to
+come back by itself; after the last failed try it waits for `reset`.
+
+Exit status:
+  0  `status`: everything is shown; `reset`: done
+  1  `status`: it has tripped; `reset`: it has not
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop breaker status
+  failstop breaker reset";
+
 /// Below the options of `snapshot`.
 pub const SNAPSHOT_HELP: &str = "\
 `list` and `show` read the files of the state directory, so they need no running engine.

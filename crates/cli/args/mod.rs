@@ -108,6 +108,9 @@ pub enum Command {
     /// Show what is used of each limit, or give one another value for a while
     #[command(after_help = help::LIMITS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Limits(LimitsArgs),
+    /// Show whether the dashboard gives way to a busy host, or have everything shown again
+    #[command(after_help = help::BREAKER_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Breaker(BreakerArgs),
     /// Print the completions for a shell
     #[command(after_help = help::COMPLETIONS_HELP)]
     Completions(CompletionsArgs),
@@ -586,4 +589,32 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some(_) => Err("there is no key before the `=`".to_owned()),
         None => Err("expected KEY=VALUE".to_owned()),
     }
+}
+
+/// `failstop breaker`.
+#[derive(Debug, Args)]
+pub struct BreakerArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: BreakerAction,
+}
+
+/// What to do with the breaker.
+#[derive(Debug, Subcommand)]
+pub enum BreakerAction {
+    /// Say whether it has tripped, why, and when it tries to come back
+    Status {
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// How it is printed
+        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Have everything shown again
+    Reset {
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
 }

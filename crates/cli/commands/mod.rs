@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod alerts;
+pub mod breaker;
 pub mod check;
 pub mod completions;
 pub mod component;

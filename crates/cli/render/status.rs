@@ -6,7 +6,7 @@ use super::duration::{age, span};
 use super::number::{counted, grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
-use failstop_client::status::{ComponentSummary, Coverage, HaltSummary, Status};
+use failstop_client::status::{BreakerSummary, ComponentSummary, Coverage, HaltSummary, Status};
 use failstop_engine::printable::printable;
 use failstop_view::component::{kept_from, said_or_kept, since};
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
     fact("journal", &journal(status));
-    for (name, text) in books(status).into_iter().chain(gate(status)) {
+    for (name, text) in books(status) {
         fact(name, &printable(&text));
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
@@ -125,6 +125,20 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
         fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
     }
     out
+}
+
+/// Whether what only shows gives way. Not made fit to print yet.
+pub fn breaker(breaker: &BreakerSummary) -> String {
+    if !breaker.is_shed() {
+        return "everything is shown".to_owned();
+    }
+    let since = breaker.since.as_deref().unwrap_or("an unknown time");
+    let why = breaker.why.as_deref().unwrap_or("the host is busy");
+    let then = match &breaker.next_try {
+        Some(next) => format!("the next try is at {next} (failed: {})", breaker.failed_tries),
+        None => "`failstop breaker reset` brings them back".to_owned(),
+    };
+    format!("dashboard and history give way since {since}: {why}; {then}")
 }
 
 /// What stands at the gate that one wants to know of.
@@ -171,7 +185,8 @@ pub fn snapshot(status: &Status) -> Option<String> {
     Some(format!("{} ago, at record {}{closes}", age(seconds), grouped(snapshot.seq)))
 }
 
-/// What stands in the books and at the gate that one wants to know of: nothing, where nothing does. Not made fit to print yet.
+/// What stands in the books, at the gate and with the breaker that one wants to know of: nothing, where nothing does. Not made fit to
+/// print yet.
 pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
     let books = &status.books;
     let mut facts = Vec::new();
@@ -185,6 +200,10 @@ pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
         facts.push(("refused", format!("{} that would have broken a rule of the books", grouped(books.violations))));
     }
     facts.extend(books.discrepancies.iter().map(|differs| ("differs", differs.clone())));
+    facts.extend(gate(status));
+    if status.breaker.is_shed() {
+        facts.push(("breaker", breaker(&status.breaker)));
+    }
     facts
 }
 
@@ -318,7 +337,7 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("metric", &format!("{name} {value}"));
     }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
-    for (name, text) in books(status).into_iter().chain(gate(status)) {
+    for (name, text) in books(status) {
         fact(name, &text);
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {

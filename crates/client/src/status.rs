@@ -88,9 +88,41 @@ pub struct Status {
     /// What the last verification of the journal beside the engine's work found; `null` before the first is over.
     #[serde(default)]
     pub verified: Option<VerifiedSummary>,
+    /// Whether what only shows gives way to a busy host.
+    #[serde(default)]
+    pub breaker: BreakerSummary,
     /// How the gate stands; absent where none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
+}
+
+/// The circuit breaker of what only shows: dashboard, figures over time, verification beside the engine's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerSummary {
+    /// `closed` (everything is shown), `shed`, or `stays-shed`: until somebody resets it.
+    pub state: String,
+    /// Since when it has been shed: RFC 3339, UTC.
+    pub since: Option<String>,
+    /// Tries to come back that failed.
+    pub failed_tries: u32,
+    /// When the next try is: RFC 3339, UTC.
+    pub next_try: Option<String>,
+    /// What was too much when it was last looked at.
+    pub why: Option<String>,
+}
+
+impl Default for BreakerSummary {
+    /// Everything is shown.
+    fn default() -> Self {
+        Self { state: "closed".to_owned(), since: None, failed_tries: 0, next_try: None, why: None }
+    }
+}
+
+impl BreakerSummary {
+    /// Whether what only shows gives way.
+    pub fn is_shed(&self) -> bool {
+        self.state != "closed"
+    }
 }
 
 /// A verification of the journal that ran beside the engine's work.

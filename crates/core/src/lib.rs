@@ -10,6 +10,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod alert;
+mod breaker;
 mod causes;
 mod component;
 mod component_order;
@@ -51,6 +52,7 @@ pub use alert::{
     Alert, AlertChange, AlertId, AlertRow, PROLONGED, Place, Severity, Subject, UNHEALTHY_FOR, When, Words, gone,
     row as alert_row, severity as alert_severity, start_failed,
 };
+pub use breaker::{Breaker, BreakerNews, BreakerPolicy, BreakerState, HostLoad};
 pub use component::STOP_GRACES_MAX;
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};

@@ -117,6 +117,11 @@ pub enum Command {
         /// Who, already shown to be allowed.
         peer: Peer,
     },
+    /// The breaker is to let everything be shown again.
+    ResetBreaker {
+        /// Who, already shown to be allowed.
+        peer: Peer,
+    },
     /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
     Beat,
     /// End the engine cleanly, as SIGTERM does.

@@ -10,8 +10,8 @@ pub use failstop_core::next_step;
 use self::held::HeldSince;
 use failstop_client::gate::GateStatus;
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary, HeldSummary,
-    HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary,
+    HeldSummary, HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -111,6 +111,8 @@ pub struct HostFacts {
     pub gate: Option<GateStatus>,
     /// What the last verification beside the engine's work found.
     pub verified: Option<VerifiedSummary>,
+    /// Whether what only shows gives way.
+    pub breaker: BreakerSummary,
 }
 
 /// What the host knows of one component.
@@ -216,6 +218,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         books: facts.books.clone(),
         gate: facts.gate.clone(),
         verified: facts.verified.clone(),
+        breaker: facts.breaker.clone(),
     }
 }
 

@@ -3,20 +3,20 @@
 
 mod books;
 mod channels;
+mod concern;
 mod delivery;
 mod early;
 mod entry;
-mod gate;
 mod notice;
 mod programs;
 mod reconcile;
 mod summary;
 
 pub use channels::{Survey, Unusable, survey};
+pub use concern::Concern;
 pub use delivery::{Acknowledging, Delivery, Testing};
 pub use early::start_failed;
 pub use entry::entry;
-pub use gate::Concern;
 pub use notice::{Sender, notice};
 pub use programs::ProgramDoor;
 

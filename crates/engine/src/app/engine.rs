@@ -7,11 +7,12 @@ use super::RunError;
 use super::books::Watch;
 use super::bots::Bots;
 use super::components::Blueprint;
+use super::concerns::Told;
 use super::diagnosis::Diagnosis;
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
-use super::gate::{Sharing, Told};
+use super::gate::Sharing;
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
@@ -55,7 +56,7 @@ use crate::words::permission_level;
 use core::time::Duration;
 use failstop_client::status::EndKind;
 use failstop_core::{
-    Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
+    Breaker, Core, Effect, Epoch, ExitReason, Input, Instance, Monotonic, Order, Permission, Record, RequestId, Slot,
 };
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
@@ -122,6 +123,8 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) history: History,
+    /// Whether what only shows gives way.
+    pub(super) breaker: Breaker,
     pub(super) diagnosis: Diagnosis,
     pub(super) verifier: Verifier,
     pub(super) witness: Witness,
@@ -533,6 +536,8 @@ impl Engine {
         let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
         self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
+        self.look_at_load(now);
+        self.sample_at = self.breaker.due().map_or(self.sample_at, |at| at.min(self.sample_at));
         self.look_at_books(now);
         self.look_at_concerns(now);
         if self.alerts.is_behind() {

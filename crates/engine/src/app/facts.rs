@@ -8,7 +8,7 @@ use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::held::HeldSince;
 use crate::status::{ComponentFacts, HostFacts};
-use failstop_client::status::{AlertsSummary, BooksSummary, HostSummary, JournalSummary};
+use failstop_client::status::{AlertsSummary, BooksSummary, BreakerSummary, HostSummary, JournalSummary};
 use failstop_core::{ComponentName, Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -227,6 +227,7 @@ impl Facts {
             books: BooksSummary::default(),
             gate: None,
             verified: None,
+            breaker: BreakerSummary::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use failstop_core::Monotonic;
 impl Engine {
     /// Looks at the engine's own figures, where that is due.
     pub(super) fn look_for_history(&mut self, now: Monotonic) {
-        if !self.history.is_due(now) {
+        if !self.history.is_due(now) || self.is_shed() {
             return;
         }
         let health = self.core.health(now);

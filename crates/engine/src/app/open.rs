@@ -2,12 +2,13 @@
 
 use super::books::Watch;
 use super::bots::Bots;
+use super::concerns::Told;
 use super::diagnosis::{Diagnosis, Purpose};
 use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
-use super::gate::{Sharing, Told};
+use super::gate::Sharing;
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
@@ -49,7 +50,7 @@ use crate::process::tree::Trees;
 use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, ProcessRef};
 use crate::systemd::Systemd;
-use failstop_core::Input;
+use failstop_core::{Breaker, Input};
 use failstop_journal::{Bounds, Progress, Recorder, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
@@ -312,6 +313,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         maybe_changed: true,
         meters: Meters::counting(refused_signatures),
         history: History::new(started_at),
+        breaker: Breaker::new(config.breaker.policy()),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,

@@ -41,6 +41,7 @@ impl Engine {
             Command::Gate { what, peer } => self.gate_by_operator(what, &user_name(peer.uid), reply),
             Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user_name(peer.uid), reply),
             Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
+            Command::ResetBreaker { peer } => self.reset_breaker(&user_name(peer.uid), reply),
             Command::Beat => {
                 let beat = self.beat();
                 self.send_beat(&beat);
@@ -117,6 +118,7 @@ impl Engine {
                 ..crate::gate::status(desk, clock::now(), paper)
             }),
             verified: self.verifier.last().cloned(),
+            breaker: self.breaker_summary(),
             ..facts
         }
     }

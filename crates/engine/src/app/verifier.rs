@@ -81,6 +81,13 @@ impl Verifier {
         }
     }
 
+    /// A run that is due waits for its next time.
+    fn put_off(&mut self, now: Monotonic) {
+        if self.due.is_some_and(|due| now >= due) {
+            self.due = Some(now.plus(self.every));
+        }
+    }
+
     /// A run is over. What is wrong, if anything is.
     fn ended(&mut self, verified: &Verified, now: Monotonic) -> Option<String> {
         self.due = Some(now.plus(self.every));
@@ -106,6 +113,9 @@ impl Verifier {
 impl Engine {
     /// Begins to verify, where that is due.
     pub(super) fn begin_to_verify(&mut self, now: Monotonic) {
+        if self.is_shed() {
+            return self.verifier.put_off(now);
+        }
         if let Err(error) = self.verifier.begin(now) {
             self.say("verify", &format!("the journal is not verified this time: no thread is to be had ({error})"));
         }

@@ -6,6 +6,7 @@
 //! Pure but for reading the one file: nothing is created, resolved or connected to here; that is `checks`.
 
 mod books;
+mod breaker;
 mod component;
 mod control;
 mod credentials;
@@ -34,6 +35,7 @@ mod watching;
 mod witness;
 
 pub use books::{Account, Arrow, Asset, Declared, Every, Instrument, Ledger, Pool, Snapshots, Strategy, Symbol};
+pub use breaker::Breaker;
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
 pub use control::{Control, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
@@ -104,6 +106,8 @@ pub struct Config {
     pub halts: BTreeMap<Cause, HaltPolicy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[breaker]`.
+    pub breaker: Breaker,
     /// `[startup]`.
     pub startup: Startup,
     /// `[shutdown]`.
@@ -189,6 +193,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let failsafe = single::<Failsafe>(root, "failsafe", reading);
     let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
     let limits = single::<Limits>(root, "limits", reading);
+    let breaker = single::<Breaker>(root, "breaker", reading);
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
@@ -226,6 +231,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         failsafe: failsafe?,
         halts: halts?,
         limits: limits?,
+        breaker: breaker?,
         startup: startup?,
         shutdown: shutdown?,
         journal: journal?,

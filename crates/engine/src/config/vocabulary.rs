@@ -1,6 +1,7 @@
 //! What a failstop configuration may say: the list of all sections, from which reading, suggestions and the reference are made.
 
 use super::books::{Account, Asset, Instrument, Ledger, Pool, Snapshots, Strategy};
+use super::breaker::Breaker;
 use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
@@ -34,6 +35,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<Failsafe>("failsafe", Shape::Single),
         SectionInfo::optional::<HaltKeys>("halts", Shape::Named { word: "CAUSE", example: "unhealthy" }),
         SectionInfo::of::<Limits>("limits", Shape::Single),
+        SectionInfo::of::<Breaker>("breaker", Shape::Single),
         SectionInfo::of::<Startup>("startup", Shape::Single),
         SectionInfo::of::<Shutdown>("shutdown", Shape::Single),
         SectionInfo::of::<Journal>("journal", Shape::Single),

@@ -107,6 +107,13 @@ impl FakeLoop {
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
                         }
                     }
+                    Command::ResetBreaker { peer } => {
+                        let _ = told.send(format!("ResetBreaker uid {}", peer.uid));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
+                        }
+                    }
                     Command::TestAlerts { channel } => {
                         let _ = told.send(format!("TestAlerts {channel:?}"));
                         Answer::Tested(alert_tests())

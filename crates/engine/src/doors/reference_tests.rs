@@ -6,7 +6,8 @@
 use super::control::wire::{
     ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EmergencyStop,
     End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, OVERRIDE_MAX_SECONDS,
-    OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ResolveOrder, Resume, Scope, SetMode, TakeSnapshot, TestAlerts,
+    OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, Scope, SetMode,
+    TakeSnapshot, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
 use super::{HttpDoors, Limits, Listeners, control, observe};
@@ -359,6 +360,7 @@ fn what_is_sent_and_refused_fits_its_description() {
             reason: reason(),
         }),
         ControlOrder::EndOverride(EndOverride { name: "position".to_owned() }),
+        ControlOrder::ResetBreaker(ResetBreaker {}),
         ControlOrder::Import(Box::new(Import {
             statement: Statement {
                 id: "s-1".to_owned(),

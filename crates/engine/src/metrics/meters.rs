@@ -36,6 +36,8 @@ pub struct Meters {
     pub(super) notify_malformed: u64,
     pub(super) gate_decision: Histogram,
     pub(super) order_latency: Histogram,
+    /// How often the breaker of what only shows tripped.
+    pub breaker_trips: u64,
     /// Output of components that got lost, as last looked at.
     pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
@@ -67,6 +69,7 @@ impl Meters {
             notify_taken: 0,
             notify_refused: 0,
             notify_malformed: 0,
+            breaker_trips: 0,
             gate_decision: Histogram::new(&DISK),
             order_latency: Histogram::new(&DISK),
             output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },

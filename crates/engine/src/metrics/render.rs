@@ -25,6 +25,7 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
     output(&mut text, meters);
+    breaker(&mut text, status, meters);
     host(&mut text, status);
     if let Some(process) = process {
         engine_process(&mut text, process);
@@ -57,6 +58,17 @@ fn system(text: &mut Exposition, status: &Status) {
         "Permits that ran out because the engine or the disk was late, in this epoch.",
     )
     .sample(&[], whole(status.permit_lapses));
+}
+
+fn breaker(text: &mut Exposition, status: &Status, meters: &Meters) {
+    text.family(
+        "failstop_breaker_shed",
+        Kind::Gauge,
+        "Whether dashboard, figures over time and verification beside give way to a busy host, 0 or 1.",
+    )
+    .sample(&[], f64::from(u8::from(status.breaker.is_shed())));
+    text.family("failstop_breaker_trips", Kind::Counter, "How often that began, in this epoch.")
+        .sample(&[], whole(meters.breaker_trips));
 }
 
 fn output(text: &mut Exposition, meters: &Meters) {

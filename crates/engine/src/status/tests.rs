@@ -8,8 +8,8 @@ use failstop_client::gate::{
     PriceFeed, PriceSource, SharedRatesEntry,
 };
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, ChannelSummary, EndKind, HostSummary, JournalSummary, QueueSummary,
-    SeverityCounts, Status, VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ChannelSummary, EndKind, HostSummary, JournalSummary,
+    QueueSummary, SeverityCounts, Status, VerifiedSummary,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
@@ -181,6 +181,7 @@ pub(crate) fn facts() -> HostFacts {
             violations: 2,
             booked: 40,
         },
+        breaker: BreakerSummary::default(),
         verified: Some(VerifiedSummary {
             at: "2026-11-03T20:30:00.000Z".to_owned(),
             result: "intact".to_owned(),

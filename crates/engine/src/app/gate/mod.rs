@@ -10,7 +10,6 @@ mod watch;
 
 pub use answers::{GateWaiter, PendingOrder};
 pub use sharing::Sharing;
-pub use watch::Told;
 
 use super::engine::Engine;
 use super::journal::{JOURNAL_GONE, wall};

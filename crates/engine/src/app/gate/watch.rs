@@ -8,15 +8,6 @@ use core::time::Duration;
 use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, OrderText, SHARE_ONE, Side};
 use failstop_core::{Cause, Input, Mode, Monotonic};
 
-/// When people were told of a concern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// In this life of the engine.
-    Now,
-    /// Perhaps in an earlier one: over, until it is seen again.
-    Before,
-}
-
 /// Results follow each trade at once, and prices this often at most.
 const RESULTS_EVERY: Duration = Duration::from_millis(250);
 
@@ -221,24 +212,6 @@ impl Engine {
         self.look_at_group();
         self.look_at_day(now);
         self.look_at_results(now);
-    }
-
-    /// As [`Self::concern`], where it is not always `known` how it stands: what is not known is not over.
-    fn concern_where(&mut self, known: bool, concern: Concern, words: Option<String>) {
-        if known || words.is_some() {
-            self.concern(concern, words);
-        }
-    }
-
-    fn concern(&mut self, concern: Concern, words: Option<String>) {
-        // The figures in the words change; people hear of the beginning and the end.
-        match (&words, self.concerns.get(&concern)) {
-            (Some(_), Some(Told::Now)) => return,
-            (Some(_), _) => drop(self.concerns.insert(concern, Told::Now)),
-            (None, None) => return,
-            (None, Some(_)) => drop(self.concerns.remove(&concern)),
-        }
-        self.alerts.concern(concern, words.as_deref(), clock::wall());
     }
 }
 

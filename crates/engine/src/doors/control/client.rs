@@ -93,6 +93,7 @@ const fn wait_for(order: &ControlOrder) -> Duration {
         | ControlOrder::ConfirmOrder(_)
         | ControlOrder::OverrideLimit(_)
         | ControlOrder::EndOverride(_)
+        | ControlOrder::ResetBreaker(_)
         | ControlOrder::Import(_)
         | ControlOrder::End { .. } => ORDER,
     }

@@ -51,6 +51,7 @@ enum Action {
     ConfirmOrder,
     OverrideLimit,
     EndOverride,
+    ResetBreaker,
 }
 
 /// Every path of the control socket that takes POST.
@@ -74,6 +75,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/orders/confirm", action: Action::ConfirmOrder },
     Route { path: "/api/control/limits/override", action: Action::OverrideLimit },
     Route { path: "/api/control/limits/end", action: Action::EndOverride },
+    Route { path: "/api/control/breaker/reset", action: Action::ResetBreaker },
 ];
 
 /// Why a request is not put to the loop.
@@ -264,6 +266,10 @@ async fn parse(
         Action::EndOverride => {
             let wire::EndOverride { name } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Gate { what: GateOrder::EndOverride { name }, peer });
+        }
+        Action::ResetBreaker => {
+            let wire::ResetBreaker {} = or_empty(&bytes)?;
+            return Ok(Command::ResetBreaker { peer });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;

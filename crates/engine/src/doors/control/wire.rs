@@ -191,6 +191,11 @@ pub struct EndOverride {
     pub name: String,
 }
 
+/// `POST /api/control/breaker/reset`. Its body may be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBreaker {}
+
 /// `POST /api/control/import`: a venue's statement of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -250,6 +255,8 @@ pub enum ControlOrder {
     OverrideLimit(OverrideLimit),
     /// End that before its time.
     EndOverride(EndOverride),
+    /// Let everything be shown again.
+    ResetBreaker(ResetBreaker),
     /// Stop the engine cleanly, or restart it.
     End {
         /// Which.
@@ -285,6 +292,7 @@ impl ControlOrder {
             Self::ConfirmOrder(_) => "/api/control/orders/confirm".to_owned(),
             Self::OverrideLimit(_) => "/api/control/limits/override".to_owned(),
             Self::EndOverride(_) => "/api/control/limits/end".to_owned(),
+            Self::ResetBreaker(_) => "/api/control/breaker/reset".to_owned(),
             Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
@@ -310,6 +318,7 @@ impl ControlOrder {
             Self::ConfirmOrder(body) => serde_json::to_vec(body),
             Self::OverrideLimit(body) => serde_json::to_vec(body),
             Self::EndOverride(body) => serde_json::to_vec(body),
+            Self::ResetBreaker(body) => serde_json::to_vec(body),
             Self::End { end, .. } => serde_json::to_vec(end),
         }
     }

@@ -1,5 +1,6 @@
 //! The dashboard: the pages of `failstop_view`, with the headers that keep a browser from doing more than show them.
 
+use super::shed;
 use super::site::Site;
 use crate::clock;
 use crate::doors::ask::Asker;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub(super) const FLEET: &str = "/fleet";
 
 /// Adds what the pages need to a router.
-pub(super) fn with_dashboard(router: Router, site: &Arc<Site>) -> Router {
+pub(super) fn with_dashboard(router: Router, asker: &Arc<Asker>, site: &Arc<Site>) -> Router {
     if !site.dashboard {
         return router;
     }
@@ -26,8 +27,11 @@ pub(super) fn with_dashboard(router: Router, site: &Arc<Site>) -> Router {
     if site.fleet.is_none() {
         return router;
     }
-    let site = Arc::clone(site);
-    router.route(FLEET, get(move || async move { fleet(&site).await }))
+    let (site, asker) = (Arc::clone(site), Arc::clone(asker));
+    router.route(
+        FLEET,
+        get(move || async move { if shed::is_shed(&asker).await { shed::answer() } else { fleet(&site).await } }),
+    )
 }
 
 /// The page of this system.

@@ -8,6 +8,7 @@ use crate::config::FleetSystem;
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get};
 use crate::doors::{HttpDoors, Limits, Listeners};
 use crate::status::tests::status;
+use failstop_client::status::BreakerSummary;
 use failstop_view::page::{ASSETS, POLICY};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -112,6 +113,28 @@ fn without_a_dashboard_the_list_is_where_it_was() {
     }
     let update = said(&mut open.watch("/ws?view=page", None).unwrap());
     assert_eq!((update["type"].as_str(), update.get("page")), (Some("metrics_update"), None));
+}
+
+#[test]
+fn what_only_shows_gives_way_to_a_busy_host_and_nothing_else() {
+    let mut busy = status();
+    busy.breaker = BreakerSummary { state: "shed".to_owned(), ..BreakerSummary::default() };
+    let fleet = crate::config::tests::fleet("[{ name = \"other\", url = \"http://127.0.0.1:1\" }]");
+    let site = Site { fleet: Some(Fleet::new(fleet)), ..Site::default() };
+    let open = open_with(Does::Answers(Box::new(busy)), Limits::OBSERVE, site);
+    for path in ["/", "/fleet", "/api/metrics/history", "/api/metrics/history?range=1h"] {
+        let reply = open.get(path);
+        assert_eq!((reply.code, reply.header("retry-after")), (503, Some("60")), "{path}");
+        assert!(reply.body.contains("`failstop breaker status`"), "{path}: {}", reply.body);
+    }
+    for route in super::ROUTES.iter().filter(|route| !["/", "/api/metrics/history"].contains(&route.path)) {
+        // Some say by their code that this system is not well.
+        assert!(!open.get(route.path).body.contains("too busy"), "{}", route.path);
+    }
+    let mut socket = open.watch("/ws", None).unwrap();
+    let said = socket.read().unwrap();
+    let Message::Close(Some(frame)) = said else { panic!("{said:?}") };
+    assert_eq!(frame.code, CloseCode::Again);
 }
 
 #[test]

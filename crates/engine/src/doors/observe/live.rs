@@ -17,6 +17,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
+use failstop_client::status::Status;
 use failstop_view::page::{self, Sight};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -56,6 +57,8 @@ enum Told {
     Figures(Update),
     /// The loop gave no answer.
     Nothing,
+    /// The host is too busy for pictures.
+    Shed,
 }
 
 /// The watchers of one door.
@@ -142,7 +145,7 @@ impl Live {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Its first picture is its own, with the charts that later ones leave out; so is every further one until it has them.
-        let mut next = Some(self.look(page).await.map_or(Told::Nothing, Told::Figures));
+        let mut next = Some(self.look(page).await);
         let mut whole = !page;
         let mut frames = 0u32;
         loop {
@@ -152,6 +155,7 @@ impl Live {
                     Told::Figures(update) if page => update.page,
                     Told::Figures(update) => update.figures,
                     Told::Nothing => alive(),
+                    Told::Shed => return goodbye(socket, close_code::AGAIN, "the host is too busy").await,
                 };
                 match timeout(self.write, socket.send(Message::Text(text))).await {
                     Ok(Ok(())) => {}
@@ -165,9 +169,10 @@ impl Live {
                     }
                     let news = told.borrow_and_update().clone();
                     match news {
-                        Some(Told::Figures(update)) if !whole && !update.charts => {
-                            Some(Told::Figures(self.look(true).await.unwrap_or(update)))
-                        }
+                        Some(Told::Figures(update)) if !whole && !update.charts => Some(match self.look(true).await {
+                            Told::Nothing => Told::Figures(update),
+                            told @ (Told::Figures(_) | Told::Shed) => told,
+                        }),
                         news => news,
                     }
                 }
@@ -213,7 +218,7 @@ impl Live {
             // The charts' own resolution: nothing moves in between.
             let charts = drawn.elapsed() >= Duration::from_secs(60);
             let begun = Instant::now();
-            let told = self.look(charts).await.map_or(Told::Nothing, Told::Figures);
+            let told = self.look(charts).await;
             if matches!(&told, Told::Figures(update) if update.charts) {
                 drawn = begun;
             }
@@ -221,24 +226,32 @@ impl Live {
         }
     }
 
-    /// How things stand, written for everybody. Charts that cannot be had hold up nothing else: they come with a later look.
-    async fn look(&self, charts: bool) -> Result<Update, Unanswered> {
-        let status = self.asker.status().await?;
+    /// How things stand, written for everybody.
+    async fn look(&self, charts: bool) -> Told {
+        match self.asker.status().await {
+            Ok(status) if status.breaker.is_shed() => Told::Shed,
+            Ok(status) => self.drawn(&status, charts).await.map_or(Told::Nothing, Told::Figures),
+            Err(_) => Told::Nothing,
+        }
+    }
+
+    /// Charts that cannot be had hold up nothing else: they come with a later look.
+    async fn drawn(&self, status: &Status, charts: bool) -> Result<Update, Unanswered> {
         let alerts = self.asker.alerts().await?;
         let history = if charts { self.asker.history(Span::Day).await.ok() } else { None };
         let mut update = json!({
             "type": "metrics_update",
             "timestamp": status.timestamp,
-            "metrics": metrics_json(&status),
+            "metrics": metrics_json(status),
             "alerts": alerts.alerts,
-            "system_status": &*status,
+            "system_status": status,
         });
         let figures = Utf8Bytes::from(update.to_string());
         if self.site.dashboard
             && let Value::Object(fields) = &mut update
         {
             let sight = Sight {
-                status: &status,
+                status,
                 alerts: Some(&alerts),
                 history: history.as_deref(),
                 now: clock::wall(),

@@ -5,6 +5,7 @@ mod fleet;
 mod health;
 mod live;
 pub(super) mod pages;
+mod shed;
 mod site;
 mod thresholds;
 

@@ -3,6 +3,7 @@
 use super::dashboard;
 use super::health::{HealthAnswer, HealthError, dependency_words, health_answer};
 use super::live::{self, Live};
+use super::shed;
 use super::site::Site;
 use crate::doors::ask::{Asker, Unanswered};
 use crate::doors::beat::{self, Streams, with_beat};
@@ -51,6 +52,34 @@ enum Page {
     Risk,
     Rates,
     Feeds,
+}
+
+impl Page {
+    /// Whether it is for people to look at, and nothing decides by it.
+    fn only_shows(self, site: &Site) -> bool {
+        match self {
+            Self::Front => site.dashboard,
+            Self::History => true,
+            Self::Paths
+            | Self::Thresholds
+            | Self::Healthz
+            | Self::Livez
+            | Self::Readyz
+            | Self::Health
+            | Self::HealthStatus
+            | Self::HealthUptime
+            | Self::LastSnapshot
+            | Self::Status
+            | Self::Metrics
+            | Self::MetricsJson
+            | Self::Alerts
+            | Self::Processes
+            | Self::Orders
+            | Self::Risk
+            | Self::Rates
+            | Self::Feeds => false,
+        }
+    }
 }
 
 /// Every path of the observe address.
@@ -102,7 +131,7 @@ pub(super) fn router(
     let site = Arc::new(site);
     let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing.clone());
     let router = live::with_live(with_beat(with_pages(Router::new(), ROUTES, asker, &site), streams), &live);
-    let router = dashboard::with_dashboard(router, &site);
+    let router = dashboard::with_dashboard(router, asker, &site);
     router.method_not_allowed_fallback(only_get).fallback(unknown_path)
 }
 
@@ -121,7 +150,7 @@ pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>, s
 /// Adds the page and what it needs to a router of another door.
 pub(in crate::doors) fn with_front(router: Router, asker: &Arc<Asker>, site: &Arc<Site>, live: &Arc<Live>) -> Router {
     let front = &[Route { path: "/", page: Page::Front }];
-    dashboard::with_dashboard(live::with_live(with_pages(router, front, asker, site), live), site)
+    dashboard::with_dashboard(live::with_live(with_pages(router, front, asker, site), live), asker, site)
 }
 
 async fn only_get() -> Response {
@@ -139,6 +168,9 @@ pub(crate) async fn unknown_path(uri: Uri) -> Response {
 }
 
 async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &HeaderMap) -> Response {
+    if page.only_shows(site) && shed::is_shed(asker).await {
+        return shed::answer();
+    }
     match page {
         Page::Front if site.dashboard => dashboard::front(asker, site).await,
         Page::Front | Page::Paths => paths(),

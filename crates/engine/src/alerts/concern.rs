@@ -1,12 +1,12 @@
-//! What the gate brings to people that halts nothing: one incident a concern, as long as it holds.
+//! What people are told of and halts nothing, of the gate and of the engine's host: one incident a concern, as long as it holds.
 
 use super::delivery::Delivery;
 use super::notice::clock_time;
 use crate::words::fnv1a;
 use failstop_notify::{Change, Key, KeyFault, Notice, Severity};
 
-/// Where all of them are explained.
-const RUNBOOK: &str = "docs/runbooks/gate.md";
+/// Where those of the gate are explained.
+const OF_THE_GATE: &str = "docs/runbooks/gate.md";
 
 /// What people are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,8 @@ pub enum Concern {
     SuccessRate,
     /// The venue takes long.
     SlowOrders,
+    /// The host is too busy for what only shows, and nothing brings that back by itself.
+    StaysShed,
 }
 
 impl Delivery {
@@ -61,17 +63,19 @@ struct Words {
     title: &'static str,
     why: &'static str,
     action: &'static str,
+    runbook: &'static str,
 }
 
 impl Concern {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ApiUsage,
         Self::Confirmation,
         Self::LossWarning,
         Self::LossCritical,
         Self::SuccessRate,
         Self::SlowOrders,
+        Self::StaysShed,
     ];
 
     const fn words(self) -> Words {
@@ -82,6 +86,7 @@ impl Concern {
                 title: "the venue's request budget is nearly used",
                 why: "the bot makes more requests than the venue allows for long",
                 action: "let the bot ask less often; a venue that is asked too often locks the key out, and then nothing can be closed",
+                runbook: OF_THE_GATE,
             },
             Self::Confirmation => Words {
                 cause: "confirmation",
@@ -89,6 +94,7 @@ impl Concern {
                 title: "an order waits to be confirmed",
                 why: "it is worth more than `confirm_above`",
                 action: "look at it (`failstop status --section risk`) and confirm it, or let its time pass",
+                runbook: OF_THE_GATE,
             },
             Self::LossWarning => Words {
                 cause: "loss-near",
@@ -96,6 +102,7 @@ impl Concern {
                 title: "much is lost in this trading day",
                 why: "12 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "look at what the bot does; at the limit only what reduces is allowed",
+                runbook: OF_THE_GATE,
             },
             Self::LossCritical => Words {
                 cause: "loss-critical",
@@ -103,6 +110,7 @@ impl Concern {
                 title: "very much is lost in this trading day",
                 why: "15 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "decide whether the bot goes on: `failstop kill-switch engage` stops it; at the limit only what reduces is allowed",
+                runbook: OF_THE_GATE,
             },
             Self::SuccessRate => Words {
                 cause: "success-rate",
@@ -110,6 +118,7 @@ impl Concern {
                 title: "too few orders end well",
                 why: "the venue refuses them, or the bot does not hear what becomes of them",
                 action: "see what the bot says became of them: `failstop events --type order.outcome`",
+                runbook: OF_THE_GATE,
             },
             Self::SlowOrders => Words {
                 cause: "slow-orders",
@@ -117,13 +126,22 @@ impl Concern {
                 title: "the venue takes long for orders",
                 why: "the venue or the way to it is slow",
                 action: "see how the venue is; prices move while an order waits",
+                runbook: OF_THE_GATE,
+            },
+            Self::StaysShed => Words {
+                cause: "monitoring-shed",
+                severity: Severity::Warning,
+                title: "dashboard and history stay shed",
+                why: "the host's processors or memory are nearly all in use, and were at each try to come back",
+                action: "see what uses the host, then `failstop breaker reset`; trading goes on, guarded as before",
+                runbook: "docs/runbooks/monitoring-shed.md",
             },
         }
     }
 }
 
 impl Delivery {
-    /// Tells that something of the gate's concerns people, with what it is; or that it does not any more.
+    /// Tells that something concerns people, with what it is; or that it does not any more.
     pub fn concern(&mut self, concern: Concern, what: Option<&str>, at: jiff::Timestamp) {
         let words = concern.words();
         let open = self.open_incident(words.cause);
@@ -172,6 +190,6 @@ fn of(delivery: &Delivery, words: &Words, key: Key, change: Change, title: Strin
     notice.system.clone_from(&sender.system);
     notice.environment.clone_from(&sender.environment);
     words.cause.clone_into(&mut notice.cause);
-    notice.runbook = Some(RUNBOOK.to_owned());
+    notice.runbook = Some(words.runbook.to_owned());
     notice
 }

@@ -1,0 +1,25 @@
+//! What only shows gives way while the host is too busy: the loop's status says so, and the doors obey.
+
+use crate::doors::ask::Asker;
+use crate::doors::http::problem;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+/// When to look again, seconds: a breaker tries so often where nobody configured it otherwise.
+const RETRY_AFTER: &str = "60";
+
+/// What is said instead.
+pub(super) const WORDS: &str = "this host is too busy: pictures and figures over time give way until it has room again, and trading is \
+                                guarded as before; /api/status, /health and /metrics answer, `failstop breaker status` says more";
+
+/// Whether it gives way now. Where the loop does not answer, whoever asks is told that in its own way.
+pub(super) async fn is_shed(asker: &Asker) -> bool {
+    asker.status().await.is_ok_and(|status| status.breaker.is_shed())
+}
+
+/// The answer of what gives way.
+pub(super) fn answer() -> Response {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, WORDS);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}

@@ -1,0 +1,61 @@
+//! The circuit breaker of what only shows, on a whole system.
+
+use crate::system::System;
+use std::process::Output;
+
+/// Some memory is always in use; a try comes every second.
+const TRIPS: &str = concat!(
+    "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\nliveness = { heartbeat = \"5s\" }\n",
+    "[limits]\nsample_every = \"1s\"\n[breaker]\nmemory_percent = 1\nretry_every = \"1s\"\ntries = 2\n",
+);
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn what_only_shows_gives_way_until_it_is_reset_and_trading_goes_on() {
+    let mut system = System::new(TRIPS);
+    system.start();
+    system.wait_active();
+    let stays = system.wait_status("a breaker that stays", |status| status["breaker"]["state"] == "stays-shed");
+    assert_eq!(stays["breaker"]["failed_tries"], 2, "{stays}");
+    for (path, code) in
+        [("/", 503), ("/api/metrics/history", 503), ("/api/status", 200), ("/health", 200), ("/metrics", 200)]
+    {
+        assert_eq!(system.get(path).0, code, "{path}");
+    }
+    assert!(system.get("/metrics").1.contains("\nfailstop_breaker_shed 1\n"));
+    // The bot beats on and may trade.
+    assert_eq!((&stays["permission"], &stays["permit_lapses"]), (&"active".into(), &0.into()), "{stays}");
+    let told = system.run("alerts list", &["--format", "json"]);
+    assert!(text(&told).contains("\"monitoring-shed\""), "{}", text(&told));
+    let says = system.run("breaker status", &[]);
+    assert_eq!(says.status.code(), Some(1));
+    assert!(text(&says).contains("memory") && text(&says).contains("failstop breaker reset"), "{}", text(&says));
+
+    // A reset is taken at once, and ends the alert; the host is as busy as before, so that it trips again.
+    assert_eq!(system.run("breaker reset", &[]).status.code(), Some(0));
+    let reset = system.wait_record(1, "x.failstop.breaker_reset", |_| true)["seq"].as_u64().unwrap();
+    system.wait_record(reset, "x.failstop.breaker_tripped", |_| true);
+    let kinds: Vec<_> =
+        system.records().into_iter().filter_map(|record| record["t"].as_str().map(str::to_owned)).collect();
+    let of_it: Vec<_> = kinds.iter().filter_map(|kind| kind.strip_prefix("x.failstop.breaker_")).take(4).collect();
+    assert_eq!(of_it, ["tripped", "stays", "reset", "tripped"]);
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn where_nothing_tripped_there_is_nothing_to_reset() {
+    let mut system = System::new(&TRIPS.replace("memory_percent = 1", "enabled = false\nmemory_percent = 1"));
+    system.start();
+    system.wait_active();
+    system.wait_status("a sample", |status| !status["host"]["cpu_percent"].is_null());
+    let says = system.run("breaker status", &[]);
+    assert_eq!((says.status.code(), text(&says).as_str()), (Some(0), "everything is shown\n"));
+    let reset = system.run("breaker reset", &[]);
+    assert_eq!(reset.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&reset.stderr).contains("has not tripped"));
+    assert_eq!(system.get("/").0, 200);
+    assert_eq!(system.stop(), 0);
+}
