@@ -33,7 +33,10 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "verify-data" -d '
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "status" -d 'Show what the system may do, why, and what it does'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d 'Stop all trading at once, in whatever state the engine is'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "config" -d 'Show the configuration, compare, change and take it while the engine runs'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "mode" -d 'Choose between paper and real orders'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "maintenance" -d 'Begin or end a time in which failstop leaves the system alone'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "token" -d 'Make tokens for people and programs on other hosts, show which there are, revoke one'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "alerts" -d 'Show what people were told, take an incident on, or try the channels'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "ps" -d 'Show every process under its component, with what it uses'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "stop" -d 'Stop components, and keep them stopped'
@@ -98,7 +101,9 @@ complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l quiet 
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l socket -d 'The engine\'s control socket, without any configuration' -r -F
-complete -c failstop -n "__fish_failstop_using_subcommand status" -l url -d 'The engine\'s observe address, as in http://127.0.0.1:8080' -r
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l url -d 'The engine\'s observe address, as in http://127.0.0.1:8080, or its control listener, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l token-file -d 'The file with the token to show to a control listener' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l section -d 'Print one part alone' -r -f -a "risk\t'Limits and what is used of them, results, overrides, orders that wait to be confirmed'
 rates\t'What is used of each rate, and of the venue\'s request budgets'
 feeds\t'Prices, source by source'"
@@ -107,24 +112,41 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l watch -d 'Print it again every two seconds until interrupted'
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l nagios -d 'Print one line with performance data, as Nagios and its kin read it'
 complete -c failstop -n "__fish_failstop_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -s h -l help -d 'Print help'
-complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "engage" -d 'Deny all orders and kill every process of every component, now'
-complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "release" -d 'Let the system run again, as far as its other halts allow'
-complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release status" -f -a "status" -d 'Say whether it is engaged, by whom, when and why'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release drill status" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release drill status" -f -a "engage" -d 'Deny all orders and kill every process of every component, now'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release drill status" -f -a "release" -d 'Let the system run again, as far as its other halts allow'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release drill status" -f -a "drill" -d 'Rehearse the emergency actions: nothing is revoked, stopped or latched'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and not __fish_seen_subcommand_from engage release drill status" -f -a "status" -d 'Say whether it is engaged, by whom, when and why'
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l reason -d 'Why; it goes into the latch and the journal' -r
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from engage" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l reason -d 'Why; it goes into the journal' -r
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l confirm -d 'The system\'s name, typed out' -r
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from drill" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand kill-switch; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -134,7 +156,88 @@ complete -c failstop -n "__fish_failstop_using_subcommand resume" -l confirm -d 
 complete -c failstop -n "__fish_failstop_using_subcommand resume" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand resume" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand resume" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand resume" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "show" -d 'Show every value that is in force'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "get" -d 'Print the value of one key'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "check" -d 'Say whether the file is a configuration'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "diff" -d 'Show what of the file is not in force, and whether a reload would take it'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "reload" -d 'Have the file read now, and taken: whole or not at all'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "history" -d 'List the versions that were in force'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "rollback" -d 'Put an earlier version in the place of the file, and have it taken'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "schema" -d 'Print the JSON Schema of a configuration, for editors'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and not __fish_seen_subcommand_from show get check diff reload history rollback schema set" -f -a "set" -d 'Set one key in the file, leave the rest as it is, and have it taken'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -l file -d 'What the file comes to, without asking an engine'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -l file -d 'What the file comes to, without asking an engine'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l no-persist -d 'Leave the file alone: it holds until this engine ends'
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -f -a "dry" -d 'Paper only: no order reaches the exchange'
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -f -a "live" -d 'Real orders, whenever the permission allows'
@@ -142,13 +245,58 @@ complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from dry" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l confirm -d 'The system\'s name, typed out' -r
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l reason -d 'Why; it goes into the journal' -r
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_subcommand_from live" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -f -a "on" -d 'Suppress restarts and alerts for a while; nothing is opened meanwhile'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -f -a "off" -d 'End it before its time'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l for -d 'For how long: `30m`, `4h`; at most 168h' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l reason -d 'Why; it goes into the journal and to the bots' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l keep-trading -d 'Let trading go on meanwhile'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l reason -d 'Why; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l state -d 'The state directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from off" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and not __fish_seen_subcommand_from new list revoke" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and not __fish_seen_subcommand_from new list revoke" -f -a "new" -d 'Make one, print it once, and write its hash to the token file'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and not __fish_seen_subcommand_from new list revoke" -f -a "list" -d 'Show which there are'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and not __fish_seen_subcommand_from new list revoke" -f -a "revoke" -d 'Take one out: with its next request it is nobody\'s'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from new" -l role -d 'What it may do' -r -f -a "viewer\t'May look'
+admin\t'May stop, and whatever does not loosen for the whole system'
+super-admin\t'May release, resume, go live, suspend the watch'"
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from new" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from new" -l file -d 'The token file, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from list" -l file -d 'The token file, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from revoke" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from revoke" -l file -d 'The token file, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -f -a "list" -d 'Show open incidents and the last that are over'
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish_seen_subcommand_from list ack test" -f -a "ack" -d 'Take an incident on: its reminders and its escalation end'
@@ -156,23 +304,35 @@ complete -c failstop -n "__fish_failstop_using_subcommand alerts; and not __fish
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from ack" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l channel -d 'Only to this channel [default: all]' -r
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand alerts; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand ps" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand ps" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand ps" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand ps" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand ps" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -182,6 +342,9 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand stop" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
 complete -c failstop -n "__fish_failstop_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand start" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
@@ -190,6 +353,9 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand start" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand start" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand start" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand start" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand start" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
 complete -c failstop -n "__fish_failstop_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
@@ -198,6 +364,9 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand restart" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
 complete -c failstop -n "__fish_failstop_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -l reason -d 'Why; it goes into the journal. `start` needs one where an operator stopped the component' -r
@@ -206,6 +375,9 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand reload" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -l no-wait -d 'Return when the order is recorded, not when it is carried out'
 complete -c failstop -n "__fish_failstop_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
@@ -239,6 +411,9 @@ complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_s
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and __fish_seen_subcommand_from take" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -259,12 +434,18 @@ complete -c failstop -n "__fish_failstop_using_subcommand orders; and not __fish
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from confirm" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l outcome -d 'What became of it' -r -f -a "accepted\t'The venue has it, and it may still be filled'
 filled\t'Filled whole'
@@ -276,6 +457,9 @@ complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l account -d 'The account that it is of, where the file names none' -r
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l as-of -d 'The time that it is of, as the venue writes it' -r
@@ -284,6 +468,9 @@ json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l complete -d 'It names everything: what it does not name is nothing'
 complete -c failstop -n "__fish_failstop_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
@@ -300,6 +487,9 @@ complete -c failstop -n "__fish_failstop_using_subcommand limits; and not __fish
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -311,10 +501,16 @@ complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from end" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fish_seen_subcommand_from status reset" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fish_seen_subcommand_from status reset" -f -a "status" -d 'Say whether it has tripped, why, and when it tries to come back'
@@ -322,11 +518,17 @@ complete -c failstop -n "__fish_failstop_using_subcommand breaker; and not __fis
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l state -d 'The state directory, instead of the configuration\'s' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l runtime -d 'The runtime directory, instead of the configuration\'s' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l token-file -d 'The file with the token to show there' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand breaker; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

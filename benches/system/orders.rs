@@ -70,8 +70,7 @@ pub fn bot(folder: &Path, part: &str) {
     let mut say = |text: &str| {
         writeln!(stream, "{text}").unwrap();
         let mut answer = String::new();
-        // What was pushed has no id.
-        while !answer.contains("\"id\":") {
+        while !is_answer(&answer) {
             answer.clear();
             assert_ne!(lines.read_line(&mut answer).unwrap(), 0, "failstop hung up");
         }
@@ -86,7 +85,10 @@ pub fn bot(folder: &Path, part: &str) {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let price = r#"{"id":2,"type":"price","source":"a","instrument":"BTC/USDT","bid":"999","ask":"1001"}"#;
+    while !say(r#"{"id":2,"type":"permission?"}"#).contains("\"permission\":\"active\"") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let price = r#"{"id":3,"type":"price","source":"a","instrument":"BTC/USDT","bid":"999","ask":"1001"}"#;
     assert!(say(price).contains("\"ok\":true"));
     if part == "load" {
         let seconds = go.parse().unwrap();
@@ -160,19 +162,23 @@ fn beside_an_echo(stream: &UnixStream, part: &str, apart: bool) -> String {
     )
 }
 
-/// Microseconds; the answer holds what is wanted.
+/// Microseconds; the answer holds what is wanted. What is pushed in between is none.
 fn trip(stream: &mut UnixStream, request: &str, wanted: &str) -> f64 {
     let mut bytes = [0; 4096];
     let start = Instant::now();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut end = 0;
-    while end == 0 || bytes[end - 1] != b'\n' {
-        end += stream.read(&mut bytes[end..]).unwrap();
+    loop {
+        let mut end = 0;
+        while end == 0 || bytes[end - 1] != b'\n' {
+            end += stream.read(&mut bytes[end..]).unwrap();
+        }
+        let took = start.elapsed().as_secs_f64() * 1e6;
+        let lines = std::str::from_utf8(&bytes[..end]).unwrap();
+        if let Some(answer) = lines.lines().find(|line| is_answer(line)) {
+            assert!(answer.contains(wanted), "{answer}");
+            return took;
+        }
     }
-    let took = start.elapsed().as_secs_f64() * 1e6;
-    let answer = std::str::from_utf8(&bytes[..end]).unwrap();
-    assert!(answer.contains(wanted), "{answer}");
-    took
 }
 
 /// Sends at its own pace whatever becomes of the answers, and counts each from when it was due: a stall is not left out by
@@ -205,8 +211,11 @@ fn load(stream: &UnixStream, name: &'static str, seconds: u64) -> String {
     while took.len() < usize::try_from(orders).unwrap() {
         line.clear();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "failstop hung up");
-        // The answers come in any order, pushes between them.
-        let Some(id) = line.split_once("\"id\":").and_then(|(_, rest)| rest.split([',', '}']).next()) else { continue };
+        if !is_answer(&line) {
+            continue;
+        }
+        // They come in any order.
+        let id = line[ANSWER.len()..].split([',', '}']).next().unwrap();
         let number: u64 = id.parse().unwrap();
         let due = EVERY * u32::try_from((number - first) / AT_ONCE).unwrap();
         took.push(begin.elapsed().saturating_sub(due).as_secs_f64() * 1e3);
@@ -227,6 +236,13 @@ fn load(stream: &UnixStream, name: &'static str, seconds: u64) -> String {
         figures.at(100.0),
         late.as_secs_f64() * 1e3
     )
+}
+
+/// What an answer begins with; what is pushed between answers does not.
+const ANSWER: &str = "{\"id\":";
+
+fn is_answer(line: &str) -> bool {
+    line.starts_with(ANSWER)
 }
 
 /// The first code of a refusal, or what else was answered.

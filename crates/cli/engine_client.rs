@@ -1,16 +1,22 @@
-//! Asks a running engine: over its control socket, or (reading only) over its observe address. The one place of the
-//! command line that knows the engine's HTTP paths.
+//! Asks a running engine: over its control socket, over the control listener of another host, or (reading only) over its observe
+//! address. The one place of the command line that knows the engine's HTTP paths.
 
+use crate::args::PlaceArgs;
+use crate::args::access::RemoteArgs;
 use crate::failure::Failure;
 use crate::place::Place;
+use failstop_client::access::AccessList;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
+use failstop_client::configuration::{Difference, InForce};
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
+use failstop_engine::doors::control::FarError;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
-    AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EndOverride, Import, ModeWord,
-    OverrideLimit, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, SetMode, TakeSnapshot, TestAlerts,
+    AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EmergencyStop, EndOverride, Import,
+    Maintenance, ModeWord, OverrideLimit, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, SetMode, TakeSnapshot,
+    TestAlerts,
 };
 use failstop_engine::process::holder::{self, Closed, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
@@ -40,11 +46,21 @@ pub enum Engine {
         /// Where it is.
         socket: PathBuf,
     },
+    /// Through the control listener of another host.
+    Afar(ControlClient),
     /// Through its observe address.
     Observe(Uri),
 }
 
 impl Engine {
+    /// The engine that the arguments say: of a system on this host, or behind a URL.
+    pub fn by(args: &PlaceArgs) -> Result<Self, Failure> {
+        match &args.remote.url {
+            Some(url) => Self::at_url(url, &args.remote),
+            None => Self::of(&Place::find(args)?),
+        }
+    }
+
     /// The engine of a system: the first of the places where its control socket may be at which somebody listens.
     pub fn of(place: &Place) -> Result<Self, Failure> {
         let lookup = Lookup {
@@ -100,17 +116,37 @@ impl Engine {
         }
     }
 
-    /// The engine behind an observe address, as in `http://127.0.0.1:8080`.
-    pub fn at_url(url: &str) -> Result<Self, Failure> {
-        let usage = |what: String| Failure::Usage {
-            what,
-            next: "write it as http://HOST:PORT, the engine's observe address".to_owned(),
-        };
-        let uri: Uri = url.parse().map_err(|error| usage(format!("--url {url}: {error}")))?;
+    /// The engine behind an observe address, as in `http://127.0.0.1:8080`, or with a token behind a control listener, as in
+    /// `https://bot-host:8443`.
+    pub fn at_url(url: &str, remote: &RemoteArgs) -> Result<Self, Failure> {
+        let usage = |what: String, next: &str| Failure::Usage { what, next: next.to_owned() };
+        if let Some(token_file) = &remote.token_file {
+            return match ControlClient::afar(url, token_file, remote.ca.as_deref()) {
+                Ok(client) => Ok(Self::Afar(client)),
+                Err(error @ FarError::Url { .. }) => {
+                    Err(usage(error.to_string(), "write the control listener, as in https://bot-host:8443"))
+                }
+                Err(error @ FarError::Token(_)) => Err(usage(
+                    error.to_string(),
+                    "put the token there that `failstop token new` printed on the engine's host, mode 0600",
+                )),
+                Err(error @ FarError::Authority(_)) => Err(usage(
+                    error.to_string(),
+                    "name the PEM file of the authority that signed the host's certificate",
+                )),
+                Err(error @ FarError::Runtime(_)) => Err(Failure::NoEngine {
+                    what: error.to_string(),
+                    next: "see whether descriptors run out".to_owned(),
+                }),
+            };
+        }
+        let observe = "write it as http://HOST:PORT, the engine's observe address; or with --token-file as https://HOST:PORT, its \
+                       control listener";
+        let uri: Uri = url.parse().map_err(|error| usage(format!("--url {url}: {error}"), observe))?;
         match (uri.scheme_str(), uri.host()) {
             (Some("http"), Some(_)) => Ok(Self::Observe(uri)),
-            (Some("https"), Some(_)) => Err(usage(format!("--url {url}: only plain http is spoken here"))),
-            _ => Err(usage(format!("--url {url}: not an address"))),
+            (Some("https"), Some(_)) => Err(usage(format!("--url {url}: a control listener wants a token"), observe)),
+            _ => Err(usage(format!("--url {url}: not an address"), observe)),
         }
     }
 
@@ -118,6 +154,7 @@ impl Engine {
     pub fn status(&self) -> Result<Status, Failure> {
         match self {
             Self::Control { client, socket } => client.status().map_err(|error| failure(error, socket, None)),
+            Self::Afar(client) => client.status().map_err(from_afar),
             Self::Observe(uri) => observed(uri).map_err(|error| Failure::NoEngine {
                 what: format!("no status from {uri}: {error}"),
                 next: "see whether the system runs there, and [observe] listen in its configuration".to_owned(),
@@ -134,6 +171,23 @@ impl Engine {
     /// Releases the kill switch.
     pub fn release_kill_switch(&self, reason: String, confirm: String) -> Result<(), Failure> {
         self.order(&ControlOrder::ReleaseKillSwitch(ReleaseKillSwitch { reason, confirm }))
+    }
+
+    /// Engages the kill switch of a system on another host; on this one that needs no engine.
+    pub fn emergency_stop(&self, reason: String) -> Result<(), Failure> {
+        self.order(&ControlOrder::EmergencyStop(EmergencyStop { reason }))
+    }
+
+    /// Begins a maintenance window.
+    pub fn maintenance_on(&self, span: Duration, reason: String, keep_trading: bool) -> Result<(), Failure> {
+        let for_seconds = Some(span.as_secs());
+        self.order(&ControlOrder::Maintenance(Maintenance { on: true, for_seconds, reason, keep_trading }))
+    }
+
+    /// Ends it.
+    pub fn maintenance_off(&self, reason: String) -> Result<(), Failure> {
+        let order = Maintenance { on: false, for_seconds: None, reason, keep_trading: false };
+        self.order(&ControlOrder::Maintenance(order))
     }
 
     /// Gives an order about one component.
@@ -158,14 +212,32 @@ impl Engine {
 
     /// Open incidents and the last that are over.
     pub fn alerts(&self) -> Result<AlertList, Failure> {
-        let (client, socket) = self.control()?;
-        client.alerts().map_err(|error| failure(error, socket, None))
+        self.ask(ControlClient::alerts)
+    }
+
+    /// As whom one asks, and which tokens there are.
+    pub fn access(&self) -> Result<AccessList, Failure> {
+        self.ask(ControlClient::access)
+    }
+
+    /// Every value of the configuration that is in force.
+    pub fn configuration(&self) -> Result<InForce, Failure> {
+        self.ask(ControlClient::configuration)
+    }
+
+    /// What of the configuration file is not in force.
+    pub fn compare_configuration(&self) -> Result<Difference, Failure> {
+        self.ask(ControlClient::compare_configuration)
+    }
+
+    /// Has the configuration file read and taken, with these assignments over it.
+    pub fn reload_configuration(&self, set: Vec<String>) -> Result<Difference, Failure> {
+        self.ask(|client| client.reload_configuration(set))
     }
 
     /// Every process of the system with what it uses.
     pub fn processes(&self) -> Result<ProcessList, Failure> {
-        let (client, socket) = self.control()?;
-        client.processes().map_err(|error| failure(error, socket, None))
+        self.ask(ControlClient::processes)
     }
 
     /// Takes an incident on.
@@ -175,14 +247,12 @@ impl Engine {
 
     /// Sends test messages.
     pub fn test_alerts(&self, channel: Option<String>) -> Result<AlertTests, Failure> {
-        let (client, socket) = self.control()?;
-        client.test_alerts(TestAlerts { channel }).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.test_alerts(TestAlerts { channel }))
     }
 
     /// The open orders.
     pub fn orders(&self) -> Result<OrderList, Failure> {
-        let (client, socket) = self.control()?;
-        client.orders().map_err(|error| failure(error, socket, None))
+        self.ask(ControlClient::orders)
     }
 
     /// Says what became of an order.
@@ -193,9 +263,8 @@ impl Engine {
         reason: String,
         source: Option<String>,
     ) -> Result<Imported, Failure> {
-        let (client, socket) = self.control()?;
         let resolve = ResolveOrder { id, outcome, reason, source };
-        client.resolve_order(resolve).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.resolve_order(resolve))
     }
 
     /// Confirms an order that waits for it.
@@ -220,33 +289,32 @@ impl Engine {
 
     /// An order that is answered with its record.
     fn recorded(&self, order: &ControlOrder) -> Result<Imported, Failure> {
-        let (client, socket) = self.control()?;
-        client.recorded(order).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.recorded(order))
     }
 
     /// Takes a snapshot.
     pub fn take_snapshot(&self, reason: String) -> Result<SnapshotEntry, Failure> {
-        let (client, socket) = self.control()?;
-        client.take_snapshot(TakeSnapshot { reason }).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.take_snapshot(TakeSnapshot { reason }))
     }
 
     /// Compares a statement with the book.
     pub fn import(&self, statement: Statement) -> Result<Imported, Failure> {
-        let (client, socket) = self.control()?;
-        client.import(Import { statement }).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.import(Import { statement }))
     }
 
     fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
-        let (client, socket) = self.control()?;
-        client.order(order).map_err(|error| failure(error, socket, None))
+        self.ask(|client| client.order(order))
     }
 
-    fn control(&self) -> Result<(&ControlClient, &Path), Failure> {
+    /// Asks over a way that takes orders.
+    fn ask<T>(&self, ask: impl FnOnce(&ControlClient) -> Result<T, ClientError>) -> Result<T, Failure> {
         match self {
-            Self::Control { client, socket } => Ok((client, socket)),
+            Self::Control { client, socket } => ask(client).map_err(|error| failure(error, socket, None)),
+            Self::Afar(client) => ask(client).map_err(from_afar),
             Self::Observe(uri) => Err(Failure::Usage {
                 what: format!("{uri} only answers questions"),
-                next: "give orders on the engine's own host, over its control socket".to_owned(),
+                next: "give orders on the engine's own host, over its control socket; or with --token-file over its control listener"
+                    .to_owned(),
             }),
         }
     }
@@ -274,13 +342,42 @@ fn failure(error: ClientError, socket: &Path, config: Option<&Path>) -> Failure 
             what: format!("no engine answers at {}: {source}", socket.display()),
             next: start_it(config),
         },
-        ClientError::Unanswered { .. } | ClientError::Unreadable { .. } => Failure::NoEngine {
-            what: error.to_string(),
-            next: match frozen(socket) {
-                Some(pid) => wake_it(pid),
-                None => "try again; `failstop kill-switch engage` works without it".to_owned(),
-            },
-        },
+        ClientError::Unanswered { .. } | ClientError::Unreadable { .. } | ClientError::Unproved { .. } => {
+            Failure::NoEngine {
+                what: error.to_string(),
+                next: match frozen(socket) {
+                    Some(pid) => wake_it(pid),
+                    None => "try again; `failstop kill-switch engage` works without it".to_owned(),
+                },
+            }
+        }
+    }
+}
+
+/// The same of another host, of whose processes nothing is known.
+fn from_afar(error: ClientError) -> Failure {
+    let next = match &error {
+        ClientError::Refused { .. } => "",
+        ClientError::Unproved { .. } => {
+            "name the authority that signed its certificate with --ca, and the host as the certificate does; never send the token \
+             anywhere else"
+        }
+        ClientError::NoEngine { .. } => "see whether the system runs there, and [control] listen in its configuration",
+        ClientError::NotAllowed { .. } | ClientError::Unanswered { .. } => {
+            "try again; `failstop kill-switch engage` on that host works without its engine"
+        }
+        ClientError::Unreadable { .. } => "see that the URL is the control listener's",
+    };
+    match error {
+        ClientError::Refused { error, refusals } if refusals.is_empty() => Failure::Refused { reasons: vec![error] },
+        ClientError::Refused { refusals, .. } => Failure::Refused { reasons: refusals },
+        ClientError::NoEngine { at, source } => {
+            Failure::NoEngine { what: format!("no engine answers at {at}: {source}"), next: next.to_owned() }
+        }
+        ClientError::Unproved { .. }
+        | ClientError::NotAllowed { .. }
+        | ClientError::Unanswered { .. }
+        | ClientError::Unreadable { .. } => Failure::NoEngine { what: error.to_string(), next: next.to_owned() },
     }
 }
 

@@ -75,6 +75,14 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// The configuration file is left as it was.
+    #[error("{what}")]
+    NotRewritten {
+        /// Why.
+        what: String,
+        /// What to do next.
+        next: String,
+    },
     /// Standard output cannot be written (and not because its reader has gone).
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -93,7 +101,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Config { .. } | Self::NoConfig { .. } | Self::PlaceUnknown { .. } | Self::Usage { .. } => Exit::Usage,
-            Self::Refused { .. } | Self::Exists { .. } => Exit::No,
+            Self::Refused { .. } | Self::Exists { .. } | Self::NotRewritten { .. } => Exit::No,
             Self::NoEngine { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
@@ -114,7 +122,7 @@ impl Failure {
                 format!("error: {self}\n  next: correct it, or name the directories with --state and --runtime")
             }
             Self::Usage { next, .. } => format!("error: {self}\n  next: {next}"),
-            Self::NoEngine { next, .. } => format!("error: {self}\n  next: {next}"),
+            Self::NoEngine { next, .. } | Self::NotRewritten { next, .. } => format!("error: {self}\n  next: {next}"),
             Self::Refused { reasons } => match reasons.as_slice() {
                 [] => "error: refused, without a reason given".to_owned(),
                 [only] => format!("error: refused: {only}"),

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
     if let Some(status) = failstop_engine::process::init::run_if_first() {
         return status;
     }
+    // As the process that runs emergency actions neither.
+    if let Some(status) = failstop_engine::emergency::runner::run_if_runner() {
+        return status;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -65,7 +69,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => commands::status::status(&args),
         Command::KillSwitch(args) => commands::kill_switch::kill_switch(args.action),
         Command::Resume(args) => commands::resume::resume(args),
+        Command::Config(args) => commands::config::config(args.action),
         Command::Mode(args) => commands::mode::mode(args.mode),
+        Command::Maintenance(args) => commands::maintenance::maintenance(args.action),
+        Command::Token(args) => commands::token::token(args.action),
         Command::Alerts(args) => commands::alerts::alerts(args.action),
         Command::Ps(args) => commands::ps::ps(&args),
         Command::Stop(args) => commands::component::component(ComponentVerb::Stop, args),

@@ -43,6 +43,7 @@ impl Place {
     /// Finds it by the flags, then by the configuration. With both directories given by flag no configuration is
     /// needed; with one of them a missing configuration is only noted.
     pub fn find(args: &PlaceArgs) -> Result<Self, Failure> {
+        of_this_host(args)?;
         let path = config_path(args.config.as_deref());
         let named = args.config.is_some();
         let by_flag = args.state.is_some() || args.runtime.is_some();
@@ -76,7 +77,7 @@ impl Place {
 
     /// Finds it by a configuration alone, or by a state directory alone.
     pub fn of(StateArgs { config, state }: &StateArgs) -> Result<Self, Failure> {
-        Self::find(&PlaceArgs { config: config.clone(), state: state.clone(), runtime: None })
+        Self::find(&PlaceArgs { config: config.clone(), state: state.clone(), ..PlaceArgs::default() })
     }
 
     /// The state directory, or what to do where it is not known.
@@ -120,6 +121,11 @@ impl Place {
             notes,
         }
     }
+}
+
+/// The text of a configuration, whatever is wrong with it.
+pub fn config_text(path: &Path) -> Option<String> {
+    read(path).ok()
 }
 
 /// Reads a configuration, bounded, and whatever bytes it holds. Only a file: opening or reading anything else may wait for
@@ -192,6 +198,17 @@ fn quoted(text: &str) -> Option<String> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let value = text[1..].split(quote).next()?.trim();
     if value.is_empty() { None } else { Some(value.to_owned()) }
+}
+
+/// Refuses a system on another host, for what reads or writes files of this one.
+pub fn of_this_host(args: &PlaceArgs) -> Result<(), Failure> {
+    match &args.remote.url {
+        None => Ok(()),
+        Some(url) => Err(Failure::Usage {
+            what: format!("this command works on files, and those of {url} are on another host"),
+            next: "run it there, without --url".to_owned(),
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 45] = [
+const COMMANDS: [&str; 63] = [
     "",
     "init",
     "run",
@@ -13,11 +13,19 @@ const COMMANDS: [&str; 45] = [
     "kill-switch",
     "kill-switch engage",
     "kill-switch release",
+    "kill-switch drill",
     "kill-switch status",
     "resume",
     "mode",
     "mode dry",
     "mode live",
+    "maintenance",
+    "maintenance on",
+    "maintenance off",
+    "token",
+    "token new",
+    "token list",
+    "token revoke",
     "alerts",
     "alerts list",
     "alerts ack",
@@ -48,6 +56,16 @@ const COMMANDS: [&str; 45] = [
     "breaker",
     "breaker status",
     "breaker reset",
+    "config",
+    "config show",
+    "config get",
+    "config check",
+    "config diff",
+    "config reload",
+    "config history",
+    "config rollback",
+    "config set",
+    "config schema",
     "completions",
 ];
 

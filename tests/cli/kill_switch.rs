@@ -115,3 +115,46 @@ fn nothing_could_be_done_is_three() {
     folder.write("state", "");
     folder.run(&["kill-switch", "engage", "--reason", "x", "--state", "state"]).ends(3);
 }
+
+const ACTION: &str = "[[emergency.action]]\nname = \"cancel\"\nkind = \"cancel-all\"\ncommand = [\"sh\", \"-c\", \"echo $FAILSTOP_EMERGENCY $FAILSTOP_DRILL >> ran\"]\n";
+
+#[test]
+fn a_drill_needs_something_to_rehearse_and_a_configuration() {
+    let folder = Folder::with_system();
+    let none = folder.run(&["kill-switch", "drill"]).ends(1);
+    assert!(none.err.contains("has no emergency actions"), "{}", none.err);
+    let text = String::from_utf8(contents(&folder.path("failstop.toml"))).unwrap();
+    folder.write("failstop.toml", &format!("{text}{ACTION}"));
+    let ran = folder.run(&["kill-switch", "drill"]).ends(0);
+    assert!(ran.out.contains("cancel   cancel-all   done") && ran.out.contains("1 done, 0 not"), "{}", ran.out);
+    assert_eq!(contents(&folder.path("ran")), b"drill 1\n");
+    // A system that was never started has no place to keep it, and none is made.
+    assert!(!folder.path("state").exists());
+    std::fs::create_dir(folder.path("state")).unwrap();
+    folder.run(&["kill-switch", "drill"]).ends(0);
+    let status = folder.run(&["kill-switch", "status"]).ends(0);
+    assert!(status.out.contains("drill      last at") && status.out.contains("1 done, 0 not"), "{}", status.out);
+    folder.write("failstop.toml", &format!("{text}{ACTION}nonsense = = 3\n"));
+    folder.run(&["kill-switch", "drill"]).ends(2);
+    folder.write("failstop.toml", &format!("{text}{}", ACTION.replace("cancel-all", "sell")));
+    let refused = folder.run(&["kill-switch", "drill"]).ends(2);
+    assert!(refused.err.contains("it is one of \"cancel-all\", \"close-positions\", \"custom\""), "{}", refused.err);
+}
+
+#[test]
+fn the_actions_are_in_the_order_of_the_file_and_each_engagement_runs_them_once() {
+    let folder = Folder::with_system();
+    let text = String::from_utf8(contents(&folder.path("failstop.toml"))).unwrap();
+    let second = ACTION.replace("cancel\"", "second\"").replace("sh", "false");
+    folder.write("failstop.toml", &format!("{text}{second}{ACTION}"));
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "x"]).ends(1);
+    let (first, then) = (ran.out.find("second: failed after").unwrap(), ran.out.find("cancel: done after").unwrap());
+    assert!(first < then, "{}", ran.out);
+    let again = folder.run(&["kill-switch", "engage", "--reason", "y"]).ends(1);
+    assert!(again.out.contains("were run for this engagement"), "{}", again.out);
+    assert_eq!(contents(&folder.path("ran")), b"kill-switch 0\n");
+    let json: Value =
+        serde_json::from_str(&folder.run(&["kill-switch", "status", "--format", "json"]).ends(1).out).unwrap();
+    assert_eq!(json["emergency"]["run"]["steps"][0]["ended"]["outcome"]["outcome"], "failed");
+    assert!(json["emergency"]["running"].is_null() && json["emergency"]["drill"].is_null());
+}

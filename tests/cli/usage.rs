@@ -178,3 +178,21 @@ fn help_that_cannot_be_written_is_an_error() {
     let ran = Ran::of(command).ends(3);
     assert!(ran.err.contains("cannot write to standard output"), "{}", ran.err);
 }
+
+/// What works on files refuses a system on another host, instead of taking this one's for it.
+#[test]
+fn files_of_another_host_are_not_taken_for_ours() {
+    let folder = Folder::with_system();
+    for command in [
+        ["config", "check"].as_slice(),
+        &["config", "history"],
+        &["config", "rollback"],
+        &["config", "set", "log.level", "debug"],
+        &["config", "get", "log.level", "--file"],
+        &["kill-switch", "drill"],
+    ] {
+        let far = ["--url", "https://bot-host:8443", "--token-file", "token"];
+        let ran = folder.run(&[command, &far].concat()).ends(2);
+        assert!(ran.err.contains("those of https://bot-host:8443 are on another host"), "{command:?}: {}", ran.err);
+    }
+}

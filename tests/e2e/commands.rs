@@ -153,7 +153,7 @@ fn a_reload_reaches_who_wants_it_and_nobody_else() {
     // SIGHUP for failstop is handed on.
     signal(system.guard_pid(), libc::SIGHUP);
     wait_reloads(&system, 2);
-    assert!(system.log().contains("SIGHUP: the component that has a `reload_signal` is asked to reload"));
+    assert!(system.log().contains("the component that has a `reload_signal` is asked to reload"));
     assert_eq!((system.pid_of("bot"), system.pid_of("other")), (bot, other), "nobody died of it");
     assert_eq!(system.stop(), 0);
 }

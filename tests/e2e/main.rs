@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod access;
 mod alerts;
 mod bookkeeper;
 mod books;
@@ -15,6 +16,7 @@ mod certificates;
 mod clients;
 mod clock_step;
 mod commands;
+mod configuration;
 mod conformance;
 mod crash;
 mod credentials;
@@ -22,6 +24,7 @@ mod dashboard;
 mod dependency;
 mod dialogues;
 mod direct;
+mod emergency;
 mod environment;
 mod example_bots;
 mod forged;

@@ -1,12 +1,14 @@
 //! What the gate hears from outside: rates that two systems share over a Redis that dies, and prices from a page.
 
 use crate::bookkeeper::Bookkeeper;
+use crate::certificates::{Authority, private};
 use crate::gate::{GATE, codes, live_by, order, price, result};
 use crate::venue::{Does, Venue};
 use serde_json::Value;
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,11 +50,16 @@ impl Drop for Redis {
 }
 
 fn spawn(folder: &tempfile::TempDir) -> Child {
+    spawn_with(folder, &[])
+}
+
+fn spawn_with(folder: &tempfile::TempDir, more: &[&str]) -> Child {
     let socket = folder.path().join("redis.sock");
     // The server's program by the name under which its tools' package brings it.
     let mut redis = Command::new("redis-check-rdb");
     redis.arg0("redis-server").args(["--save", "", "--appendonly", "no", "--port", "0", "--dir"]).arg(folder.path());
-    let child = redis.arg("--unixsocket").arg(&socket).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    redis.arg("--unixsocket").arg(&socket).args(more).stdin(Stdio::null()).stdout(Stdio::null());
+    let child = redis.spawn().unwrap();
     eventually(|| UnixStream::connect(&socket).is_ok());
     child
 }
@@ -144,6 +151,58 @@ fn without_the_server_of_a_group_a_host_opens_its_share_and_no_more() {
     let shared = &status["gate"]["shared_rates"];
     assert_eq!((&shared["state"], shared["fitted"].as_u64()), (&"apart".into(), Some(1)), "{shared}");
     assert_eq!(desk.system.stop(), 0);
+}
+
+#[test]
+fn a_server_is_spoken_to_over_tls_with_a_password_and_only_where_its_certificate_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = Authority::make(folder.path(), "authority").sign("redis", "localhost");
+    Authority::make(folder.path(), "stranger");
+    let place = folder.path().to_owned();
+    let path = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = spawn_with(
+        &folder,
+        &[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            good.certificate.to_str().unwrap(),
+            "--tls-key-file",
+            good.key.to_str().unwrap(),
+            "--tls-ca-cert-file",
+            &path("authority.pem"),
+            "--tls-auth-clients",
+            "no",
+            "--requirepass",
+            "s3cret",
+        ],
+    );
+    let _redis = Redis { child, folder };
+    private(Path::new(&path("password")), "s3cret\n");
+    let gate = |authority: &str, password: &str| {
+        format!(
+            "{GATE}[shared_rates]\nserver = \"localhost:{port}\"\ntls = true\nca_file = \"{}\"\ngroup = \"desk\"\ntimeout = \"1s\"\n{password}",
+            path(authority)
+        )
+    };
+    let password = format!("password = {{ file = \"{}\" }}\n", path("password"));
+    let mut desk = live_by(&gate("authority.pem", &password));
+    until(&mut desk, "good", |answer| answer["allow"] == true);
+    let asked = desk.system.status().unwrap();
+    assert!(asked["gate"]["shared_rates"]["fitted"].as_u64() > Some(0), "{asked}");
+    assert_eq!(desk.system.stop(), 0);
+    for (authority, password, fault) in [
+        ("stranger.pem", password.as_str(), "TLS: the server's certificate is of an authority that is not trusted"),
+        ("authority.pem", "", "NOAUTH"),
+    ] {
+        let mut desk = live_by(&gate(authority, password));
+        let status = desk.system.wait_status(fault, |status| !status["gate"]["shared_rates"]["fault"].is_null());
+        let said = status["gate"]["shared_rates"]["fault"].as_str().unwrap();
+        assert!(said.contains(fault), "{said}");
+        assert_eq!(codes(&desk.say(&order("o-1", "buy", "0.01"))), ["RATE_SHARED"]);
+        assert_eq!(desk.system.stop(), 0);
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub enum Section {
 }
 
 /// A span as the configuration writes it, in whole seconds: `30s`, `5m`, `4h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let fits = |span: &Duration| !span.is_zero() && span.subsec_nanos() == 0;
     let meant = match parse_duration(text) {
         Ok(span) if fits(&span) => return Ok(span),

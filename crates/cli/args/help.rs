@@ -21,6 +21,59 @@ Examples:
   failstop status                          what it does, and what to do next
   failstop kill-switch engage --reason \"venue misprices\"";
 
+/// Below the list of `config`.
+pub const CONFIG_HELP: &str = "\
+A change of the file is taken by itself within a second (config.hot_reload), whole or not at all:
+one key that needs a restart, or one mistake, and nothing of it is taken. What is refused raises
+an alert and stands in `failstop status` until the file is mended.
+
+Examples:
+  failstop config diff
+  failstop config set health.errors_per_minute 20
+  failstop config get component.bot
+  failstop config rollback";
+
+/// Below the options of `config diff`.
+pub const CONFIG_DIFF_HELP: &str = "\
+The engine compares, with the variables and flags that it was started with.
+
+Exit status:
+  0  what the file says is in force, or a reload would take it
+  1  a reload would refuse it: a key needs a restart, or the file is not valid
+  2  usage
+  3  no engine answers";
+
+/// Below the options of `config reload`.
+pub const CONFIG_RELOAD_HELP: &str = "\
+The same as SIGHUP, but for the components: `failstop reload COMPONENT` is about those. The secrets
+of alert channels are read again, too.
+
+Exit status:
+  0  in force
+  1  refused: nothing of it is taken
+  2  usage
+  3  no engine answers";
+
+/// Below the options of `config rollback`.
+pub const CONFIG_ROLLBACK_HELP: &str = "\
+The file keeps its owner and its mode, and a link stays a link. Refused where the file is not this
+user's to write, and where it is mounted from a ConfigMap.
+
+Examples:
+  failstop config history
+  failstop config rollback        back to the version before, or out of a file that is not valid
+  failstop config rollback 12";
+
+/// Below the options of `config set`.
+pub const CONFIG_SET_HELP: &str = "\
+Comments, order and spaces stay. The whole file is validated before it is written, and what it said
+is kept as a version.
+
+Examples:
+  failstop config set limits.memory_max 2GiB
+  failstop config set component.bot.backoff.max 2m
+  failstop config set log.level debug --no-persist";
+
 /// Below the options of `run`.
 pub const RUN_HELP: &str = "\
 Exit status:
@@ -114,7 +167,8 @@ Examples:
 pub const KILL_HELP: &str = "\
 Exit status:
   0  done (also when it was engaged already); `status`: not engaged
-  1  engaged on disk, but something did not stop; `status`: engaged; `release`: refused
+  1  engaged on disk, but something did not stop or an emergency action failed; `status`: engaged;
+     `release`: refused; `drill`: an action failed, there are none, or it is engaged
   2  usage
   3  nothing could be done; `release`: no engine answers
 
@@ -122,21 +176,40 @@ Examples:
   failstop kill-switch engage --reason \"venue misprices\"
   failstop kill-switch engage --reason \"config is broken\" --state /var/lib/failstop/demo
   failstop kill-switch status
+  failstop kill-switch drill
   failstop kill-switch release --reason \"venue is back\" --confirm demo";
 
 /// Below the options of `kill-switch engage`.
 pub const ENGAGE_HELP: &str = "\
 It needs neither a running engine nor a sound configuration: it revokes the permit, makes the
-latch durable and kills every process of every component itself. Orders that are open at the
-venue stay open there.
+latch durable and kills every process of every component itself. Then the emergency actions of the
+configuration are run, by the engine or by this command: once for an engagement, however often and
+by however many it is engaged. Where there are none, orders that are open at the venue stay open.
 
 Examples:
   failstop kill-switch engage --reason \"venue misprices\"
   failstop kill-switch engage --reason drill --state state --runtime run";
 
+/// Below the options of `kill-switch drill`.
+pub const DRILL_HELP: &str = "\
+Each emergency action is run as it would be, with FAILSTOP_DRILL=1 in its environment: a program that
+does not look at that does the real thing. The outcomes are journaled as a drill. A kill switch that
+is engaged meanwhile ends it.
+
+Exit status:
+  0  every action was done
+  1  some were not, there are none, or the kill switch is engaged
+  2  usage or unreadable configuration
+  3  nothing could be run
+
+Examples:
+  failstop kill-switch drill
+  failstop kill-switch drill --state /var/lib/failstop/demo";
+
 /// Below the options of `kill-switch release`.
 pub const RELEASE_HELP: &str = "\
-It needs a running engine, which journals the release before it takes effect.
+It needs a running engine, which journals the release before it takes effect. While emergency actions
+run it is refused.
 
 Examples:
   failstop kill-switch release --reason \"venue is back\" --confirm demo";
@@ -241,6 +314,40 @@ Examples:
   failstop alerts list --format json | jq '.alerts[] | select(.resolved_at == null)'
   failstop alerts ack h-31
   failstop alerts test --channel telegram";
+
+/// Below the options of `maintenance`.
+pub const MAINTENANCE_HELP: &str = "\
+Meanwhile a component that ends is not restarted and alerts wait, except critical halts, integrity and
+the kill switch. It ends by itself. Both need the role super-admin.
+
+Exit status:
+  0  done
+  1  refused
+  2  usage
+  3  no engine answers
+
+Examples:
+  failstop maintenance on --for 30m --reason \"a new disk\"
+  failstop maintenance off";
+
+/// Below the options of `token`.
+pub const TOKEN_HELP: &str = "\
+A token is shown to the control listener by whoever controls a system from another host: by a
+browser at its /login, and by commands with --url and --token-file. It is printed once; only its
+hash is kept, in the file that [control] token_file names. Roles: a viewer looks; an admin stops,
+and gives every control that does not loosen for the whole system; a super-admin may everything.
+
+Exit status:
+  0  done
+  1  refused: the name is taken, or nobody has it
+  2  usage, or an unreadable configuration
+  3  the token file cannot be read or written
+
+Examples:
+  failstop token new ana --role super-admin
+  (umask 077; failstop token new anas-phone --role admin > phone.token)
+  failstop token list
+  failstop token revoke anas-phone";
 
 /// Below the options of `ps`.
 pub const PS_HELP: &str = "\

@@ -7,12 +7,16 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+pub mod access;
 pub mod capital;
+pub mod config;
 pub mod gate;
 mod help;
 pub mod journal;
 
+use access::{BreakerArgs, MaintenanceArgs, ModeArgs, RemoteArgs, TokenArgs};
 use capital::{ImportArgs, OrdersArgs, SnapshotArgs};
+use config::ConfigArgs;
 use gate::{GateArgs, LimitsArgs, Section};
 use journal::{EventsArgs, ExportArgs, VerifyArgs};
 
@@ -60,9 +64,18 @@ pub enum Command {
     /// Release latched halts, with a reason
     #[command(after_help = help::RESUME_HELP)]
     Resume(ResumeArgs),
+    /// Show the configuration, compare, change and take it while the engine runs
+    #[command(after_help = help::CONFIG_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Config(ConfigArgs),
     /// Choose between paper and real orders
     #[command(after_help = help::MODE_HELP, subcommand_required = true, arg_required_else_help = true)]
     Mode(ModeArgs),
+    /// Begin or end a time in which failstop leaves the system alone
+    #[command(after_help = help::MAINTENANCE_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Maintenance(MaintenanceArgs),
+    /// Make tokens for people and programs on other hosts, show which there are, revoke one
+    #[command(after_help = help::TOKEN_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Token(TokenArgs),
     /// Show what people were told, take an incident on, or try the channels
     #[command(after_help = help::ALERTS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Alerts(AlertsArgs),
@@ -171,6 +184,9 @@ pub struct PlaceArgs {
     /// The runtime directory, instead of the configuration's
     #[arg(long, value_name = "DIR")]
     pub runtime: Option<PathBuf>,
+    /// Or a system on another host.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// Which system, for what reads files alone: by its configuration, or by its state directory.
@@ -277,9 +293,15 @@ pub struct StatusArgs {
     /// The engine's control socket, without any configuration
     #[arg(long, value_name = "PATH", conflicts_with = "url")]
     pub socket: Option<PathBuf>,
-    /// The engine's observe address, as in http://127.0.0.1:8080
+    /// The engine's observe address, as in http://127.0.0.1:8080, or its control listener, as in https://bot-host:8443
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// The file with the token to show to a control listener
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
+    /// The authority that signed its certificate, PEM, beside those of the web
+    #[arg(long, value_name = "FILE", requires = "token_file")]
+    pub ca: Option<PathBuf>,
     /// Print it again every two seconds until interrupted
     #[arg(long, conflicts_with = "nagios")]
     pub watch: bool,
@@ -324,6 +346,13 @@ pub enum KillSwitchAction {
         /// The system's name, typed out
         #[arg(long, value_name = "NAME-OF-SYSTEM")]
         confirm: String,
+        /// Which system.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Rehearse the emergency actions: nothing is revoked, stopped or latched
+    #[command(after_help = help::DRILL_HELP)]
+    Drill {
         /// Which system.
         #[command(flatten)]
         place: PlaceArgs,
@@ -374,40 +403,6 @@ pub struct ComponentArgs {
     /// Which system.
     #[command(flatten)]
     pub place: PlaceArgs,
-}
-
-/// `failstop mode`.
-#[derive(Debug, Args)]
-pub struct ModeArgs {
-    /// Which mode.
-    #[command(subcommand)]
-    pub mode: ModeChoice,
-}
-
-/// The execution mode.
-#[derive(Debug, Subcommand)]
-pub enum ModeChoice {
-    /// Paper only: no order reaches the exchange
-    Dry {
-        /// Why; it goes into the journal
-        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
-        reason: Option<String>,
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
-    /// Real orders, whenever the permission allows
-    Live {
-        /// The system's name, typed out
-        #[arg(long, value_name = "NAME-OF-SYSTEM")]
-        confirm: String,
-        /// Why; it goes into the journal
-        #[arg(long, value_name = "TEXT", value_parser = not_blank)]
-        reason: Option<String>,
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
 }
 
 /// `failstop alerts`.
@@ -589,32 +584,4 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some(_) => Err("there is no key before the `=`".to_owned()),
         None => Err("expected KEY=VALUE".to_owned()),
     }
-}
-
-/// `failstop breaker`.
-#[derive(Debug, Args)]
-pub struct BreakerArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: BreakerAction,
-}
-
-/// What to do with the breaker.
-#[derive(Debug, Subcommand)]
-pub enum BreakerAction {
-    /// Say whether it has tripped, why, and when it tries to come back
-    Status {
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-        /// How it is printed
-        #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Have everything shown again
-    Reset {
-        /// Which system.
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
 }

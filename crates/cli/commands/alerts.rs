@@ -17,7 +17,7 @@ pub fn alerts(action: AlertsAction) -> Result<Exit, Failure> {
     match action {
         AlertsAction::List { place, format } => list(&place, format),
         AlertsAction::Ack { id, place } => {
-            Engine::of(&Place::find(&place)?)?.acknowledge_alert(id.clone())?;
+            Engine::by(&place)?.acknowledge_alert(id.clone())?;
             out::print_last(&format!("{id} is acknowledged: its reminders and its escalation end\n"))?;
             Ok(Exit::Good)
         }
@@ -25,8 +25,11 @@ pub fn alerts(action: AlertsAction) -> Result<Exit, Failure> {
     }
 }
 
-fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
-    let place = Place::find(place)?;
+fn list(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
+    if args.remote.url.is_some() {
+        return shown(&Engine::by(args)?.alerts()?, format);
+    }
+    let place = Place::find(args)?;
     let list = match Engine::of(&place) {
         Ok(engine) => engine.alerts()?,
         // What it left is on disk, and what it told is what one wants to know when it is gone.
@@ -39,9 +42,13 @@ fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
         },
         Err(failure) => return Err(failure),
     };
+    shown(&list, format)
+}
+
+fn shown(list: &AlertList, format: Format) -> Result<Exit, Failure> {
     out::print_last(&match format {
-        Format::Text => words::list(&list, Timestamp::now(), out::layout()),
-        Format::Json => out::json_line(&list)?,
+        Format::Text => words::list(list, Timestamp::now(), out::layout()),
+        Format::Json => out::json_line(list)?,
     })?;
     Ok(Exit::Good)
 }
@@ -66,7 +73,7 @@ fn recorded(place: &Place) -> Option<Result<AlertList, Failure>> {
 }
 
 fn test(channel: Option<String>, place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
-    let tests = Engine::of(&Place::find(place)?)?.test_alerts(channel)?;
+    let tests = Engine::by(place)?.test_alerts(channel)?;
     out::print_last(&match format {
         Format::Text => words::tests(&tests),
         Format::Json => out::json_line(&tests)?,

@@ -8,7 +8,6 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 use failstop_client::status::{ComponentSummary, Status};
 use failstop_engine::doors::control::wire::ComponentVerb;
 use failstop_engine::printable::printable;
@@ -53,7 +52,7 @@ struct Report {
 
 /// Gives the order to each component, waits until it is carried out, and says what became of it.
 pub fn component(verb: ComponentVerb, args: ComponentArgs) -> Result<Exit, Failure> {
-    let engine = Engine::of(&Place::find(&args.place)?)?;
+    let engine = Engine::by(&args.place)?;
     let mut names = args.components;
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

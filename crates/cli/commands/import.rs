@@ -6,7 +6,6 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 use crate::statement::{self, FILE_MAX, Frame};
 use failstop_client::books::Imported;
 use failstop_engine::printable::printable;
@@ -17,7 +16,6 @@ use std::path::Path;
 
 /// Reads the file, has the engine compare each statement and take each outcome, prints what came of each.
 pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
-    let place = Place::find(&args.place)?;
     let bytes = read(&args.file)?;
     let source = args.file.file_name().map_or_else(|| "-".to_owned(), |name| name.to_string_lossy().into_owned());
     let frame = Frame {
@@ -33,7 +31,7 @@ pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
     if !stated.ignored.is_empty() {
         out::complain(&format!("note: columns that mean nothing here: {}", printable(&stated.ignored.join(", "))));
     }
-    let engine = Engine::of(&place)?;
+    let engine = Engine::by(&args.place)?;
     let mut agreed = true;
     let mut lines = Lines { format: args.format, text: String::new() };
     for statement in stated.statements {

@@ -1,6 +1,7 @@
 //! `failstop kill-switch`: engage it in whatever state the engine and the configuration are, release it through a
 //! running engine, or say what it is.
 
+use super::emergency::{self, Ran};
 use super::resume::{self, after};
 use crate::args::{Format, KillSwitchAction, PlaceArgs};
 use crate::engine_client::Engine;
@@ -20,13 +21,54 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
+/// The cause of the kill switch's halt, as the status names it.
+const CAUSE: &str = "kill-switch";
+
 /// Does what is asked.
 pub fn kill_switch(action: KillSwitchAction) -> Result<Exit, Failure> {
     match action {
+        KillSwitchAction::Engage { reason, place } if place.remote.url.is_some() => engage_afar(reason, &place),
+        KillSwitchAction::Status { place, format } if place.remote.url.is_some() => status_afar(&place, format),
         KillSwitchAction::Engage { reason, place } => engage(&reason, &place),
         KillSwitchAction::Release { reason, confirm, place } => release(reason, confirm, &place),
+        KillSwitchAction::Drill { place } => emergency::drill(&place),
         KillSwitchAction::Status { place, format } => status(&place, format),
     }
+}
+
+/// Of another host's system through its engine: the latch and the processes are there.
+fn engage_afar(reason: String, args: &PlaceArgs) -> Result<Exit, Failure> {
+    let engine = Engine::by(args)?;
+    engine.emergency_stop(reason)?;
+    out::print_last(&after(&format!("kill switch {}", Tone::Bad.paint("engaged")), &engine))?;
+    Ok(Exit::Good)
+}
+
+/// And what its engine says of it.
+fn status_afar(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
+    let status = Engine::by(args)?.status()?;
+    let halt = status.halts.iter().find(|halt| halt.cause == CAUSE);
+    let text = match format {
+        Format::Text => match (status.kill_switch, halt) {
+            (false, _) => format!("kill switch of system {}: off\n", printable(&status.system)),
+            (true, halt) => {
+                let since = halt.map(|halt| format!(" since {}: {}", halt.since, halt.evidence)).unwrap_or_default();
+                let system = printable(&status.system);
+                let next = format!("next: failstop kill-switch release --reason \"...\" --confirm {system}");
+                format!("kill switch of system {system}: {}{}\n{next}\n", Tone::Bad.paint("engaged"), printable(&since))
+            }
+        },
+        Format::Json => {
+            let (reason, time) = (halt.map(|halt| &halt.evidence), halt.map(|halt| &halt.since));
+            let (by, again, error) = (None::<String>, [(); 0], None::<String>);
+            let engaged = status.kill_switch;
+            let object =
+                json!({ "engaged": engaged, "by": by, "reason": reason, "time": time, "again": again, "error": error });
+            format!("{object}\n")
+        }
+    };
+    out::print_last(&text)?;
+    Ok(if status.kill_switch { Exit::No } else { Exit::Good })
 }
 
 fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
@@ -63,9 +105,22 @@ fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     for note in &place.notes {
         text.push_str(&format!("note       {}\n", printable(note)));
     }
-    // What was done stands, whether or not anybody reads it.
-    out::print_last(&text)?;
-    Ok(exit)
+    // What was done stands, whether or not anybody reads it, and what is still to be done is done all the same.
+    let printed = out::print_last(&text);
+    let ran = emergency::run(&place, &report.latch, reason);
+    printed?;
+    Ok(match ran {
+        Ran::Well => exit,
+        Ran::Badly => worse(exit),
+    })
+}
+
+/// What is left of good news where an emergency action failed.
+fn worse(exit: Exit) -> Exit {
+    match exit {
+        Exit::Good => Exit::No,
+        Exit::No | Exit::Usage | Exit::Critical | Exit::Unknown => exit,
+    }
 }
 
 /// Whether a directory looks like a state directory in which an engine was started.
@@ -93,7 +148,7 @@ fn make_room(place: &mut Place, args: &PlaceArgs) {
 }
 
 fn release(reason: String, confirm: String, args: &PlaceArgs) -> Result<Exit, Failure> {
-    let engine = Engine::of(&Place::find(args)?)?;
+    let engine = Engine::by(args)?;
     resume::saying_why_it_takes(|| engine.release_kill_switch(reason, confirm))?;
     out::print_last(&after("kill switch released", &engine))?;
     Ok(Exit::Good)
@@ -104,6 +159,7 @@ fn status(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
     let place = Place::find(args)?;
     let state = place.state_dir()?;
     let latch = kill_switch::read_latch(state);
+    let runs = emergency::Runs::read(state, &latch);
     let text = match (format, &latch) {
         (Format::Text, Latch::Clear) => format!("kill switch of {}: off\n", place.describe()),
         (Format::Text, Latch::Engaged { first, again }) => {
@@ -146,9 +202,14 @@ fn status(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
                 "time": first.map(|e| &e.time),
                 "again": again,
                 "error": error,
+                "emergency": runs.json(),
             });
             format!("{object}\n")
         }
+    };
+    let text = match format {
+        Format::Text => text + &runs.text(),
+        Format::Json => text,
     };
     out::print_last(&text)?;
     Ok(if latch.is_engaged() { Exit::No } else { Exit::Good })

@@ -6,7 +6,6 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 use crate::render::duration::duration;
 use crate::render::gate as words;
 use failstop_engine::doors::control::wire::{EndOverride, LimitName, OverrideLimit, Scope};
@@ -15,7 +14,7 @@ use failstop_engine::doors::control::wire::{EndOverride, LimitName, OverrideLimi
 pub fn limits(action: LimitsAction) -> Result<Exit, Failure> {
     match action {
         LimitsAction::List { place, format } => {
-            let status = Engine::of(&Place::find(&place)?)?.status()?;
+            let status = Engine::by(&place)?.status()?;
             let gate = status.gate.ok_or_else(words::not_configured)?;
             out::print_last(&match format {
                 Format::Text => format!("{}{}", words::risk(&gate), words::rates(&gate)),
@@ -34,12 +33,12 @@ pub fn limits(action: LimitsAction) -> Result<Exit, Failure> {
                 (None, None, None) => (Scope::System, None),
             };
             let order = OverrideLimit { limit, scope, of, value: value.clone(), for_seconds: span.as_secs(), reason };
-            let taken = Engine::of(&Place::find(&place)?)?.override_limit(order)?;
+            let taken = Engine::by(&place)?.override_limit(order)?;
             out::print_last(&format!("{name} is {value} for {} (record {})\n", duration(span), taken.seq))?;
             Ok(Exit::Good)
         }
         LimitsAction::End { name, place } => {
-            let taken = Engine::of(&Place::find(&place)?)?.end_override(EndOverride { name: name.clone() })?;
+            let taken = Engine::by(&place)?.end_override(EndOverride { name: name.clone() })?;
             out::print_last(&format!("override {name} is over (record {})\n", taken.seq))?;
             Ok(Exit::Good)
         }

@@ -1,23 +1,22 @@
 //! `failstop mode`: paper or real orders.
 
 use super::resume::after;
-use crate::args::ModeChoice;
+use crate::args::access::ModeChoice;
 use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 
 /// Sets it and says which mode is in effect now.
 pub fn mode(choice: ModeChoice) -> Result<Exit, Failure> {
     let (mode, engine) = match choice {
         ModeChoice::Dry { reason, place } => {
-            let engine = Engine::of(&Place::find(&place)?)?;
+            let engine = Engine::by(&place)?;
             engine.mode_dry(reason)?;
             ("dry", engine)
         }
         ModeChoice::Live { confirm, reason, place } => {
-            let engine = Engine::of(&Place::find(&place)?)?;
+            let engine = Engine::by(&place)?;
             engine.mode_live(reason, confirm)?;
             ("live", engine)
         }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::out;
 use crate::place::Place;
 use crate::render::orders as words;
+use failstop_client::books::OrderList;
 use failstop_engine::books;
 use failstop_journal::ledger::Outcome;
 
@@ -16,13 +17,13 @@ pub fn orders(action: OrdersAction) -> Result<Exit, Failure> {
     match action {
         OrdersAction::List { place, format } => list(&place, format),
         OrdersAction::Confirm { id, place } => {
-            let taken = Engine::of(&Place::find(&place)?)?.confirm_order(id.clone())?;
+            let taken = Engine::by(&place)?.confirm_order(id.clone())?;
             out::print_last(&format!("order {id} is confirmed (record {}): the bot may send it again\n", taken.seq))?;
             Ok(Exit::Good)
         }
         OrdersAction::Resolve { id, outcome, reason, place } => {
             let outcome = found(outcome);
-            let taken = Engine::of(&Place::find(&place)?)?.resolve_order(id.clone(), outcome, reason, None)?;
+            let taken = Engine::by(&place)?.resolve_order(id.clone(), outcome, reason, None)?;
             let known = if taken.already { "was resolved before" } else { "is resolved" };
             out::print_last(&format!("order {id} {known}: {outcome} (record {})\n", taken.seq))?;
             Ok(Exit::Good)
@@ -41,8 +42,11 @@ fn found(outcome: OrderOutcome) -> Outcome {
     }
 }
 
-fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
-    let place = Place::find(place)?;
+fn list(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
+    if args.remote.url.is_some() {
+        return shown(&Engine::by(args)?.orders()?, format);
+    }
+    let place = Place::find(args)?;
     let list = match Engine::of(&place) {
         Ok(engine) => engine.orders()?,
         // The journal is on disk, and what is open is what one wants to know when the engine is gone.
@@ -59,9 +63,13 @@ fn list(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
         },
         Err(failure) => return Err(failure),
     };
+    shown(&list, format)
+}
+
+fn shown(list: &OrderList, format: Format) -> Result<Exit, Failure> {
     out::print_last(&match format {
-        Format::Text => words::list(&list),
-        Format::Json => out::json_line(&list)?,
+        Format::Text => words::list(list),
+        Format::Json => out::json_line(list)?,
     })?;
     Ok(Exit::Good)
 }

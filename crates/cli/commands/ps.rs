@@ -5,12 +5,11 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 use crate::render::processes;
 
 /// Shows it.
 pub fn ps(args: &PsArgs) -> Result<Exit, Failure> {
-    let list = Engine::of(&Place::find(&args.place)?)?.processes()?;
+    let list = Engine::by(&args.place)?.processes()?;
     out::print_last(&match args.format {
         Format::Text => processes::text(&list),
         Format::Json => out::json_line(&list)?,

@@ -5,7 +5,6 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::place::Place;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -14,8 +13,7 @@ const SAID_AFTER: Duration = Duration::from_secs(4);
 
 /// Releases them and says what the system may do now.
 pub fn resume(args: ResumeArgs) -> Result<Exit, Failure> {
-    let place = Place::find(&args.place)?;
-    let engine = Engine::of(&place)?;
+    let engine = Engine::by(&args.place)?;
     saying_why_it_takes(|| engine.resume(&args.halts, args.reason, args.confirm))?;
     out::print_last(&after("resumed", &engine))?;
     Ok(Exit::Good)

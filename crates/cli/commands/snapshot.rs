@@ -15,7 +15,7 @@ use std::path::Path;
 pub fn snapshot(action: SnapshotAction) -> Result<Exit, Failure> {
     match action {
         SnapshotAction::Take { reason, place, format } => {
-            let taken = Engine::of(&Place::find(&place)?)?.take_snapshot(reason.unwrap_or_default())?;
+            let taken = Engine::by(&place)?.take_snapshot(reason.unwrap_or_default())?;
             out::print_last(&match format {
                 Format::Text => {
                     format!("snapshot {} taken at record {}, sha256 {}\n", taken.file, taken.seq, taken.sha256)

@@ -1,5 +1,6 @@
 //! `failstop status`: what the system may do, why, and what it does. The exit status is the verdict.
 
+use crate::args::access::RemoteArgs;
 use crate::args::gate::Section;
 use crate::args::{Format, StateArgs, StatusArgs};
 use crate::engine_client::Engine;
@@ -50,7 +51,10 @@ pub fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 fn ask(args: &StatusArgs) -> Result<Status, Failure> {
     let engine = match (&args.socket, &args.url) {
         (Some(socket), _) => Engine::at_socket(socket)?,
-        (None, Some(url)) => Engine::at_url(url)?,
+        (None, Some(url)) => {
+            let (token_file, ca) = (args.token_file.clone(), args.ca.clone());
+            Engine::at_url(url, &RemoteArgs { url: None, token_file, ca })?
+        }
         (None, None) => Engine::of(&Place::of(&StateArgs { config: args.config.clone(), state: None })?)?,
     };
     engine.status()

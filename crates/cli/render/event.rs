@@ -61,12 +61,29 @@ fn describe(kind: &str, body: &Value) -> (String, String) {
             let number = |key: &str| body[key].as_u64().unwrap_or(0);
             ("journal", format!("segment sealed, {}, {}", counted(number("records"), "record"), size(number("bytes"))))
         }
+        "x.failstop.control" => ("control", given(body)),
+        "x.failstop.control_forbidden" => {
+            let [control, by, role, needs] = ["control", "by", "role", "needs"].map(|key| word(body, key));
+            ("control", format!("{control} refused to {by} ({role}): it needs {needs}"))
+        }
+        "x.failstop.control_unproved" => {
+            ("control", format!("a request from {} proved nothing: {}", word(body, "peer"), word(body, "why")))
+        }
         other => {
             let payload = body.to_string();
             return booked::describe(other, &payload).unwrap_or_else(|| (other.to_owned(), payload));
         }
     };
     (topic.to_owned(), words)
+}
+
+/// A control that somebody gave.
+fn given(body: &Value) -> String {
+    let [control, by, role] = ["control", "by", "role"].map(|key| word(body, key));
+    match body["reason"].as_str() {
+        Some(reason) if !reason.is_empty() => format!("{control} by {by} ({role}): {reason}"),
+        Some(_) | None => format!("{control} by {by} ({role})"),
+    }
 }
 
 /// A value of the body as a word; what is missing is said as `?`.
@@ -125,6 +142,35 @@ mod tests {
         2026-11-07T21:04:11.123Z    18441  bot          ready after 41 ms
         2026-11-07T21:04:11.123Z    18441  heartbeat    permission active, health 0.50
         "#);
+    }
+
+    #[test]
+    fn controls_say_who_gave_them_and_who_might_not() {
+        let say = |t: &str, b: Value| line(&Envelope { seq: 1, ts: "soon".to_owned(), t: t.to_owned(), b });
+        let by = |more: Value| {
+            let mut body = json!({"control": "resume", "by": "token ana", "role": "admin", "trace_id": "ab"});
+            body.as_object_mut()
+                .into_iter()
+                .for_each(|body| body.extend(more.as_object().cloned().unwrap_or_default()));
+            body
+        };
+        for (t, body, words) in [
+            ("x.failstop.control", by(json!({"reason": "known"})), "control      resume by token ana (admin): known"),
+            ("x.failstop.control", by(json!({"reason": ""})), "control      resume by token ana (admin)"),
+            (
+                "x.failstop.control_forbidden",
+                by(json!({"needs": "super-admin"})),
+                "control      resume refused to token ana (admin): it needs super-admin",
+            ),
+            (
+                "x.failstop.control_unproved",
+                json!({"peer": "10.0.0.9", "why": "no token"}),
+                "control      a request from 10.0.0.9 proved nothing: no token",
+            ),
+        ] {
+            let line = say(t, body);
+            assert!(line.ends_with(words), "{line}");
+        }
     }
 
     #[test]

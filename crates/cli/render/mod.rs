@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod booked;
 pub mod bot_line;
+pub mod config;
 pub mod event;
 pub mod gate;
 pub mod nagios;

@@ -118,6 +118,14 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     for (name, text) in books(status) {
         fact(name, &printable(&text));
     }
+    if let Some(config) = configuration(status, now) {
+        fact("config", &printable(&config));
+    }
+    if let Some(fault) = &status.config.fault {
+        let at = status.config.fault_since.as_deref().map(|at| format!(" {}", since(at, now))).unwrap_or_default();
+        fact("", &format!("{}{at}: {}", Tone::Warning.paint("what the file says is not in force"), printable(fault)));
+        fact("", "next: failstop config diff");
+    }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &printable(&alerts));
     }
@@ -139,6 +147,13 @@ pub fn breaker(breaker: &BreakerSummary) -> String {
         None => "`failstop breaker reset` brings them back".to_owned(),
     };
     format!("dashboard and history give way since {since}: {why}; {then}")
+}
+
+/// Which text of the configuration is in force, and since when; nothing of an engine that does not say.
+fn configuration(status: &Status, now: Timestamp) -> Option<String> {
+    let config = &status.config;
+    let short = config.sha256.get(..12)?;
+    Some(format!("{short}, {}", since(&config.since, now)))
 }
 
 /// What stands at the gate that one wants to know of.
@@ -189,7 +204,7 @@ pub fn snapshot(status: &Status) -> Option<String> {
 /// print yet.
 pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
     let books = &status.books;
-    let mut facts = Vec::new();
+    let mut facts = emergency(status);
     if books.orders_open > 0 {
         facts.push((
             "orders",
@@ -205,6 +220,15 @@ pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
         facts.push(("breaker", breaker(&status.breaker)));
     }
     facts
+}
+
+/// What emergency actions came to, where they ran for real.
+fn emergency(status: &Status) -> Vec<(&'static str, String)> {
+    let Some(run) = &status.emergency.run else { return Vec::new() };
+    let actions = run.actions.iter().map(|action| ("action", format!("{}: {}", action.name, action.detail)));
+    let over = if run.finished.is_some() { "" } else { ", not over" };
+    let all = format!("{}: {} done, {} not{over}", run.cause, run.done, run.failed);
+    std::iter::once(("emergency", all)).chain(actions).collect()
 }
 
 fn component_row(status: &Status, now: Timestamp, component: &ComponentSummary) -> [Cell; 8] {
@@ -339,6 +363,12 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
     for (name, text) in books(status) {
         fact(name, &text);
+    }
+    if let Some(config) = configuration(status, now) {
+        fact("config", &config);
+    }
+    if let Some(fault) = &status.config.fault {
+        fact("config", &format!("what the file says is not in force: {fault}"));
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &alerts);

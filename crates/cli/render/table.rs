@@ -21,6 +21,11 @@ impl Cell {
         Self { text: printable(word).into_owned(), tone: Tone::of(word), right: false }
     }
 
+    /// A cell in a tone that its word does not say by itself.
+    pub fn toned(word: &str, tone: Tone) -> Self {
+        Self { text: printable(word).into_owned(), tone, right: false }
+    }
+
     /// The same cell, at the right edge of its column: for numbers.
     #[must_use]
     pub fn right(mut self) -> Self {

@@ -142,13 +142,13 @@ fn mac(key: &Key, text: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
 }
 
 /// The bytes that lower-case digits spell, if they spell exactly `N`.
-fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+pub(crate) fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -1,6 +1,7 @@
 //! The answer of `failstop status --format json` and `GET /api/status`. Fields are only ever added.
 
 use crate::books::SnapshotEntry;
+use crate::configuration::ConfigSummary;
 use crate::gate::GateStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,6 +92,12 @@ pub struct Status {
     /// Whether what only shows gives way to a busy host.
     #[serde(default)]
     pub breaker: BreakerSummary,
+    /// How the configuration stands.
+    #[serde(default)]
+    pub config: ConfigSummary,
+    /// Which emergency actions there are, and what they came to.
+    #[serde(default)]
+    pub emergency: EmergencySummary,
     /// How the gate stands; absent where none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
@@ -123,6 +130,49 @@ impl BreakerSummary {
     pub fn is_shed(&self) -> bool {
         self.state != "closed"
     }
+}
+
+/// Emergency actions: which there are, and what they came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmergencySummary {
+    /// The names of those that are configured, in order.
+    pub configured: Vec<String>,
+    /// The last run of the kill switch or of a fail-safe shutdown; `null` where there was none.
+    pub run: Option<EmergencyRun>,
+    /// The last drill; `null` before the first.
+    pub drill: Option<EmergencyRun>,
+}
+
+/// One run of emergency actions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmergencyRun {
+    /// Its name in records and alerts.
+    pub trace: String,
+    /// `kill-switch`, `failsafe` or `drill`.
+    pub cause: String,
+    /// When it began: RFC 3339, UTC.
+    pub begun: String,
+    /// When everything was tried; `null` while it goes on, or where whoever ran it died.
+    pub finished: Option<String>,
+    /// How many actions were done.
+    pub done: u32,
+    /// How many were not (yet).
+    pub failed: u32,
+    /// The actions, in order.
+    pub actions: Vec<EmergencyStep>,
+}
+
+/// One action of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmergencyStep {
+    /// Its name.
+    pub name: String,
+    /// `cancel-all`, `close-positions` or `custom`.
+    pub kind: String,
+    /// `waiting`, `running`, `done` or `failed`.
+    pub state: String,
+    /// The same for people, with how long it took.
+    pub detail: String,
 }
 
 /// A verification of the journal that ran beside the engine's work.

@@ -125,6 +125,15 @@ impl Breaker {
         }
     }
 
+    /// The configuration changed. What is shed stays so until the next look, or its next try, which goes by the new policy; one that may
+    /// not trip any more shows everything.
+    pub fn adopt(&mut self, policy: BreakerPolicy) {
+        if !policy.enabled {
+            self.state = BreakerState::Closed;
+        }
+        self.policy = policy;
+    }
+
     /// An operator wants everything shown again; whether it was shed. A host that is still too busy trips it again.
     pub fn reset(&mut self) -> bool {
         let was = self.is_shed();
@@ -196,6 +205,18 @@ mod tests {
         assert!(!breaker.is_shed() && !breaker.reset());
         assert_eq!(breaker.look(at(10_001), load(950, 0)), Some(BreakerNews::Tripped), "the tries begin anew");
         assert_eq!(breaker.due(), Some(at(10_061)));
+    }
+
+    #[test]
+    fn another_policy_holds_from_the_next_try_on_and_off_is_off_at_once() {
+        let mut breaker = Breaker::new(policy());
+        breaker.look(at(0), load(950, 0));
+        breaker.adopt(BreakerPolicy { cpu: 500, tries: 1, ..policy() });
+        assert_eq!(breaker.due(), Some(at(60)), "the try that was announced");
+        assert_eq!(breaker.look(at(60), load(450, 0)), Some(BreakerNews::StaysShed));
+        breaker.adopt(BreakerPolicy { enabled: false, ..policy() });
+        assert!(!breaker.is_shed());
+        assert_eq!(breaker.look(at(61), load(1_000, 0)), None);
     }
 
     #[test]

@@ -121,6 +121,9 @@ pub enum Effect {
     /// Tell people. Never waited for, and never a reason to wait: whoever cannot take it now asks [`crate::Core::alerts`]
     /// later.
     Alert(Box<Alert>),
+    /// The configuration that [`crate::Input::Configure`] brought last is in force, and its record durable: whatever else the host
+    /// decides by it is taken over now.
+    Configured,
     /// Everything is stopped and recorded: seal the journal and end the process.
     Exit(ExitReason),
 }

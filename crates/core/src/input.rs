@@ -1,5 +1,6 @@
 //! Facts that the host tells the core. Never orders: those are [`crate::Effect`]s.
 
+use crate::configure::Configuration;
 use crate::halt::{Cause, Trigger};
 use crate::id::{Epoch, HaltId, Instance, RequestId, Slot, Ticket};
 use crate::limits::Usage;
@@ -156,6 +157,9 @@ pub enum Input {
     StopRequested,
     /// SIGHUP: every ready component that wants it is asked to read its configuration again.
     ReloadRequested,
+    /// Another configuration, which the host has validated whole. What is tighter in it is in force with this step; the rest with
+    /// [`crate::Effect::Configured`], once the record of the change is durable.
+    Configure(Box<Configuration>),
 
     /// A cause that other parts of the engine judge (limits, ledger, witness, prices) now holds. The core knows its
     /// cap and clearance. After a restart the host raises again, before it reports `Checked` for `Integrity`, whatever

@@ -237,6 +237,7 @@ impl Core {
                 turn.push(Effect::Answer { request, outcome: Ok(()) });
             }
         }
+        self.settle_configuration(turn, upto);
         self.turn_second_key(turn);
         self.after_durable(turn);
     }
@@ -298,6 +299,7 @@ impl Core {
         // What was not durable by now never counts as such in this process: nothing of it loosens any more.
         self.writing.loosening.clear();
         self.writing.waiting.clear();
+        self.coming = None;
         for standing in self.standing.values_mut() {
             standing.clearing = None;
         }
@@ -366,6 +368,7 @@ fn is_last_word(record: &Record) -> bool {
         | Record::CheckFinished { .. }
         | Record::ComponentHeld { .. }
         | Record::Maintenance { .. }
+        | Record::ConfigChanged(_)
         | Record::OperatorOrder { .. }
         | Record::OperatorRefused { .. } => false,
     }

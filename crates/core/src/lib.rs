@@ -15,6 +15,7 @@ mod causes;
 mod component;
 mod component_order;
 mod conditions;
+mod configure;
 mod departure;
 mod dependency;
 mod effect;
@@ -43,6 +44,7 @@ mod renewal;
 mod restart;
 mod standstill;
 mod startup;
+mod tightest;
 mod time;
 mod turn;
 mod two_key;
@@ -54,6 +56,7 @@ pub use alert::{
 };
 pub use breaker::{Breaker, BreakerNews, BreakerPolicy, BreakerState, HostLoad};
 pub use component::STOP_GRACES_MAX;
+pub use configure::Configuration;
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
 pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
@@ -73,7 +76,7 @@ pub use policy::{
     ComponentPolicy, DependencyExit, DependencyPolicy, FailsafePolicy, HaltPolicy, HealthPolicy, Liveness, Orders,
     Policy, Reload, RestartPolicy,
 };
-pub use record::{AfterExit, ClearedBy, HealthStatus, Record};
+pub use record::{AfterExit, CONFIG_CHANGES_MAX, ClearedBy, ConfigChange, HealthStatus, KeyChange, Record};
 pub use time::Monotonic;
 pub use turn::breaks_a_line;
 pub use view::{ComponentState, ComponentView, FeedView, Health, PartView, QueueView};

@@ -2,6 +2,7 @@
 //! here is the order in which a step looks at them.
 
 use crate::component::Component;
+use crate::configure::Coming;
 use crate::dependency::Dependency;
 use crate::effect::{Effect, Page};
 use crate::halt::{Cause, Trigger};
@@ -28,6 +29,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core {
     pub(crate) policy: Arc<Policy>,
+    /// The policy that takes its place once its record is durable.
+    pub(crate) coming: Option<Coming>,
     pub(crate) recorded: Recorded,
     pub(crate) standing: Standings,
     pub(crate) writing: Writing,
@@ -69,6 +72,7 @@ impl Core {
         let dependencies = vec![Dependency::default(); policy.dependencies.len()];
         Self {
             policy: Arc::new(policy),
+            coming: None,
             recorded: Recorded::new(),
             standing: Standings::new(),
             writing: Writing::default(),
@@ -155,6 +159,7 @@ impl Core {
                 self.dirty = true;
             }
             Input::ReloadRequested => self.reload_all(turn),
+            Input::Configure(configuration) => self.configure(turn, *configuration),
             Input::Raise { cause, slot, evidence } => self.raised_by_host(turn, cause, slot, evidence),
             Input::Passed { cause, slot } => {
                 self.judged.remove(&(cause, slot));

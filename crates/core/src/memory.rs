@@ -168,6 +168,8 @@ impl<'a> Change<'a> {
             | Record::Heartbeat { .. }
             | Record::PermitLapsed { .. }
             | Record::CheckFinished { .. }
+            // Which policy holds is each start's own configuration's matter.
+            | Record::ConfigChanged(_)
             | Record::OperatorOrder { .. }
             | Record::OperatorRefused { .. } => Self::Nothing,
         }

@@ -282,6 +282,9 @@ pub enum Record {
         /// Why.
         reason: String,
     },
+    /// Another configuration was taken while running. What tightens in it was in force before, the rest is once this is durable.
+    #[serde(rename = "config.changed")]
+    ConfigChanged(ConfigChange),
     /// An operator's order was accepted.
     #[serde(rename = "operator.order")]
     OperatorOrder {
@@ -302,6 +305,41 @@ pub enum Record {
         /// Every reason of the refusal.
         refusals: Vec<String>,
     },
+}
+
+/// The most keys that one record of a change names: so that it fits its line, whatever the values are.
+pub const CONFIG_CHANGES_MAX: usize = 48;
+
+/// A change of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConfigChange {
+    /// SHA-256 of the file's text, lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Who asked for it: `the file changed`, `SIGHUP`, or a user.
+    pub by: String,
+    /// Every key whose value changes, at most [`CONFIG_CHANGES_MAX`].
+    pub keys: Vec<KeyChange>,
+    /// How many keys more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A key whose value changes. Values as TOML writes them, cut; a secret's as `(secret)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// `health.errors_per_minute`, `component.bot.stop_grace`.
+    pub key: String,
+    /// Its value before; absent: it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Its value after; absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// Who cleared a halt.

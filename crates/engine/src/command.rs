@@ -1,11 +1,13 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
+use crate::access::{Access, Forbidden, judge};
 use crate::history;
 use crate::limits::processes::Membership;
 use crate::words::fnv1a;
 use core::time::Duration;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
+use failstop_client::configuration::{Difference, InForce};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
 use failstop_core::gate::{LimitName, NAME_MAX, Scope};
@@ -36,6 +38,10 @@ pub enum Principal {
     User(Peer),
     /// Whoever holds this key, by a signature.
     Key(String),
+    /// Whoever holds the token of this name.
+    Token(String),
+    /// Whoever holds the certificate for this name.
+    Certificate(String),
 }
 
 impl std::fmt::Display for Principal {
@@ -43,6 +49,8 @@ impl std::fmt::Display for Principal {
         match self {
             Self::User(peer) => f.write_str(&user_name(peer.uid)),
             Self::Key(id) => write!(f, "watchdog {id}"),
+            Self::Token(name) => write!(f, "token {name}"),
+            Self::Certificate(name) => write!(f, "certificate {name}"),
         }
     }
 }
@@ -55,13 +63,26 @@ pub fn user_name(uid: u32) -> String {
     }
 }
 
-/// A request from a door, with the way back.
+/// A request from a door, with the way back: there is none for what whoever asks may not.
 #[derive(Debug)]
 pub struct Request {
-    /// What is asked.
-    pub command: Command,
-    /// The way back. A closed one means that nobody waits any more.
-    pub reply: oneshot::Sender<Answer>,
+    command: Command,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Request {
+    /// The one gate of all doors: what is asked, if whoever asks may. A closed way back means that nobody waits any more.
+    ///
+    /// # Errors
+    /// [`Forbidden`], which names the role that is needed.
+    pub fn new(command: Command, reply: oneshot::Sender<Answer>) -> Result<Self, Forbidden> {
+        judge(&command).map(|()| Self { command, reply })
+    }
+
+    /// What is asked, and the way back.
+    pub fn into_parts(self) -> (Command, oneshot::Sender<Answer>) {
+        (self.command, self.reply)
+    }
 }
 
 /// What a door may ask.
@@ -85,12 +106,14 @@ pub enum Command {
         /// Which, as [`Command::Alerts`] names it.
         id: String,
         /// Who.
-        peer: Peer,
+        by: Access,
     },
     /// Send a marked test message.
     TestAlerts {
         /// To this channel only.
         channel: Option<String>,
+        /// Who.
+        by: Access,
     },
     /// An operator's order.
     Operate {
@@ -98,8 +121,8 @@ pub enum Command {
         order: Order,
         /// Why. Not empty for anything that loosens.
         reason: String,
-        /// Who, already shown to be allowed.
-        peer: Peer,
+        /// Who.
+        by: Access,
     },
     /// The open orders; changes nothing.
     Orders,
@@ -107,20 +130,34 @@ pub enum Command {
     Book {
         /// What.
         what: BooksOrder,
-        /// Who, already shown to be allowed.
-        peer: Peer,
+        /// Who.
+        by: Access,
     },
     /// A super-admin's or an admin's word to the gate.
     Gate {
         /// What.
         what: GateOrder,
-        /// Who, already shown to be allowed.
-        peer: Peer,
+        /// Who.
+        by: Access,
     },
     /// The breaker is to let everything be shown again.
     ResetBreaker {
+        /// Who.
+        by: Access,
+    },
+    /// Every value of the configuration that is in force; changes nothing.
+    Config,
+    /// What would change if the file were taken as it is; changes nothing.
+    CompareConfig {
         /// Who, already shown to be allowed.
-        peer: Peer,
+        by: Access,
+    },
+    /// Read the configuration file now, and take it.
+    ReloadConfig {
+        /// `KEY=VALUE`, laid over the file for as long as this engine lives.
+        set: Vec<String>,
+        /// Who, already shown to be allowed.
+        by: Access,
     },
     /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
     Beat,
@@ -133,7 +170,32 @@ pub enum Command {
         /// Why.
         reason: String,
         /// Who.
-        by: Principal,
+        by: Access,
+    },
+    /// What a door says of somebody whom it turned away; nobody waits for an answer.
+    TurnedAway(TurnedAway),
+}
+
+/// Somebody whom a door turned away. Doors say only so many: `before` counts those since the last one that was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// Nobody knows who it was.
+    Unproved {
+        /// From where, as the kernel says.
+        peer: String,
+        /// What was wrong with its proof.
+        why: String,
+        /// How many before it went untold.
+        before: u64,
+    },
+    /// Known, and without the role that is needed.
+    Forbidden {
+        /// Who, and the request's name.
+        by: Access,
+        /// What was asked for.
+        forbidden: Forbidden,
+        /// How many before it went untold.
+        before: u64,
     },
 }
 
@@ -225,6 +287,10 @@ pub enum Answer {
     Snapshot(Box<SnapshotEntry>),
     /// To [`BooksOrder::Statement`] and [`BooksOrder::ResolveOrder`].
     Imported(Imported),
+    /// To [`Command::Config`].
+    InForce(Box<InForce>),
+    /// To [`Command::CompareConfig`] and, once it is in force, to [`Command::ReloadConfig`].
+    Config(Box<Difference>),
     /// To [`Command::Beat`].
     Beat(Box<Beat>),
     /// To [`Command::End`]: it ends.

@@ -1,5 +1,6 @@
 //! failstop-engine: the shell around the core: it supervises, records, listens, and carries out what the core decides.
 
+pub mod access;
 pub mod alerts;
 pub mod announce;
 pub mod app;
@@ -9,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod doors;
+pub mod emergency;
 pub mod gate;
 pub mod history;
 pub mod kill_switch;
@@ -22,6 +24,7 @@ pub mod permit;
 pub mod price_poller;
 pub mod probing;
 pub mod process;
+pub mod reloading;
 pub mod runtime_dir;
 pub mod shared_rates;
 pub mod status;

@@ -8,10 +8,12 @@ pub mod words;
 pub use failstop_core::next_step;
 
 use self::held::HeldSince;
+use failstop_client::configuration::ConfigSummary;
 use failstop_client::gate::GateStatus;
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, HaltSummary, HealthSummary,
-    HeldSummary, HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, EmergencySummary, HaltSummary,
+    HealthSummary, HeldSummary, HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
+    VerifiedSummary,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -113,6 +115,10 @@ pub struct HostFacts {
     pub verified: Option<VerifiedSummary>,
     /// Whether what only shows gives way.
     pub breaker: BreakerSummary,
+    /// How the configuration stands.
+    pub config: ConfigSummary,
+    /// Emergency actions.
+    pub emergency: EmergencySummary,
 }
 
 /// What the host knows of one component.
@@ -216,9 +222,11 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
         books: facts.books.clone(),
+        config: facts.config.clone(),
         gate: facts.gate.clone(),
         verified: facts.verified.clone(),
         breaker: facts.breaker.clone(),
+        emergency: facts.emergency.clone(),
     }
 }
 

@@ -39,6 +39,7 @@
 
 pub mod declare;
 pub mod document;
+mod effective;
 mod nearest;
 mod overlay;
 mod problem;
@@ -52,10 +53,11 @@ mod units;
 mod vocabulary;
 
 pub use declare::{At, Consistent, Key, Places, Reading, Section, Setting, interpreted, shown, within};
+pub use effective::{COVERED, Effective};
 pub use nearest::nearest;
 pub use overlay::{Overlay, environment};
 pub use problem::{ConfigErrors, Kind, MAX_SHOWN, Origin, Place, Problem, cover_userinfo};
-pub use reference::reference;
+pub use reference::{Note, reference};
 pub use root::{Read, label, origin_in, read, repeated, single, table_of, tables};
 pub use secret::{Secret, SecretFault};
 pub use setting::{Argv, Choice, MAX_ITEMS, MAX_NAME, Name, valid_name};

@@ -8,17 +8,21 @@ use std::fmt::Write as _;
 const WIDTH: usize = 118;
 
 /// The reference: a valid configuration in which every key stands with its default, its range and its meaning. `preamble`
-/// is the comment that it begins with, ready to print.
-pub fn reference(vocabulary: &Vocabulary, preamble: &str) -> String {
+/// is the comment that it begins with, ready to print; `note` says something more of a key (`section.key`), where there is
+/// something.
+pub fn reference(vocabulary: &Vocabulary, preamble: &str, note: Note<'_>) -> String {
     let mut out = preamble.to_owned();
     for section in vocabulary.sections {
         out.push('\n');
-        write_section(&mut out, section, vocabulary);
+        write_section(&mut out, section, vocabulary, note);
     }
     out
 }
 
-fn write_section(out: &mut String, section: &SectionInfo, vocabulary: &Vocabulary) {
+/// What is said more of a key.
+pub type Note<'a> = &'a dyn Fn(&str) -> Option<&'static str>;
+
+fn write_section(out: &mut String, section: &SectionInfo, vocabulary: &Vocabulary, note: Note<'_>) {
     comment(out, section.docs);
     let lead = if section.always { "" } else { "# " };
     let mut name = section.header();
@@ -32,14 +36,14 @@ fn write_section(out: &mut String, section: &SectionInfo, vocabulary: &Vocabular
             tables.push(key);
             continue;
         }
-        write_key(out, section.name, key, lead, vocabulary);
+        write_key(out, section.name, key, lead, vocabulary, note);
     }
     for key in tables {
         out.push('\n');
         comment(out, key.docs);
         let _ = writeln!(out, "# [{}.{}]", section.name, key.name);
         for inner in (key.nested)().unwrap_or(&[]) {
-            write_key(out, &format!("{}.{}", section.name, key.name), inner, "# ", vocabulary);
+            write_key(out, &format!("{}.{}", section.name, key.name), inner, "# ", vocabulary, note);
         }
     }
 }
@@ -49,7 +53,7 @@ fn is_table_of_its_own(key: &Key) -> bool {
     key.preset == Preset::Absent("{}") && (key.nested)().is_some()
 }
 
-fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: &Vocabulary) {
+fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: &Vocabulary, note: Note<'_>) {
     out.push('\n');
     comment(out, key.docs);
     let nested = (key.nested)().unwrap_or(&[]);
@@ -59,11 +63,15 @@ fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: 
             "  {}: {}{}",
             inner.name,
             docs.join(" "),
-            facts(inner, &format!("{schema}.{}", key.name), vocabulary)
+            facts(inner, &format!("{schema}.{}", key.name), vocabulary, note)
         );
         comment(out, &[text.as_str()]);
     }
-    let facts = facts(key, schema, vocabulary);
+    let facts = if nested.is_empty() {
+        facts(key, schema, vocabulary, note)
+    } else {
+        facts(key, schema, vocabulary, &|_| None)
+    };
     if !facts.is_empty() {
         comment(out, &[facts.trim()]);
     }
@@ -88,7 +96,7 @@ fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: 
 }
 
 /// Range, required, profiles, and what is not done yet.
-fn facts(key: &Key, schema: &str, vocabulary: &Vocabulary) -> String {
+fn facts(key: &Key, schema: &str, vocabulary: &Vocabulary, note: Note<'_>) -> String {
     let mut facts = Vec::new();
     if matches!(key.preset, Preset::Required(_)) {
         facts.push("Required.".to_owned());
@@ -101,6 +109,7 @@ fn facts(key: &Key, schema: &str, vocabulary: &Vocabulary) -> String {
         let values: Vec<String> = row.values.iter().map(|(profile, value)| format!("{profile}: {value}")).collect();
         facts.push(format!("Profile {}.", values.join("; ")));
     }
+    facts.extend(note(&path).map(str::to_owned));
     if let Some(later) = key.later {
         facts.push(format!("Note: {later}."));
     }

@@ -3,6 +3,7 @@
 
 use crate::declare::{Reading, Section, shown};
 use crate::document::{self, Node, Table, Value};
+use crate::effective::{self, Effective};
 use crate::nearest::nearest;
 use crate::overlay::Overlay;
 use crate::problem::{ConfigErrors, Kind, Origin, Problem};
@@ -17,6 +18,8 @@ pub struct Read<T> {
     pub value: T,
     /// What is valid and yet worth knowing.
     pub notices: Vec<Problem>,
+    /// Every value that is in force, in the order of the reference.
+    pub values: Vec<Effective>,
 }
 
 /// Parses `source`, lays `overlay` over it, and has `sections` read it. `profile` finds the profile in force.
@@ -40,10 +43,11 @@ pub fn read<T>(
     let folder = folder_of(&source.file);
     let mut problems = Vec::new();
     overlay.apply(&mut root, vocabulary, &mut problems);
+    let profile = profile(&root);
     let mut reading = Reading {
         folder: &folder,
         world_readable: source.world_readable,
-        profile: profile(&root),
+        profile,
         vocabulary,
         problems,
         notices: Vec::new(),
@@ -52,7 +56,9 @@ pub fn read<T>(
     let value = sections(&root, &folder, &mut reading);
     let (problems, notices) = (located(reading.problems), located(reading.notices));
     match value {
-        Some(value) if problems.is_empty() => Ok(Read { value, notices }),
+        Some(value) if problems.is_empty() => {
+            Ok(Read { value, notices, values: effective::of(&root, vocabulary, profile) })
+        }
         _ => Err(ConfigErrors::sorted(problems)),
     }
 }

@@ -326,6 +326,7 @@ impl World {
                 | Effect::KillHook { .. }
                 | Effect::Answer { .. }
                 | Effect::Alert(_)
+                | Effect::Configured
                 | Effect::TryDependency { .. } => {}
                 Effect::Exit(_) => self.dead = true,
             }

@@ -214,6 +214,7 @@ impl Life<'_> {
             | Effect::KillHook { .. }
             | Effect::Answer { .. }
             | Effect::Alert(_)
+            | Effect::Configured
             | Effect::TryDependency { .. } => {}
             Effect::Exit(reason) => self.over = Some(reason),
         }

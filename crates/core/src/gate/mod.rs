@@ -10,6 +10,7 @@
 
 mod ask;
 mod book;
+mod configure;
 mod confirmation;
 mod count;
 mod fact;

@@ -112,6 +112,16 @@ impl Feed {
         Self { sources: vec![Source::default(); instrument.sources.len()], required: instrument.required, last: None }
     }
 
+    /// So many sources must agree from here on.
+    pub fn require(&mut self, instrument: &InstrumentPolicy) {
+        self.required = instrument.required;
+    }
+
+    #[cfg(test)]
+    pub fn required(&self) -> usize {
+        self.required
+    }
+
     /// A source says a price.
     pub fn take(
         &mut self,

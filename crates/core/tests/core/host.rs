@@ -248,6 +248,7 @@ impl Host {
             | Effect::RemoveLatches
             | Effect::Ask { .. }
             | Effect::Answer { .. }
+            | Effect::Configured
             | Effect::Alert(_) => {}
         }
     }

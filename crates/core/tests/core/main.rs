@@ -3,6 +3,7 @@
 
 mod alerts;
 mod causes;
+mod configure;
 mod dependency;
 mod health;
 mod hooks;

@@ -33,6 +33,8 @@ enum Event {
     Day,
     Hook(Hook),
     Reload,
+    /// Another configuration, with numbers that hang on this one.
+    Configure(u64),
     Jump,
     Crash,
     /// The journal fails; whether it still takes last words.
@@ -100,6 +102,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Trigger),
         1 => Just(Event::Day),
         1 => Just(Event::Reload),
+        2 => (1..40_u64).prop_map(Event::Configure),
         2 => prop::sample::select(vec![Hook::PreStop, Hook::PostStop]).prop_map(Event::Hook),
         1 => Just(Event::Jump),
         1 => Just(Event::Crash),
@@ -260,6 +263,7 @@ impl World {
             Event::Trigger(_) => self.host.send(Input::TriggerPassed(Trigger::Capital)),
             Event::Day => self.host.send(Input::TradingDay),
             Event::Reload => self.host.send(Input::ReloadRequested),
+            Event::Configure(number) => self.configure(number),
             Event::Hook(hook) => {
                 let instance = instance(0);
                 let outcome = HookOutcome::Ended(Exit::Status(0));
@@ -307,6 +311,20 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    fn configure(&mut self, number: u64) -> Vec<Effect> {
+        let mut policy = self.host.core.policy().clone();
+        policy.health.market_data_max_age = Duration::from_secs(number);
+        policy.failsafe.market_data_max_age = Duration::from_secs(number * 2);
+        policy.limits.memory_max = (!number.is_multiple_of(3)).then_some(number * 100_000_000);
+        policy.components[0].limits.memory_max = Some(number * 50_000_000);
+        policy.components[0].progress_within = (!number.is_multiple_of(2)).then_some(Duration::from_secs(number));
+        policy.components[1].essential = number.is_multiple_of(4);
+        // What a start after a crash has is what its file says: here, the last one that was written.
+        self.host.policy = policy.clone();
+        let change = ConfigChange { by: "a test".to_owned(), ..ConfigChange::default() };
+        self.host.send(Input::Configure(Box::new(Configuration { policy, change })))
     }
 
     /// One trigger for each key, over crashes and replays; one end, after it; nothing for what is never told.

@@ -4,6 +4,8 @@
 use crate::config::{Config, HostPort};
 use failstop_notify::{Channel, Kind, Programs};
 use hyper::Uri;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 pub use failstop_notify::settings::Unusable;
@@ -15,6 +17,49 @@ pub(super) fn of(config: &Config, programs: Option<Arc<dyn Programs>>) -> (fails
         delivery.programs = programs;
     }
     (delivery, unusable)
+}
+
+/// The channels of a configuration with their secrets read, ready to be handed to a notifier that runs.
+pub struct ReadyChannels {
+    /// Whether anything leaves this host.
+    pub(super) enabled: bool,
+    /// Those that can be used.
+    pub(super) wanted: failstop_notify::Config,
+    /// The others, and why not.
+    pub(super) faults: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for ReadyChannels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.wanted.channels.iter().map(|channel| channel.name.as_str()).collect();
+        f.debug_struct("ReadyChannels").field("channels", &names).field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+/// Makes the channels of a configuration ready, as [`super::Delivery::open`] would. Reads files; opens and sends nothing.
+///
+/// # Errors
+/// Why no channel at all could be used.
+pub fn ready_channels(config: &Config) -> Result<ReadyChannels, String> {
+    let (mut wanted, unusable) = of(config, None);
+    let mut faults: BTreeMap<String, String> = unusable.into_iter().map(|fault| (fault.channel, fault.fault)).collect();
+    let connects = |kind: &Kind| !matches!(kind, Kind::Console | Kind::LogFile(_));
+    // Each round leaves out one channel at least, so it ends. Those of this host alone have nothing that could be wrong.
+    while wanted.ca_file.is_some() || wanted.channels.iter().any(|channel| connects(&channel.kind)) {
+        let found = failstop_notify::faults(&wanted);
+        if found.is_empty() {
+            break;
+        }
+        for Unusable { channel, fault } in found {
+            let before = wanted.channels.len();
+            wanted.channels.retain(|other| other.name != channel);
+            if wanted.channels.len() == before {
+                return Err(fault);
+            }
+            faults.insert(channel, fault);
+        }
+    }
+    Ok(ReadyChannels { enabled: config.alerts.enabled, wanted, faults })
 }
 
 /// Everything that can be told of the channels without opening or connecting to anything.

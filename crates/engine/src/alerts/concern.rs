@@ -1,4 +1,5 @@
-//! What people are told of and halts nothing, of the gate and of the engine's host: one incident a concern, as long as it holds.
+//! What people are told of and halts nothing, of the gate, the control listener, the configuration and the engine's host: one incident a
+//! concern, as long as it holds.
 
 use super::delivery::Delivery;
 use super::notice::clock_time;
@@ -6,7 +7,13 @@ use crate::words::fnv1a;
 use failstop_notify::{Change, Key, KeyFault, Notice, Severity};
 
 /// Where those of the gate are explained.
-const OF_THE_GATE: &str = "docs/runbooks/gate.md";
+const GATE: &str = "docs/runbooks/gate.md";
+
+/// Where that of the control listener is.
+const CONTROL: &str = "docs/runbooks/control.md";
+
+/// Where a configuration that is not taken is.
+const CONFIGURATION: &str = "docs/runbooks/configuration.md";
 
 /// What people are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +32,10 @@ pub enum Concern {
     SlowOrders,
     /// The host is too busy for what only shows, and nothing brings that back by itself.
     StaysShed,
+    /// Many who asked at the control listener proved nothing.
+    Unproved,
+    /// What the configuration file says is not in force.
+    Configuration,
 }
 
 impl Delivery {
@@ -61,14 +72,14 @@ struct Words {
     cause: &'static str,
     severity: Severity,
     title: &'static str,
+    runbook: &'static str,
     why: &'static str,
     action: &'static str,
-    runbook: &'static str,
 }
 
 impl Concern {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ApiUsage,
         Self::Confirmation,
         Self::LossWarning,
@@ -76,6 +87,8 @@ impl Concern {
         Self::SuccessRate,
         Self::SlowOrders,
         Self::StaysShed,
+        Self::Unproved,
+        Self::Configuration,
     ];
 
     const fn words(self) -> Words {
@@ -84,57 +97,73 @@ impl Concern {
                 cause: "api-usage",
                 severity: Severity::Warning,
                 title: "the venue's request budget is nearly used",
+                runbook: GATE,
                 why: "the bot makes more requests than the venue allows for long",
                 action: "let the bot ask less often; a venue that is asked too often locks the key out, and then nothing can be closed",
-                runbook: OF_THE_GATE,
             },
             Self::Confirmation => Words {
                 cause: "confirmation",
                 severity: Severity::Warning,
                 title: "an order waits to be confirmed",
+                runbook: GATE,
                 why: "it is worth more than `confirm_above`",
                 action: "look at it (`failstop status --section risk`) and confirm it, or let its time pass",
-                runbook: OF_THE_GATE,
             },
             Self::LossWarning => Words {
                 cause: "loss-near",
                 severity: Severity::Warning,
                 title: "much is lost in this trading day",
+                runbook: GATE,
                 why: "12 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "look at what the bot does; at the limit only what reduces is allowed",
-                runbook: OF_THE_GATE,
             },
             Self::LossCritical => Words {
                 cause: "loss-critical",
                 severity: Severity::Critical,
                 title: "very much is lost in this trading day",
+                runbook: GATE,
                 why: "15 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
                 action: "decide whether the bot goes on: `failstop kill-switch engage` stops it; at the limit only what reduces is allowed",
-                runbook: OF_THE_GATE,
             },
             Self::SuccessRate => Words {
                 cause: "success-rate",
                 severity: Severity::Critical,
                 title: "too few orders end well",
+                runbook: GATE,
                 why: "the venue refuses them, or the bot does not hear what becomes of them",
                 action: "see what the bot says became of them: `failstop events --type order.outcome`",
-                runbook: OF_THE_GATE,
+            },
+            Self::Configuration => Words {
+                cause: "configuration",
+                severity: Severity::Warning,
+                title: "the configuration file is not in force",
+                runbook: CONFIGURATION,
+                why: "it is not valid, or it changes what needs a restart: all of it is left alone, and the one before stays in force",
+                action: "see `failstop config diff`; mend the file, go back with `failstop config rollback`, or restart failstop",
             },
             Self::SlowOrders => Words {
                 cause: "slow-orders",
                 severity: Severity::Warning,
                 title: "the venue takes long for orders",
+                runbook: GATE,
                 why: "the venue or the way to it is slow",
                 action: "see how the venue is; prices move while an order waits",
-                runbook: OF_THE_GATE,
             },
             Self::StaysShed => Words {
                 cause: "monitoring-shed",
                 severity: Severity::Warning,
                 title: "dashboard and history stay shed",
+                runbook: "docs/runbooks/monitoring-shed.md",
                 why: "the host's processors or memory are nearly all in use, and were at each try to come back",
                 action: "see what uses the host, then `failstop breaker reset`; trading goes on, guarded as before",
-                runbook: "docs/runbooks/monitoring-shed.md",
+            },
+            Self::Unproved => Words {
+                cause: "control-unproved",
+                severity: Severity::Warning,
+                title: "many requests to the control listener prove nothing",
+                runbook: CONTROL,
+                why: "somebody guesses, or a program has a token or a key that is none any more",
+                action: "see from where (`failstop events --type x.failstop.control_unproved`); if it is none of yours, close the port to it",
             },
         }
     }

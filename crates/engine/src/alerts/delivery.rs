@@ -1,8 +1,9 @@
 //! The engine's way to the notifier. Opening it never keeps the engine from starting, and nothing on it waits: trading safety
 //! comes first, and people are told beside it.
 
+use super::channels::{self, ReadyChannels};
 use super::notice::{Sender, notice};
-use super::{OUTBOX, channels, entry, reconcile, summary};
+use super::{OUTBOX, entry, reconcile, summary};
 use crate::config::Config;
 use failstop_client::alerts::{AlertEntry, AlertTest};
 use failstop_client::status::AlertsSummary;
@@ -31,6 +32,19 @@ pub struct Delivery {
     behind: bool,
     /// Triggers that were handed over and are perhaps not listed yet; at most [`failstop_notify::OPEN_MAX`].
     on_their_way: BTreeSet<Key>,
+    /// What runs the programs of exec channels.
+    programs: Option<Unshown<Arc<dyn Programs>>>,
+    /// Channels that the notifier could not be given yet.
+    owed: Option<Unshown<failstop_notify::Config>>,
+}
+
+/// Something of which nothing is to be shown.
+struct Unshown<T>(T);
+
+impl<T> std::fmt::Debug for Unshown<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(not shown)")
+    }
 }
 
 #[derive(Debug)]
@@ -65,6 +79,7 @@ impl Delivery {
         let sender =
             Sender { system: config.name().to_owned(), environment: config.system.environment.as_str().to_owned() };
         let enabled = config.alerts.enabled;
+        let runs = programs.clone();
         let closed = |way, faults| Self {
             sender: sender.clone(),
             enabled,
@@ -73,6 +88,8 @@ impl Delivery {
             refused: 0,
             behind: false,
             on_their_way: BTreeSet::new(),
+            programs: runs.clone().map(Unshown),
+            owed: None,
         };
         let (mut wanted, unusable) = channels::of(config, programs);
         let mut faults: BTreeMap<String, String> =
@@ -138,6 +155,37 @@ impl Delivery {
                 tracing::warn!(%refused, "an alert is told later");
                 self.refused = self.refused.saturating_add(1);
                 self.behind = true;
+            }
+        }
+    }
+
+    /// Other channels, rates and routes from here on. Messages for channels that are gone move to the next one; nothing that is open
+    /// or on its way is lost.
+    pub fn reconfigure(&mut self, ready: ReadyChannels) {
+        let ReadyChannels { enabled, mut wanted, faults } = ready;
+        if let Some(Unshown(programs)) = &self.programs {
+            wanted.programs = Arc::clone(programs);
+        }
+        (self.enabled, self.faults, self.owed) = (enabled, faults, Some(Unshown(wanted)));
+        self.catch_up();
+    }
+
+    /// Gives the notifier the channels that it could not be given before. Called within the loop's runtime.
+    pub fn catch_up(&mut self) {
+        let Way::Open { handle, .. } = &self.way else { return };
+        let Some(Unshown(wanted)) = self.owed.take() else { return };
+        match handle.reconfigure(wanted.clone()) {
+            Ok(reply) => {
+                tokio::spawn(async move {
+                    // They were tried before; only what has changed on the host since is left to go wrong.
+                    if let Ok(Err(error)) = reply.answer().await {
+                        tracing::error!(%error, "the alert channels of before stay in use");
+                    }
+                });
+            }
+            Err(refused) => {
+                tracing::warn!(%refused, "the alert channels are changed later");
+                self.owed = Some(Unshown(wanted));
             }
         }
     }

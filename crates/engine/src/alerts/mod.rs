@@ -6,13 +6,14 @@ mod channels;
 mod concern;
 mod delivery;
 mod early;
+mod emergency;
 mod entry;
 mod notice;
 mod programs;
 mod reconcile;
 mod summary;
 
-pub use channels::{Survey, Unusable, survey};
+pub use channels::{ReadyChannels, Survey, Unusable, ready_channels, survey};
 pub use concern::Concern;
 pub use delivery::{Acknowledging, Delivery, Testing};
 pub use early::start_failed;

@@ -181,6 +181,18 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}{reason}") });
         }
+        Record::ConfigChanged(change) => {
+            let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+            let mut keys: Vec<String> = change
+                .keys
+                .iter()
+                .map(|key| format!("{} {} -> {}", key.key, value(&key.from), value(&key.to)))
+                .collect();
+            if change.more > 0 {
+                keys.push(format!("and {} more", change.more));
+            }
+            ("config", format!("changed by {}: {}", change.by, keys.join("; ")))
+        }
         Record::OperatorOrder { order, by, reason } => {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             ("operator", format!("{order} by {by}{reason}"))

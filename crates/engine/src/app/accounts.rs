@@ -2,7 +2,8 @@
 //! is said before anything runs.
 
 use super::RunError;
-use crate::config::{Component, Config};
+use crate::access::Holders;
+use crate::config::{Component, Config, Control};
 use crate::process::privileges::{Kept, OwnPowers, PrivilegeError};
 use crate::runtime_dir::Access;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -24,10 +25,11 @@ pub struct Account {
     pub kept: Option<Kept>,
 }
 
-/// Which directory access the components need: other users must be able to pass through to the sockets.
-pub fn access(accounts: &[Account]) -> Access {
+/// Which directory access is needed: components of other users, and other users with a role, must be able to pass through to the
+/// sockets.
+pub fn access(accounts: &[Account], control: &Control) -> Access {
     let own = nix::unistd::geteuid().as_raw();
-    if accounts.iter().any(|account| account.uid.is_some_and(|uid| uid != own)) {
+    if Holders::names_others(control) || accounts.iter().any(|account| account.uid.is_some_and(|uid| uid != own)) {
         Access::Components
     } else {
         Access::Private

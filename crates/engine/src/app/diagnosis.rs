@@ -65,6 +65,11 @@ impl Diagnosis {
         Self { config, results, programs, running: false, queued: None, pause: RETRY_FIRST, retry_at: None }
     }
 
+    /// The next runs are by this configuration.
+    pub fn adopt(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
     /// Starts a run, or queues one behind the run that is under way.
     pub fn start(&mut self, purpose: Purpose) {
         if self.running {

@@ -51,6 +51,7 @@ impl Engine {
             Effect::Answer { request, outcome } => self.answer(request, outcome),
             Effect::Alert(alert) => self.tell(&alert),
             Effect::TryDependency { index } => self.probes.hurry_dependency(index, crate::clock::now()),
+            Effect::Configured => self.configured(),
             Effect::Exit(reason) => self.exit = Some(reason),
         }
     }
@@ -145,6 +146,7 @@ impl Engine {
             | Record::HealthChanged { .. }
             | Record::Heartbeat { .. }
             | Record::CheckFinished { .. }
+            | Record::ConfigChanged(_)
             | Record::OperatorOrder { .. }
             | Record::OperatorRefused { .. } => None,
         };
@@ -302,6 +304,7 @@ impl Engine {
             Ok(Released::Gone) => match self.permit.replace() {
                 Ok(()) => {
                     self.latch_seen = None;
+                    self.emergency_released();
                     self.trees.forget_prepared();
                     self.announce_page();
                     self.bring(Input::KillSwitchLatchRemoved);

@@ -5,8 +5,9 @@
 //! with a status by which whoever started it starts it anew.
 
 use super::engine::Engine;
+use crate::access::Access;
 use crate::clock;
-use crate::command::{Answer, Principal};
+use crate::command::Answer;
 use crate::config::Config;
 use crate::doors::Pulse;
 use crate::runtime_dir::EngineEnd;
@@ -41,6 +42,11 @@ impl Ending {
         let stop_takes = config.shutdown_within() + END_ALLOWANCE;
         let (announced, recording, waiting) = (None, Recording::Nothing, Vec::new());
         Self { announced, recording, waiting, beats: Some(beats), told: None, stop_takes }
+    }
+
+    /// An end takes so long by this configuration.
+    pub fn adopt(&mut self, config: &Config) {
+        self.stop_takes = config.shutdown_within() + END_ALLOWANCE;
     }
 
     /// The end that is coming.
@@ -136,7 +142,7 @@ impl Engine {
         kind: EndKind,
         expected_epoch: Option<u64>,
         reason: String,
-        by: &Principal,
+        by: &Access,
         reply: oneshot::Sender<Answer>,
     ) {
         let stand = Stand {
@@ -181,6 +187,7 @@ impl Engine {
             EndKind::Stop => self.ending.stop_takes,
             EndKind::Restart => self.ending.stop_takes + START_ALLOWANCE,
         };
+        let takes = takes + self.emergencies.may_take(clock::now());
         let now = clock::wall();
         let until = clock::rfc3339(now.saturating_add(takes).unwrap_or(now));
         let announced = Announced { kind, until, by: by.to_owned(), reason: reason.to_owned() };

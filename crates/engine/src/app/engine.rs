@@ -4,11 +4,13 @@
 //! are carried out before anything else is waited for. No locks around state, no second decider.
 
 use super::RunError;
+use super::audit::Unproved;
 use super::books::Watch;
 use super::bots::Bots;
 use super::components::Blueprint;
 use super::concerns::Told;
 use super::diagnosis::Diagnosis;
+use super::emergency::Emergencies;
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
@@ -21,6 +23,7 @@ use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::probes::Probes;
 use super::programs::Programs;
+use super::reload::Configuring;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
 use super::verifier::Verifier;
@@ -66,9 +69,6 @@ use tokio::sync::oneshot;
 /// How long a page that was found revoked waits for the latch that the kill switch writes next, so that the journal can
 /// say who and why.
 const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
-
-/// Two samples are at least so far apart, however soon the core wants to look again.
-const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// An event that comes this much later than the loop's deadline says that the engine stood still: frozen, or starved of its
 /// processor.
@@ -141,13 +141,19 @@ pub struct Engine {
     pub(super) beat_at: Option<Monotonic>,
     /// When the service manager is asked for more time, while the engine stops.
     pub(super) extend_at: Option<Monotonic>,
+    /// The configuration, as it may change.
+    pub(super) configuring: Configuring,
     /// A SIGHUP came, and the service manager was not told yet that what follows from it is done.
     pub(super) reloading: bool,
     pub(super) jumps: JumpDetector,
+    /// Those who proved nothing at the control listener lately.
+    pub(super) unproved: Unproved,
     pub(super) sample_at: Monotonic,
     pub(super) notify_starts: NotifyStarts,
     pub(super) refusals: Refusals,
     pub(super) hooks: Hooks,
+    /// What is done at the venue where everything is shut down.
+    pub(super) emergencies: Emergencies,
     pub(super) watch_set: WatchSet,
     pub(super) store: FdStore,
     pub(super) side: EngineSide,
@@ -200,7 +206,8 @@ impl Engine {
     async fn drive(&mut self, sources: &mut Sources) -> Ended {
         loop {
             self.ledger.flush();
-            if let Some(reason) = self.exit {
+            // What is being done at the venue is not cut off by a stop: it has its own bound.
+            if let Some(reason) = self.exit.filter(|_| !self.emergencies.is_running()) {
                 return Ended::Ordered(reason);
             }
             let deadline = self.deadline();
@@ -232,6 +239,7 @@ impl Engine {
             self.probes.next_deadline(),
             self.beat_at,
             self.extend_at,
+            self.emergencies.due(),
             Some(self.sample_at),
             Some(self.snapshots.deadline()),
             self.gate_due(),
@@ -250,7 +258,10 @@ impl Engine {
             Event::Recorder(report) => self.recorded(report),
             Event::Signals => self.signals(),
             Event::GuardGone => {}
-            Event::Latch => self.look_at_latch(),
+            Event::Latch => {
+                self.emergencies.look_again();
+                self.look_at_latch();
+            }
             Event::ClockChanged => self.look_at_clocks(),
             Event::Notice(received) => self.notice(received),
             Event::Watched => self.watched(),
@@ -266,6 +277,7 @@ impl Engine {
             Event::Group(word) => self.group_said(word),
             Event::Polled(tried) => self.polled(tried),
             Event::Snapshot(made) => self.snapshot_made(made),
+            Event::Configuration(looked) => self.looked(looked),
         }
         self.after();
     }
@@ -333,6 +345,7 @@ impl Engine {
     /// What comes after every event, and is not urgent.
     fn after(&mut self) {
         let now = clock::now();
+        self.attend_emergencies();
         self.look_at_snapshots(now);
         self.look_at_gate(now);
         self.ledger.flush();
@@ -418,6 +431,7 @@ impl Engine {
         self.ask_for_time();
         self.permit.revoke();
         self.say("journal", &format!("cannot be written: {error}; trading is shut down"));
+        self.configuration_never_comes();
         self.ledger.fail(error);
         self.ending.fail(self.epoch.0, self.head.0, &self.head.1);
     }
@@ -517,50 +531,6 @@ impl Engine {
         self.probes.stood_still();
         self.probes.hurry_liveness(clock::now());
         self.feed(Input::ClockJumped { by, evidence });
-    }
-
-    fn sample(&mut self, now: Monotonic) {
-        self.look_at_guard();
-        self.trees.sample();
-        self.trees.sweep_strays();
-        let mut usage = Vec::new();
-        for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {
-            let members = self.trees.members(tree);
-            let counts_files = self.counts_files(tree.slot);
-            if let Some(name) = self.name_of(tree.slot).map(str::to_owned) {
-                usage.push(self.facts.sample_tree((tree, &name), &members, counts_files, now));
-            }
-        }
-        self.feed(Input::Usage(usage));
-        let next = now.plus(self.config.limits.sample_every);
-        let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
-        self.sample_at = wanted.map_or(next, |at| at.min(next));
-        self.facts.sample_host();
-        self.look_at_load(now);
-        self.sample_at = self.breaker.due().map_or(self.sample_at, |at| at.min(self.sample_at));
-        self.look_at_books(now);
-        self.look_at_concerns(now);
-        if self.alerts.is_behind() {
-            self.reconcile_alerts();
-        }
-        let lost = self.output.lost();
-        if lost != self.lost_output {
-            let text = lost.since(self.lost_output);
-            self.lost_output = lost;
-            self.meters.output_lost = lost;
-            self.say("output", &text);
-        }
-        for stuck in self.trees.stuck() {
-            let text = format!("pid {} ({}) does not die of SIGKILL", stuck.process.id.pid, stuck.process.comm);
-            self.say(&stuck.component, &text);
-        }
-    }
-
-    /// Whether a component's descriptors are counted: a limit asks for them.
-    fn counts_files(&self, slot: Slot) -> bool {
-        slot.index()
-            .and_then(|index| self.config.components.get(index))
-            .is_some_and(|component| component.limits.files_max.is_some())
     }
 
     /// A note in the journal that only informs. It is not worth a halt when it cannot be written: the next record says so.

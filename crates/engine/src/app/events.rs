@@ -12,6 +12,7 @@ use crate::doors::bot::BotEvent;
 use crate::notify_socket::{NotifySockets, Received};
 use crate::probing::Tried;
 use crate::process::program::ProgramRequest;
+use crate::reloading::Looked;
 use crate::shared_rates::Word as SharedWord;
 use failstop_core::Monotonic;
 use failstop_journal::ledger::SnapshotTaken;
@@ -58,6 +59,8 @@ pub enum Event {
     Group(SharedWord),
     /// A page was asked for a price.
     Polled(Tried),
+    /// The configuration file was read.
+    Configuration(Looked),
     /// A snapshot is on the disk, or is not.
     Snapshot(Result<SnapshotTaken, NotMade>),
 }
@@ -98,6 +101,8 @@ pub struct Sources {
     pub polled: mpsc::Receiver<Tried>,
     /// Snapshots.
     pub snapshots: mpsc::Receiver<Result<SnapshotTaken, NotMade>>,
+    /// Readings of the configuration file.
+    pub configuration: mpsc::Receiver<Looked>,
     /// Programs that checks and alert channels want to be run.
     pub programs: mpsc::Receiver<ProgramRequest>,
     /// The last event was a deadline.
@@ -131,6 +136,7 @@ impl Sources {
             group,
             polled,
             snapshots,
+            configuration,
             programs,
             was_due,
         } = self;
@@ -148,6 +154,7 @@ impl Sources {
                 Some(word) = group.recv() => Ok(Event::Group(word)),
                 Some(tried) = polled.recv() => Ok(Event::Polled(tried)),
                 Some(made) = snapshots.recv() => Ok(Event::Snapshot(made)),
+                Some(looked) = configuration.recv() => Ok(Event::Configuration(looked)),
                 Some(findings) = checks.recv() => Ok(Event::Checked(findings)),
                 Some(verified) = verified.recv() => Ok(Event::Verified(verified)),
                 Some(word) = witness.recv() => Ok(Event::Witness(word)),
@@ -245,6 +252,7 @@ mod tests {
                 group: mpsc::channel(1).1,
                 polled: mpsc::channel(1).1,
                 snapshots: mpsc::channel(1).1,
+                configuration: mpsc::channel(1).1,
                 programs: mpsc::channel(1).1,
                 was_due: false,
             };

@@ -8,7 +8,9 @@ use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::held::HeldSince;
 use crate::status::{ComponentFacts, HostFacts};
-use failstop_client::status::{AlertsSummary, BooksSummary, BreakerSummary, HostSummary, JournalSummary};
+use failstop_client::status::{
+    AlertsSummary, BooksSummary, BreakerSummary, EmergencySummary, HostSummary, JournalSummary,
+};
 use failstop_core::{ComponentName, Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +94,21 @@ impl Facts {
             host_sample: None,
             own: None,
             permit_lapses: 0,
+        }
+    }
+
+    /// What another configuration says of the components; what was measured stays.
+    pub fn adopt(&mut self, config: &Config) {
+        let coverage = checks::coverage(config, &checks::HostFacts::gather());
+        for component in &config.components {
+            let Some(facts) = self.components.get_mut(component.name.as_str()) else { continue };
+            facts.memory_max_bytes = component.limits.memory_max.map(Bytes::get);
+            facts.cpu_max_percent = component.limits.cpu_max_percent;
+        }
+        for covered in coverage {
+            if let Some(facts) = self.components.get_mut(&covered.component) {
+                facts.coverage = Some(covered);
+            }
         }
     }
 
@@ -228,6 +245,8 @@ impl Facts {
             gate: None,
             verified: None,
             breaker: BreakerSummary::default(),
+            config: failstop_client::configuration::ConfigSummary::default(),
+            emergency: EmergencySummary::default(),
         }
     }
 }

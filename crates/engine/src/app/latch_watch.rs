@@ -24,13 +24,15 @@ pub struct LatchWatch {
 }
 
 impl LatchWatch {
-    /// Begins to watch. Needs a tokio runtime with I/O enabled.
+    /// Begins to watch, and the names in a folder `beside`, where what emergency actions came to is kept. Needs a tokio runtime with I/O enabled.
     ///
     /// # Errors
     /// When the user's inotify instances are used up, or the directory cannot be watched.
-    pub fn new(state_dir: &Path) -> io::Result<Self> {
+    pub fn new(state_dir: &Path, beside: &Path) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         inotify.add_watch(state_dir, NAMES)?;
+        // Where it cannot be watched the loop finds what is there with its next sample.
+        let _ = inotify.add_watch(beside, NAMES);
         let readable = events::readable(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { readable, inotify })
     }

@@ -5,26 +5,49 @@ use crate::config::{Format, Level, Log};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 /// The longest line that is written whole without waiting: what the kernel keeps free in a writable pipe.
 const LINE_MAX: usize = 4096;
 
+/// The level of the logging that [`start`] began.
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
 /// Starts logging as configured. Once a process; a second call changes nothing.
 pub fn start(log: &Log) {
-    let level = match log.level {
+    let (level, handle) = reload::Layer::new(filter(log.level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Patient).with_ansi(false);
+    let subscriber = tracing_subscriber::registry().with(level);
+    let started = match log.format {
+        Format::Text => subscriber.with(lines).try_init(),
+        Format::Json => subscriber.with(lines.json()).try_init(),
+    };
+    // An error means that somebody started logging before: then it is theirs, its level too.
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// Logs from this level on.
+pub fn set_level(level: Level) {
+    // Without a subscriber there is nothing to set; that is only so where another's is in place.
+    if let Some(known) = LEVEL.get() {
+        let _ = known.reload(filter(level));
+    }
+}
+
+fn filter(level: Level) -> LevelFilter {
+    match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
-    };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(|| Patient).with_ansi(false);
-    // An error means that somebody started logging before: then it is theirs.
-    let _ = match log.format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().try_init(),
-    };
+    }
 }
 
 /// Standard error, written to only where that does not wait.

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alerts;
+mod audit;
 mod books;
 mod bots;
 mod breaker;
@@ -12,6 +13,7 @@ mod concerns;
 mod credentials;
 mod diagnosis;
 mod effects;
+mod emergency;
 mod ending;
 mod engine;
 mod error;
@@ -34,6 +36,7 @@ mod probes;
 mod programs;
 mod reaping;
 mod reload;
+mod sampling;
 mod sandbox;
 mod snapshots;
 mod start;

@@ -1,9 +1,11 @@
 //! Opens everything that faces outside: permit page, recorder, sockets, doors, watches; and makes the engine that owns them.
 
+use super::audit::Unproved;
 use super::books::Watch;
 use super::bots::Bots;
 use super::concerns::Told;
 use super::diagnosis::{Diagnosis, Purpose};
+use super::emergency::Emergencies;
 use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
@@ -17,11 +19,13 @@ use super::latch_watch::LatchWatch;
 use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
+use super::reload::Configuring;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
 use super::verifier::Verifier;
 use super::witness::Witness;
 use super::{RunError, summary};
+use crate::access::Holders;
 use crate::alerts::{Concern, Delivery, ProgramDoor};
 use crate::announce::{Announcer, Format as LineFormat};
 use crate::books::Books;
@@ -31,11 +35,11 @@ use crate::command::{self};
 use crate::config::{Destination, Format, Listen, PricePoll};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
-use crate::doors::observe::{ObserveListener, Site};
+use crate::doors::observe::{ObserveListener, Site, thresholds};
 use crate::doors::remote::RemoteListener;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::gate::Desk;
-use crate::history::History;
+use crate::history::History as Figures;
 use crate::kill_switch::LatchProbe;
 use crate::limits::kernel;
 use crate::limits::out_of_memory::KillCounts;
@@ -48,6 +52,7 @@ use crate::process::procfs;
 use crate::process::spawn::Spawner;
 use crate::process::tree::Trees;
 use crate::process::watch_set::WatchSet;
+use crate::reloading::{Eyes, History, digest};
 use crate::runtime_dir::{EngineInfo, ProcessRef};
 use crate::systemd::Systemd;
 use failstop_core::{Breaker, Input};
@@ -156,8 +161,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
     let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
     let of_the_system = mark.clone();
+    let (holders, unknown) = Holders::find(&config.control);
     let settings = ControlSettings {
         system: config.name().to_owned(),
+        holders,
+        token_file: config.control.token_file.clone(),
         components: blueprints.iter().map(|blueprint| blueprint.name.clone()).collect(),
         component_processes: Arc::new(move |pid| {
             procfs::marks(pid).is_ok_and(|marks| marks.belongs_to(&of_the_system)) || below_the_engine(pid)
@@ -166,15 +174,17 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     let control = ControlListener::bind(&runtime.control_socket(), settings)?.showing(config.observe.dashboard);
     let mut notes = prepared.notes;
+    notes.extend(unknown);
     if let Some(system) = &prepared.cgroup {
         let slots = blueprints.iter().map(|blueprint| blueprint.slot);
         let cgroups = slots.filter_map(|slot| Some((slot.index()?, trees.component_cgroup(slot)?.path())));
         notes.extend(kernel::hold(&config, system.path(), cgroups, &prepared.controllers.usable));
     }
+    let (thresholds, judged) = watch::channel(thresholds(&config));
     let observe = match config.observe.listen {
         Listen::Off => None,
         Listen::At(address) => match ObserveListener::bind(address) {
-            Ok(listener) => Some(listener.showing(Site::of(&config))),
+            Ok(listener) => Some(listener.showing(Site::of(&config, judged))),
             Err(unavailable) => {
                 notes.push(unavailable.to_string());
                 None
@@ -183,7 +193,12 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
     let remote = match RemoteListener::open(&config.control, config.name(), clock::wall_ms()) {
-        Ok(remote) => remote,
+        Ok(remote) => remote.map(|remote| {
+            let components = blueprints.iter().map(|blueprint| blueprint.name.clone()).collect();
+            let waits = config.witness.second_key().unwrap_or_default();
+            let limits = Limits::REMOTE.for_orders_that_wait(waits);
+            remote.controlling(components).showing(config.observe.dashboard).within(limits)
+        }),
         Err(unavailable) => {
             notes.push(unavailable.to_string());
             None
@@ -195,6 +210,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let link = Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone() };
     let doors = HttpDoors::open(Listeners { control: Some(control), observe, remote }, link)?;
 
+    let (emergencies, note) = Emergencies::open(&config, prepared.emergencies_told);
+    notes.extend(note);
     let facts_of_the_host = checks::HostFacts::gather();
     let mut host_notes = checks::host_notes(&config, &facts_of_the_host);
     host_notes.extend(notes);
@@ -231,6 +248,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let books = Books::new(prepared.book, prepared.named, head.seq, prepared.epoch.0);
     let (witness, words) = Witness::new(&config.witness, &state_dir);
     let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
+    let sha256 = digest(&prepared.text);
+    let eyes = Eyes::new(&config.file, prepared.overrides, &sha256);
+    let (configuring, configuration, unkept) = Configuring::new(eyes, History::of(&state_dir), sha256, thresholds);
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -250,13 +270,14 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         guard: readable(side.link()).map_err(host("watch the guard"))?,
         watched: events::readable(watch_set.to_wait_on().map_err(host("watch descriptors"))?)
             .map_err(host("watch descriptors"))?,
-        latch: LatchWatch::new(&state_dir).ok(),
+        latch: LatchWatch::new(&state_dir, &Emergencies::folder(&state_dir)).ok(),
         clock: ClockChanges::new().ok(),
         notify,
         bots,
         commands: command_requests,
         checks: checks_done,
         snapshots,
+        configuration,
         verified,
         witness: words,
         programs: program_requests,
@@ -311,8 +332,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         lost_output: output::Lost::default(),
         bots: Bots::default(),
         maybe_changed: true,
-        meters: Meters::counting(refused_signatures),
-        history: History::new(started_at),
+        meters: Meters::counting(refused_signatures, doors.forbidden()),
+        history: Figures::new(started_at),
         breaker: Breaker::new(config.breaker.policy()),
         resumes: Vec::new(),
         requests: BTreeMap::new(),
@@ -320,14 +341,17 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
         extend_at: None,
+        configuring,
         reloading: false,
         beat_at: systemd.beat_every().map(|every| started_at.plus(every)),
         systemd,
         jumps: JumpDetector::new(Reading::take()),
+        unproved: Unproved::new(),
         sample_at: started_at,
         notify_starts,
         refusals: Refusals::default(),
         hooks: Hooks::default(),
+        emergencies,
         watch_set,
         store: FdStore::default(),
         guard_watch: GuardWatch::new(info.guard),
@@ -360,5 +384,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     engine.start_gate();
     engine.reconcile_alerts();
     engine.diagnosis.start(Purpose::Start);
+    if let Some(error) = unkept {
+        engine.say("config", &format!("the file is not read again: no thread is to be had ({error})"));
+    }
+    engine.begin_to_configure(prepared.text);
     Ok(Opened { engine, sources, doors, door_task })
 }

@@ -4,15 +4,17 @@ use super::diagnosis::Purpose;
 use super::engine::Engine;
 use super::gate::Sharing;
 use crate::clock::{self};
-use crate::command::{self, Command, Request, user_name};
+use crate::command::{self, Command, Request};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
+use crate::reloading::By;
 use crate::status::build;
 use failstop_core::{Cause, Input, Order, RequestId, Trigger};
 
 impl Engine {
     pub(super) fn command(&mut self, request: Request) {
-        let Request { command, reply } = request;
+        let (command, reply) = request.into_parts();
+        self.audit(&command);
         match command {
             Command::Status => {
                 let status = Box::new(self.status());
@@ -37,11 +39,18 @@ impl Engine {
             Command::Orders => {
                 let _ = reply.send(command::Answer::Orders(Box::new(self.open_orders())));
             }
-            Command::Book { what, peer } => self.booked_by_operator(what, &user_name(peer.uid), reply),
-            Command::Gate { what, peer } => self.gate_by_operator(what, &user_name(peer.uid), reply),
-            Command::AcknowledgeAlert { id, peer } => self.acknowledge_alert(&id, &user_name(peer.uid), reply),
-            Command::TestAlerts { channel } => self.test_alerts(channel.as_deref(), reply),
-            Command::ResetBreaker { peer } => self.reset_breaker(&user_name(peer.uid), reply),
+            Command::Book { what, by } => self.booked_by_operator(what, &by.to_string(), reply),
+            Command::Gate { what, by } => self.gate_by_operator(what, &by.to_string(), reply),
+            Command::AcknowledgeAlert { id, by } => self.acknowledge_alert(&id, &by.to_string(), reply),
+            Command::TestAlerts { channel, by: _ } => self.test_alerts(channel.as_deref(), reply),
+            Command::ResetBreaker { by } => self.reset_breaker(&by.to_string(), reply),
+            Command::Config => {
+                let _ = reply.send(command::Answer::InForce(Box::new(self.config_in_force())));
+            }
+            Command::CompareConfig { by: _ } => self.compare_configuration(reply),
+            Command::ReloadConfig { set, by } => {
+                self.read_configuration(By::User(by.to_string()), set, Some(reply));
+            }
             Command::Beat => {
                 let beat = self.beat();
                 self.send_beat(&beat);
@@ -50,18 +59,28 @@ impl Engine {
             Command::End { kind, expected_epoch, reason, by } => {
                 self.end_on_request(kind, expected_epoch, reason, &by, reply);
             }
-            Command::Operate { order, reason, peer } => {
+            Command::TurnedAway(turned_away) => {
+                self.turned_away(&turned_away);
+                let _ = reply.send(command::Answer::Done);
+            }
+            Command::Operate { order, reason, by } => {
                 let request = RequestId(self.next_request);
                 self.next_request += 1;
                 self.requests.retain(|_, waiting| !waiting.is_closed());
                 self.requests.insert(request, reply);
-                self.operate(order, user_name(peer.uid), reason, request);
+                self.operate(order, by.to_string(), reason, request);
             }
         }
     }
 
     /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
     fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
+        if order == Order::KillSwitchRelease
+            && let Some(why) = self.emergency_stands()
+        {
+            self.answer(request, Err(vec![why]));
+            return;
+        }
         let checks_first = match order {
             Order::Resume(_) | Order::KillSwitchRelease => self.core.halts().any(|(halt, _)| {
                 matches!(halt.cause, Cause::Integrity | Cause::Environment) || halt.trigger == Some(Trigger::Capital)
@@ -119,6 +138,8 @@ impl Engine {
             }),
             verified: self.verifier.last().cloned(),
             breaker: self.breaker_summary(),
+            config: self.config_summary(),
+            emergency: self.emergencies.summary(),
             ..facts
         }
     }

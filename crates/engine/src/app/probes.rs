@@ -82,6 +82,28 @@ impl Probes {
         Ok((Self { targets, prober, outcomes }, receiver))
     }
 
+    /// Other intervals, time-outs and numbers of tries. What is asked is the same, which the caller has seen.
+    pub fn adopt(&mut self, config: &Config, now: Monotonic) {
+        let wanted = targets(config);
+        if wanted.len() != self.targets.len() {
+            return;
+        }
+        for (target, wanted) in self.targets.iter_mut().zip(wanted) {
+            target.timeout = wanted.timeout;
+            if let (What::Dependency { stuck_after, .. }, What::Dependency { stuck_after: new, .. }) =
+                (&mut target.what, &wanted.what)
+            {
+                *stuck_after = *new;
+            }
+            if target.terms != wanted.terms {
+                target.terms = wanted.terms;
+                if let Some(rhythm) = &mut target.rhythm {
+                    rhythm.retime(wanted.terms, now);
+                }
+            }
+        }
+    }
+
     /// When the next try is to begin.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.targets.iter().filter_map(|target| target.rhythm.as_ref()?.due()).min()

@@ -72,6 +72,11 @@ impl Programs {
         Self { environment, open_files, running: BTreeMap::new() }
     }
 
+    /// How many files programs may open, where that is not the engine's own limit: soft and hard.
+    pub fn open_files(&self) -> Option<(u64, u64)> {
+        self.open_files
+    }
+
     /// When [`Programs::end_overdue`] is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.running.values().filter(|program| !program.timed_out).map(|program| program.deadline).min()
@@ -155,7 +160,7 @@ impl Engine {
 }
 
 /// A file that holds what the program reads, and no pipe: one that does not read holds nobody up.
-fn input(bytes: &[u8]) -> io::Result<Option<File>> {
+pub(super) fn input(bytes: &[u8]) -> io::Result<Option<File>> {
     if bytes.is_empty() {
         return Ok(None);
     }

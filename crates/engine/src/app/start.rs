@@ -3,10 +3,11 @@
 
 use super::accounts;
 use super::components::{self, Blueprint};
+use super::emergency::Told;
 use super::programs::Programs;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::books::{contradictions, note_snapshots};
-use crate::config::{Config, gate_policy};
+use crate::config::{Config, ConfigErrors, Overrides, Problem, gate_policy, read_source};
 use crate::kill_switch::{HaltLatch, Latch, list_halt_latches, read_latch};
 use crate::lost_journal;
 use crate::process::cgroup::{self, SystemCgroup};
@@ -39,6 +40,10 @@ pub const WRITER: &str = concat!("failstop ", env!("CARGO_PKG_VERSION"));
 pub struct Prepared {
     /// The configuration.
     pub config: Arc<Config>,
+    /// The text that it was read from.
+    pub text: String,
+    /// What lay over that.
+    pub overrides: Overrides,
     /// End when a fail-safe shutdown is complete.
     pub exit_on_failsafe: bool,
     /// The link to the guard.
@@ -87,6 +92,8 @@ pub struct Prepared {
     pub gate: Option<Gate>,
     /// Since when operators keep components stopped.
     pub held: HeldSince,
+    /// What the journal has of emergency actions.
+    pub emergencies_told: Told,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -96,7 +103,10 @@ pub struct Prepared {
 /// # Errors
 /// [`RunError`], whose text says what to do next. Another instance's files are untouched then.
 pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunError> {
-    let config = Config::load(&options.config, &options.overrides).map_err(RunError::Configuration)?;
+    let unreadable =
+        |problem: Box<Problem>| RunError::Configuration(ConfigErrors::one(problem.located(&options.config, None)));
+    let source = read_source(&options.config).map_err(unreadable)?;
+    let config = Config::of(&source, &options.overrides).map_err(RunError::Configuration)?;
     let config = Arc::new(config);
     logging::start(&config.log);
     let state = config.state_dir().to_owned();
@@ -111,7 +121,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         configured: config.system.runtime_dir.as_deref(),
         state_dir: &state,
         components: &names,
-        access: accounts::access(&accounts),
+        access: accounts::access(&accounts, &config.control),
     })?;
     let mut notes = runtime.notes().to_vec();
 
@@ -186,6 +196,8 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     };
     Ok(Prepared {
         config,
+        text: source.text,
+        overrides: options.overrides.clone(),
         exit_on_failsafe: options.exit_on_failsafe,
         side,
         lock,
@@ -210,6 +222,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         unsound: replayed.unsound,
         gate: replayed.gate,
         held: replayed.held,
+        emergencies_told: replayed.emergencies_told,
         notes,
     })
 }
@@ -271,6 +284,8 @@ struct Replayed {
     unsound: Option<(u64, Unsound)>,
     /// Since when operators keep components stopped, likewise.
     held: HeldSince,
+    /// What the journal has of emergency actions.
+    emergencies_told: Told,
     /// The gate.
     gate: Option<Gate>,
 }
@@ -302,10 +317,12 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let mut raised = BTreeMap::new();
     let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
     let mut held = HeldSince::default();
+    let mut emergencies_told = Told::default();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
         }
+        emergencies_told.replay(record.kind, record.payload);
         match book.replay(&record) {
             Ok(()) => note_snapshots(&mut named, record.kind, record.payload),
             Err(wrong) => {
@@ -351,7 +368,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
     held.forget_lifted();
-    Ok(Replayed { unknown, raised, held, book, named, unsound, gate })
+    Ok(Replayed { unknown, raised, held, emergencies_told, book, named, unsound, gate })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

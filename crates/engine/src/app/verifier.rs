@@ -44,6 +44,12 @@ impl Verifier {
         (verifier, receiver)
     }
 
+    /// The runs come so far apart from here on; the next one no later than that.
+    pub fn set_every(&mut self, every: Duration, now: Monotonic) {
+        self.every = every;
+        self.due = self.due.map(|due| due.min(now.plus(every)));
+    }
+
     /// When the next run begins.
     pub fn due(&self) -> Option<Monotonic> {
         self.due

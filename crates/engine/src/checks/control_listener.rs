@@ -1,13 +1,15 @@
-//! The control listener: its keys and its private key are there and nobody else may read them, its certificate is good for
-//! a while, its port is free.
+//! Who may control the system: the users with a role exist; the control listener's keys, tokens and private key are there and nobody
+//! else may read them, its certificate is good for a while, its port is free.
 
 use super::{Finding, Subject};
+use crate::access::{Holders, Roster};
 use crate::config::Listen;
 use crate::doors::remote::{Tls, not_after};
 use crate::runtime_dir::{EngineInfo, EngineState};
 use failstop_client::signed::{Key, Verifier};
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,18 +18,24 @@ const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let control = &subject.config.control;
+    let (_, unknown) = Holders::find(control);
+    let mut findings: Vec<Finding> = unknown.into_iter().map(unheld).collect();
     let address = match control.listen {
-        Listen::Off => return vec![Finding::passed("the control listener is off")],
+        Listen::Off => {
+            findings.push(Finding::passed("the control listener is off"));
+            return findings;
+        }
         Listen::At(address) => address,
     };
-    let mut findings = Vec::new();
     let keys: Vec<Key> = control
         .keys
         .iter()
         .filter_map(|path| Key::read(path).map_err(|error| findings.push(failed(&error))).ok())
         .collect();
+    let keys_are_good = keys.len() == control.keys.len();
     match Verifier::new(keys, 0) {
-        Ok(_) if findings.is_empty() => {
+        Ok(_) if control.keys.is_empty() => {}
+        Ok(_) if keys_are_good => {
             findings.push(Finding::passed(match control.keys.len() {
                 1 => "1 watchdog key, private".to_owned(),
                 count => format!("{count} watchdog keys, private"),
@@ -36,8 +44,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         Ok(_) => {}
         Err(error) => findings.push(failed(&error)),
     }
+    if let Some(path) = &control.token_file {
+        findings.push(tokens(path, subject.config.state_dir()));
+    }
     if let (Some(cert), Some(key)) = (&control.tls_cert, &control.tls_key) {
-        match Tls::read(cert, key) {
+        match Tls::read(cert, key, control.client_ca.as_deref()) {
             Ok(_) => findings.push(validity(cert, crate::clock::wall())),
             Err(error) => findings.push(failed(&error)),
         }
@@ -46,6 +57,30 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         findings.push(port(subject, &address.to_string()));
     }
     findings
+}
+
+fn unheld(why: String) -> Finding {
+    Finding::warning(why, "correct the name, or make that user or group on this host")
+}
+
+fn tokens(path: &Path, state_dir: &Path) -> Finding {
+    // The engine's user, whoever makes this check.
+    let engine = std::fs::metadata(state_dir).map_or_else(|_| nix::unistd::geteuid().as_raw(), |state| state.uid());
+    match Roster::read(path, engine) {
+        Ok(roster) if roster.entries().is_empty() => Finding::warning(
+            format!("there is no token in {}: nobody can use one", path.display()),
+            "make one with `failstop token new NAME --role ROLE`",
+        ),
+        Ok(roster) => Finding::passed(match roster.entries().len() {
+            1 => "1 token".to_owned(),
+            count => format!("{count} tokens"),
+        }),
+        Err(error) => {
+            let text = error.to_string();
+            let (reason, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct [control] token_file"));
+            Finding::failed(format!("no token is taken: {reason}"), remedy)
+        }
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> Finding {

@@ -1,7 +1,7 @@
 //! What is enforced, what is only monitored, and what is not covered: a line a component, and never more than is true.
 
 use super::host::{Cgroup, HostFacts};
-use crate::config::{Calls, Component, Config, Files, Isolation, Liveness, Readiness};
+use crate::config::{Calls, Component, Config, EmergencyKind, EmergencyWhen, Files, Isolation, Liveness, Readiness};
 use crate::limits::kernel::KernelLimits;
 use crate::limits::kernel_count;
 use crate::process::controllers::Controller;
@@ -84,7 +84,21 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
     monitored.push("exits".to_owned());
     limits(component, config, host, &mut enforced, &mut monitored);
     if component.orders != Orders::None {
-        not_covered.push("open orders at the venue".to_owned());
+        let cancels = |when| {
+            config
+                .emergency
+                .action
+                .iter()
+                .any(|action| action.kind == EmergencyKind::CancelAll && action.when.contains(&when))
+        };
+        // Whether it does what it says is the venue's to show.
+        match (cancels(EmergencyWhen::KillSwitch), cancels(EmergencyWhen::Failsafe)) {
+            (true, true) => not_covered.push("open orders at the venue, but by an emergency action".to_owned()),
+            (true, false) => {
+                not_covered.push("open orders at the venue, but by an action of the kill switch".to_owned())
+            }
+            (false, _) => not_covered.push("open orders at the venue".to_owned()),
+        }
     }
     if component.user.is_none() {
         not_covered.push("what it does to failstop itself (same user: set `user`)".to_owned());

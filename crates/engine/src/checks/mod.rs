@@ -11,6 +11,7 @@ mod configuration;
 mod control_listener;
 mod coverage;
 mod disk;
+mod emergency;
 mod endpoints;
 mod gate;
 mod host;
@@ -192,6 +193,14 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: false,
         run: gate::check,
+    },
+    Check {
+        name: "emergency",
+        about: "each emergency action's program, folder, user and variables are there, and it was rehearsed",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: emergency::check,
     },
     Check {
         name: "endpoints",

@@ -43,7 +43,23 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             }
         }
         for name in component.env.keys().filter(|name| looks_secret(name)) {
-            findings.extend(inline_in_env(config, component.name.as_str(), name));
+            findings.extend(inline_in_env(config, &format!("component \"{}\"", component.name), name));
+        }
+    }
+    for action in &config.emergency.action {
+        if let Some(file) = &action.env_file {
+            count += 1;
+            let what = format!("env_file of emergency action \"{}\"", action.name);
+            match env_file(file) {
+                Ok(_) => findings.extend(exposed(&what, file)),
+                Err(error) => findings.push(Finding::failed(
+                    format!("{what}: {} {error}", file.display()),
+                    "make it, mode 0600, owned by the user that runs failstop; without it the action is not started",
+                )),
+            }
+        }
+        for name in action.env.keys().filter(|name| looks_secret(name)) {
+            findings.extend(inline_in_env(config, &format!("emergency action \"{}\"", action.name), name));
         }
     }
     for own in config.secrets() {
@@ -114,11 +130,11 @@ fn exposed(what: &str, file: &Path) -> Option<Finding> {
 }
 
 /// A value in `env` whose name says that it is a secret, in a file that others may read.
-fn inline_in_env(config: &Config, component: &str, name: &str) -> Option<Finding> {
+fn inline_in_env(config: &Config, whose: &str, name: &str) -> Option<Finding> {
     let mode = std::fs::metadata(&config.file).ok()?.mode();
     (mode & 0o004 != 0).then(|| {
         Finding::failed(
-            format!("component \"{component}\": {name} stands in a configuration that every user may read"),
+            format!("{whose}: {name} stands in a configuration that every user may read"),
             format!("move it to an `env_file` of mode 0600, or chmod 600 {}", config.file.display()),
         )
     })

@@ -84,6 +84,16 @@ impl Setting for Nice {
 pub struct Inherited(Vec<String>);
 
 impl Inherited {
+    /// Those that these names and beginnings stand for.
+    pub fn of(patterns: Vec<String>) -> Self {
+        Self(patterns)
+    }
+
+    /// As written.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether a variable of this name is one of them.
     pub fn has(&self, name: &OsStr) -> bool {
         let name = name.as_encoded_bytes();

@@ -7,15 +7,19 @@
 
 mod books;
 mod breaker;
+mod change;
 mod component;
 mod control;
 mod credentials;
 mod dependency;
+mod edit;
+mod emergency;
 mod env_file;
 mod environment;
 mod gate;
 mod halts;
 mod health;
+mod hot;
 mod limits;
 mod observe;
 mod overrides;
@@ -25,6 +29,7 @@ mod profile;
 mod runtime;
 mod sandbox;
 mod scale;
+mod schema;
 mod secrets;
 mod shutdown;
 mod system;
@@ -36,23 +41,30 @@ mod witness;
 
 pub use books::{Account, Arrow, Asset, Declared, Every, Instrument, Ledger, Pool, Snapshots, Strategy, Symbol};
 pub use breaker::Breaker;
+pub use change::{Change, Class, Decision, class_of, decide, difference};
 pub use component::{Backoff, Component, Hook, NotifySocket, ReloadSignal, StartLimit, StopSignal};
-pub use control::{Control, MAX_KEYS};
+pub use control::{Control, MAX_HOLDERS, MAX_KEYS};
 pub use credentials::{Credentials, MAX_CREDENTIALS};
 pub use dependency::Dependency;
+pub use edit::{EditError, set_key};
+pub use emergency::{
+    EMERGENCY_PAUSE, Emergency, EmergencyAction, EmergencyKind, EmergencyWhen, MAX_EMERGENCY_ACTIONS,
+    MAX_EMERGENCY_TIME,
+};
 pub use env_file::{EnvFileError, env_file};
 pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
-    Argv, Bytes, ConfigErrors, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin, Place,
-    Problem, Secret, SecretFault, Url,
+    Argv, Bytes, ConfigErrors, Effective, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin,
+    Place, Problem, Secret, SecretFault, Source, Url,
 };
 pub use gate::{
     Bound, ComponentGate, ContractKind, Gate, GateFault, LimitSection, MarginKind, PricePoll, Prices, SharedFallback,
     SharedRates, SystemLimits, TimeOfDay, gate_policy,
 };
 pub use health::{Failsafe, Health};
+pub use hot::Hot;
 pub use limits::{Ceiling, ComponentLimits, Limits};
 pub use observe::{FleetSystem, Listen, MAX_FLEET, Observe};
 pub use overrides::Overrides;
@@ -60,6 +72,7 @@ pub use probe::{Header, Pace, Page, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Log, Output, Permit, Startup};
 pub use sandbox::{Calls, Files, Sandbox, ours_inside};
+pub use schema::json_schema;
 pub use secrets::{OwnSecret, SecretFor};
 pub use shutdown::Shutdown;
 pub use system::{Isolation, System};
@@ -72,7 +85,7 @@ pub use witness::Witness;
 use failstop_core::{Cause, HaltPolicy, MAX_COMPONENTS};
 use failstop_settings::document::{Table, Value};
 use failstop_settings::{
-    Choice, Read, Reading, Section, Source, label, nearest, origin_in, read, repeated, single, table_of, tables,
+    Choice, Read, Reading, Section, label, nearest, origin_in, read, repeated, single, table_of, tables,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,6 +121,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[breaker]`.
     pub breaker: Breaker,
+    /// `[emergency]`.
+    pub emergency: Emergency,
     /// `[startup]`.
     pub startup: Startup,
     /// `[shutdown]`.
@@ -136,6 +151,10 @@ pub struct Config {
     pub log: Log,
     /// `[alerts]`.
     pub alerts: Alerts,
+    /// `[config]`.
+    pub hot: Hot,
+    /// Every value that is in force, key by key.
+    pub values: Vec<Effective>,
     /// What is valid and yet worth knowing: keys that this version only keeps, tables that nothing uses.
     pub notices: Vec<Problem>,
 }
@@ -146,18 +165,22 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, as far as it can be told at once.
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigErrors> {
-        match Source::read(file, &VOCABULARY) {
+        match read_source(file) {
             Ok(source) => Self::of(&source, overrides),
             Err(problem) => Err(ConfigErrors::one(problem.located(file, None))),
         }
     }
 
-    fn of(source: &Source, overrides: &Overrides) -> Result<Self, ConfigErrors> {
-        let Read { value, notices } =
+    /// The same of a text that was read already.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn of(source: &Source, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        let Read { value, notices, values } =
             read(source, &overrides.overlay(), &VOCABULARY, profile_of, |root, folder, reading| {
                 read_all(root, source, folder, reading)
             })?;
-        Ok(Self { notices, ..value })
+        Ok(Self { notices, values: change::cover(values), ..value })
     }
 
     /// The state directory.
@@ -169,6 +192,14 @@ impl Config {
     pub fn name(&self) -> &str {
         self.system.name.as_str()
     }
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// It cannot be read, or is nothing that a configuration could be.
+pub fn read_source(file: &Path) -> Result<Source, Box<Problem>> {
+    Source::read(file, &VOCABULARY)
 }
 
 /// The profile in force, where it can be told; reading `[system]` reports a bad one.
@@ -194,6 +225,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
     let limits = single::<Limits>(root, "limits", reading);
     let breaker = single::<Breaker>(root, "breaker", reading);
+    let emergency = single::<Emergency>(root, "emergency", reading);
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
     let journal = single::<Journal>(root, "journal", reading);
@@ -214,6 +246,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let output = single::<Output>(root, "output", reading);
     let log = single::<Log>(root, "log", reading);
     let alerts = single::<Alerts>(root, "alerts", reading);
+    let hot = single::<Hot>(root, "config", reading);
     check_names(root, components.as_deref(), dependencies.as_deref(), reading);
     check_own_folders(root, components.as_deref(), system.as_ref(), source, folder, reading);
     if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
@@ -232,6 +265,7 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         halts: halts?,
         limits: limits?,
         breaker: breaker?,
+        emergency: emergency?,
         startup: startup?,
         shutdown: shutdown?,
         journal: journal?,
@@ -246,6 +280,8 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
         output: output?,
         log: log?,
         alerts: alerts?,
+        hot: hot?,
+        values: Vec::new(),
         notices: Vec::new(),
     };
     gate::check(root, &config, reading);

@@ -5,9 +5,11 @@ use super::breaker::Breaker;
 use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
+use super::emergency::Emergency;
 use super::gate::{Gate, Prices, SharedRates};
 use super::halts::HaltKeys;
 use super::health::{Failsafe, Health};
+use super::hot::Hot;
 use super::limits::Limits;
 use super::observe::Observe;
 use super::profile::ROWS;
@@ -36,6 +38,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::optional::<HaltKeys>("halts", Shape::Named { word: "CAUSE", example: "unhealthy" }),
         SectionInfo::of::<Limits>("limits", Shape::Single),
         SectionInfo::of::<Breaker>("breaker", Shape::Single),
+        SectionInfo::of::<Emergency>("emergency", Shape::Single),
         SectionInfo::of::<Startup>("startup", Shape::Single),
         SectionInfo::of::<Shutdown>("shutdown", Shape::Single),
         SectionInfo::of::<Journal>("journal", Shape::Single),
@@ -54,6 +57,7 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<Output>("output", Shape::Single),
         SectionInfo::of::<Log>("log", Shape::Single),
         SectionInfo::of::<Alerts>("alerts", Shape::Single),
+        SectionInfo::of::<Hot>("config", Shape::Single),
     ],
     profiles: ROWS,
     synonym,
@@ -69,7 +73,11 @@ pub fn reference() -> String {
          # Durations are 500ms, 30s, 5m, 25h; sizes 1800MiB, 10MB. Relative paths start at this file's folder.\n\
          # Built-in defaults < profile < this file < environment < flags. A key is overridden by the variable\n\
          # FAILSTOP__SECTION__KEY (FAILSTOP__COMPONENT__NAME__KEY) or by --set section.key=value\n\
-         # (--set component.NAME.key=value). Unknown keys are refused.\n",
+         # (--set component.NAME.key=value). Unknown keys are refused.\n\
+         #\n\
+         # A change of this file is taken while failstop runs where every changed key says Live. Where one needs a restart,\n\
+         # nothing of the change is taken, and all such keys are named.\n",
+        &|key| super::change::class_of(key).map(super::Class::note),
     )
 }
 

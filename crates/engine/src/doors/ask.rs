@@ -3,11 +3,13 @@
 //! Questions are asked once for everybody who waits: a request is answered from an answer that the loop gave *after* the
 //! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
 
+use crate::access::Forbidden;
 use crate::command::{Answer, Command, CommandSender, Request};
 use crate::history::Span;
 use crate::limits::processes;
 use failstop_client::alerts::AlertList;
 use failstop_client::books::OrderList;
+use failstop_client::configuration::InForce;
 use failstop_client::history::History;
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
@@ -28,6 +30,9 @@ pub enum Unanswered {
     /// Too late.
     #[error("the engine's loop did not answer within {} s", .0.as_secs_f64())]
     Late(Duration),
+    /// Whoever asks may not: nothing was put to the loop.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// It answered something else; a defect.
     #[error("the engine's loop answered another question; please report this")]
     Mismatch,
@@ -44,6 +49,7 @@ pub struct Asker {
     alerts: Shared<Arc<AlertList>>,
     processes: Shared<Arc<ProcessList>>,
     orders: Shared<Arc<OrderList>>,
+    config: Shared<Arc<InForce>>,
     hour: Shared<Arc<History>>,
     day: Shared<Arc<History>>,
 }
@@ -125,6 +131,7 @@ impl Asker {
             alerts: Shared::new(),
             processes: Shared::new(),
             orders: Shared::new(),
+            config: Shared::new(),
             hour: Shared::new(),
             day: Shared::new(),
         }
@@ -179,6 +186,18 @@ impl Asker {
             .await
     }
 
+    /// Every value of the configuration that is in force, not older than this call.
+    pub async fn configuration(&self) -> Result<Arc<InForce>, Unanswered> {
+        self.config
+            .get(async {
+                match self.put(Command::Config, self.wait).await? {
+                    Answer::InForce(config) => Ok(Arc::from(config)),
+                    _ => Err(Unanswered::Mismatch),
+                }
+            })
+            .await
+    }
+
     /// The figures of a span, not older than this call. What the loop copied out is put into its form here.
     pub async fn history(&self, span: Span) -> Result<Arc<History>, Unanswered> {
         let shared = match span {
@@ -226,7 +245,7 @@ impl Asker {
 /// Puts a command and waits for its answer, however long that takes.
 pub async fn ask(commands: &CommandSender, command: Command) -> Result<Answer, Unanswered> {
     let (reply, answer) = oneshot::channel();
-    commands.send(Request { command, reply }).await.map_err(|_| Unanswered::Stopping)?;
+    commands.send(Request::new(command, reply)?).await.map_err(|_| Unanswered::Stopping)?;
     answer.await.map_err(|_| Unanswered::Stopping)
 }
 

@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{Link, Pulse};
-use crate::command::{Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Request};
+use crate::access::Access;
+use crate::command::{Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Principal, Request, TurnedAway};
 use crate::history::{Extract, History, Own, Span};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format, Meters, render};
 use crate::status::tests::status;
 use failstop_client::alerts::{AlertAcknowledgement, AlertEntry, AlertList, AlertTest, AlertTests};
 use failstop_client::books::{Imported, OrderEntry, OrderList, SnapshotEntry};
+use failstop_client::configuration::{Changed, Difference, InForce, Setting};
 use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Monotonic;
 use std::io::{Read, Write};
@@ -38,6 +40,8 @@ pub struct FakeLoop {
     /// Where the journal is looked for.
     pub state_dir: std::path::PathBuf,
     pub orders: mpsc::Receiver<String>,
+    /// Whom a door turned away.
+    pub turned: mpsc::Receiver<TurnedAway>,
     pub questions: std::sync::Arc<std::sync::atomic::AtomicUsize>,
     _thread: JoinHandle<()>,
 }
@@ -46,6 +50,7 @@ impl FakeLoop {
     pub fn start(does: Does) -> Self {
         let (commands, mut requests) = tokio::sync::mpsc::channel::<Request>(COMMAND_QUEUE);
         let (told, orders) = mpsc::channel();
+        let (turn, turned) = mpsc::channel();
         let (pulses, beats) = watch::channel(None);
         let questions = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let asked = questions.clone();
@@ -56,7 +61,7 @@ impl FakeLoop {
                 Does::Answers(status) => status.clone(),
                 Does::Counts | Does::Refuses(_) | Does::Hangs | Does::Beats(_) => Box::new(status()),
             };
-            while let Some(Request { command, reply }) = requests.blocking_recv() {
+            while let Some((command, reply)) = requests.blocking_recv().map(Request::into_parts) {
                 if matches!(does, Does::Hangs) || matches!(does, Does::Beats(most) if beaten >= most) {
                     kept.push(reply);
                     continue;
@@ -81,8 +86,27 @@ impl FakeLoop {
                     })),
                     Command::Alerts => Answer::Alerts(Box::new(alert_list())),
                     Command::Orders => Answer::Orders(Box::new(order_list())),
-                    Command::Book { what, peer } => {
-                        let _ = told.send(format!("{what:?} uid {}", peer.uid));
+                    Command::Config => Answer::InForce(Box::new(in_force())),
+                    Command::CompareConfig { by } => {
+                        let _ = told.send(format!("CompareConfig {}", said(&by)));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
+                                Answer::Config(Box::new(difference()))
+                            }
+                        }
+                    }
+                    Command::ReloadConfig { set, by } => {
+                        let _ = told.send(format!("ReloadConfig {set:?} {}", said(&by)));
+                        match &does {
+                            Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
+                                Answer::Config(Box::new(difference()))
+                            }
+                        }
+                    }
+                    Command::Book { what, by } => {
+                        let _ = told.send(format!("{what:?} {}", said(&by)));
                         match (&does, what) {
                             (Does::Refuses(reasons), _) => Answer::Refused(reasons.clone()),
                             (_, BooksOrder::TakeSnapshot { .. }) => Answer::Snapshot(Box::new(snapshot())),
@@ -91,8 +115,8 @@ impl FakeLoop {
                             }
                         }
                     }
-                    Command::Gate { what, peer } => {
-                        let _ = told.send(format!("{what:?} uid {}", peer.uid));
+                    Command::Gate { what, by } => {
+                        let _ = told.send(format!("{what:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
@@ -100,26 +124,26 @@ impl FakeLoop {
                             }
                         }
                     }
-                    Command::AcknowledgeAlert { id, peer } => {
-                        let _ = told.send(format!("AcknowledgeAlert {id:?} uid {}", peer.uid));
+                    Command::AcknowledgeAlert { id, by } => {
+                        let _ = told.send(format!("AcknowledgeAlert {id:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
                         }
                     }
-                    Command::ResetBreaker { peer } => {
-                        let _ = told.send(format!("ResetBreaker uid {}", peer.uid));
+                    Command::ResetBreaker { by } => {
+                        let _ = told.send(format!("ResetBreaker {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
                         }
                     }
-                    Command::TestAlerts { channel } => {
+                    Command::TestAlerts { channel, by: _ } => {
                         let _ = told.send(format!("TestAlerts {channel:?}"));
                         Answer::Tested(alert_tests())
                     }
-                    Command::Operate { order, reason, peer } => {
-                        let _ = told.send(format!("{order:?} {reason:?} uid {}", peer.uid));
+                    Command::Operate { order, reason, by } => {
+                        let _ = told.send(format!("{order:?} {reason:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
@@ -137,19 +161,19 @@ impl FakeLoop {
                         } else if let Does::Refuses(reasons) = &does {
                             Answer::Refused(reasons.clone())
                         } else {
-                            let who = match by {
-                                crate::command::Principal::User(peer) => format!("uid {}", peer.uid),
-                                key @ crate::command::Principal::Key(_) => key.to_string(),
-                            };
-                            let _ = told.send(format!("{kind:?} {reason:?} {who}"));
+                            let _ = told.send(format!("{kind:?} {reason:?} {}", said(&by)));
                             Answer::Ending(receipt(&current, kind))
                         }
+                    }
+                    Command::TurnedAway(turned_away) => {
+                        let _ = turn.send(turned_away);
+                        Answer::Done
                     }
                 };
                 let _ = reply.send(answer);
             }
         });
-        Self { commands, beats, state_dir: "/nonexistent".into(), orders, questions, _thread: thread }
+        Self { commands, beats, state_dir: "/nonexistent".into(), orders, turned, questions, _thread: thread }
     }
 
     /// What the doors need of it.
@@ -158,10 +182,50 @@ impl FakeLoop {
     }
 }
 
+/// Two values that are in force.
+pub fn in_force() -> InForce {
+    let setting = |key: &str, value: &str, class: &str| Setting {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        class: class.to_owned(),
+    };
+    InForce {
+        file: "failstop.toml".to_owned(),
+        sha256: "ab".repeat(32),
+        since: "2026-11-03T21:04:00.000Z".to_owned(),
+        values: vec![setting("health.errors_per_minute", "10", "live"), setting("system.mode", "\"dry\"", "critical")],
+    }
+}
+
+/// A value that is another, and one that is new.
+pub fn difference() -> Difference {
+    let changed = |key: &str, from: Option<&str>, to: Option<&str>| Changed {
+        key: key.to_owned(),
+        class: "live".to_owned(),
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+    };
+    Difference {
+        sha256: "cd".repeat(32),
+        changes: vec![
+            changed("health.errors_per_minute", Some("10"), Some("7")),
+            changed("component.bot.progress_within", None, Some("\"5m\"")),
+        ],
+    }
+}
+
+/// Who gave an order, the same on every host.
+fn said(by: &Access) -> String {
+    match &by.who.principal {
+        Principal::User(peer) => format!("uid {}", peer.uid),
+        other @ (Principal::Key(_) | Principal::Token(_) | Principal::Certificate(_)) => other.to_string(),
+    }
+}
+
 /// Gives those questions their answers that `gives` says, and the others none. On the runtime's own thread, for clocks that a
 /// test moves.
 pub async fn answering(mut asked: tokio::sync::mpsc::Receiver<Request>, mut gives: impl FnMut(&Command) -> bool) {
-    while let Some(Request { command, reply }) = asked.recv().await {
+    while let Some((command, reply)) = asked.recv().await.map(Request::into_parts) {
         if !gives(&command) {
             continue;
         }

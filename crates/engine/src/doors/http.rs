@@ -39,6 +39,8 @@ pub struct Limits {
     pub streams: usize,
     /// Viewers of the dashboard at one time; further ones are answered 503.
     pub viewers: usize,
+    /// How long one may watch before it must ask again, and show again who it is.
+    pub watch: Duration,
     /// How long a connection may live, however busy; one that streams beats lives as long as the stream.
     pub connection: Duration,
     /// How long a request waits for the loop.
@@ -58,6 +60,7 @@ impl Limits {
         write: Duration::from_secs(10),
         streams: 16,
         viewers: 100,
+        watch: Duration::MAX,
         connection: Duration::from_secs(60),
         answer: Duration::from_secs(2),
         order: Duration::ZERO,
@@ -73,6 +76,7 @@ impl Limits {
         write: Duration::from_secs(10),
         streams: 4,
         viewers: 4,
+        watch: Duration::MAX,
         connection: Duration::from_secs(120),
         answer: Duration::from_secs(2),
         order: Duration::from_secs(30),
@@ -92,10 +96,11 @@ impl Limits {
         body_bytes: 8 * 1024,
         write: Duration::from_secs(10),
         streams: 32,
-        viewers: 0,
+        viewers: 8,
+        watch: Duration::from_secs(300),
         connection: Duration::from_secs(120),
         answer: Duration::from_secs(2),
-        order: Duration::from_secs(10),
+        order: Duration::from_secs(30),
     };
 }
 

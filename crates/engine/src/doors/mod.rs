@@ -6,6 +6,8 @@ mod beat;
 pub mod bot;
 pub mod control;
 #[cfg(test)]
+mod control_cases;
+#[cfg(test)]
 mod fake_loop;
 mod http;
 pub mod observe;
@@ -15,6 +17,7 @@ mod reference_tests;
 pub mod remote;
 mod stall;
 mod thread;
+mod turned_away;
 
 pub use beat::Pulse;
 pub use http::Limits;

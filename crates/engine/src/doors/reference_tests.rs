@@ -4,13 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::control::wire::{
-    ALERT_ID_MAX_BYTES, AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EmergencyStop,
-    End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord, OVERRIDE_MAX_SECONDS,
-    OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, Scope, SetMode,
-    TakeSnapshot, TestAlerts,
+    ALERT_ID_MAX_BYTES, AcknowledgeAlert, CompareConfig, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder,
+    EmergencyStop, End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
+    OVERRIDE_MAX_SECONDS, OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ReloadConfig, ResetBreaker, ResolveOrder,
+    Resume, Scope, SetMode, TakeSnapshot, TestAlerts,
 };
 use super::fake_loop::{Does, FakeLoop, exchange, get, post};
 use super::{HttpDoors, Limits, Listeners, control, observe};
+use crate::access::Holders;
 use crate::status::tests::status;
 use failstop_client::status::{Coverage, EndKind};
 use failstop_journal::ledger::{Outcome, StatedBalance, StatedPosition, Statement};
@@ -202,16 +203,31 @@ fn every_route_is_described_and_every_description_has_its_route() {
     assert_eq!(described("observe"), with(served(observe::ROUTES, &[]), &[beat, ("get", "/ws")]));
     let only: Vec<(&str, &str)> = observe::pages::ON_CONTROL_ONLY.iter().map(|route| ("get", route.path)).collect();
     let on_control = with(served(observe::pages::ON_CONTROL, control::ROUTES), &[beat, journal]);
-    let on_control = with(on_control, &only);
+    let on_control = with(with(on_control, &only), &[("get", super::control::access::PATH)]);
     assert_eq!(described("control"), on_control);
-    let ends = super::remote::ENDS.map(|(path, _)| ("post", path));
-    let remote = with(served(observe::pages::ON_CONTROL, &[]), &[beat, journal]);
-    assert_eq!(described("remote"), with(remote, &ends));
+    let (ends, _): (Vec<_>, Vec<_>) = control::ROUTES.iter().copied().partition(control::Route::is_watchdogs);
+    assert_eq!(described("watchdog"), with(served(observe::pages::ON_CONTROL, &ends), &[beat, journal]));
+    // Over TLS people ask the same, except for streams of beats.
+    let remote: BTreeSet<_> = on_control.iter().filter(|(_, path)| path != super::beat::PATH).cloned().collect();
+    assert_eq!(described("remote"), remote);
+    let of_browsers = [("get", "/login"), ("post", "/login"), ("post", "/logout")];
+    assert_eq!(described("browser"), with(BTreeSet::new(), &of_browsers));
+    let openapi = document("openapi.json");
+    for route in control::ROUTES {
+        let roles: BTreeMap<&str, &str> =
+            route.controls().iter().map(|control| (control.row().name, control.row().least.name())).collect();
+        assert_eq!(openapi["paths"][route.path]["post"]["x-failstop-roles"], json!(roles), "{}", route.path);
+    }
     let page = reference("http.md");
+    for control in crate::access::Control::ALL {
+        let row = format!("| {} | {} |", control.row().name, control.row().least);
+        assert!(page.contains(&row), "{row} is not in http.md");
+    }
     for (_, path) in described("observe").union(&described("control")) {
         assert!(
             page.contains(&format!("| `{path}` |"))
                 || (only.iter().any(|(_, one)| path == one) && page.contains(&format!("`{path}`")))
+                || path == super::control::access::PATH && page.contains("`/api/access`")
                 || observe::pages::ON_CONTROL.iter().any(|route| route.path == path),
             "{path} is not in http.md"
         );
@@ -254,7 +270,8 @@ fn site() -> observe::Site {
         for_seconds: 0.0,
         effect,
     };
-    observe::Site::default().judging(vec![of(None, "warning"), of(Some("bot"), "restart")])
+    let all = vec![of(None, "warning"), of(Some("bot"), "restart")];
+    observe::Site::default().judging(tokio::sync::watch::channel(all).1)
 }
 
 /// Statuses with everything, with nothing, and with a coverage.
@@ -372,6 +389,8 @@ fn what_is_sent_and_refused_fits_its_description() {
                 as_of: Some("noon".to_owned()),
             },
         })),
+        ControlOrder::CompareConfig(CompareConfig {}),
+        ControlOrder::ReloadConfig(ReloadConfig { set: vec!["health.every=20s".to_owned()] }),
         ControlOrder::End { kind: EndKind::Stop, end: End { expected_epoch: Some(7), reason: reason() } },
         ControlOrder::End { kind: EndKind::Restart, end: End { expected_epoch: Some(7), reason: reason() } },
     ];
@@ -385,6 +404,8 @@ fn what_is_sent_and_refused_fits_its_description() {
             system: "demo".to_owned(),
             components: vec!["bot".to_owned()],
             component_processes: Arc::new(|_| false),
+            holders: Holders::of_the_engine(),
+            token_file: None,
             limits: Limits::CONTROL,
         };
         let listener = control::ControlListener::bind(&socket, settings).unwrap();
@@ -440,6 +461,8 @@ fn what_the_control_socket_alone_answers_fits_its_description() {
         system: "demo".to_owned(),
         components: vec!["bot".to_owned()],
         component_processes: Arc::new(|_| false),
+        holders: Holders::of_the_engine(),
+        token_file: None,
         limits: Limits::CONTROL,
     };
     let listener = control::ControlListener::bind(&socket, settings).unwrap();
@@ -451,7 +474,7 @@ fn what_the_control_socket_alone_answers_fits_its_description() {
         checker.must_fit("openapi.json", schema, &reply.json());
         reply
     };
-    for path in observe::pages::ON_CONTROL_ONLY.iter().map(|route| route.path) {
+    for path in observe::pages::ON_CONTROL_ONLY.iter().map(|route| route.path).chain([super::control::access::PATH]) {
         assert_eq!(answered(path).code, 200, "{path}");
     }
     let reply = answered("/api/processes");

@@ -6,10 +6,13 @@ use super::control::{self, ControlListener};
 use super::observe::{self, ObserveListener};
 use super::range::Ranges;
 use super::remote::{self, RemoteListener};
+use super::turned_away::Turned;
+use crate::access::Used;
 use crate::command::CommandSender;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -44,6 +47,7 @@ pub struct Link {
 pub struct HttpDoors {
     closing: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+    forbidden: Arc<AtomicU64>,
 }
 
 /// The doors' thread could not be started.
@@ -65,20 +69,30 @@ impl HttpDoors {
         let Link { commands, beats, state_dir } = link;
         let beats = Arc::new(Beats::new(commands.clone(), beats, beat::EVERY));
         let ranges = Arc::new(Ranges::new(state_dir));
+        let turned = Arc::new(Turned::new(commands.clone()));
+        let forbidden = turned.count();
+        let used = Arc::new(Used::default());
         let serve = move || {
             // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             runtime.block_on(async {
                 let Listeners { control, observe, remote } = listeners;
                 let control = control.map(|listener| {
-                    let (beats, ranges) = (Arc::clone(&beats), Arc::clone(&ranges));
-                    tokio::spawn(control::serve(listener, commands.clone(), beats, ranges, closed.clone()))
+                    let behind = control::Behind {
+                        commands: commands.clone(),
+                        beats: Arc::clone(&beats),
+                        ranges: Arc::clone(&ranges),
+                        turned: Arc::clone(&turned),
+                        used: Arc::clone(&used),
+                    };
+                    tokio::spawn(control::serve(listener, behind, closed.clone()))
                 });
                 let observe = observe.map(|listener| {
                     tokio::spawn(observe::serve(listener, commands.clone(), Arc::clone(&beats), closed.clone()))
                 });
                 let remote = remote.map(|listener| {
-                    tokio::spawn(remote::serve(listener, commands.clone(), beats, ranges, closed.clone()))
+                    let behind = control::Behind { commands: commands.clone(), beats, ranges, turned, used };
+                    tokio::spawn(remote::serve(listener, behind, closed.clone()))
                 });
                 let mut closing = closed.clone();
                 // An error means that the sender was dropped: closing without waiting.
@@ -96,7 +110,12 @@ impl HttpDoors {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("http".to_owned()).stack_size(512 * 1024).spawn(serve)?;
-        Ok(Self { closing, thread: Some(thread) })
+        Ok(Self { closing, thread: Some(thread), forbidden })
+    }
+
+    /// Counts what was asked by those who were known and had not the role for it.
+    pub fn forbidden(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.forbidden)
     }
 
     /// Closes all doors: no new connections, answers under way are sent, at most half a second.

@@ -33,6 +33,30 @@ pub struct Terms {
     pub price_max_age: Duration,
 }
 
+impl Terms {
+    /// Those of a configuration that has a gate.
+    pub fn of(config: &Config) -> Option<Self> {
+        let configured = config.gate.as_ref()?;
+        Some(Self {
+            money: configured.money.as_str().to_owned(),
+            durable_intents: configured.durable_intents,
+            day_starts_at: configured.day_starts_at.after_midnight(),
+            paper_equity: configured.paper_equity.clone(),
+            position_max_age: configured.position_max_age,
+            equity_max_age: configured.equity_max_age,
+            price_max_age: config.prices.max_age,
+        })
+    }
+
+    /// These with everything in which `new` is tighter.
+    pub fn tighten(&mut self, new: &Self) {
+        self.durable_intents |= new.durable_intents;
+        self.position_max_age = self.position_max_age.min(new.position_max_age);
+        self.equity_max_age = self.equity_max_age.min(new.equity_max_age);
+        self.price_max_age = self.price_max_age.min(new.price_max_age);
+    }
+}
+
 /// The gate and what goes with it.
 #[derive(Debug)]
 pub struct Desk {
@@ -95,16 +119,7 @@ impl Ask {
 impl Desk {
     /// Over a gate that the journal was replayed into.
     pub fn new(gate: Gate, config: &Config) -> Option<Self> {
-        let configured = config.gate.as_ref()?;
-        let terms = Terms {
-            money: configured.money.as_str().to_owned(),
-            durable_intents: configured.durable_intents,
-            day_starts_at: configured.day_starts_at.after_midnight(),
-            paper_equity: configured.paper_equity.clone(),
-            position_max_age: configured.position_max_age,
-            equity_max_age: configured.equity_max_age,
-            price_max_age: config.prices.max_age,
-        };
+        let terms = Terms::of(config)?;
         let quotes = Quotes::of(gate.policy());
         Some(Self {
             gate,

@@ -66,6 +66,7 @@ impl Known {
             }
         }
         let Some(state_dir) = state_dir else { return known };
+        known.quarry.spare_actions_of(state_dir);
         match traces(state_dir) {
             Traces::Of(mark, owner) => known.quarry.add_mark(&mark, owner),
             Traces::Silent => known.nameless = !named,

@@ -5,7 +5,7 @@
 //! may be a new one by then), kill until nothing is left. The engine does its part: it renews only from its own last
 //! word, and looks at the latch before each publication and on both sides of each spawn.
 
-mod durable;
+pub(crate) mod durable;
 mod engage;
 mod halt_latches;
 mod known;

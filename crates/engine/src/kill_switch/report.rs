@@ -144,7 +144,6 @@ impl Report {
             );
         }
         line("engine", self.engine_line());
-        line("not done", "open orders and positions at the venue stay as they are; look there now".to_owned());
         lines
     }
 

@@ -1,6 +1,7 @@
 //! Finds and ends every process of a system: members of its cgroup, descendants of its engine and guard, and whoever
 //! carries its mark. For the kill switch. Never touches engine, guard or the caller.
 
+use crate::emergency::is_runner;
 use crate::process::cgroup::{self, KillHandle};
 use crate::process::leftovers;
 use crate::process::mark::SystemMark;
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long one round waits for what it killed before it looks again.
 const ROUND: Duration = Duration::from_millis(20);
 
+/// How far up a process's ancestors are looked at.
+const ANCESTORS_MAX: usize = 64;
+
 /// Looks in a row that must find nothing.
 const CLEAN_LOOKS: usize = 2;
 
@@ -23,6 +27,8 @@ const CLEAN_LOOKS: usize = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quarry {
     hunts: Vec<Hunt>,
+    /// Where whoever runs this system's emergency actions shows itself, which is spared.
+    state_dir: Option<PathBuf>,
 }
 
 /// What one engine wrote down, or a state directory proves.
@@ -53,6 +59,29 @@ impl Quarry {
             hunt.keepers.extend(info.guard.map(ProcessId::from));
             hunt.cgroups.extend(info.cgroup.clone().filter(|cgroup| cgroup::is_of(&mark, cgroup)));
         }
+    }
+
+    /// Spares whoever runs the emergency actions of this state directory.
+    pub(super) fn spare_actions_of(&mut self, state_dir: &Path) {
+        self.state_dir = Some(state_dir.to_owned());
+    }
+
+    /// Whether this process runs emergency actions, or is one of them. Asked right before it would be killed: one that has just
+    /// begun to work must not be ended in the middle.
+    fn spares(&self, id: ProcessId) -> bool {
+        let Some(state_dir) = &self.state_dir else { return false };
+        let mut pid = id.pid;
+        for _ in 0..ANCESTORS_MAX {
+            let Ok(stat) = procfs::stat(pid) else { return false };
+            if is_runner(&stat, state_dir) {
+                return true;
+            }
+            if stat.parent <= 1 || self.keeps(stat.id) {
+                return false;
+            }
+            pid = stat.parent;
+        }
+        false
     }
 
     /// Adds whoever carries this mark, as a file of the user `owner` says.
@@ -224,7 +253,7 @@ impl Table {
     }
 
     fn may_be_killed(&self, id: ProcessId, hunt: &Hunt, quarry: &Quarry) -> bool {
-        id.pid != self.own && !quarry.keeps(id) && hunt.reaches(id.pid)
+        id.pid != self.own && !quarry.keeps(id) && hunt.reaches(id.pid) && !quarry.spares(id)
     }
 
     /// The recorded processes that are still the same.
@@ -280,8 +309,9 @@ impl Round {
         members_of(cgroup, &mut members, 0);
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let stats: Vec<_> = members.iter().filter_map(|pid| procfs::stat(*pid).ok()).collect();
-        let may_be_killed =
-            |stat: &procfs::Stat| stat.id.pid != own && !quarry.keeps(stat.id) && hunt.reaches(stat.id.pid);
+        let may_be_killed = |stat: &procfs::Stat| {
+            stat.id.pid != own && !quarry.keeps(stat.id) && hunt.reaches(stat.id.pid) && !quarry.spares(stat.id)
+        };
         let safe = stats.iter().all(may_be_killed);
         let killed = safe && KillHandle::open(cgroup).and_then(|handle| handle.kill()).is_ok();
         for stat in &stats {

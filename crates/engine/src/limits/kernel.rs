@@ -79,16 +79,42 @@ impl KernelLimits {
         files
     }
 
+    /// The same with every file that a limit may have stood in: one that is none any more is lifted.
+    fn files_anew(&self, controllers: &BTreeSet<Controller>, processors: u64) -> Vec<(&'static str, String)> {
+        let mut files = self.files(controllers, processors);
+        let lifted = [
+            (Controller::Memory, "memory.high", "max".to_owned()),
+            (Controller::Memory, "memory.max", "max".to_owned()),
+            (Controller::Cpu, "cpu.max", format!("max {PERIOD_US}")),
+            (Controller::Pids, "pids.max", "max".to_owned()),
+        ];
+        for (controller, name, text) in lifted {
+            if controllers.contains(&controller) && !files.iter().any(|(known, _)| *known == name) {
+                files.push((name, text));
+            }
+        }
+        files
+    }
+
+    /// Writes them where others stood. What could not be written, in words.
+    pub fn write_anew(&self, cgroup: &Path, controllers: &BTreeSet<Controller>, processors: u64) -> Vec<String> {
+        put(cgroup, self.files_anew(controllers, processors))
+    }
+
     /// Writes them. What could not be written, in words.
     pub fn write(&self, cgroup: &Path, controllers: &BTreeSet<Controller>, processors: u64) -> Vec<String> {
-        self.files(controllers, processors)
-            .into_iter()
-            .filter_map(|(name, text)| {
-                let file = cgroup.join(name);
-                std::fs::write(&file, &text).err().map(|error| format!("{} cannot be set: {error}", file.display()))
-            })
-            .collect()
+        put(cgroup, self.files(controllers, processors))
     }
+}
+
+fn put(cgroup: &Path, files: Vec<(&'static str, String)>) -> Vec<String> {
+    files
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let file = cgroup.join(name);
+            std::fs::write(&file, &text).err().map(|error| format!("{} cannot be set: {error}", file.display()))
+        })
+        .collect()
 }
 
 /// Writes every limit of the configuration into the cgroups of `system` and of its components (`cgroups`, by index). What could
@@ -104,6 +130,23 @@ pub fn hold<'a>(
     for (index, cgroup) in cgroups {
         if let Some(component) = config.components.get(index) {
             faults.extend(KernelLimits::of_component(&component.limits).write(cgroup, usable, processors));
+        }
+    }
+    faults
+}
+
+/// The same after the configuration changed: limits that are none any more are lifted.
+pub fn hold_anew<'a>(
+    config: &Config,
+    system: &Path,
+    cgroups: impl IntoIterator<Item = (usize, &'a Path)>,
+    usable: &BTreeSet<Controller>,
+) -> Vec<String> {
+    let processors = processors();
+    let mut faults = KernelLimits::of_system(&config.limits).write_anew(system, usable, processors);
+    for (index, cgroup) in cgroups {
+        if let Some(component) = config.components.get(index) {
+            faults.extend(KernelLimits::of_component(&component.limits).write_anew(cgroup, usable, processors));
         }
     }
     faults
@@ -151,6 +194,13 @@ mod tests {
         assert_eq!(files, expected);
         assert_eq!(limits.files(&[Controller::Pids].into(), 4), vec![("pids.max", "18".to_owned())]);
         assert_eq!(limits.files(&BTreeSet::new(), 4), vec![]);
+    }
+
+    #[test]
+    fn a_limit_that_is_none_any_more_is_lifted() {
+        let files = KernelLimits { memory: Some(memory(800)), ..KernelLimits::default() }.files_anew(&all(), 4);
+        let expected = [("memory.high", "800"), ("memory.max", "900"), ("cpu.max", "max 100000"), ("pids.max", "max")];
+        assert_eq!(files, expected.map(|(name, text)| (name, text.to_owned())));
     }
 
     #[test]

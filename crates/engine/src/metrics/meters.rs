@@ -42,6 +42,8 @@ pub struct Meters {
     pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
     refused_signatures: Option<Arc<AtomicU64>>,
+    /// Controls that somebody known had not the role for; counted by the doors.
+    forbidden: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Meters {
@@ -74,12 +76,19 @@ impl Meters {
             order_latency: Histogram::new(&DISK),
             output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
+            forbidden: None,
         }
     }
 
-    /// The same, with the control listener's own count of requests that it did not believe.
-    pub fn counting(refused_signatures: Option<Arc<AtomicU64>>) -> Self {
-        Self { refused_signatures, ..Self::new() }
+    /// The same, with the doors' own counts: of requests that the control listener did not believe, and of controls that somebody
+    /// had not the role for.
+    pub fn counting(refused_signatures: Option<Arc<AtomicU64>>, forbidden: Arc<AtomicU64>) -> Self {
+        Self { refused_signatures, forbidden: Some(forbidden), ..Self::new() }
+    }
+
+    /// Controls that somebody known had not the role for.
+    pub(super) fn forbidden(&self) -> u64 {
+        self.forbidden.as_ref().map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Requests that the control listener did not believe; `None` where there is no listener.

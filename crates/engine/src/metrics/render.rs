@@ -13,6 +13,7 @@ use std::time::Duration;
 pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<&ProcessSample>) -> String {
     let mut text = Exposition::new(format);
     system(&mut text, status);
+    configuration(&mut text, status);
     halts(&mut text, status, meters);
     health(&mut text, status, meters);
     components(&mut text, status);
@@ -69,6 +70,26 @@ fn breaker(text: &mut Exposition, status: &Status, meters: &Meters) {
     .sample(&[], f64::from(u8::from(status.breaker.is_shed())));
     text.family("failstop_breaker_trips", Kind::Counter, "How often that began, in this epoch.")
         .sample(&[], whole(meters.breaker_trips));
+}
+
+fn configuration(text: &mut Exposition, status: &Status) {
+    let config = &status.config;
+    text.family("failstop_config", Kind::Info, "The text of the configuration that is in force, by its SHA-256.")
+        .sample(&[("sha256", &config.sha256)], 1.0);
+    text.family(
+        "failstop_config_last_reload_successful",
+        Kind::Gauge,
+        "Whether what the configuration file says now is in force: 0 where it is not valid, or needs a restart.",
+    )
+    .sample(&[], flag(config.fault.is_none()));
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact for long enough")]
+    let since = config.since_unix as f64;
+    text.family(
+        "failstop_config_last_reload_success_timestamp_seconds",
+        Kind::Gauge,
+        "Since when the configuration that is in force is, in seconds since 1970.",
+    )
+    .sample(&[], since);
 }
 
 fn output(text: &mut Exposition, meters: &Meters) {
@@ -292,6 +313,8 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     if let Some(refused) = meters.refused_signatures() {
         family.sample(&[], whole(refused));
     }
+    text.family("failstop_control_forbidden", Kind::Counter, "Controls that somebody known had not the role for.")
+        .sample(&[], whole(meters.forbidden()));
 }
 
 fn host(text: &mut Exposition, status: &Status) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 fn meters() -> Meters {
-    let mut meters = Meters::counting(Some(std::sync::Arc::default()));
+    let mut meters = Meters::counting(Some(std::sync::Arc::default()), std::sync::Arc::default());
     for micros in [1, 2, 30, 4000, 60_000] {
         meters.health_check(HealthCheck::Verdict(HealthStatus::Healthy), Duration::from_micros(micros));
         meters.journal_durable(2, 512, Duration::from_micros(micros * 100));

@@ -91,6 +91,14 @@ impl Rhythm {
         Self { terms, state: State::Idle { due }, failed: 0, failing_since: None, told: None, excused: false }
     }
 
+    /// Other rules from here on. The next try comes no later than they want it; what the last ones came to stays.
+    pub fn retime(&mut self, terms: Terms, now: Monotonic) {
+        self.terms = terms;
+        if let State::Idle { due } = &mut self.state {
+            *due = (*due).min(now.plus(terms.interval));
+        }
+    }
+
     /// When the next try is due; `None` while one is under way.
     pub const fn due(&self) -> Option<Monotonic> {
         match self.state {

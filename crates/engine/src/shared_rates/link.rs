@@ -40,7 +40,7 @@ pub(super) enum LinkFault {
     Malformed(#[from] Malformed),
     #[error("the password cannot be had: {0}")]
     Password(#[from] SecretFault),
-    #[error("TLS cannot be set up: {0}")]
+    #[error("{0}")]
     Tls(String),
     #[error("does not take the user and the password: {0}")]
     Auth(String),
@@ -105,9 +105,10 @@ async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, LinkFault> {
             }
             let ca_file = settings.ca_file.clone();
             let config = aside(move || failstop_notify::tls::client_config(ca_file.as_deref())).await?;
-            let config = config.map_err(LinkFault::Tls)?;
+            let config = config.map_err(|why| LinkFault::Tls(format!("TLS: {why}")))?;
             let name = ServerName::try_from(at.host.clone());
-            let name = name.map_err(|_| LinkFault::Tls(format!("{} is no name that a certificate has", at.host)))?;
+            let name =
+                name.map_err(|_| LinkFault::Tls(format!("TLS: {} is no name that a certificate has", at.host)))?;
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
             Ok(Box::new(stream.map_err(words_of_tls)?))
         }

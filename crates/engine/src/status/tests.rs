@@ -8,8 +8,8 @@ use failstop_client::gate::{
     PriceFeed, PriceSource, SharedRatesEntry,
 };
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, BreakerSummary, ChannelSummary, EndKind, HostSummary, JournalSummary,
-    QueueSummary, SeverityCounts, Status, VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ChannelSummary, EmergencyRun, EmergencyStep,
+    EmergencySummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts, Status, VerifiedSummary,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
@@ -165,6 +165,15 @@ pub(crate) fn facts() -> HostFacts {
             by: "watchdog wd1".to_owned(),
             reason: "no progress".to_owned(),
         }),
+        config: failstop_client::configuration::ConfigSummary {
+            sha256: "ef".repeat(32),
+            since: "2026-11-03T20:58:20.000Z".to_owned(),
+            since_unix: 1_793_739_500,
+            hot_reload: true,
+            fault: Some("needs a restart".to_owned()),
+            fault_since: Some("2026-11-03T21:04:00.000Z".to_owned()),
+            pending_restart: vec!["system.mode".to_owned()],
+        },
         gate: Some(gate()),
         books: BooksSummary {
             snapshot: Some(SnapshotEntry {
@@ -188,6 +197,24 @@ pub(crate) fn facts() -> HostFacts {
             seq: Some(18_000),
             detail: None,
         }),
+        emergency: EmergencySummary {
+            configured: vec!["cancel-all".to_owned()],
+            run: Some(EmergencyRun {
+                trace: "9f2c41ab03d1e877".to_owned(),
+                cause: "kill-switch".to_owned(),
+                begun: "2026-11-03T20:40:00.000Z".to_owned(),
+                finished: None,
+                done: 0,
+                failed: 1,
+                actions: vec![EmergencyStep {
+                    name: "cancel-all".to_owned(),
+                    kind: "cancel-all".to_owned(),
+                    state: "running".to_owned(),
+                    detail: "runs since 2026-11-03T20:40:00.000Z".to_owned(),
+                }],
+            }),
+            drill: None,
+        },
     }
 }
 

@@ -9,9 +9,12 @@ mod charts;
 mod does;
 pub mod fleet;
 mod gate;
+mod login;
 mod may;
 mod record;
 mod runs;
+
+pub use login::{POLICY as LOGIN_POLICY, logged_in, login};
 
 use crate::Tone;
 use crate::component::to_the_second;

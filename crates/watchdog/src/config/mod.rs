@@ -100,7 +100,7 @@ impl Config {
     /// As [`Config::load`].
     pub fn of(source: &Source) -> Result<Self, ConfigErrors> {
         let overlay = Overlay { environment: overrides(PREFIX), ..Overlay::default() };
-        let Read { value, notices } =
+        let Read { value, notices, values: _ } =
             read(source, &overlay, &VOCABULARY, |_| None, |root, _, reading| read_all(root, source, reading))?;
         Ok(Self { notices, ..value })
     }
@@ -197,6 +197,7 @@ pub fn reference() -> String {
          #\n\
          # Durations are 500ms, 30s, 5m, 25h. Relative paths start at this file's folder. Built-in defaults < this file <\n\
          # environment: a key is overridden by the variable FAILSTOP_WATCHDOG__SECTION__KEY. Unknown keys are refused.\n",
+        &|_| None,
     )
 }
 

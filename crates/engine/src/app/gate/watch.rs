@@ -119,7 +119,7 @@ impl Engine {
         let results = desk.gate.daily_results(now, paper);
         let reached: Vec<&DailyResult> = results.iter().filter(|result| result.reached).collect();
         let far = !paper
-            && self.config.failsafe.emergency_shutdown
+            && self.core.policy().limits.emergency_shutdown
             && is_far(&results, desk.gate.policy().system.get(LimitName::DailyLoss));
         let evidence = (!reached.is_empty()).then(|| {
             let words: Vec<String> = reached.iter().map(|result| in_words(desk, result, paper)).collect();

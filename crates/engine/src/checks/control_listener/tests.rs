@@ -107,3 +107,31 @@ fn a_taken_port_and_a_foreign_address_are_warnings() {
     assert_eq!(outcomes, [PASSED, PASSED, Outcome::Warning], "{said}");
     assert!(said.contains("cannot be bound"), "{said}");
 }
+
+#[test]
+fn tokens_are_there_and_private_and_users_with_a_role_exist() {
+    let world = World::until(2200);
+    let digest = failstop_client::token::Token::of([1; 32]).digest();
+    let control = "[control]\nlisten = \"127.0.0.1:0\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n\
+                   token_file = \"tokens\"\nviewers = [\"no-such-user-here\"]\n";
+    let said = || {
+        let results = world.results(control);
+        let text: Vec<String> = results.iter().map(|one| format!("{}: {}", one.reason, one.remedy)).collect();
+        (results.iter().map(|one| one.outcome).collect::<Vec<_>>(), text.join("\n"))
+    };
+    let (outcomes, text) = said();
+    assert_eq!(outcomes, [Outcome::Warning, Outcome::Failed, PASSED, PASSED], "{text}");
+    assert!(text.contains("\"no-such-user-here\", whom this host does not know"), "{text}");
+    assert!(text.contains("`failstop token new NAME --role ROLE` makes it"), "{text}");
+    world.file("tokens", "# nobody yet\n");
+    let (outcomes, text) = said();
+    assert_eq!(outcomes, [Outcome::Warning, Outcome::Warning, PASSED, PASSED], "{text}");
+    world.file("tokens", &format!("ana admin sha256:{digest}\nbob viewer sha256:{digest}\n"));
+    let (outcomes, text) = said();
+    assert_eq!(outcomes, [Outcome::Warning, PASSED, PASSED, PASSED], "{text}");
+    assert!(text.contains("2 tokens"), "{text}");
+    world.mode("tokens", 0o644);
+    let (outcomes, text) = said();
+    assert_eq!(outcomes, [Outcome::Warning, Outcome::Failed, PASSED, PASSED], "{text}");
+    assert!(text.contains("(mode 0644): chmod 600"), "{text}");
+}

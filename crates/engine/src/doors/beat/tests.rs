@@ -143,7 +143,8 @@ fn nobody_asks_the_loop_when_nobody_listens() {
         let ticking = beats.ticking();
         for _ in 0..3 {
             let request: crate::command::Request = requests.recv().await.unwrap();
-            let _ = request.reply.send(crate::command::Answer::Done);
+            let (_, reply) = request.into_parts();
+            let _ = reply.send(crate::command::Answer::Done);
         }
         drop(ticking);
         assert!(timeout(Duration::from_secs(3600), requests.recv()).await.is_err(), "asked with no listener");

@@ -1,27 +1,32 @@
-//! The command line's side of the control socket. Blocking, with its own small runtime: call it from plain code, never
-//! from within another runtime.
+//! The command line's side of the control socket, and of the control listener of another host. Blocking, with its own small
+//! runtime: call it from plain code, never from within another runtime.
 
 use super::SOCKET_PATH_MAX;
-use super::wire::{ControlOrder, Import, ResolveOrder, TakeSnapshot, TestAlerts};
+use super::way::{Far, FarError, Opened, Unopened, Way};
+use super::wire::{CompareConfig, ControlOrder, Import, ReloadConfig, ResolveOrder, TakeSnapshot, TestAlerts};
 use crate::doors::http::Problem;
+use failstop_client::access::AccessList;
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_client::books::{Imported, OrderList, SnapshotEntry};
+use failstop_client::configuration::{Difference, InForce};
 use failstop_client::processes::ProcessList;
 use failstop_client::status::Status;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// How long the engine may take for a question.
 const QUESTION: Duration = Duration::from_secs(5);
+
+/// The same on another host: longer than the answer is held back that a token proves nothing.
+const QUESTION_AFAR: Duration = Duration::from_secs(15);
 
 /// How long the engine may take for an order; longer than the door itself waits for its loop.
 const ORDER: Duration = Duration::from_secs(40);
@@ -36,20 +41,26 @@ const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nothing listens: no engine runs, or it runs elsewhere. Exit status 3.
-    #[error("no engine answers at {socket} ({source}); is `failstop run` running with this configuration?")]
+    #[error("no engine answers at {at} ({source}); is `failstop run` running with this configuration?")]
     NoEngine {
         /// Where it was looked for.
-        socket: PathBuf,
+        at: String,
         /// What the kernel said.
         source: io::Error,
     },
     /// The socket may not be opened by this user. Exit status 3.
-    #[error(
-        "the control socket {socket} may not be opened by this user; run the command as failstop's user or as root"
-    )]
+    #[error("the control socket {at} may not be opened by this user; run the command as failstop's user or as root")]
     NotAllowed {
         /// Where.
-        socket: PathBuf,
+        at: String,
+    },
+    /// Whoever answers there cannot show that he is that host. Exit status 3.
+    #[error("{at} does not prove that it is that host: {error}")]
+    Unproved {
+        /// Where.
+        at: String,
+        /// What TLS said.
+        error: String,
     },
     /// The engine said no. Exit status 1.
     #[error("{}", refused(.error, .refusals))]
@@ -61,18 +72,18 @@ pub enum ClientError {
     },
     /// The engine is there and did not answer in time, or is going down. What was ordered may or may not have happened.
     /// Exit status 3.
-    #[error("the engine at {socket} gave no answer: {error}")]
+    #[error("the engine at {at} gave no answer: {error}")]
     Unanswered {
         /// Where.
-        socket: PathBuf,
+        at: String,
         /// What happened.
         error: String,
     },
     /// It answered with something that this version does not understand. Exit status 3.
-    #[error("the answer from {socket} cannot be read: {error}; do the command and the engine have the same version?")]
+    #[error("the answer from {at} cannot be read: {error}; do the command and the engine have the same version?")]
     Unreadable {
         /// Where.
-        socket: PathBuf,
+        at: String,
         /// What was wrong.
         error: String,
     },
@@ -94,6 +105,8 @@ const fn wait_for(order: &ControlOrder) -> Duration {
         | ControlOrder::OverrideLimit(_)
         | ControlOrder::EndOverride(_)
         | ControlOrder::ResetBreaker(_)
+        | ControlOrder::CompareConfig(_)
+        | ControlOrder::ReloadConfig(_)
         | ControlOrder::Import(_)
         | ControlOrder::End { .. } => ORDER,
     }
@@ -110,8 +123,12 @@ fn is_component_name(name: &str) -> bool {
 /// A way to one engine.
 #[derive(Debug)]
 pub struct ControlClient {
-    socket: PathBuf,
+    way: Way,
     runtime: tokio::runtime::Runtime,
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 impl ControlClient {
@@ -121,16 +138,37 @@ impl ControlClient {
     ///
     /// [`ClientError::NoEngine`] where nothing listens, [`ClientError::NotAllowed`] where this user may not ask.
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
-        let no_engine = |source| ClientError::NoEngine { socket: socket.to_owned(), source };
+        let no_engine = |source| ClientError::NoEngine { at: socket.display().to_string(), source };
         let length = socket.as_os_str().len();
         if length > SOCKET_PATH_MAX {
             let error = format!("the path has {length} bytes, a socket's has at most {SOCKET_PATH_MAX}");
             return Err(no_engine(io::Error::new(io::ErrorKind::InvalidInput, error)));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_engine)?;
-        let client = Self { socket: socket.to_owned(), runtime };
+        let client = Self { way: Way::Socket(socket.to_owned()), runtime: runtime().map_err(no_engine)? };
         client.runtime.block_on(client.open(QUESTION))?;
         Ok(client)
+    }
+
+    /// Over the control listener of another host; nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// [`FarError`], where URL, token file or authority are no use.
+    pub fn afar(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Self, FarError> {
+        let far = Far::new(url, token_file, ca)?;
+        Ok(Self { way: Way::Far(Box::new(far)), runtime: runtime().map_err(FarError::Runtime)? })
+    }
+
+    /// Where it leads, for people.
+    pub fn at(&self) -> String {
+        self.way.to_string()
+    }
+
+    fn question(&self) -> Duration {
+        match &self.way {
+            Way::Socket(_) => QUESTION,
+            Way::Far(_) => QUESTION_AFAR,
+        }
     }
 
     /// The status.
@@ -139,7 +177,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn status(&self) -> Result<Status, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/status", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/api/status", Vec::new(), self.question())?;
         self.good(code, &body)?;
         self.read(&body)
     }
@@ -150,7 +188,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn metrics(&self) -> Result<String, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/metrics", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/metrics", Vec::new(), self.question())?;
         self.good(code, &body)?;
         String::from_utf8(body.into()).map_err(|error| self.unreadable(error.to_string()))
     }
@@ -161,7 +199,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`]; a critical verdict is an answer and no error.
     pub fn health(&self) -> Result<serde_json::Value, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/health", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/health", Vec::new(), self.question())?;
         if code != StatusCode::SERVICE_UNAVAILABLE {
             self.good(code, &body)?;
         }
@@ -174,7 +212,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn alerts(&self) -> Result<AlertList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/alerts", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/api/alerts", Vec::new(), self.question())?;
         self.good(code, &body)?;
         self.read(&body)
     }
@@ -185,7 +223,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn processes(&self) -> Result<ProcessList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/processes", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/api/processes", Vec::new(), self.question())?;
         self.good(code, &body)?;
         self.read(&body)
     }
@@ -196,9 +234,49 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn orders(&self) -> Result<OrderList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/orders", Vec::new(), QUESTION)?;
+        let (code, body) = self.exchange(Method::GET, "/api/orders", Vec::new(), self.question())?;
         self.good(code, &body)?;
         self.read(&body)
+    }
+
+    /// As whom one asks, and which tokens there are.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn access(&self) -> Result<AccessList, ClientError> {
+        let (code, body) = self.exchange(Method::GET, super::access::PATH, Vec::new(), self.question())?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// Every value of the configuration that is in force.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn configuration(&self) -> Result<InForce, ClientError> {
+        let (code, body) = self.exchange(Method::GET, "/api/config", Vec::new(), QUESTION)?;
+        self.good(code, &body)?;
+        self.read(&body)
+    }
+
+    /// What of the configuration file is not in force.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`]; a file that is no configuration is [`ClientError::Refused`].
+    pub fn compare_configuration(&self) -> Result<Difference, ClientError> {
+        self.answered(&ControlOrder::CompareConfig(CompareConfig {}))
+    }
+
+    /// Has the configuration file read and taken, with these assignments over it, and returns what changed once that is in force.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn reload_configuration(&self, set: Vec<String>) -> Result<Difference, ClientError> {
+        self.answered(&ControlOrder::ReloadConfig(ReloadConfig { set }))
     }
 
     /// Takes a snapshot and returns when it is on the disk and in the journal.
@@ -304,11 +382,14 @@ impl ControlClient {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, "failstop")
+            .header(HOST, self.way.host())
             .header(ACCEPT, "*/*")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.unreadable(error.to_string()))?;
+            .header(CONTENT_TYPE, "application/json");
+        let request = match self.way.authorization() {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        };
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| self.unreadable(error.to_string()))?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(broken)?;
             let code = response.status();
@@ -324,17 +405,21 @@ impl ControlClient {
         }
     }
 
-    async fn open(&self, wait: Duration) -> Result<UnixStream, ClientError> {
-        match timeout(wait, UnixStream::connect(&self.socket)).await {
+    async fn open(&self, wait: Duration) -> Result<Opened, ClientError> {
+        let at = || self.at();
+        match timeout(wait, self.way.open()).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(ClientError::NotAllowed { socket: self.socket.clone() })
+            Ok(Err(Unopened::Unproved(error))) => Err(ClientError::Unproved { at: at(), error }),
+            Ok(Err(Unopened::Io(error)))
+                if error.kind() == io::ErrorKind::PermissionDenied && matches!(self.way, Way::Socket(_)) =>
+            {
+                Err(ClientError::NotAllowed { at: at() })
             }
             // The backlog is full: an engine is there, stopped or drowning.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            Ok(Err(Unopened::Io(error))) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(self.unanswered("it takes no more connections".to_owned()))
             }
-            Ok(Err(source)) => Err(ClientError::NoEngine { socket: self.socket.clone(), source }),
+            Ok(Err(Unopened::Io(source))) => Err(ClientError::NoEngine { at: at(), source }),
             Err(_) => Err(self.unanswered("it does not take the connection".to_owned())),
         }
     }
@@ -343,6 +428,12 @@ impl ControlClient {
     fn good(&self, code: StatusCode, body: &Bytes) -> Result<(), ClientError> {
         if code.is_success() {
             return Ok(());
+        }
+        if code.is_redirection() {
+            return Err(self.unreadable(format!(
+                "it leads elsewhere (status {}), and a token is shown nowhere else",
+                code.as_u16()
+            )));
         }
         let Problem { error, refusals, epoch: _ } = self.read(body)?;
         if code.is_client_error() && code != StatusCode::REQUEST_TIMEOUT {
@@ -357,11 +448,11 @@ impl ControlClient {
     }
 
     fn unanswered(&self, error: String) -> ClientError {
-        ClientError::Unanswered { socket: self.socket.clone(), error }
+        ClientError::Unanswered { at: self.at(), error }
     }
 
     fn unreadable(&self, error: String) -> ClientError {
-        ClientError::Unreadable { socket: self.socket.clone(), error }
+        ClientError::Unreadable { at: self.at(), error }
     }
 }
 

@@ -1,20 +1,27 @@
-//! The control socket: HTTP over a Unix socket, for operators. Who asks is what the kernel says. Until roles exist, the
-//! engine's user and root may do everything and nobody else anything; a component's process may do nothing whoever it is.
+//! The control socket: HTTP over a Unix socket, for operators. Who asks is what the kernel says, and what he may is what the
+//! configuration says of that user and its groups. A component's process may do nothing whoever it is.
 
+pub(super) mod access;
 pub mod client;
-mod page;
+pub(super) mod page;
 mod peer;
 pub(super) mod routes;
+mod way;
 pub mod wire;
 
 pub use peer::{ComponentProcesses, PeerRefused, descendants_of};
 pub use routes::{ROUTES, Route};
+pub use way::FarError;
 
 use super::ask::Asker;
-use super::beat::{Beats, Streams};
+use super::beat::{Beats, Streams, with_beat};
 use super::http::{Connections, Limits, wait_after_accept_error};
-use super::range::Ranges;
-use crate::command::CommandSender;
+use super::range::{Ranges, with_journal};
+use super::turned_away::Turned;
+use crate::access::{Holders, Role, Standing, Used, Who};
+use crate::command::{CommandSender, Principal};
+use axum::Extension;
+use routes::Orders;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -33,6 +40,10 @@ pub struct ControlSettings {
     pub components: Vec<String>,
     /// Whether a process belongs to a component: [`descendants_of`] the engine.
     pub component_processes: ComponentProcesses,
+    /// Which users have which role.
+    pub holders: Holders,
+    /// The file of tokens, which are taken elsewhere and shown here too.
+    pub token_file: Option<PathBuf>,
     /// What a peer may take up.
     pub limits: Limits,
 }
@@ -42,9 +53,37 @@ impl std::fmt::Debug for ControlSettings {
         f.debug_struct("ControlSettings")
             .field("system", &self.system)
             .field("components", &self.components)
+            .field("holders", &self.holders)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+impl ControlSettings {
+    fn orders(&self) -> Orders {
+        let (system, components) = (self.system.clone(), self.components.clone());
+        Orders { system, components, limits: self.limits.clone(), from_afar: false }
+    }
+
+    /// The socket's mode. A second wall: what counts is the peer's user, asked of the kernel at each connection.
+    fn socket_mode(&self) -> u32 {
+        if self.holders.has_others() { 0o666 } else { 0o600 }
+    }
+}
+
+/// What stands behind a door that takes orders.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// The loop.
+    pub commands: CommandSender,
+    /// The beats that it makes.
+    pub beats: Arc<Beats>,
+    /// The journal's lines.
+    pub ranges: Arc<Ranges>,
+    /// Who is told of those who are turned away.
+    pub turned: Arc<Turned>,
+    /// When tokens were shown last.
+    pub used: Arc<Used>,
 }
 
 /// The control socket, bound and not yet served. Its file is removed when it is dropped or served to the end.
@@ -88,7 +127,7 @@ pub enum ControlUnavailable {
 }
 
 impl ControlListener {
-    /// Binds the socket at `path`, mode 0600, and takes away a socket that an earlier engine left. Call it only while
+    /// Binds the socket at `path`, mode 0600 (0666 where other users have a role), and takes away a socket that an earlier engine left. Call it only while
     /// holding the instance lock.
     ///
     /// # Errors
@@ -111,8 +150,7 @@ impl ControlListener {
             }
             let listener = std::os::unix::net::UnixListener::bind(path)?;
             let file = SocketFile(path.to_owned());
-            // A second wall: what counts is the peer's user, asked of the kernel at each connection.
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.socket_mode()))?;
             listener.set_nonblocking(true)?;
             Ok(Self { listener, file, settings, dashboard: true })
         };
@@ -140,19 +178,16 @@ impl Drop for SocketFile {
 }
 
 /// Serves until `closing`. Runs on the doors' thread.
-pub(super) async fn serve(
-    listener: ControlListener,
-    commands: CommandSender,
-    beats: Arc<Beats>,
-    ranges: Arc<Ranges>,
-    closing: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(listener: ControlListener, behind: Behind, closing: watch::Receiver<bool>) {
     let ControlListener { listener, file, settings, dashboard } = listener;
+    let Behind { commands, beats, ranges, turned, used } = behind;
     let streams = Streams::new(beats, settings.limits.streams, settings.limits.answer);
     let asker = Arc::new(Asker::new(commands, settings.limits.answer));
-    let page = page::Page::new(&asker, dashboard, &settings.limits, closing.clone());
+    let (acting, reading): (page::Page, page::Page) = [true, false]
+        .map(|controls| page::Page::new(&asker, dashboard, controls, &settings.limits, closing.clone()))
+        .into();
     let mut connections = Connections::new(settings.limits.clone(), closing);
-    let settings = Arc::new(settings);
+    let orders = Arc::new(settings.orders());
     // Fails only outside a runtime or without descriptors; commands then say that no engine answers.
     let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
     while let Some(slot) = connections.slot().await {
@@ -162,8 +197,15 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                let router = match peer::judge(&stream, &settings.component_processes) {
-                    Ok(peer) => routes::router(&asker, &settings, &streams, &ranges, &page, peer),
+                let router = match peer::judge(&stream, &settings.component_processes, &settings.holders) {
+                    Ok((peer, role)) => {
+                        let page = if role >= Role::Admin { &acting } else { &reading };
+                        let who = Who { principal: Principal::User(peer), standing: Standing::Role(role) };
+                        let pages = with_journal(with_beat(page.pages(), &streams), &ranges, &asker);
+                        let pages = access::with_access(pages, settings.token_file.clone(), &used);
+                        let router = routes::with_controls(pages, ROUTES, &asker, &orders, &turned);
+                        page::guarded(routes::ended(router)).layer(Extension(who))
+                    }
                     Err(refused) => routes::refusing_router(&refused),
                 };
                 tokio::spawn(connections.clone().serve(stream, router, slot));

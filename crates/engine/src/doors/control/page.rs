@@ -14,9 +14,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The page, for all connections.
+/// The page, for all connections of those who may act, or of those who may not.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(in crate::doors) struct Page {
     asker: Arc<Asker>,
     site: Arc<Site>,
     live: Arc<Live>,
@@ -24,14 +24,22 @@ pub(super) struct Page {
 
 impl Page {
     /// Nobody watches yet.
-    pub fn new(asker: &Arc<Asker>, dashboard: bool, limits: &Limits, closing: watch::Receiver<bool>) -> Self {
-        let site = Arc::new(Site::with_controls(dashboard));
+    pub fn new(
+        asker: &Arc<Asker>,
+        dashboard: bool,
+        controls: bool,
+        limits: &Limits,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        let site = Arc::new(Site::of_control(dashboard, controls));
         let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing);
         Self { asker: Arc::clone(asker), site, live }
     }
 
-    /// Adds it to a router.
-    pub fn on(&self, router: Router) -> Router {
+    /// It, with everything that whoever is let in may ask.
+    pub fn pages(&self) -> Router {
+        let router = pages::with_pages(Router::new(), pages::ON_CONTROL, &self.asker, &Arc::default());
+        let router = pages::with_pages(router, pages::ON_CONTROL_ONLY, &self.asker, &Arc::default());
         if self.site.dashboard { pages::with_front(router, &self.asker, &self.site, &self.live) } else { router }
     }
 }

@@ -1,10 +1,11 @@
 //! Decides who may speak on the control socket: by the kernel's word about the peer, never by its own.
 
+use crate::access::{Holders, Role};
 use crate::command::Peer;
 use crate::process::procfs;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 /// Whether the process with this number belongs to a component's tree. Called on the doors' thread, once a connection.
@@ -48,8 +49,11 @@ pub enum PeerRefused {
     /// The kernel would not say.
     #[error("the kernel does not say who connects ({0}), so nothing is allowed")]
     Unknown(nix::Error),
-    /// Another user.
-    #[error("user {uid} may not control this system: run the command as user {engine} (failstop's own) or as root")]
+    /// A user without a role.
+    #[error(
+        "user {uid} may not control this system: run the command as user {engine} (failstop's own) or as root, or give that user \
+         or a group of its a role in [control]"
+    )]
     User {
         /// Who.
         uid: u32,
@@ -72,28 +76,70 @@ pub enum PeerRefused {
     },
 }
 
-/// Judges the peer of `stream`.
+/// Judges the peer of `stream`: who it is, and as what.
 ///
 /// # Errors
 ///
 /// When the peer may not speak here.
-pub fn judge(stream: &impl AsFd, component_processes: &ComponentProcesses) -> Result<Peer, PeerRefused> {
+pub fn judge(
+    stream: &impl AsFd,
+    component_processes: &ComponentProcesses,
+    holders: &Holders,
+) -> Result<(Peer, Role), PeerRefused> {
     let credentials = getsockopt(stream, sockopt::PeerCredentials).map_err(PeerRefused::Unknown)?;
     let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
-    let engine = nix::unistd::geteuid().as_raw();
-    if peer.uid != engine && peer.uid != 0 {
-        return Err(PeerRefused::User { uid: peer.uid, engine });
-    }
+    let role = match holders.role_of(peer.uid, &[]) {
+        // Nobody can be more, whatever his groups; and root must not hang on a kernel that does not tell them.
+        Some(Role::SuperAdmin) => Role::SuperAdmin,
+        of_user if holders.has_others() => {
+            let role = of_user.max(holders.role_of(peer.uid, &groups_of(stream, &peer)?));
+            role.ok_or(PeerRefused::User { uid: peer.uid, engine: holders.engine() })?
+        }
+        Some(_) | None => return Err(PeerRefused::User { uid: peer.uid, engine: holders.engine() }),
+    };
     if peer.pid <= 0 {
         // The peer is outside our process namespace; components are always within it.
-        return Ok(peer);
+        return Ok((peer, role));
     }
     let handle = PeerHandle::of(stream, peer.pid)?;
     if component_processes(peer.pid) {
         return Err(PeerRefused::Component { pid: peer.pid });
     }
     // Only now: had it ended before we looked, the number might already have been somebody else's.
-    if handle.alive() { Ok(peer) } else { Err(PeerRefused::Gone { pid: peer.pid }) }
+    if handle.alive() { Ok((peer, role)) } else { Err(PeerRefused::Gone { pid: peer.pid }) }
+}
+
+/// The most groups that a peer is believed to be in; the kernel lets nobody be in more (`NGROUPS_MAX`).
+const GROUPS_MAX: usize = 65_536;
+
+/// The groups of the process that connected, as the kernel had them then: its own and its further ones.
+fn groups_of(stream: &impl AsFd, peer: &Peer) -> Result<Vec<u32>, PeerRefused> {
+    let mut groups = vec![0u32; 64];
+    loop {
+        let room = groups.len().saturating_mul(size_of::<u32>());
+        let mut length = libc::socklen_t::try_from(room).unwrap_or(0);
+        // SAFETY: the kernel writes at most `length` bytes to `groups`, which has as many, and the number of bytes that there are
+        // to `length`; the descriptor is open for as long as `stream` is borrowed.
+        let done = unsafe {
+            libc::getsockopt(
+                stream.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let there = usize::try_from(length).unwrap_or(0) / size_of::<u32>();
+        match nix::errno::Errno::result(done) {
+            Ok(_) => {
+                groups.truncate(there);
+                groups.push(peer.gid);
+                return Ok(groups);
+            }
+            Err(nix::Error::ERANGE) if there > groups.len() && there <= GROUPS_MAX => groups.resize(there, 0),
+            Err(error) => return Err(PeerRefused::Unknown(error)),
+        }
+    }
 }
 
 /// Something that tells whether the very process that connected is still there.

@@ -1,21 +1,20 @@
 //! What each path of the control socket takes, and how it becomes a command. Nothing is decided here but whether the
 //! request is well made and confirmed.
 
-use super::page::{Page, guarded};
+use super::PeerRefused;
 use super::wire::{self, ModeWord};
-use super::{ControlSettings, PeerRefused};
-use crate::command::{Answer, BooksOrder, Command, GateOrder, Peer, Principal};
-use crate::doors::ask::Asker;
-use crate::doors::beat::{Streams, with_beat};
-use crate::doors::http::{BodyFault, Problem, json, problem, whole};
+use crate::access::{Access, Control, TRACE_HEADER, TraceId, Who};
+use crate::command::{Answer, BooksOrder, Command, GateOrder};
+use crate::doors::ask::{Asker, Unanswered};
+use crate::doors::http::{BodyFault, Limits, Problem, json, problem, whole};
 use crate::doors::observe;
-use crate::doors::range::{Ranges, with_journal};
-use axum::Router;
+use crate::doors::turned_away::Turned;
 use axum::body::Body;
 use axum::extract::RawPathParams;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
+use axum::{Extension, Router};
 use failstop_client::status::{EndKind, Receipt};
 use failstop_core::{HaltId, Mode, Order, Slot};
 use serde::de::DeserializeOwned;
@@ -52,6 +51,8 @@ enum Action {
     OverrideLimit,
     EndOverride,
     ResetBreaker,
+    CompareConfig,
+    ReloadConfig,
 }
 
 /// Every path of the control socket that takes POST.
@@ -76,11 +77,13 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/api/control/limits/override", action: Action::OverrideLimit },
     Route { path: "/api/control/limits/end", action: Action::EndOverride },
     Route { path: "/api/control/breaker/reset", action: Action::ResetBreaker },
+    Route { path: "/api/control/config/diff", action: Action::CompareConfig },
+    Route { path: "/api/control/config/reload", action: Action::ReloadConfig },
 ];
 
 /// Why a request is not put to the loop.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::doors) enum BadRequest {
+enum BadRequest {
     #[error("the body must be sent as content-type: application/json")]
     NotJson,
     #[error(transparent)]
@@ -103,12 +106,14 @@ pub(in crate::doors) enum BadRequest {
     Span,
     #[error("`id` must name an alert in 1 to {max} bytes, as `failstop alerts list` shows it", max = wire::ALERT_ID_MAX_BYTES)]
     AlertId,
+    #[error("`set` may have {count} assignments of {bytes} bytes each", count = wire::SET_MAX, bytes = wire::SET_MAX_BYTES)]
+    Set,
     #[error("there is no component named {name}; there is: {known}")]
     NoSuchComponent { name: String, known: String },
 }
 
 impl BadRequest {
-    pub(in crate::doors) fn code(&self) -> StatusCode {
+    fn code(&self) -> StatusCode {
         match self {
             Self::Body(fault) => fault.code(),
             Self::NoSuchComponent { .. } => StatusCode::NOT_FOUND,
@@ -121,36 +126,108 @@ impl BadRequest {
             | Self::NoSuchHaltName(_)
             | Self::AlertId
             | Self::Span
+            | Self::Set
             | Self::Window => StatusCode::BAD_REQUEST,
         }
     }
 }
 
-/// What one allowed peer is answered.
-pub(super) fn router(
+impl Route {
+    /// The controls that it gives, by what is asked.
+    pub const fn controls(&self) -> &'static [Control] {
+        match self.action {
+            Action::Resume => &[Control::Resume],
+            Action::Mode => &[Control::ModeDry, Control::ModeLive],
+            Action::EmergencyStop => &[Control::EmergencyStop],
+            Action::ReleaseKillSwitch => &[Control::ReleaseKillSwitch],
+            Action::Maintenance => &[Control::MaintenanceOn, Control::MaintenanceOff],
+            Action::End(EndKind::Stop) => &[Control::StopEngine],
+            Action::End(EndKind::Restart) => &[Control::RestartEngine],
+            Action::StartComponent => &[Control::StartComponent],
+            Action::StopComponent => &[Control::StopComponent],
+            Action::RestartComponent => &[Control::RestartComponent],
+            Action::ReloadComponent => &[Control::ReloadComponent],
+            Action::AcknowledgeAlert => &[Control::AcknowledgeAlert],
+            Action::TestAlerts => &[Control::TestAlerts],
+            Action::TakeSnapshot => &[Control::TakeSnapshot],
+            Action::ResolveOrder => &[Control::ResolveOrder],
+            Action::Import => &[Control::Import],
+            Action::ConfirmOrder => &[Control::ConfirmOrder],
+            Action::OverrideLimit => &[Control::OverrideLimit],
+            Action::EndOverride => &[Control::EndOverride],
+            Action::ResetBreaker => &[Control::ResetBreaker],
+            Action::CompareConfig => &[Control::CompareConfig],
+            Action::ReloadConfig => &[Control::ReloadConfig],
+        }
+    }
+
+    /// Whether a watchdog may give what it gives.
+    pub fn is_watchdogs(&self) -> bool {
+        self.controls().iter().all(|control| control.row().watchdogs)
+    }
+}
+
+/// What orders are read by.
+#[derive(Clone, Debug)]
+pub(in crate::doors) struct Orders {
+    /// The system's name: what `confirm` must say.
+    pub system: String,
+    /// Components in the configuration's order, for their slots.
+    pub components: Vec<String>,
+    /// What a body may take, and how long an order waits for the loop.
+    pub limits: Limits,
+    /// Whoever asks is on another host and may be late: an end names the epoch that it means, and why.
+    pub from_afar: bool,
+}
+
+/// Adds the paths that take orders to a router. Who gives one is in the request's extensions, put there by the door that proved
+/// it.
+pub(in crate::doors) fn with_controls<'a>(
+    router: Router,
+    routes: impl IntoIterator<Item = &'a Route>,
     asker: &Arc<Asker>,
-    settings: &Arc<ControlSettings>,
-    streams: &Streams,
-    ranges: &Arc<Ranges>,
-    page: &Page,
-    peer: Peer,
+    orders: &Arc<Orders>,
+    turned: &Arc<Turned>,
 ) -> Router {
-    let pages = observe::pages::with_pages(Router::new(), observe::pages::ON_CONTROL, asker, &Arc::default());
-    let pages = observe::pages::with_pages(pages, observe::pages::ON_CONTROL_ONLY, asker, &Arc::default());
-    let pages = page.on(with_journal(with_beat(pages, streams), ranges, asker));
-    let router = ROUTES.iter().fold(pages, |router, route| {
+    routes.into_iter().fold(router, |router, route| {
         let action = route.action;
-        let context = (Arc::clone(asker), Arc::clone(settings), peer.clone());
-        let handle = move |path: RawPathParams, headers: HeaderMap, body: Body| async move {
-            let (asker, settings, peer) = context;
-            match parse(action, &settings, peer, &path, &headers, body).await {
-                Ok(command) => put(&asker, settings.limits.order, command).await,
+        let context = (Arc::clone(asker), Arc::clone(orders), Arc::clone(turned));
+        let handle = move |Extension(who): Extension<Who>, path: RawPathParams, headers: HeaderMap, body: Body| async move {
+            let (asker, orders, turned) = context;
+            let by = who.asks(trace_of(&headers));
+            let response = match parse(action, &orders, by.clone(), &path, &headers, body).await {
+                Ok(command) => match asker.put(command, orders.limits.order).await {
+                    Err(Unanswered::Forbidden(forbidden)) => {
+                        turned.forbidden(&by, forbidden);
+                        problem(StatusCode::FORBIDDEN, forbidden.to_string())
+                    }
+                    answer => answered(answer),
+                },
                 Err(bad) => problem(bad.code(), bad.to_string()),
-            }
+            };
+            named(response, by.trace)
         };
         router.route(route.path, post(handle))
-    });
-    guarded(router.method_not_allowed_fallback(wrong_method).fallback(observe::pages::unknown_path))
+    })
+}
+
+/// The request's name: that of its `traceparent`, or a new one.
+fn trace_of(headers: &HeaderMap) -> TraceId {
+    let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    given.and_then(TraceId::of_traceparent).unwrap_or_default()
+}
+
+/// The answer, with the name under which journal and log have the request.
+fn named(mut response: Response, trace: TraceId) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        response.headers_mut().insert(HeaderName::from_static(TRACE_HEADER), value);
+    }
+    response
+}
+
+/// The same, with answers to what there is not.
+pub(in crate::doors) fn ended(router: Router) -> Router {
+    router.method_not_allowed_fallback(wrong_method).fallback(observe::pages::unknown_path)
 }
 
 /// What a refused peer is answered, whatever it asks.
@@ -162,16 +239,16 @@ pub(super) fn refusing_router(refused: &PeerRefused) -> Router {
     })
 }
 
-pub(in crate::doors) async fn wrong_method() -> Response {
+async fn wrong_method() -> Response {
     problem(
         StatusCode::METHOD_NOT_ALLOWED,
         "this path does not take that method; the `allow` header says which it takes",
     )
 }
 
-/// Puts a well-made command to the loop.
-pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Command) -> Response {
-    match asker.put(command, wait).await {
+/// The loop's answer in HTTP.
+fn answered(answer: Result<Answer, Unanswered>) -> Response {
+    match answer {
         Ok(Answer::Ending(receipt)) => {
             let Receipt { epoch, seq, head, state, recorded } = receipt;
             let body = json!({
@@ -195,6 +272,7 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
         Ok(Answer::Tested(tests)) => json(StatusCode::OK, &tests),
         Ok(Answer::Snapshot(snapshot)) => json(StatusCode::OK, &*snapshot),
         Ok(Answer::Imported(imported)) => json(StatusCode::OK, &imported),
+        Ok(Answer::Config(difference)) => json(StatusCode::OK, &*difference),
         Ok(
             Answer::Status(_)
             | Answer::Metrics(_)
@@ -202,6 +280,7 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
             | Answer::History(_)
             | Answer::Processes(_)
             | Answer::Orders(_)
+            | Answer::InForce(_)
             | Answer::Beat(_),
         ) => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -216,43 +295,43 @@ pub(in crate::doors) async fn put(asker: &Asker, wait: Duration, command: Comman
 
 async fn parse(
     action: Action,
-    settings: &ControlSettings,
-    peer: Peer,
+    orders: &Orders,
+    by: Access,
     path: &RawPathParams,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Command, BadRequest> {
-    let bytes = read(settings, headers, body).await?;
+    let bytes = read(&orders.limits, headers, body).await?;
     let (order, reason) = match action {
         Action::End(kind) => {
-            let wire::End { expected_epoch, reason } = or_empty(&bytes)?;
-            return Ok(Command::End { kind, expected_epoch, reason: optional(reason)?, by: Principal::User(peer) });
+            let (expected_epoch, reason) = if orders.from_afar { end_from_afar(&bytes)? } else { end(&bytes)? };
+            return Ok(Command::End { kind, expected_epoch, reason, by });
         }
         Action::AcknowledgeAlert => {
             let wire::AcknowledgeAlert { id } = serde_json::from_slice(&bytes)?;
             let id = Some(id).filter(|id| (1..=wire::ALERT_ID_MAX_BYTES).contains(&id.len()));
-            return Ok(Command::AcknowledgeAlert { id: id.ok_or(BadRequest::AlertId)?, peer });
+            return Ok(Command::AcknowledgeAlert { id: id.ok_or(BadRequest::AlertId)?, by });
         }
         Action::TestAlerts => {
             let wire::TestAlerts { channel } = or_empty(&bytes)?;
-            return Ok(Command::TestAlerts { channel });
+            return Ok(Command::TestAlerts { channel, by });
         }
         Action::TakeSnapshot => {
             let wire::TakeSnapshot { reason } = or_empty(&bytes)?;
-            return Ok(Command::Book { what: BooksOrder::TakeSnapshot { reason: optional(reason)? }, peer });
+            return Ok(Command::Book { what: BooksOrder::TakeSnapshot { reason: optional(reason)? }, by });
         }
         Action::ResolveOrder => {
             let wire::ResolveOrder { id, outcome, reason, source } = serde_json::from_slice(&bytes)?;
             let what = BooksOrder::ResolveOrder { id, outcome, reason: needed(reason)?, source };
-            return Ok(Command::Book { what, peer });
+            return Ok(Command::Book { what, by });
         }
         Action::Import => {
             let wire::Import { statement } = serde_json::from_slice(&bytes)?;
-            return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), peer });
+            return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), by });
         }
         Action::ConfirmOrder => {
             let wire::ConfirmOrder { id } = serde_json::from_slice(&bytes)?;
-            return Ok(Command::Gate { what: GateOrder::Confirm { client_id: id }, peer });
+            return Ok(Command::Gate { what: GateOrder::Confirm { client_id: id }, by });
         }
         Action::OverrideLimit => {
             let wire::OverrideLimit { limit, scope, of, value, for_seconds, reason } = serde_json::from_slice(&bytes)?;
@@ -261,19 +340,30 @@ async fn parse(
             }
             let span = Duration::from_secs(for_seconds);
             let what = GateOrder::Override { limit, scope, of, value, span, reason: needed(reason)? };
-            return Ok(Command::Gate { what, peer });
+            return Ok(Command::Gate { what, by });
         }
         Action::EndOverride => {
             let wire::EndOverride { name } = serde_json::from_slice(&bytes)?;
-            return Ok(Command::Gate { what: GateOrder::EndOverride { name }, peer });
+            return Ok(Command::Gate { what: GateOrder::EndOverride { name }, by });
         }
         Action::ResetBreaker => {
             let wire::ResetBreaker {} = or_empty(&bytes)?;
-            return Ok(Command::ResetBreaker { peer });
+            return Ok(Command::ResetBreaker { by });
+        }
+        Action::CompareConfig => {
+            let wire::CompareConfig {} = or_empty(&bytes)?;
+            return Ok(Command::CompareConfig { by });
+        }
+        Action::ReloadConfig => {
+            let wire::ReloadConfig { set } = or_empty(&bytes)?;
+            if set.len() > wire::SET_MAX || set.iter().any(|one| one.len() > wire::SET_MAX_BYTES) {
+                return Err(BadRequest::Set);
+            }
+            return Ok(Command::ReloadConfig { set, by });
         }
         Action::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;
-            confirmed(settings, &confirm)?;
+            confirmed(orders, &confirm)?;
             let halts = halts.iter().map(|name| halt_id(name)).collect::<Result<_, _>>()?;
             (Order::Resume(halts), needed(reason)?)
         }
@@ -282,7 +372,7 @@ async fn parse(
             let mode = match mode {
                 ModeWord::Dry => Mode::Dry,
                 ModeWord::Live => {
-                    confirmed(settings, &confirm)?;
+                    confirmed(orders, &confirm)?;
                     Mode::Live
                 }
             };
@@ -294,31 +384,30 @@ async fn parse(
         }
         Action::ReleaseKillSwitch => {
             let wire::ReleaseKillSwitch { reason, confirm } = serde_json::from_slice(&bytes)?;
-            confirmed(settings, &confirm)?;
+            confirmed(orders, &confirm)?;
             (Order::KillSwitchRelease, needed(reason)?)
         }
         Action::Maintenance => maintenance(serde_json::from_slice(&bytes)?)?,
-        Action::StartComponent => component(Order::StartComponent, settings, path, &bytes)?,
-        Action::StopComponent => component(Order::StopComponent, settings, path, &bytes)?,
-        Action::RestartComponent => component(Order::RestartComponent, settings, path, &bytes)?,
-        Action::ReloadComponent => component(Order::ReloadComponent, settings, path, &bytes)?,
+        Action::StartComponent => component(Order::StartComponent, orders, path, &bytes)?,
+        Action::StopComponent => component(Order::StopComponent, orders, path, &bytes)?,
+        Action::RestartComponent => component(Order::RestartComponent, orders, path, &bytes)?,
+        Action::ReloadComponent => component(Order::ReloadComponent, orders, path, &bytes)?,
     };
-    Ok(Command::Operate { order, reason, peer })
+    Ok(Command::Operate { order, reason, by })
+}
+
+fn end(bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
+    let wire::End { expected_epoch, reason } = or_empty(bytes)?;
+    Ok((expected_epoch, optional(reason)?))
 }
 
 /// An end as it is asked for from another host: the epoch and the reason are needed, since whoever asks may be late.
-pub(in crate::doors) fn end_from_afar(
-    kind: EndKind,
-    headers: &HeaderMap,
-    bytes: &[u8],
-    by: Principal,
-) -> Result<Command, BadRequest> {
-    said_to_be_json(headers, bytes)?;
+fn end_from_afar(bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
     let wire::End { expected_epoch, reason } = serde_json::from_slice(bytes)?;
     if expected_epoch.is_none() {
         return Err(BadRequest::NoEpoch);
     }
-    Ok(Command::End { kind, expected_epoch, reason: needed(reason)?, by })
+    Ok((expected_epoch, needed(reason)?))
 }
 
 fn maintenance(body: wire::Maintenance) -> Result<(Order, String), BadRequest> {
@@ -333,22 +422,21 @@ fn maintenance(body: wire::Maintenance) -> Result<(Order, String), BadRequest> {
 
 fn component(
     order: fn(Slot) -> Order,
-    settings: &ControlSettings,
+    orders: &Orders,
     path: &RawPathParams,
     bytes: &[u8],
 ) -> Result<(Order, String), BadRequest> {
     let wire::ComponentOrder { reason } = or_empty(bytes)?;
     let name = path.iter().find(|(key, _)| *key == "name").map(|(_, name)| name).unwrap_or_default();
-    let slot =
-        settings.components.iter().position(|known| known == name).and_then(Slot::component).ok_or_else(|| {
-            BadRequest::NoSuchComponent { name: name.chars().take(64).collect(), known: settings.components.join(", ") }
-        })?;
+    let slot = orders.components.iter().position(|known| known == name).and_then(Slot::component).ok_or_else(|| {
+        BadRequest::NoSuchComponent { name: name.chars().take(64).collect(), known: orders.components.join(", ") }
+    })?;
     Ok((order(slot), optional(reason)?))
 }
 
 /// The whole body, within its limits of size and time.
-async fn read(settings: &ControlSettings, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BadRequest> {
-    let bytes = whole(&settings.limits, body).await?;
+async fn read(limits: &Limits, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BadRequest> {
+    let bytes = whole(limits, body).await?;
     said_to_be_json(headers, &bytes)?;
     Ok(bytes.into())
 }
@@ -368,8 +456,8 @@ fn or_empty<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, BadRequest
     if bytes.is_empty() { Ok(T::default()) } else { Ok(serde_json::from_slice(bytes)?) }
 }
 
-fn confirmed(settings: &ControlSettings, confirm: &str) -> Result<(), BadRequest> {
-    if confirm == settings.system { Ok(()) } else { Err(BadRequest::Unconfirmed(settings.system.clone())) }
+fn confirmed(orders: &Orders, confirm: &str) -> Result<(), BadRequest> {
+    if confirm == orders.system { Ok(()) } else { Err(BadRequest::Unconfirmed(orders.system.clone())) }
 }
 
 fn optional(reason: String) -> Result<String, BadRequest> {

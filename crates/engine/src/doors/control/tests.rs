@@ -6,6 +6,9 @@ use super::wire::{
     SetMode,
 };
 use super::{ControlListener, ControlSettings, ControlUnavailable, ROUTES};
+use crate::access::{Holders, Role, Standing};
+use crate::config::Control;
+use crate::doors::control_cases::cases;
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, post, reply};
 use crate::doors::{HttpDoors, Limits, Listeners};
 use crate::status::tests::status;
@@ -31,6 +34,8 @@ fn settings() -> ControlSettings {
         system: "demo".to_owned(),
         components: vec!["bot".to_owned(), "scanner".to_owned()],
         component_processes: Arc::new(|_| false),
+        holders: Holders::of_the_engine(),
+        token_file: None,
         limits: Limits::CONTROL,
     }
 }
@@ -276,11 +281,13 @@ fn a_peer_that_is_gone_is_refused_although_its_connection_is_not() {
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0u8]).unwrap();
     let (stream, _) = listener.accept().unwrap();
     let nobody: super::ComponentProcesses = Arc::new(|_| false);
-    let judged = super::peer::judge(&stream, &nobody);
-    assert_eq!(judged.as_ref().map(|peer| peer.pid), Ok(i32::try_from(child.id()).unwrap()));
+    let holders = Holders::of_the_engine();
+    let judged = super::peer::judge(&stream, &nobody, &holders);
+    let found = judged.as_ref().map(|(peer, role)| (peer.pid, *role));
+    assert_eq!(found, Ok((i32::try_from(child.id()).unwrap(), Role::SuperAdmin)));
     drop(child.stdin.take());
     child.wait().unwrap();
-    assert!(matches!(super::peer::judge(&stream, &nobody), Err(super::PeerRefused::Gone { .. })));
+    assert!(matches!(super::peer::judge(&stream, &nobody, &holders), Err(super::PeerRefused::Gone { .. })));
 }
 
 #[test]
@@ -298,6 +305,84 @@ fn another_user_is_refused_with_a_way_out() {
     let answer = String::from_utf8(output.stdout).unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     assert!(answer.contains("user 65534 may not control this system"), "{answer}");
+}
+
+/// Asks as another user: lines of `METHOD PATH BODY` in, codes out.
+const ASK_AS: &str = "\
+import os,socket,sys
+os.setgroups([int(g) for g in sys.argv[3].split(',') if g])
+os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+for line in sys.stdin:
+    method,path,body=line.rstrip('\\n').split(' ',2)
+    s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+    s.sendall(f'{method} {path} HTTP/1.1\\r\\nhost: failstop\\r\\nconnection: close\\r\\ncontent-type: application/json\\r\\ncontent-length: {len(body)}\\r\\n\\r\\n{body}'.encode())
+    d=b''
+    while True:
+        p=s.recv(4096)
+        if not p: break
+        d+=p
+    print(d.split(b' ')[1].decode())
+";
+
+#[test]
+fn every_control_is_taken_from_whom_the_table_says_and_from_nobody_else() {
+    if uid() != 0 {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let control = Control {
+        viewers: names(&["50001", "@50011"]),
+        admins: names(&["50002", "@50012"]),
+        super_admins: names(&["50003", "@50013"]),
+        ..Control::off()
+    };
+    let (holders, faults) = Holders::find(&control);
+    assert_eq!(faults, Vec::<String>::new());
+    let open = open_with(Does::Answers(Box::new(status())), ControlSettings { holders, ..settings() });
+    std::fs::set_permissions(open.directory.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    assert_eq!(open.socket().metadata().unwrap().permissions().mode() & 0o777, 0o666);
+    let people = [
+        ("0", "", Some(Role::SuperAdmin)),
+        ("50001", "", Some(Role::Viewer)),
+        ("50002", "", Some(Role::Admin)),
+        ("50003", "", Some(Role::SuperAdmin)),
+        ("50004", "7,50011", Some(Role::Viewer)),
+        ("50004", "50011,50012", Some(Role::Admin)),
+        // Its own group is one of its groups.
+        ("50013", "", Some(Role::SuperAdmin)),
+        ("50001", "50013", Some(Role::SuperAdmin)),
+        ("50004", "50001,50002,50003", None),
+        ("50005", "", None),
+    ];
+    for (user, groups, role) in people {
+        let cases = cases();
+        let mut lines: String = cases.iter().map(|(_, path, body)| format!("POST {path} {body}\n")).collect();
+        lines.push_str("GET /api/status \nGET / \n");
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", ASK_AS])
+            .arg(open.socket())
+            .args([user, groups])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let codes: Vec<u16> =
+            String::from_utf8(output.stdout).unwrap().lines().map(|code| code.parse().unwrap()).collect();
+        assert_eq!(codes.len(), cases.len() + 2, "{user} {groups}");
+        let mut told = 0;
+        for ((control, _, _), code) in cases.iter().zip(&codes) {
+            let allowed = role.is_some_and(|role| control.allows(Standing::Role(role)));
+            assert_eq!(*code, if allowed { 200 } else { 403 }, "{} by {user} {groups}", control.row().name);
+            told += usize::from(allowed);
+        }
+        // And the loop heard of those and of no other.
+        assert_eq!(std::iter::from_fn(|| open.told()).count(), told, "{user} {groups}");
+        let reads = if role.is_some() { 200 } else { 403 };
+        assert_eq!(codes[cases.len()..], [reads, reads], "{user} {groups}");
+    }
 }
 
 #[test]
@@ -368,7 +453,7 @@ fn garbage_holds_up_nobody() {
     assert!([0, 431].contains(&open.send(huge.as_bytes()).code));
     assert_eq!(open.send(&get("/health")).code, 200);
     drop(silent);
-    assert_eq!(ROUTES.len(), 20);
+    assert_eq!(ROUTES.len(), 22);
 }
 
 #[test]

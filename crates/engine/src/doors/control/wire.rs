@@ -204,6 +204,26 @@ pub struct Import {
     pub statement: Statement,
 }
 
+/// The most assignments that one reload lays over the file.
+pub const SET_MAX: usize = 16;
+
+/// The longest of them, bytes.
+pub const SET_MAX_BYTES: usize = 4_096;
+
+/// `POST /api/control/config/diff`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompareConfig {}
+
+/// `POST /api/control/config/reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadConfig {
+    /// `section.key=value`, laid over the file for as long as this engine lives.
+    #[serde(default)]
+    pub set: Vec<String>,
+}
+
 /// What to do with one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComponentVerb {
@@ -257,6 +277,10 @@ pub enum ControlOrder {
     EndOverride(EndOverride),
     /// Let everything be shown again.
     ResetBreaker(ResetBreaker),
+    /// Say what of the configuration file is not in force.
+    CompareConfig(CompareConfig),
+    /// Read the configuration file, and take it.
+    ReloadConfig(ReloadConfig),
     /// Stop the engine cleanly, or restart it.
     End {
         /// Which.
@@ -293,6 +317,8 @@ impl ControlOrder {
             Self::OverrideLimit(_) => "/api/control/limits/override".to_owned(),
             Self::EndOverride(_) => "/api/control/limits/end".to_owned(),
             Self::ResetBreaker(_) => "/api/control/breaker/reset".to_owned(),
+            Self::CompareConfig(_) => "/api/control/config/diff".to_owned(),
+            Self::ReloadConfig(_) => "/api/control/config/reload".to_owned(),
             Self::End { kind, .. } => format!("/api/control/{}", kind.word()),
         }
     }
@@ -319,6 +345,8 @@ impl ControlOrder {
             Self::OverrideLimit(body) => serde_json::to_vec(body),
             Self::EndOverride(body) => serde_json::to_vec(body),
             Self::ResetBreaker(body) => serde_json::to_vec(body),
+            Self::CompareConfig(body) => serde_json::to_vec(body),
+            Self::ReloadConfig(body) => serde_json::to_vec(body),
             Self::End { end, .. } => serde_json::to_vec(end),
         }
     }

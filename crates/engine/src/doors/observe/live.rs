@@ -70,6 +70,7 @@ pub(in crate::doors) struct Live {
     viewers: Arc<Semaphore>,
     most: usize,
     write: Duration,
+    watch: Duration,
     closing: watch::Receiver<bool>,
     ticking: Mutex<Weak<Ticking>>,
 }
@@ -107,6 +108,7 @@ impl Live {
             viewers: Arc::new(Semaphore::new(limits.viewers)),
             most: limits.viewers,
             write: limits.write,
+            watch: limits.watch,
             closing,
             ticking: Mutex::default(),
         })
@@ -142,6 +144,7 @@ impl Live {
         let mut told = self.told.subscribe();
         let _ticking = self.ticking();
         let mut closing = self.closing.clone();
+        let mut over = std::pin::pin!(tokio::time::sleep(self.watch));
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Its first picture is its own, with the charts that later ones leave out; so is every further one until it has them.
@@ -180,6 +183,7 @@ impl Live {
                     frames = 0;
                     Some(Told::Nothing)
                 }
+                () = over.as_mut() => return goodbye(socket, close_code::AWAY, "ask again").await,
                 said = socket.recv() => {
                     frames += 1;
                     match said {

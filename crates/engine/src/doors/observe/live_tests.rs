@@ -102,12 +102,35 @@ async fn pictured(from: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// Watchers of a loop that gives these questions their answers, and the others none.
 fn watched(gives: impl FnMut(&Command) -> bool + Send + 'static) -> Arc<Live> {
+    watched_within(gives, &Limits::OBSERVE)
+}
+
+/// The same within these limits.
+fn watched_within(gives: impl FnMut(&Command) -> bool + Send + 'static, limits: &Limits) -> Arc<Live> {
     let (commands, asked) = tokio::sync::mpsc::channel(8);
     tokio::spawn(answering(asked, gives));
     let (open, closing) = watch::channel(false);
     // Never closed: the sender stays with a task that waits for ever.
     tokio::spawn(async move { open.closed().await });
-    Live::new(Arc::new(Asker::new(commands, Duration::from_secs(2))), Arc::default(), &Limits::OBSERVE, closing)
+    Live::new(Arc::new(Asker::new(commands, Duration::from_secs(2))), Arc::default(), limits, closing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_whose_time_is_up_is_let_go() {
+    let limits = Limits { watch: Duration::from_secs(300), ..Limits::OBSERVE };
+    let live = watched_within(|_| true, &limits);
+    let begun = Instant::now();
+    let mut watching = watching(&live, PATH).await;
+    let end = loop {
+        match frame(&mut watching).await {
+            Some((8, text)) => break text,
+            Some(_) => {}
+            None => panic!("no goodbye"),
+        }
+    };
+    assert!(end.ends_with(b"ask again"), "{end:?}");
+    let lasted = begun.elapsed();
+    assert!(lasted >= Duration::from_secs(300) && lasted < Duration::from_secs(310), "{lasted:?}");
 }
 
 #[tokio::test(start_paused = true)]

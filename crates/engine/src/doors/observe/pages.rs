@@ -49,6 +49,7 @@ enum Page {
     Alerts,
     Processes,
     Orders,
+    Config,
     Risk,
     Rates,
     Feeds,
@@ -73,6 +74,7 @@ impl Page {
             | Self::Metrics
             | Self::MetricsJson
             | Self::Alerts
+            | Self::Config
             | Self::Processes
             | Self::Orders
             | Self::Risk
@@ -116,9 +118,13 @@ pub(crate) const ON_CONTROL: &[Route] = &[
     Route { path: "/api/feeds", page: Page::Feeds },
 ];
 
-/// What the control socket alone serves: process numbers are for this host, orders for those who may act on them.
-pub(crate) const ON_CONTROL_ONLY: &[Route] =
-    &[Route { path: "/api/processes", page: Page::Processes }, Route { path: "/api/orders", page: Page::Orders }];
+/// What the control socket alone serves: process numbers are for this host, orders and the configuration for those who may act on
+/// them.
+pub(crate) const ON_CONTROL_ONLY: &[Route] = &[
+    Route { path: "/api/processes", page: Page::Processes },
+    Route { path: "/api/orders", page: Page::Orders },
+    Route { path: "/api/config", page: Page::Config },
+];
 
 /// Everything that the observe address answers.
 pub(super) fn router(
@@ -175,7 +181,7 @@ async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &He
         Page::Front if site.dashboard => dashboard::front(asker, site).await,
         Page::Front | Page::Paths => paths(),
         Page::History => history(asker, uri).await,
-        Page::Thresholds => json(StatusCode::OK, &json!({ "thresholds": site.thresholds })),
+        Page::Thresholds => json(StatusCode::OK, &json!({ "thresholds": *site.thresholds.borrow() })),
         Page::Metrics => metrics(asker, headers).await,
         Page::Livez => match asker.status().await {
             Ok(_) => text(StatusCode::OK, "ok\n"),
@@ -204,6 +210,10 @@ async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &He
         },
         Page::Orders => match asker.orders().await {
             Ok(orders) => json(StatusCode::OK, &*orders),
+            Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
+        },
+        Page::Config => match asker.configuration().await {
+            Ok(config) => json(StatusCode::OK, &*config),
             Err(unanswered) => problem(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string()),
         },
         Page::Status => match asker.status().await {

@@ -213,6 +213,28 @@ fn only_get_and_only_what_there_is() {
 }
 
 #[test]
+fn no_method_on_any_path_changes_anything() {
+    let open = open(healthy());
+    let own = ROUTES.iter().map(|route| (route.path.to_owned(), 405)).chain([("/ws".to_owned(), 405)]);
+    // What is a control elsewhere is nothing here.
+    let controls = crate::doors::control_cases::cases();
+    let controls = controls.iter().map(|(_, path, _)| (path.clone(), 404));
+    for (path, code) in own.chain([("/api/beat".to_owned(), 405)]).chain(controls) {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "X"] {
+            let body = "{\"reason\":\"r\",\"confirm\":\"demo\"}";
+            let length = body.len();
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-type: application/json\r\n\
+                 content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            assert_eq!(open.send(request.as_bytes()).code, code, "{method} {path}");
+        }
+    }
+    assert_eq!(open.get("/livez").code, 200);
+    assert!(open.fake.orders.try_recv().is_err() && open.fake.turned.try_recv().is_err());
+}
+
+#[test]
 fn prometheus_gets_what_it_asks_for() {
     let open = open(healthy());
     let text = open.get("/metrics");

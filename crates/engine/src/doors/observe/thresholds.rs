@@ -31,7 +31,7 @@ impl Threshold {
 }
 
 /// All of them, the system's first.
-pub(super) fn thresholds(config: &Config) -> Vec<Threshold> {
+pub fn thresholds(config: &Config) -> Vec<Threshold> {
     let (health, failsafe, limits) = (&config.health, &config.failsafe, &config.limits);
     let mut all = vec![
         Threshold::new("health.market_data_max_age", "feed_age_seconds", span(health.market_data_max_age), "unhealthy"),

@@ -1,35 +1,67 @@
-//! Proves who asks, before anything is looked at. What is not proved is counted, slowed, and answered with the reason alone.
+//! Proves who asks, before anything is looked at, and leads him to what he may ask. What is not proved is counted, slowed, and
+//! answered with the reason alone.
 
+use super::login;
+use super::proof::{Shown, Unproved, from_here, schemes, shown};
+use crate::access::{Pace, Role, Roster, SessionId, SessionLimits, Sessions, Standing, Throttle, Used, Who};
 use crate::clock;
 use crate::command::Principal;
 use crate::doors::beat::Streamed;
 use crate::doors::http::{Limits, problem, whole};
+use crate::doors::turned_away::Turned;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use failstop_client::signed::{self, ANSWER_HEADER, Refusal, Signer, Verifier};
+use failstop_client::token::Digest;
 use http_body_util::BodyExt as _;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// Believes or refuses, and signs what is answered.
+/// So many wait at one time for the answer that they proved nothing; further ones get it at once, so that they hold no connection.
+const WAITING_MAX: usize = 64;
+
+/// Believes or refuses, and signs what is answered to a watchdog.
 #[derive(Debug)]
 pub(super) struct Gate {
     system: String,
     verifier: Mutex<Verifier>,
+    /// `None` where no token is taken.
+    token_file: Option<PathBuf>,
+    /// As whom the engine runs.
+    engine: u32,
+    sessions: Mutex<Sessions>,
+    throttle: Mutex<Throttle>,
+    waiting: Semaphore,
     refused: Arc<AtomicU64>,
-    penalty: Duration,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is kept so panics half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gate {
-    /// For requests to `system`; a refused one waits `penalty` for its answer.
-    pub fn new(system: &str, verifier: Verifier, penalty: Duration) -> Self {
-        Self { system: system.to_owned(), verifier: Mutex::new(verifier), refused: Arc::default(), penalty }
+    /// For requests to `system`; tokens are those of `token_file`, and whoever proves nothing waits as `pace` says.
+    pub fn new(system: &str, verifier: Verifier, token_file: Option<PathBuf>, pace: Pace) -> Self {
+        Self {
+            system: system.to_owned(),
+            verifier: Mutex::new(verifier),
+            token_file,
+            engine: nix::unistd::geteuid().as_raw(),
+            sessions: Mutex::new(Sessions::new(SessionLimits::CONTROL)),
+            throttle: Mutex::new(Throttle::new(pace)),
+            waiting: Semaphore::new(WAITING_MAX),
+            refused: Arc::default(),
+        }
     }
 
     /// Counts the requests that were not believed.
@@ -37,44 +69,65 @@ impl Gate {
         Arc::clone(&self.refused)
     }
 
-    fn verifier(&self) -> MutexGuard<'_, Verifier> {
-        // Nothing in there panics half-way.
-        self.verifier.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The file of tokens that are taken here.
+    pub const fn token_file(&self) -> Option<&PathBuf> {
+        self.token_file.as_ref()
     }
 
-    /// Who asks. Tokens of people join here: another scheme in the same header, another kind of principal.
-    fn authenticate(&self, parts: &Parts, body: &[u8], now_ms: u64) -> Result<Signer, Refusal> {
-        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let header = match (headers.next(), headers.next()) {
-            (None, _) => None,
-            (Some(only), None) => Some(only.to_str().map_err(|_| Refusal::Malformed)?),
-            (Some(_), Some(_)) => return Err(Refusal::Malformed),
-        };
+    /// Whether tokens are taken here.
+    pub const fn takes_tokens(&self) -> bool {
+        self.token_file.is_some()
+    }
+
+    fn signer(&self, parts: &Parts, body: &[u8], header: Option<&str>, now_ms: u64) -> Result<Signer, Refusal> {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let request = signed::Request { audience: &self.system, method: parts.method.as_str(), target, body };
-        self.verifier().verify(&request, header, now_ms)
+        lock(&self.verifier).verify(&request, header, now_ms)
     }
 
-    async fn refuse(&self, refusal: &Refusal) -> Response {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%refusal, "the control listener did not believe a request");
-        tokio::time::sleep(self.penalty).await;
-        let code = match refusal {
-            Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Unsigned
-            | Refusal::Malformed
-            | Refusal::UnknownKey(_)
-            | Refusal::Forged { .. }
-            | Refusal::OutOfTime { .. }
-            | Refusal::TooOld
-            | Refusal::Replayed => StatusCode::UNAUTHORIZED,
-        };
-        let mut response = problem(code, refusal.to_string());
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if code == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(signed::SCHEME));
-        }
-        response
+    fn roster(&self) -> Result<Roster, Unproved> {
+        let path = self.token_file.as_deref().ok_or(Unproved::Nothing)?;
+        Roster::read(path, self.engine).map_err(|error| {
+            tracing::error!(%error, "no token is taken");
+            Unproved::NoRoster
+        })
+    }
+
+    /// Whose token this is, by the file as it is now.
+    pub fn of_token(&self, digest: Digest) -> Result<Who, Unproved> {
+        let roster = self.roster()?;
+        let entry = roster.find(digest).ok_or(Unproved::UnknownToken)?;
+        Ok(Who { principal: Principal::Token(entry.name.clone()), standing: Standing::Role(entry.role) })
+    }
+
+    /// Who somebody is whose certificate an authority of ours signed for this name.
+    fn of_certificate(&self, name: &str) -> Result<Who, Unproved> {
+        let entry = self.roster()?.certified(name).map(|entry| entry.role);
+        let role = entry.ok_or_else(|| Unproved::NoRole(name.to_owned()))?;
+        Ok(Who { principal: Principal::Certificate(name.to_owned()), standing: Standing::Role(role) })
+    }
+
+    fn of_session(&self, id: &SessionId) -> Result<Who, Unproved> {
+        let token = lock(&self.sessions).token_of(id, clock::now()).ok_or(Unproved::Over)?;
+        self.of_token(token).map_err(|unproved| match unproved {
+            // Its token was revoked meanwhile: the session is no guess.
+            Unproved::UnknownToken => Unproved::Over,
+            other => other,
+        })
+    }
+
+    /// A browser is logged in with this token from now on; `None` where the system gives no random bytes.
+    pub fn log_in(&self, token: Digest) -> Option<SessionId> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).ok()?;
+        let id = SessionId::of(random);
+        lock(&self.sessions).begin(&id, token, clock::now());
+        Some(id)
+    }
+
+    /// And is not any more.
+    pub fn log_out(&self, id: &SessionId) {
+        lock(&self.sessions).end(id);
     }
 
     /// The answer with its signature, which binds it to the request. A stream has none: it has no end to sign.
@@ -87,7 +140,7 @@ impl Gate {
         let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
             return problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made");
         };
-        let verifier = self.verifier();
+        let verifier = lock(&self.verifier);
         let key = verifier.key(&signer.key);
         let signature = key.map(|key| key.sign_answer(signer.nonce, parts.status.as_u16(), &body));
         if let Some(Ok(value)) = signature.as_deref().map(HeaderValue::from_str) {
@@ -97,27 +150,154 @@ impl Gate {
     }
 }
 
-/// Lets only what is believed through to `router`.
-pub(super) fn guarded(router: Router, gate: Arc<Gate>, limits: &Limits) -> Router {
-    let limits = Arc::new(limits.clone());
-    router.layer(from_fn(move |request: Request, next: Next| {
-        let (gate, limits) = (Arc::clone(&gate), Arc::clone(&limits));
-        async move { pass(&gate, &limits, request, next).await }
-    }))
+/// The gate, and what lies behind it for whom.
+#[derive(Debug)]
+pub(super) struct Inside {
+    pub gate: Gate,
+    pub limits: Limits,
+    pub turned: Arc<Turned>,
+    /// When tokens were shown last.
+    pub used: Arc<Used>,
+    /// Whether there is a page, and so a login.
+    pub dashboard: bool,
+    /// What a watchdog may ask.
+    pub watchdogs: Router,
+    /// What a viewer may.
+    pub reading: Router,
+    /// What whoever may act may: each order is judged by itself.
+    pub acting: Router,
 }
 
-async fn pass(gate: &Gate, limits: &Limits, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let body: Bytes = match whole(limits, body).await {
-        Ok(body) => body,
-        Err(fault) => return problem(fault.code(), fault.to_string()),
-    };
-    match gate.authenticate(&parts, &body, clock::wall_ms()) {
-        Err(refusal) => gate.refuse(&refusal).await,
-        Ok(signer) => {
-            parts.extensions.insert(Principal::Key(signer.key.clone()));
-            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-            gate.sign(&signer, response).await
+/// What one peer is answered. `certified`: the name that its certificate is for, if it showed one.
+pub(super) fn guarded(inside: &Arc<Inside>, peer: SocketAddr, certified: Option<String>) -> Router {
+    let (inside, certified) = (Arc::clone(inside), certified.map(Arc::from));
+    Router::new().fallback(move |request: Request| {
+        let (inside, certified): (_, Option<Arc<str>>) = (Arc::clone(&inside), certified.clone());
+        async move { inside.pass(peer, certified.as_deref(), request).await }
+    })
+}
+
+/// One request over one of the routers inside.
+async fn lead(router: &Router, request: Request) -> Response {
+    match TowerToHyperService::new(router.clone()).call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+impl Inside {
+    /// Whether a browser can log in here.
+    pub const fn has_login(&self) -> bool {
+        self.dashboard && self.gate.takes_tokens()
+    }
+
+    async fn pass(&self, peer: SocketAddr, certified: Option<&str>, request: Request) -> Response {
+        let shown = shown(request.headers(), self.gate.takes_tokens());
+        if let (Shown::Nothing, Some(name)) = (&shown, certified) {
+            return match self.gate.of_certificate(name) {
+                Ok(who) => self.known(who, request, false).await,
+                Err(unproved) => self.refuse(peer, &unproved).await,
+            };
         }
+        match shown {
+            Shown::Signature(header) => self.signed(peer, header.as_deref(), request).await,
+            Shown::Token(Ok(token)) => match self.gate.of_token(token.digest()) {
+                Ok(who) => self.known(who, request, false).await,
+                Err(unproved) => self.refuse(peer, &unproved).await,
+            },
+            Shown::Token(Err(error)) => self.refuse(peer, &Unproved::NotAToken(error)).await,
+            Shown::Session(id) => match self.gate.of_session(&id) {
+                Ok(_) if login::is_logout(&request) => login::log_out(self, &id, &request),
+                Ok(who) if self.has_login() && login::is_login(request.uri()) => {
+                    if *request.method() == Method::POST {
+                        login::log_in(self, peer, request).await
+                    } else {
+                        login::way_out(&who)
+                    }
+                }
+                Ok(who) => self.known(who, request, true).await,
+                Err(_) if self.has_login() && login::is_for_anybody(&request) => self.anybody(peer, request).await,
+                Err(_) if self.has_login() && login::is_a_visit(&request) => login::lead_there(),
+                Err(unproved) => self.refuse(peer, &unproved).await,
+            },
+            Shown::Nothing if self.has_login() && login::is_for_anybody(&request) => self.anybody(peer, request).await,
+            Shown::Nothing if self.has_login() && login::is_a_visit(&request) => login::lead_there(),
+            Shown::Nothing if self.gate.takes_tokens() => self.refuse(peer, &Unproved::Nothing).await,
+            Shown::Nothing => self.signed(peer, None, request).await,
+        }
+    }
+
+    /// What needs no proof: the way to give one.
+    async fn anybody(&self, peer: SocketAddr, request: Request) -> Response {
+        match *request.method() {
+            Method::GET | Method::HEAD if login::is_login(request.uri()) => login::form(None),
+            Method::GET | Method::HEAD => lead(&self.reading, request).await,
+            _ => login::log_in(self, peer, request).await,
+        }
+    }
+
+    /// Somebody whose proof is good. A browser sends a session's along by itself, also for a page of somebody else's: what changes
+    /// anything, or goes on, must say that it is from a page of ours.
+    async fn known(&self, who: Who, mut request: Request, by_itself: bool) -> Response {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let goes_on = request.headers().contains_key(header::UPGRADE);
+        if !from_here(request.headers(), request.uri(), by_itself && (!reads || goes_on)) {
+            return problem(StatusCode::FORBIDDEN, "a page of another origin may not ask here");
+        }
+        if let Principal::Token(name) | Principal::Certificate(name) = &who.principal {
+            self.used.note(name, clock::wall());
+        }
+        let router = match who.standing {
+            Standing::Role(Role::Viewer) => &self.reading,
+            Standing::Role(Role::Admin | Role::SuperAdmin) => &self.acting,
+            Standing::Watchdog => &self.watchdogs,
+        };
+        request.extensions_mut().insert(who);
+        lead(router, request).await
+    }
+
+    async fn signed(&self, peer: SocketAddr, header: Option<&str>, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let body: Bytes = match whole(&self.limits, body).await {
+            Ok(body) => body,
+            Err(fault) => return problem(fault.code(), fault.to_string()),
+        };
+        // Where there is a header that could not be read it is no signature of ours.
+        let header = header.or_else(|| parts.headers.contains_key(header::AUTHORIZATION).then_some(""));
+        match self.gate.signer(&parts, &body, header, clock::wall_ms()) {
+            Err(refusal) => self.refuse(peer, &Unproved::Signature(refusal)).await,
+            Ok(signer) => {
+                let who = Who { principal: Principal::Key(signer.key.clone()), standing: Standing::Watchdog };
+                parts.extensions.insert(who);
+                let response = lead(&self.watchdogs, Request::from_parts(parts, Body::from(body))).await;
+                self.gate.sign(&signer, response).await
+            }
+        }
+    }
+
+    /// Counts and tells of somebody who proved nothing, and has him wait.
+    pub async fn slow_down(&self, peer: SocketAddr, unproved: &Unproved) {
+        if !unproved.is_a_try() {
+            return;
+        }
+        self.gate.refused.fetch_add(1, Ordering::Relaxed);
+        self.turned.unproved(&peer.ip().to_string(), &unproved.to_string());
+        let wait = lock(&self.gate.throttle).failed(peer.ip(), clock::now());
+        if let Ok(_place) = self.gate.waiting.try_acquire() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn refuse(&self, peer: SocketAddr, unproved: &Unproved) -> Response {
+        self.slow_down(peer, unproved).await;
+        let mut response = problem(unproved.code(), unproved.to_string());
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if unproved.code() == StatusCode::UNAUTHORIZED {
+            for scheme in schemes(self.gate.takes_tokens()) {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
+        }
+        response
     }
 }

@@ -1,35 +1,39 @@
-//! The control listener: HTTP over TLS for watchdogs on other hosts. Every request is signed; what an unsigned one is
-//! answered costs next to nothing and tells nothing.
+//! The control listener: HTTP over TLS for watchdogs, people and programs on other hosts. What is answered to somebody who proves
+//! nothing costs next to nothing and tells nothing.
 //!
-//! A request goes three steps: [`gate`] proves who asks and makes a [`crate::command::Principal`] of it, [`routes`] makes a
-//! command of what is asked, and the loop decides.
+//! A request goes three steps: [`gate`] proves who asks (a signature, a token, a browser's session), [`proof`] has what can be
+//! shown, and then it goes to what this one may ask: a watchdog what it judges by and its ends, a person what the control socket
+//! answers. Orders are judged by the one table of [`crate::access`].
 
 mod gate;
-mod routes;
+mod login;
+mod proof;
 mod tls;
 
-pub use routes::ENDS;
 pub use tls::{Tls, TlsError, not_after};
 
 use super::ask::Asker;
-use super::beat::{Beats, Streams};
+use super::beat::{Streams, with_beat};
+use super::control::access::with_access;
+use super::control::page::Page;
+use super::control::routes::{Orders, ended, with_controls};
+use super::control::{Behind, ROUTES};
 use super::http::{Connections, Limits, drop_dead_peers, wait_after_accept_error};
-use super::range::Ranges;
-use crate::command::CommandSender;
+use super::observe::pages;
+use super::range::with_journal;
+use crate::access::Pace;
 use crate::config::{Control, Listen};
+use axum::Router;
 use failstop_client::signed::{Key, KeyFileError, SameId, Verifier};
-use gate::Gate;
+use gate::{Gate, Inside};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-
-/// How long a refused request waits for its answer: who guesses, guesses slowly.
-const PENALTY: Duration = Duration::from_secs(1);
 
 /// The control listener, bound and not yet served.
 pub struct RemoteListener {
@@ -38,6 +42,9 @@ pub struct RemoteListener {
     tls: Option<Tls>,
     gate: Gate,
     limits: Limits,
+    system: String,
+    components: Vec<String>,
+    dashboard: bool,
 }
 
 impl std::fmt::Debug for RemoteListener {
@@ -81,7 +88,7 @@ impl RemoteListener {
     /// # Errors
     /// [`RemoteUnavailable`].
     pub fn open(control: &Control, system: &str, now_ms: u64) -> Result<Option<Self>, RemoteUnavailable> {
-        Self::open_with(control, system, now_ms, Limits::REMOTE, PENALTY)
+        Self::open_with(control, system, now_ms, Limits::REMOTE, Pace::CONTROL)
     }
 
     fn open_with(
@@ -89,16 +96,18 @@ impl RemoteListener {
         system: &str,
         now_ms: u64,
         limits: Limits,
-        penalty: Duration,
+        pace: Pace,
     ) -> Result<Option<Self>, RemoteUnavailable> {
         let Listen::At(address) = control.listen else { return Ok(None) };
         let keys: Vec<Key> = control.keys.iter().map(|path| Key::read(path)).collect::<Result<_, _>>()?;
-        let gate = Gate::new(system, Verifier::new(keys, now_ms)?, penalty);
         // The configuration has seen that there are both or neither, and neither only on loopback.
         let tls = match (&control.tls_cert, &control.tls_key) {
-            (Some(cert), Some(key)) => Some(Tls::read(cert, key)?),
+            (Some(cert), Some(key)) => Some(Tls::read(cert, key, control.client_ca.as_deref())?),
             (None, _) | (_, None) => None,
         };
+        // A token that went over a wire in clear is everybody's.
+        let token_file: Option<PathBuf> = control.token_file.clone().filter(|_| tls.is_some());
+        let gate = Gate::new(system, Verifier::new(keys, now_ms)?, token_file, pace);
         let bind = || {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -106,7 +115,26 @@ impl RemoteListener {
             Ok((listener, address))
         };
         let (listener, address) = bind().map_err(|source| RemoteUnavailable::Bind { address, source })?;
-        Ok(Some(Self { listener, address, tls, gate, limits }))
+        let system = system.to_owned();
+        Ok(Some(Self { listener, address, tls, gate, limits, system, components: Vec::new(), dashboard: true }))
+    }
+
+    /// The same, for a system with these components.
+    #[must_use]
+    pub fn controlling(self, components: Vec<String>) -> Self {
+        Self { components, ..self }
+    }
+
+    /// The same with or without the dashboard.
+    #[must_use]
+    pub fn showing(self, dashboard: bool) -> Self {
+        Self { dashboard, ..self }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Where it listens, as a URL.
@@ -122,18 +150,28 @@ impl RemoteListener {
 }
 
 /// Serves until `closing`. Runs on the doors' thread.
-pub(super) async fn serve(
-    listener: RemoteListener,
-    commands: CommandSender,
-    beats: Arc<Beats>,
-    ranges: Arc<Ranges>,
-    closing: watch::Receiver<bool>,
-) {
-    let RemoteListener { listener, tls, gate, limits, .. } = listener;
+pub(super) async fn serve(listener: RemoteListener, behind: Behind, closing: watch::Receiver<bool>) {
+    let RemoteListener { listener, tls, gate, limits, system, components, dashboard, address: _ } = listener;
+    let Behind { commands, beats, ranges, turned, used } = behind;
     let asker = Arc::new(Asker::new(commands, limits.answer));
     let streams = Streams::new(beats, limits.streams, limits.answer);
-    let router = routes::router(&asker, &streams, &ranges, limits.order);
-    let router = gate::guarded(router, Arc::new(gate), &limits);
+    // Only whoever has proved who he is has a body read that is as large as the control socket's may be.
+    let body_bytes = Limits::CONTROL.body_bytes;
+    let orders = Orders { system, components, limits: Limits { body_bytes, ..limits.clone() }, from_afar: true };
+    let orders = Arc::new(orders);
+    let people = |controls: bool| {
+        let page = Page::new(&asker, dashboard, controls, &limits, closing.clone());
+        let router = with_journal(page.pages(), &ranges, &asker);
+        let router = with_access(router, gate.token_file().cloned(), &used);
+        ended(with_controls(router, ROUTES, &asker, &orders, &turned))
+    };
+    let (acting, reading) = (people(true), people(false));
+    let watchdogs = pages::with_pages(Router::new(), pages::ON_CONTROL, &asker, &Arc::default());
+    let watchdogs = with_journal(with_beat(watchdogs, &streams), &ranges, &asker);
+    let ends = ROUTES.iter().filter(|route| route.is_watchdogs());
+    let watchdogs = ended(with_controls(watchdogs, ends, &asker, &orders, &turned));
+    let inside = Inside { gate, limits: limits.clone(), turned, used, dashboard, watchdogs, reading, acting };
+    let inside = Arc::new(inside);
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.0));
     let mut connections = Connections::new(limits.clone(), closing);
     // Fails only outside a runtime or without descriptors; watchdogs then find that nobody answers.
@@ -144,17 +182,21 @@ pub(super) async fn serve(
             () = connections.closing() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 drop_dead_peers(&stream, &limits);
-                let (connections, router) = (connections.clone(), router.clone());
+                let (connections, inside) = (connections.clone(), Arc::clone(&inside));
                 match acceptor.clone() {
-                    None => drop(tokio::spawn(connections.serve(stream, router, slot))),
+                    None => {
+                        let router = gate::guarded(&inside, peer, None);
+                        drop(tokio::spawn(connections.serve(stream, router, slot)));
+                    }
                     Some(acceptor) => {
                         let within = limits.header;
                         drop(tokio::spawn(async move {
                             // Who is slow or speaks no TLS loses its place, and is told what TLS tells.
                             if let Ok(Ok(stream)) = timeout(within, acceptor.accept(stream)).await {
+                                let router = gate::guarded(&inside, peer, tls::certified(stream.get_ref().1));
                                 connections.serve(stream, router, slot).await;
                             }
                         }));

@@ -1,6 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
-use super::{PENALTY, RemoteListener, RemoteUnavailable, Tls, TlsError, not_after};
+mod people;
+
+use super::{RemoteListener, RemoteUnavailable, Tls, TlsError, not_after};
+use crate::access::Pace;
 use crate::config::{Control, Listen};
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, reply};
 use crate::doors::{HttpDoors, Limits, Listeners};
@@ -44,6 +47,7 @@ fn files() -> Files {
         tls_cert: Some(private(&at("cert.pem"), &made.cert.pem())),
         tls_key: Some(private(&at("key.pem"), &made.signing_key.serialize_pem())),
         keys: vec![private(&at("wd1.key"), &secret("wd1", "5a")), private(&at("wd2.key"), &secret("wd2", "c3"))],
+        ..Control::off()
     };
     let cert = made.cert.der().clone();
     Files { dir, cert, control }
@@ -59,7 +63,9 @@ struct Open {
 
 fn open_with(does: Does, files: Files, limits: Limits, penalty: Duration) -> Open {
     let fake = FakeLoop::start(does);
-    let listener = RemoteListener::open_with(&files.control, "demo", now(), limits, penalty).unwrap().unwrap();
+    let pace = Pace { first: penalty, most: penalty, ..Pace::CONTROL };
+    let listener = RemoteListener::open_with(&files.control, "demo", now(), limits, pace).unwrap().unwrap();
+    let listener = listener.controlling(vec!["bot".to_owned()]);
     let (address, refused) = (listener.address, listener.refused());
     assert!(listener.url().starts_with(if files.control.tls_cert.is_some() { "https://" } else { "http://" }));
     let doors = HttpDoors::open(Listeners { remote: Some(listener), ..Listeners::default() }, fake.link()).unwrap();
@@ -235,7 +241,6 @@ fn what_is_not_proved_is_refused_counted_and_answered_nothing_else() {
 #[test]
 fn a_refusal_keeps_the_guesser_waiting_and_nobody_else() {
     let open = open_with(Does::Answers(Box::new(status())), files(), Limits::REMOTE, Duration::from_secs(3600));
-    assert_eq!(PENALTY, Duration::from_secs(1));
     let mut guesser = open.tls();
     guesser.write_all(asks("GET", "/health", "").with("").as_bytes()).unwrap();
     guesser.flush().unwrap();
@@ -361,7 +366,7 @@ fn what_cannot_be_used_is_said_with_the_file() {
     assert!(open(&swapped).unwrap_err().to_string().contains("no certificate in PEM: there is none"));
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = private(&files.dir.path().join("other.pem"), &other.signing_key.serialize_pem());
-    let mismatched = Tls::read(&cert, &other).unwrap_err();
+    let mismatched = Tls::read(&cert, &other, None).unwrap_err();
     assert!(matches!(mismatched, TlsError::Unusable { .. }), "{mismatched}");
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let taken = Control { listen: Listen::At(taken.local_addr().unwrap()), ..files.control.clone() };

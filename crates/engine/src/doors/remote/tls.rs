@@ -1,9 +1,11 @@
 //! The certificate and its private key, from files to what a handshake needs.
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -62,11 +64,12 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads both files. TLS 1.2 and 1.3; sessions are not resumed, so nothing is kept of a peer.
+    /// Reads the files. TLS 1.2 and 1.3; sessions are not resumed, so nothing is kept of a peer. With `client_ca` a peer may show a
+    /// certificate, and has to prove it if it does; who shows none shows something else.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn read(cert: &Path, key: &Path) -> Result<Self, TlsError> {
+    pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, TlsError> {
         let chain = chain(cert)?;
         let secret = read(key, true)?;
         let private = PrivateKeyDer::from_pem_slice(&secret).map_err(|error| TlsError::NotPem {
@@ -79,17 +82,41 @@ impl Tls {
             },
         })?;
         let unusable = |source| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
             .map_err(unusable)?;
+        let builder = match client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => builder.with_client_cert_verifier(people(path, provider)?),
+        };
+        let mut config = builder.with_single_cert(chain, private).map_err(unusable)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
+}
+
+/// Judges the certificates of those who show one.
+fn people(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let bad = |problem: String| TlsError::NotPem { path: path.to_owned(), what: "authority", problem };
+    let mut roots = RootCertStore::empty();
+    for authority in chain(path)? {
+        roots.add(authority).map_err(|error| bad(error.to_string()))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| bad(error.to_string()))
+}
+
+/// The name that the certificate is for (its CN) which a peer showed and proved.
+pub(super) fn certified(connection: &ServerConnection) -> Option<String> {
+    let first = connection.peer_certificates()?.first()?;
+    let parsed = x509_cert::Certificate::from_der(first).ok()?;
+    let name = parsed.tbs_certificate().subject().common_name().ok()??;
+    Some(name.value().into_owned())
 }
 
 /// When the first certificate of this file runs out.

@@ -1,0 +1,26 @@
+//! `failstop maintenance`: a time in which failstop leaves the system alone.
+
+use super::resume::after;
+use crate::args::access::MaintenanceAction;
+use crate::engine_client::Engine;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::out;
+
+/// Begins or ends it.
+pub fn maintenance(action: MaintenanceAction) -> Result<Exit, Failure> {
+    let (done, engine) = match action {
+        MaintenanceAction::On { span, reason, keep_trading, place } => {
+            let engine = Engine::by(&place)?;
+            engine.maintenance_on(span, reason, keep_trading)?;
+            (format!("maintenance is on for {} s at most", span.as_secs()), engine)
+        }
+        MaintenanceAction::Off { reason, place } => {
+            let engine = Engine::by(&place)?;
+            engine.maintenance_off(reason.unwrap_or_default())?;
+            ("maintenance is off".to_owned(), engine)
+        }
+    };
+    out::print_last(&after(&done, &engine))?;
+    Ok(Exit::Good)
+}

@@ -1,0 +1,176 @@
+//! Who ordered what, and who was turned away: in the journal with role, reason and the request's own name, before it is carried
+//! out. What loosens waits for a later record of the same journal, so that it never takes effect unrecorded; what tightens waits
+//! for nothing.
+
+use super::engine::Engine;
+use crate::access::{Access, Ordered, ordered};
+use crate::alerts::Concern;
+use crate::clock;
+use crate::command::{Command, Principal, TurnedAway};
+use core::time::Duration;
+use failstop_core::Monotonic;
+use serde_json::{Value, json};
+
+/// So many who proved nothing within [`UNPROVED_WITHIN`] are told to people: one who mistypes is nobody's business.
+const UNPROVED_MANY: u64 = 20;
+
+/// The time in which they are counted.
+const UNPROVED_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// It is over when nobody failed for so long.
+const UNPROVED_QUIET: Duration = Duration::from_secs(30 * 60);
+
+/// Those who proved nothing lately. Pure: time is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unproved {
+    since: Option<Monotonic>,
+    count: u64,
+    last: Option<Monotonic>,
+    told: bool,
+    /// An earlier life of the engine may have told people and not when it was over.
+    earlier: bool,
+}
+
+/// What people are to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hears {
+    /// That so many failed.
+    Many(u64),
+    /// That it is over.
+    Over,
+}
+
+impl Unproved {
+    /// Nobody in this life of the engine.
+    pub fn new() -> Self {
+        Self { earlier: true, ..Self::default() }
+    }
+
+    /// So many more failed.
+    fn failed(&mut self, count: u64, now: Monotonic) -> Option<Hears> {
+        let begins = self.since.is_none_or(|since| now.since(since) >= UNPROVED_WITHIN);
+        if begins {
+            (self.since, self.count) = (Some(now), 0);
+        }
+        self.count = self.count.saturating_add(count);
+        self.last = Some(now);
+        if self.told || self.count < UNPROVED_MANY {
+            return None;
+        }
+        (self.told, self.earlier) = (true, false);
+        Some(Hears::Many(self.count))
+    }
+
+    /// Time passes.
+    fn passed(&mut self, now: Monotonic) -> Option<Hears> {
+        if std::mem::take(&mut self.earlier) {
+            return Some(Hears::Over);
+        }
+        if !self.told || self.last.is_some_and(|last| now.since(last) < UNPROVED_QUIET) {
+            return None;
+        }
+        *self = Self::default();
+        Some(Hears::Over)
+    }
+}
+
+impl Engine {
+    /// Records a control before it is carried out. A question is none.
+    pub(super) fn audit(&mut self, command: &Command) {
+        let Some(Ordered { control, by, reason }) = ordered(command) else { return };
+        let mut what = of(by);
+        what["control"] = control.row().name.into();
+        what["reason"] = reason.into();
+        tracing::info!(control = control.row().name, %by, role = by.who.standing.name(), trace = %by.trace, "a control was given");
+        self.note("x.failstop.control", &what);
+    }
+
+    /// A door turned somebody away.
+    pub(super) fn turned_away(&mut self, turned_away: &TurnedAway) {
+        match turned_away {
+            TurnedAway::Unproved { peer, why, before } => {
+                tracing::warn!(peer, why, before, "the control listener did not believe a request");
+                let what = json!({ "peer": peer, "why": why, "before": before });
+                self.note("x.failstop.control_unproved", &what);
+                let heard = self.unproved.failed(before.saturating_add(1), clock::now());
+                self.people_hear(heard);
+            }
+            TurnedAway::Forbidden { by, forbidden, before } => {
+                let mut what = of(by);
+                what["control"] = forbidden.control.row().name.into();
+                what["needs"] = forbidden.control.row().least.name().into();
+                what["before"] = (*before).into();
+                self.note("x.failstop.control_forbidden", &what);
+                self.say("control", &format!("refused to {by}: {forbidden}"));
+            }
+        }
+    }
+
+    /// Whether those who proved nothing gave up.
+    pub(super) fn look_at_unproved(&mut self, now: Monotonic) {
+        let heard = self.unproved.passed(now);
+        self.people_hear(heard);
+    }
+
+    fn people_hear(&mut self, heard: Option<Hears>) {
+        match heard {
+            None => {}
+            Some(Hears::Many(count)) => {
+                let minutes = UNPROVED_WITHIN.as_secs() / 60;
+                let what = format!("{count} requests to the control listener within {minutes} min proved nothing");
+                self.say("control", &what);
+                self.alerts.concern(Concern::Unproved, Some(&what), clock::wall());
+            }
+            Some(Hears::Over) => self.alerts.concern(Concern::Unproved, None, clock::wall()),
+        }
+    }
+}
+
+/// Who, as what, by which way, and the request's name.
+fn of(by: &Access) -> Value {
+    let kind = match &by.who.principal {
+        Principal::User(_) => "user",
+        Principal::Key(_) => "key",
+        Principal::Token(_) => "token",
+        Principal::Certificate(_) => "certificate",
+    };
+    json!({ "by": by.to_string(), "kind": kind, "role": by.who.standing.name(), "trace_id": by.trace.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: u64) -> Monotonic {
+        Monotonic::from_nanos(minutes * 60 * 1_000_000_000)
+    }
+
+    #[test]
+    fn people_hear_of_many_failures_once_and_when_it_is_over() {
+        let mut unproved = Unproved::default();
+        assert_eq!(unproved.passed(at(0)), None);
+        for minute in 0..9 {
+            assert_eq!(unproved.failed(2, at(minute)), None, "{minute}");
+        }
+        // The window is over: it is counted anew.
+        assert_eq!(unproved.failed(19, at(10)), None);
+        assert_eq!(unproved.failed(1, at(19)), Some(Hears::Many(20)));
+        assert_eq!(unproved.failed(1_000, at(20)), None, "once");
+        assert_eq!(unproved.failed(1_000, at(40)), None, "not again while it goes on");
+        assert_eq!(unproved.passed(at(69)), None);
+        assert_eq!(unproved.passed(at(70)), Some(Hears::Over));
+        assert_eq!(unproved.passed(at(71)), None);
+        assert_eq!(unproved.failed(u64::MAX, at(72)), Some(Hears::Many(u64::MAX)), "and again when it begins anew");
+        assert_eq!(unproved.failed(u64::MAX, at(72)), None);
+    }
+
+    #[test]
+    fn what_an_earlier_life_told_is_over_once_unless_it_goes_on() {
+        let mut unproved = Unproved::new();
+        assert_eq!(unproved.passed(at(0)), Some(Hears::Over));
+        assert_eq!(unproved.passed(at(1)), None);
+        let mut unproved = Unproved::new();
+        assert_eq!(unproved.failed(20, at(0)), Some(Hears::Many(20)));
+        assert_eq!(unproved.passed(at(1)), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! What is looked at again and again: what components, engine and host use, and whatever else is due at that pace.
+
+use super::engine::Engine;
+use core::time::Duration;
+use failstop_core::{Input, Monotonic, Slot};
+
+/// Two samples are at least so far apart, however soon the core wants to look again.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Samples, and looks at what goes by that.
+    pub(super) fn sample(&mut self, now: Monotonic) {
+        self.look_at_guard();
+        self.trees.sample();
+        self.trees.sweep_strays();
+        let mut usage = Vec::new();
+        for (tree, _) in self.trees.main_processes().collect::<Vec<_>>() {
+            let members = self.trees.members(tree);
+            let counts_files = self.counts_files(tree.slot);
+            if let Some(name) = self.name_of(tree.slot).map(str::to_owned) {
+                usage.push(self.facts.sample_tree((tree, &name), &members, counts_files, now));
+            }
+        }
+        self.feed(Input::Usage(usage));
+        let next = now.plus(self.config.limits.sample_every);
+        let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
+        self.sample_at = wanted.map_or(next, |at| at.min(next));
+        self.facts.sample_host();
+        self.look_at_load(now);
+        self.sample_at = self.breaker.due().map_or(self.sample_at, |at| at.min(self.sample_at));
+        self.look_at_books(now);
+        self.emergencies.look_again();
+        self.look_at_concerns(now);
+        self.look_at_unproved(now);
+        self.look_at_configuration();
+        self.alerts.catch_up();
+        if self.alerts.is_behind() {
+            self.reconcile_alerts();
+        }
+        let lost = self.output.lost();
+        if lost != self.lost_output {
+            let text = lost.since(self.lost_output);
+            self.lost_output = lost;
+            self.meters.output_lost = lost;
+            self.say("output", &text);
+        }
+        for stuck in self.trees.stuck() {
+            let text = format!("pid {} ({}) does not die of SIGKILL", stuck.process.id.pid, stuck.process.comm);
+            self.say(&stuck.component, &text);
+        }
+    }
+
+    /// Whether a component's descriptors are counted: a limit asks for them.
+    fn counts_files(&self, slot: Slot) -> bool {
+        slot.index()
+            .and_then(|index| self.config.components.get(index))
+            .is_some_and(|component| component.limits.files_max.is_some())
+    }
+}
