@@ -10,6 +10,8 @@ pub mod configuration;
 pub mod gate;
 pub mod history;
 pub mod permit;
+#[cfg(feature = "signed")]
+pub mod private_file;
 pub mod processes;
 pub mod session;
 #[cfg(feature = "signed")]

@@ -18,12 +18,12 @@
 //! assert!(Token::parse(&token.reveal().replace('7', "8")).is_err(), "a slip is told without asking");
 //! ```
 
+use crate::private_file::{PrivateFile, PrivateFileFault};
 use crate::signed::{hex, unhex};
 use core::hint::black_box;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What every token begins with.
@@ -124,24 +124,13 @@ impl Token {
     /// # Errors
     /// [`TokenFileError`].
     pub fn read(path: &Path) -> Result<Self, TokenFileError> {
-        let unreadable = |source| TokenFileError::Unreadable { path: path.to_owned(), source };
-        // A FIFO must not hold the reader up.
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(path)
-            .map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() || metadata.len() > TOKEN_FILE_MAX {
-            return Err(TokenFileError::NotATokenFile { path: path.to_owned() });
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o027 != 0 {
-            return Err(TokenFileError::Exposed { path: path.to_owned(), mode });
-        }
-        let mut text = Vec::new();
-        file.take(TOKEN_FILE_MAX).read_to_end(&mut text).map_err(unreadable)?;
-        let text = String::from_utf8(text).map_err(|_| TokenFileError::NotATokenFile { path: path.to_owned() })?;
+        let at = path.to_owned();
+        let text =
+            PrivateFile::open(path, TOKEN_FILE_MAX).and_then(PrivateFile::text).map_err(|fault| match fault {
+                PrivateFileFault::Unreadable(source) => TokenFileError::Unreadable { path: at, source },
+                PrivateFileFault::NotText => TokenFileError::NotATokenFile { path: at },
+                PrivateFileFault::Exposed(mode) => TokenFileError::Exposed { path: at, mode },
+            })?;
         Self::parse(&text).map_err(|source| TokenFileError::NotAToken { path: path.to_owned(), source })
     }
 

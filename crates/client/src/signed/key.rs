@@ -1,9 +1,9 @@
 //! The key that a watchdog and those whom it asks hold in common, and the file that it is kept in.
 
 use super::unhex;
+use crate::private_file::{PrivateFile, PrivateFileFault};
 use std::fmt;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A secret has at least this many bytes: the width of the hash, below which a key is weaker than its signatures.
@@ -106,24 +106,12 @@ impl Key {
     /// # Errors
     /// [`KeyFileError`].
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let unreadable = |source| KeyFileError::Unreadable { path: path.to_owned(), source };
-        // A FIFO must not hold the reader up.
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(path)
-            .map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() || metadata.len() > KEY_FILE_MAX {
-            return Err(KeyFileError::NotAKeyFile { path: path.to_owned() });
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o027 != 0 {
-            return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
-        }
-        let mut text = Vec::new();
-        file.take(KEY_FILE_MAX).read_to_end(&mut text).map_err(unreadable)?;
-        let text = String::from_utf8(text).map_err(|_| KeyFileError::NotAKeyFile { path: path.to_owned() })?;
+        let at = path.to_owned();
+        let text = PrivateFile::open(path, KEY_FILE_MAX).and_then(PrivateFile::text).map_err(|fault| match fault {
+            PrivateFileFault::Unreadable(source) => KeyFileError::Unreadable { path: at, source },
+            PrivateFileFault::NotText => KeyFileError::NotAKeyFile { path: at },
+            PrivateFileFault::Exposed(mode) => KeyFileError::Exposed { path: at, mode },
+        })?;
         Self::parse(&text).map_err(|source| KeyFileError::NotAKey { path: path.to_owned(), source })
     }
 

@@ -11,10 +11,11 @@
 //! It is read anew whenever somebody has to be known: at most 64 lines, and whoever is taken out is out with the next request.
 
 use super::role::Role;
+use failstop_client::private_file::{PrivateFile, PrivateFileFault};
 use failstop_client::token::{Digest, Token};
 use nix::fcntl::{Flock, FlockArg};
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -328,27 +329,17 @@ fn put(path: &Path, folder: &Path, bytes: &[u8], owner: Option<(u32, u32)>, mode
 /// # Errors
 /// [`RosterError`], no line of it.
 pub fn text_of(path: &Path, engine: Option<u32>) -> Result<String, RosterError> {
-    let unreadable = |source| RosterError::Unreadable { path: path.to_owned(), source };
-    // A FIFO must not hold the reader up.
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
-        .map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > ROSTER_MAX_BYTES {
-        return Err(RosterError::NotAFile { path: path.to_owned() });
-    }
-    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+    let fault = |fault| match fault {
+        PrivateFileFault::Unreadable(source) => RosterError::Unreadable { path: path.to_owned(), source },
+        PrivateFileFault::NotText => RosterError::NotAFile { path: path.to_owned() },
+        PrivateFileFault::Exposed(mode) => RosterError::Exposed { path: path.to_owned(), mode },
+    };
+    let file = PrivateFile::open(path, ROSTER_MAX_BYTES).map_err(fault)?;
+    let owner = file.owner();
     if let Some(engine) = engine.filter(|engine| owner != *engine && owner != 0) {
         return Err(RosterError::Foreign { path: path.to_owned(), owner, us: engine });
     }
-    if mode & 0o027 != 0 {
-        return Err(RosterError::Exposed { path: path.to_owned(), mode });
-    }
-    let mut bytes = Vec::new();
-    file.take(ROSTER_MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|_| RosterError::NotAFile { path: path.to_owned() })
+    file.text().map_err(fault)
 }
 
 /// A new token, of the system's random bytes.

@@ -41,7 +41,7 @@ use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::gate::Desk;
 use crate::history::History as Figures;
 use crate::kill_switch::LatchProbe;
-use crate::limits::kernel;
+use crate::limits::kernel::{self, KernelLimits};
 use crate::limits::out_of_memory::KillCounts;
 use crate::metrics::Meters;
 use crate::notify_socket::{FdStore, NotifySockets};
@@ -178,7 +178,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     if let Some(system) = &prepared.cgroup {
         let slots = blueprints.iter().map(|blueprint| blueprint.slot);
         let cgroups = slots.filter_map(|slot| Some((slot.index()?, trees.component_cgroup(slot)?.path())));
-        notes.extend(kernel::hold(&config, system.path(), cgroups, &prepared.controllers.usable));
+        notes.extend(kernel::hold(&config, system.path(), cgroups, &prepared.controllers.usable, KernelLimits::write));
     }
     let (thresholds, judged) = watch::channel(thresholds(&config));
     let observe = match config.observe.listen {

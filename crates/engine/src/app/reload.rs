@@ -16,7 +16,7 @@ use crate::command::Answer;
 use crate::config::{Change, Decision, Overrides, decide, gate_policy};
 use crate::doors::observe::{Threshold, thresholds};
 use crate::gate::Terms;
-use crate::limits::kernel;
+use crate::limits::kernel::{self, KernelLimits};
 use crate::process::controllers::Controller;
 use crate::reloading::{By, Candidate, Eyes, Found, History, Keeper, Looked, Word, changed};
 use crate::status::{rfc3339, words};
@@ -401,7 +401,7 @@ impl Engine {
             }
             let held = tokio::task::spawn_blocking(move || {
                 let cgroups = cgroups.iter().map(|(index, path)| (*index, path.as_path()));
-                kernel::hold_anew(&config, &system, cgroups, &usable)
+                kernel::hold(&config, &system, cgroups, &usable, KernelLimits::write_anew)
             });
             // The runtime ends with the engine, and its threads with it.
             for fault in held.await.unwrap_or_default() {

@@ -1,7 +1,8 @@
 //! `[limits]` and the `limits` of a component: what may be used before something is done about it.
 
 use failstop_core::{LimitAction, SystemLimits};
-use failstop_settings::document::{Node, Value};
+use failstop_settings::document::Node;
+use failstop_settings::setting::text_of;
 use failstop_settings::{At, Bytes, Choice, Consistent, Kind, Places, Reading, Setting, section, within};
 use std::time::Duration;
 
@@ -104,16 +105,10 @@ impl Setting for Ceiling {
     const WANTED: &'static str = "a size, like \"1800MiB\", \"10MB\" or \"off\"";
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Text(text) | Value::Raw(text) if text.trim_matches('"') == "off" => Some(Self::Off),
-            Value::Text(_)
-            | Value::Raw(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Bool(_)
-            | Value::Datetime(_)
-            | Value::List(_)
-            | Value::Table(_) => Bytes::read(node, at, reading).map(Self::At),
+        if text_of(node).as_deref() == Some("off") {
+            Some(Self::Off)
+        } else {
+            Bytes::read(node, at, reading).map(Self::At)
         }
     }
 }

@@ -117,6 +117,9 @@ fn put(cgroup: &Path, files: Vec<(&'static str, String)>) -> Vec<String> {
         .collect()
 }
 
+/// How limits are written: [`KernelLimits::write`] or [`KernelLimits::write_anew`].
+pub type Write = fn(&KernelLimits, &Path, &BTreeSet<Controller>, u64) -> Vec<String>;
+
 /// Writes every limit of the configuration into the cgroups of `system` and of its components (`cgroups`, by index). What could
 /// not be written, in words.
 pub fn hold<'a>(
@@ -124,29 +127,13 @@ pub fn hold<'a>(
     system: &Path,
     cgroups: impl IntoIterator<Item = (usize, &'a Path)>,
     usable: &BTreeSet<Controller>,
+    write: Write,
 ) -> Vec<String> {
     let processors = processors();
-    let mut faults = KernelLimits::of_system(&config.limits).write(system, usable, processors);
+    let mut faults = write(&KernelLimits::of_system(&config.limits), system, usable, processors);
     for (index, cgroup) in cgroups {
         if let Some(component) = config.components.get(index) {
-            faults.extend(KernelLimits::of_component(&component.limits).write(cgroup, usable, processors));
-        }
-    }
-    faults
-}
-
-/// The same after the configuration changed: limits that are none any more are lifted.
-pub fn hold_anew<'a>(
-    config: &Config,
-    system: &Path,
-    cgroups: impl IntoIterator<Item = (usize, &'a Path)>,
-    usable: &BTreeSet<Controller>,
-) -> Vec<String> {
-    let processors = processors();
-    let mut faults = KernelLimits::of_system(&config.limits).write_anew(system, usable, processors);
-    for (index, cgroup) in cgroups {
-        if let Some(component) = config.components.get(index) {
-            faults.extend(KernelLimits::of_component(&component.limits).write_anew(cgroup, usable, processors));
+            faults.extend(write(&KernelLimits::of_component(&component.limits), cgroup, usable, processors));
         }
     }
     faults

@@ -5,7 +5,7 @@ use crate::config::scale::WIDEST;
 use failstop_amount::{Amount, Scale};
 use failstop_core::gate::{Limit, LimitName, SHARE_SCALE, TIMES_SCALE, Unit};
 use failstop_settings::document::{Node, Value};
-use failstop_settings::setting::wrong_type;
+use failstop_settings::setting::{text_of, wrong_type};
 use failstop_settings::{At, Kind, Reading, Setting, interpreted, shown};
 use std::time::Duration;
 
@@ -90,16 +90,10 @@ impl Setting for Span {
     const WANTED: &'static str = "a duration, like \"500ms\", \"1s\" or \"waived\"";
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Text(text) | Value::Raw(text) if text.trim_matches('"') == "waived" => Some(Self::Waived),
-            Value::Text(_)
-            | Value::Raw(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Bool(_)
-            | Value::Datetime(_)
-            | Value::List(_)
-            | Value::Table(_) => Duration::read(node, at, reading).map(Self::For),
+        if text_of(node).as_deref() == Some("waived") {
+            Some(Self::Waived)
+        } else {
+            Duration::read(node, at, reading).map(Self::For)
         }
     }
 }
