@@ -5,7 +5,7 @@
 //! and its `/proc/PID/fdinfo` shows the lock on that descriptor; what the file says is only where to look first.
 
 use crate::process::lock::{Holder, LOCK_FILE};
-use crate::process::procfs::{self, ProcessId};
+use crate::process::procfs::{self, ProcessId, Stat};
 use crate::process::user::User;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -138,7 +138,7 @@ fn holder(file: &File, metadata: &Metadata) -> Held {
         // In a process namespace of its own it has another number here.
         procfs::all().ok()?.into_iter().find(|pid| holds(*pid, metadata).unwrap_or(false))
     });
-    let Some(engine) = pid.and_then(|pid| procfs::stat(pid).ok()) else {
+    let Some(engine) = pid.and_then(|pid| procfs::stat(pid).ok()).map(|found| eldest_holder(found, metadata)) else {
         return Held::Unseen { pid: written.map(|written| written.engine) };
     };
     let guard = procfs::stat(engine.parent)
@@ -146,6 +146,17 @@ fn holder(file: &File, metadata: &Metadata) -> Held {
         .filter(|parent| parent.comm == GUARD || written.is_some_and(|written| written.guard == parent.id.pid))
         .map(|parent| parent.id);
     Held::By { engine: engine.id, guard, owner: metadata.uid() }
+}
+
+/// The engine, where `found` is a child that it has just forked: until that one runs a program of its own, it has the engine's
+/// descriptors and shows its lock.
+fn eldest_holder(mut found: Stat, metadata: &Metadata) -> Stat {
+    while let Ok(parent) = procfs::stat(found.parent)
+        && holds(parent.id.pid, metadata).unwrap_or(false)
+    {
+        found = parent;
+    }
+    found
 }
 
 /// Whether the process holds a lock on this file.
@@ -195,6 +206,7 @@ mod tests {
     use super::*;
     use crate::process::lock::InstanceLock;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, Instant};
 
     fn state() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
@@ -229,7 +241,35 @@ mod tests {
             assert!(matches!(held, Held::By { engine, .. } if engine == own()), "{text:?}: {held:?}");
         }
         drop(lock);
-        assert!(matches!(ask(state.path()), Held::Free));
+        // Other tests of this program start children, which have its descriptors for a moment.
+        let until = Instant::now() + Duration::from_secs(20);
+        while !matches!(ask(state.path()), Held::Free) {
+            assert!(Instant::now() < until, "{:?}", ask(state.path()));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_child_that_has_just_been_forked_is_not_taken_for_the_engine() {
+        let state = state();
+        let lock = InstanceLock::take(state.path()).unwrap();
+        // SAFETY: the child only waits to be killed, which a child of a program with threads may do.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: no arguments.
+                unsafe { libc::pause() };
+            }
+        }
+        std::fs::write(state.path().join(LOCK_FILE), format!("{child} 0\n")).unwrap();
+        let held = ask(state.path());
+        // SAFETY: a child of ours that nobody else waits for.
+        unsafe {
+            libc::kill(child, libc::SIGKILL);
+            libc::waitpid(child, std::ptr::null_mut(), 0);
+        }
+        assert!(matches!(held, Held::By { engine, .. } if engine == own()), "{held:?}");
+        drop(lock);
     }
 
     #[test]
