@@ -70,6 +70,9 @@ _failstop() {
             failstop,reload)
                 cmd="failstop__subcmd__reload"
                 ;;
+            failstop,report)
+                cmd="failstop__subcmd__report"
+                ;;
             failstop,restart)
                 cmd="failstop__subcmd__restart"
                 ;;
@@ -209,7 +212,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume config mode maintenance token alerts ps stop start restart reload events export logs snapshot orders import send gate limits breaker completions"
+            opts="-h -V --help --version init run check verify-data status kill-switch resume config mode maintenance token alerts ps stop start restart reload events export report logs snapshot orders import send gate limits breaker completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -849,7 +852,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__events)
-            opts="-h --config --state --follow --type --since --format --help"
+            opts="-h --config --state --follow --type --since --trace --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -868,6 +871,10 @@ _failstop() {
                     return 0
                     ;;
                 --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1361,7 +1368,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__logs)
-            opts="-f -n -h --config --state --follow --lines --since --help"
+            opts="-f -n -h --config --state --follow --lines --since --trace --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1384,6 +1391,10 @@ _failstop() {
                     return 0
                     ;;
                 --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1817,6 +1828,36 @@ _failstop() {
                     ;;
                 --ca)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__report)
+            opts="-h --config --state --since --offline --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -45,6 +45,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "restart" -d 'Stop
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "reload" -d 'Ask components to read their configuration again'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "events" -d 'Print the journal\'s records'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "export" -d 'Write a slice of the journal as CSV or Parquet'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "report" -d 'Sum up a time: what was allowed, what failed, what people were told'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "logs" -d 'Print what components wrote to standard output and standard error'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "snapshot" -d 'Take a snapshot of capital, positions and halts, or look at those there are'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "orders" -d 'Show open orders, and say what became of one that is in doubt'
@@ -384,6 +385,7 @@ complete -c failstop -n "__fish_failstop_using_subcommand events" -l config -d '
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l state -d 'The state directory, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l since -d 'Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand events" -l trace -d 'Only records that follow from this request or incident, by 8 digits or more of the name that an alert, a log line or the header `failstop-trace` gives it' -r
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l format -d 'How they are printed; json is the journal\'s own lines' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand events" -l follow -d 'Go on printing what is recorded from now on'
@@ -397,10 +399,18 @@ complete -c failstop -n "__fish_failstop_using_subcommand export" -l since -d 'O
 complete -c failstop -n "__fish_failstop_using_subcommand export" -l until -d 'Only records before then' -r
 complete -c failstop -n "__fish_failstop_using_subcommand export" -l type -d 'Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated' -r
 complete -c failstop -n "__fish_failstop_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand report" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand report" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand report" -l since -d 'From when on: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand report" -l format -d 'How it is printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c failstop -n "__fish_failstop_using_subcommand report" -l offline -d 'Read the journal alone and ask no engine, as one does with a copy of it'
+complete -c failstop -n "__fish_failstop_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l state -d 'The state directory, without any configuration' -r -F
-complete -c failstop -n "__fish_failstop_using_subcommand logs" -s n -l lines -d 'At most so many lines of each component from before now [default: 100, or all with --since]' -r
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -s n -l lines -d 'At most so many lines of each component from before now [default: 100, or all with --since or --trace]' -r
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -l since -d 'Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)' -r
+complete -c failstop -n "__fish_failstop_using_subcommand logs" -l trace -d 'Only lines that have this name of a request or an incident in them: 8 digits of it or more' -r
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s f -l follow -d 'Go on printing what is written from now on, over rotations'
 complete -c failstop -n "__fish_failstop_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand snapshot; and not __fish_seen_subcommand_from take list show" -s h -l help -d 'Print help'

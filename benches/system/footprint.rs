@@ -64,11 +64,13 @@ fn at_rest_in(place: Place, site: Site) {
     }
 }
 
-fn megabytes(kib: u64) -> f64 {
+/// Megabytes.
+pub fn megabytes(kib: u64) -> f64 {
     kib as f64 / 1e3 * 1.024
 }
 
-fn pss_kib(pid: i32) -> u64 {
+/// Proportional set size, KiB.
+pub fn pss_kib(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -76,7 +78,7 @@ fn pss_kib(pid: i32) -> u64 {
 
 /// Processor time of every thread, nanoseconds. Not from `stat`, which counts in ticks of 10 ms: whoever wakes with the tick is
 /// charged for all of it.
-fn processor_ns(pid: i32) -> u64 {
+pub fn processor_ns(pid: i32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     threads
         .map(|thread| {

@@ -1,11 +1,12 @@
 //! Whole-system figures: the built `failstop` with a real component, beside a bare loop measured in the same run.
 //!
-//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed. `FAILSTOP_BENCH_ONLY` is `restart`, `orders`
-//! or `rest` where one kind of figures is enough; those at rest are taken in each place of `FAILSTOP_BENCH_PLACES`.
+//! Prints our figure, the reference's figure and the ratio; asserts nothing about speed. `FAILSTOP_BENCH_ONLY` is `restart`, `orders`,
+//! `doors` or `rest` where one kind of figures is enough; those at rest are taken in each place of `FAILSTOP_BENCH_PLACES`.
 
 #![expect(clippy::unwrap_used, reason = "a failed setup ends the bench")]
 
 mod bare;
+mod doors;
 mod footprint;
 mod orders;
 mod place;
@@ -23,13 +24,14 @@ fn main() {
     match arguments[..] {
         [_, bare::REST, seconds] => return bare::rest(seconds.parse().unwrap()),
         [_, orders::BOT, folder, part] => return orders::bot(Path::new(folder), part),
+        [_, doors::BARE, bytes] => return doors::bare(bytes.parse().unwrap()),
         _ => {}
     }
     let only = std::env::var("FAILSTOP_BENCH_ONLY").ok();
     let wanted = |kind: &str| only.as_deref().is_none_or(|only| only == kind);
     assert!(
-        ["restart", "orders", "rest"].into_iter().any(wanted),
-        "FAILSTOP_BENCH_ONLY is {only:?}: it may be restart, orders or rest"
+        ["restart", "orders", "doors", "rest"].into_iter().any(wanted),
+        "FAILSTOP_BENCH_ONLY is {only:?}: it may be restart, orders, doors or rest"
     );
     if wanted("restart") {
         crash_to_first_instruction();
@@ -39,6 +41,9 @@ fn main() {
     if wanted("orders") {
         orders::round_trips();
         orders::under_strain();
+    }
+    if wanted("doors") {
+        doors::doors();
     }
     if wanted("rest") {
         footprint::at_rest();

@@ -170,7 +170,9 @@ fn trip(stream: &mut UnixStream, request: &str, wanted: &str) -> f64 {
     loop {
         let mut end = 0;
         while end == 0 || bytes[end - 1] != b'\n' {
-            end += stream.read(&mut bytes[end..]).unwrap();
+            let read = stream.read(&mut bytes[end..]).unwrap();
+            assert_ne!(read, 0, "the engine hung up, or said more than {} bytes at once", bytes.len());
+            end += read;
         }
         let took = start.elapsed().as_secs_f64() * 1e6;
         let lines = std::str::from_utf8(&bytes[..end]).unwrap();

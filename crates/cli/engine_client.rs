@@ -356,29 +356,25 @@ fn failure(error: ClientError, socket: &Path, config: Option<&Path>) -> Failure 
 
 /// The same of another host, of whose processes nothing is known.
 fn from_afar(error: ClientError) -> Failure {
-    let next = match &error {
-        ClientError::Refused { .. } => "",
-        ClientError::Unproved { .. } => {
+    let (what, next) = match error {
+        ClientError::Refused { error, refusals } => {
+            return Failure::Refused { reasons: if refusals.is_empty() { vec![error] } else { refusals } };
+        }
+        ClientError::NoEngine { at, source } => (
+            format!("no engine answers at {at}: {source}"),
+            "see whether the system runs there, and [control] listen in its configuration",
+        ),
+        ClientError::Unproved { .. } => (
+            error.to_string(),
             "name the authority that signed its certificate with --ca, and the host as the certificate does; never send the token \
-             anywhere else"
-        }
-        ClientError::NoEngine { .. } => "see whether the system runs there, and [control] listen in its configuration",
+             anywhere else",
+        ),
         ClientError::NotAllowed { .. } | ClientError::Unanswered { .. } => {
-            "try again; `failstop kill-switch engage` on that host works without its engine"
+            (error.to_string(), "try again; `failstop kill-switch engage` on that host works without its engine")
         }
-        ClientError::Unreadable { .. } => "see that the URL is the control listener's",
+        ClientError::Unreadable { .. } => (error.to_string(), "see that the URL is the control listener's"),
     };
-    match error {
-        ClientError::Refused { error, refusals } if refusals.is_empty() => Failure::Refused { reasons: vec![error] },
-        ClientError::Refused { refusals, .. } => Failure::Refused { reasons: refusals },
-        ClientError::NoEngine { at, source } => {
-            Failure::NoEngine { what: format!("no engine answers at {at}: {source}"), next: next.to_owned() }
-        }
-        ClientError::Unproved { .. }
-        | ClientError::NotAllowed { .. }
-        | ClientError::Unanswered { .. }
-        | ClientError::Unreadable { .. } => Failure::NoEngine { what: error.to_string(), next: next.to_owned() },
-    }
+    Failure::NoEngine { what, next: next.to_owned() }
 }
 
 fn is_stopped(socket: &Path, pid: i32) -> Failure {

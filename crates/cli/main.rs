@@ -15,7 +15,9 @@ mod place;
 mod priority;
 mod record_types;
 mod render;
+mod report;
 mod statement;
+mod traces;
 mod watch;
 
 use args::{Cli, Command};
@@ -81,6 +83,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Reload(args) => commands::component::component(ComponentVerb::Reload, args),
         Command::Events(args) => commands::events::events(&args),
         Command::Export(args) => commands::export::export(&args),
+        Command::Report(args) => commands::report::report(&args),
         Command::Logs(args) => commands::logs::logs(&args),
         Command::Snapshot(args) => commands::snapshot::snapshot(args.action),
         Command::Orders(args) => commands::orders::orders(args.action),

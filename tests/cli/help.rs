@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 63] = [
+const COMMANDS: [&str; 64] = [
     "",
     "init",
     "run",
@@ -37,6 +37,7 @@ const COMMANDS: [&str; 63] = [
     "reload",
     "events",
     "export",
+    "report",
     "logs",
     "snapshot",
     "snapshot take",

@@ -49,6 +49,58 @@ fn events_are_chosen_by_type_and_time() {
 }
 
 #[test]
+fn events_follow_one_request_or_incident() {
+    let folder = Folder::with_system();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let halt = |id: u64| {
+        format!(
+            r#"{{"id":{id},"cause":"hung","scope":"system","cap":"observe-only","latched":true,"evidence":"seen"}}"#
+        )
+    };
+    let lines = [
+        line(1, "seg.open", r#"{"jid":"01010101010101010101010101010101"}"#),
+        line(2, "x.failstop.control", &format!(r#"{{"control":"resume","trace_id":"{trace}"}}"#)),
+        line(3, "halt.raised", &halt(7)),
+        line(4, "x.failstop.trace", &format!(r#"{{"trace_id":"{trace}","halt":"h-7"}}"#)),
+        line(5, "halt.raised", &halt(31)),
+        line(6, "halt.cleared", r#"{"id":7,"cause":"hung","by":"itself"}"#),
+    ];
+    folder.write("state/journal/j-0000000000000001.ndjson", &lines.concat());
+    let found = |arguments: &[&str]| {
+        let mut all = vec!["events", "--format", "json"];
+        all.extend(arguments);
+        folder.run(&all).ends(0).quiet().out
+    };
+    let of_it = [&lines[1], &lines[2], &lines[3], &lines[5]].map(String::as_str).concat();
+    assert_eq!(found(&["--trace", trace]), of_it);
+    assert_eq!(found(&["--trace", "4BF92F35"]), of_it);
+    assert_eq!(found(&["--trace", "4bf92f35", "--type", "halt.cleared"]), lines[5]);
+    // What was raised before the time that is printed is known all the same.
+    assert_eq!(found(&["--trace", trace, "--since", "2026-11-07T00:00:06Z"]), lines[5]);
+    // SHA-256 over "failstop-incident", a line feed, the journal's id and "h-31": an incident's own name.
+    assert_eq!(found(&["--trace", "e306524c9431b834f8abd103e25179fe"]), lines[4]);
+    let none = folder.run(&["events", "--trace", "00000000"]).ends(0);
+    assert_eq!(
+        (none.out.as_str(), none.err.as_str()),
+        ("", "note: of 6 records none follows from that request or incident\n")
+    );
+    let bad = folder.run(&["events", "--trace", "h-31"]).ends(2);
+    assert!(bad.err.contains("8 to 32 hexadecimal digits"), "{}", bad.err);
+}
+
+#[test]
+fn logs_are_chosen_by_a_name_in_them() {
+    let folder = Folder::with_system();
+    folder.write(
+        "state/logs/bot.log",
+        "order 1 sent\norder 2 sent traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n",
+    );
+    let found = folder.run(&["logs", "bot", "--trace", "4bf92f35"]).ends(0).quiet().out;
+    assert_eq!(found, "order 2 sent traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n");
+    folder.run(&["logs", "--trace", "x"]).ends(2);
+}
+
+#[test]
 fn events_without_a_journal_are_three() {
     let folder = Folder::with_system();
     let ran = folder.run(&["events"]).ends(3);

@@ -12,6 +12,7 @@ mod help;
 mod init;
 mod journal;
 mod kill_switch;
+mod report;
 mod usage;
 mod verify_data;
 mod watch;

@@ -3,7 +3,7 @@
 
 use crate::browser::Browser;
 use crate::certificates::{Authority, private};
-use crate::system::{System, failstop, has_halt};
+use crate::system::{PATIENCE, System, failstop, has_halt};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\n";
 
@@ -26,10 +27,15 @@ struct Listening {
 
 impl Listening {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With this in its configuration besides.
+    fn start_with(more: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut system = System::new(&format!(
             "{BOT}[control]\nlisten = \"127.0.0.1:{port}\"\ntls_cert = \"host-cert.pem\"\ntls_key = \"host-key.pem\"\n\
-             token_file = \"tokens\"\n"
+             token_file = \"tokens\"\n{more}"
         ));
         let folder = system.path("");
         Authority::make(&folder, "authority").sign_for("host", &["127.0.0.1", "localhost"]);
@@ -66,6 +72,21 @@ impl Listening {
             .unwrap()
     }
 
+    /// Waits for an incident of this cause.
+    #[track_caller]
+    fn wait_alert(&self, cause: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let output = self.system.run("alerts list", &["--format", "json"]);
+            let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if list["alerts"].as_array().is_some_and(|alerts| alerts.iter().any(|alert| alert["cause"] == cause)) {
+                return;
+            }
+            assert!(Instant::now() < end, "waited in vain for {cause}; there is:\n{list}\nlog:\n{}", self.system.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The records of controls that were given, and that were refused.
     fn audited(&self) -> Vec<(String, Value)> {
         let records = self.system.records().into_iter();
@@ -84,7 +105,9 @@ fn ends(output: &Output, code: i32, says: &str) {
 
 #[test]
 fn commands_from_elsewhere_do_what_their_role_may_and_the_journal_says_who() {
-    let mut listening = Listening::start();
+    let mut listening = Listening::start_with(
+        "[[emergency.action]]\nname = \"flatten\"\nkind = \"close-positions\"\ncommand = [\"true\"]\n",
+    );
     let name = listening.system.name.clone();
     for who in ["vera", "ada", "sue"] {
         ends(&listening.afar(who, "status", &[]), 0, "permission active");
@@ -99,13 +122,31 @@ fn commands_from_elsewhere_do_what_their_role_may_and_the_journal_says_who() {
     assert_eq!(listening.system.status().unwrap()["permission"], "active");
     ends(&listening.afar("ada", "kill-switch engage", &engage), 0, "permission shutdown");
     listening.system.wait_status("the kill switch", |status| has_halt(status, "kill-switch"));
+    listening.system.wait_status("its action", |status| status["emergency"]["run"]["finished"].is_string());
     assert!(listening.system.path("state/kill-switch").exists());
     ends(&listening.afar("vera", "kill-switch status", &[]), 1, "venue misbehaves");
+    // From elsewhere the answer has the same shape: what is only on the disk here may be missing within a run.
+    let json = ["--format", "json"];
+    let [near, far] =
+        [listening.system.run("kill-switch status", &json), listening.afar("vera", "kill-switch status", &json)]
+            .map(|output| serde_json::from_slice::<Value>(&output.stdout).unwrap());
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&near), keys(&far));
+    assert_eq!(keys(&near["emergency"]), keys(&far["emergency"]));
+    let run = &far["emergency"]["run"];
+    assert_eq!((&run["actions"][0]["name"], &run["actions"][0]["state"]), (&json!("flatten"), &json!("done")), "{far}");
+    for key in keys(run) {
+        assert_eq!(run[&key], near["emergency"]["run"][&key], "{key}");
+    }
     ends(&listening.afar("ada", "kill-switch release", &release), 1, "needs the role super-admin, and this is admin");
     ends(&listening.afar("sue", "kill-switch release", &["--reason", "r", "--confirm", "another"]), 1, "its name is");
     ends(&listening.afar("sue", "kill-switch release", &release), 0, "kill switch released");
     listening.system.wait_active();
-    ends(&listening.afar("sue", "maintenance on", &["--for", "5m", "--reason", "a new disk"]), 0, "maintenance is on");
+    ends(
+        &listening.afar("sue", "maintenance on", &["--for", "5m", "--reason", "a new disk"]),
+        0,
+        "maintenance is on for 5 min at most",
+    );
     listening.system.wait_status("maintenance", |status| has_halt(status, "maintenance"));
     ends(&listening.afar("ada", "maintenance off", &[]), 1, "needs the role super-admin");
     ends(&listening.afar("sue", "maintenance off", &[]), 0, "maintenance is off");
@@ -185,13 +226,43 @@ fn what_is_wrong_with_the_way_or_the_token_is_said_with_the_remedy() {
         "this token is not known here: it was revoked",
     );
     ends(&listening.system.run("token revoke", &["ada"]), 1, "there is no token named ada");
-    ends(&listening.system.run("token list", &[]), 0, "vera");
+    let list = listening.system.run("token list", &[]);
+    ends(&list, 0, "vera");
+    assert!(list.stderr.is_empty(), "{}", String::from_utf8_lossy(&list.stderr));
+    if nix::unistd::geteuid().is_root() {
+        // A file that this command can read, and the engine takes no token from.
+        let tokens = listening.system.path("tokens");
+        std::os::unix::fs::chown(&tokens, Some(51_001), None).unwrap();
+        let list = listening.system.run("token list", &[]);
+        ends(&list, 0, "vera");
+        ends(&list, 0, "the engine takes no token: the token file");
+        ends(&listening.system.run("token list", &["--format", "json"]), 0, "who could make himself anything");
+        std::os::unix::fs::chown(&tokens, Some(0), None).unwrap();
+    }
     ends(&listening.system.run("token new", &["vera", "--role", "admin"]), 1, "this name stands there twice");
     let unproved = listening.system.wait_record(1, "x.failstop.control_unproved", |_| true);
     assert_eq!(unproved["b"]["peer"], "127.0.0.1", "{unproved}");
     let (_, metrics) = listening.system.get("/metrics");
     assert!(metrics.contains("failstop_control_refused_total 1\n"), "{metrics}");
     assert_eq!(listening.system.status().unwrap()["permission"], "active");
+    listening.system.stop();
+}
+
+#[test]
+fn many_who_guess_at_once_are_told_to_people_however_few_the_journal_has() {
+    let mut listening = Listening::start_with("[limits]\nsample_every = \"1s\"\n");
+    let file = listening.system.path("mallory.token");
+    private(&file, &fs::read_to_string(listening.system.path("ada.token")).unwrap());
+    ends(&listening.system.run("token revoke", &["ada"]), 0, "is revoked");
+    std::thread::scope(|scope| {
+        for _ in 0..25 {
+            scope.spawn(|| ends(&listening.afar("mallory", "alerts list", &[]), 1, "this token is not known here"));
+        }
+    });
+    listening.system.wait_record(1, "x.failstop.control_unproved", |_| true);
+    listening.wait_alert("control-unproved");
+    let told = listening.audited();
+    assert!(told.iter().filter(|(kind, _)| kind == "x.failstop.control_unproved").count() < 20, "{told:?}");
     listening.system.stop();
 }
 
@@ -288,6 +359,36 @@ fn users_of_the_host_do_what_their_role_may() {
     system.stop();
 }
 
+#[test]
+fn whoever_changes_the_tokens_leaves_the_file_its_owner_or_leaves_it_alone() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (program, tokens) = (place.path().join("failstop"), place.path().join("tokens"));
+    fs::copy(failstop(), &program).unwrap();
+    let run = |user: u32, name: &str| {
+        let mut command = Command::new(&program);
+        command.args(["token", "new", name, "--role", "viewer", "--file"]).arg(&tokens);
+        command.current_dir(place.path()).uid(user).gid(51_002).output().unwrap()
+    };
+    ends(&run(0, "ana"), 0, "");
+    std::os::unix::fs::chown(&tokens, Some(51_001), Some(51_002)).unwrap();
+    fs::set_permissions(&tokens, fs::Permissions::from_mode(0o640)).unwrap();
+    let owner = || (fs::metadata(&tokens).unwrap().uid(), fs::metadata(&tokens).unwrap().gid());
+    let before = fs::read_to_string(&tokens).unwrap();
+    // A member of its group may read it, and cannot make it the other user's again.
+    ends(&run(51_003, "bob"), 3, "could not be given to user 51001 and group 51002");
+    assert_eq!((owner(), fs::read_to_string(&tokens).unwrap()), ((51_001, 51_002), before));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2, "nothing is left behind");
+    for user in [51_001, 0] {
+        ends(&run(user, &format!("of-{user}")), 0, "");
+        assert_eq!(owner(), (51_001, 51_002), "by {user}");
+    }
+}
+
 const WORD: &str = "document.querySelector('.word').innerText.trim().replace(/^\\W+/, '')";
 
 #[test]
@@ -342,5 +443,41 @@ fn a_browser_logs_in_sees_what_its_token_may_and_acts() {
     ends(&listening.system.run("token revoke", &["ada"]), 0, "is revoked");
     browser.go(&format!("{}/", listening.url));
     browser.wait("the form again", "location.pathname === '/login'");
+    listening.system.stop();
+}
+
+#[test]
+fn a_tab_whose_session_is_over_goes_to_the_form_and_is_not_counted_among_those_who_guess() {
+    let mut listening = Listening::start();
+    let mut browser = Browser::open();
+    // The authority is the test's own.
+    browser.call("Security.setIgnoreCertificateErrors", &json!({"ignore": true}));
+    browser.look(360, 740, "light");
+    let form = "location.pathname === '/login' && document.querySelector('input[name=token]') !== null \
+                && document.readyState === 'complete'";
+    // The session is lost with its engine; the other time its cookie has run out as well.
+    for cookie_too in [false, true] {
+        browser.go(&format!("{}/", listening.url));
+        browser.wait("the form", form);
+        let token = fs::read_to_string(listening.system.path("ada.token")).unwrap();
+        let fill = format!(
+            "(() => {{ document.querySelector('input[name=token]').value = '{}'; document.querySelector('button').click(); return true; }})()",
+            token.trim()
+        );
+        browser.eval(&fill);
+        browser.wait("the controls", "document.getElementById('stop') !== null && document.readyState === 'complete'");
+        browser.wait(
+            "the stream",
+            "!document.getElementById('freshness').hidden && document.getElementById('lost').hidden",
+        );
+        if cookie_too {
+            browser.call("Network.clearBrowserCookies", &json!({}));
+        }
+        listening.system.stop();
+        listening.system.start();
+        browser.wait("the form again", form);
+        let (_, metrics) = listening.system.get("/metrics");
+        assert!(metrics.contains("failstop_control_refused_total 0\n"), "{metrics}");
+    }
     listening.system.stop();
 }

@@ -2,7 +2,7 @@
 //! channel, trading never notices.
 
 use crate::receiver::{Answers, Receiver};
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{System, signal, until};
 use failstop_client::permit::{Intent, PermitPage};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,14 +40,8 @@ fn list(system: &System) -> Vec<Value> {
 /// Waits until `alerts list` has an entry that satisfies `wanted`.
 #[track_caller]
 fn wait_listed(system: &System, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + PATIENCE;
-    while Instant::now() < end {
-        if let Some(found) = list(system).into_iter().find(|alert| wanted(alert)) {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("waited in vain for {what}; there is {:#?}\nlog:\n{}", list(system), system.log());
+    let missing = || format!("{what}; there is {:#?}\nlog:\n{}", list(system), system.log());
+    until(missing, || list(system).into_iter().find(|alert| wanted(alert)))
 }
 
 #[test]
@@ -141,11 +135,8 @@ fn a_lost_heartbeat_is_told_taken_on_resumed_and_over() {
     wait_listed(&system, "the acknowledgement", |alert| alert["acknowledged"]["by"].is_string());
     assert_eq!(system.run("alerts ack", &["h-99999"]).status.code(), Some(1));
     let name = system.name.clone();
-    let end = Instant::now() + PATIENCE;
-    while system.run("resume", &["--reason", "bot patched", "--confirm", &name]).status.code() != Some(0) {
-        assert!(Instant::now() < end, "log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let resume = || system.run("resume", &["--reason", "bot patched", "--confirm", &name]).status.code();
+    system.until("a resume that is taken", || (resume() == Some(0)).then_some(()));
     let over = receiver.wait_taken("heartbeat-lost", "resolve");
     assert_eq!(over.text("key"), told.text("key"));
     assert!(over.text("message").contains("bot patched"), "{over:#?}");

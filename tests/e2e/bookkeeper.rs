@@ -1,10 +1,9 @@
 //! A bot that says on the bot socket what a test wants said, and hands back what it is answered; over restarts of itself and of the
 //! engine, too.
 
-use crate::system::{PATIENCE, System};
+use crate::system::System;
 use serde_json::Value;
 use std::fs;
-use std::time::{Duration, Instant};
 
 /// Takes `ask-N`, sends it, writes `answer-N`, in order. One that was not answered is said again after a restart.
 const BOT: &str = r#"
@@ -84,14 +83,7 @@ impl Bookkeeper {
     /// What it was answered.
     #[track_caller]
     pub fn answer(&self, number: u32) -> Value {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(text) = fs::read_to_string(self.system.path(&format!("answer-{number}"))) {
-                return serde_json::from_str(&text).unwrap();
-            }
-            assert!(Instant::now() < end, "no answer to {number}; log:\n{}", self.system.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.system.until(&format!("the answer to {number}"), || self.answered(number))
     }
 
     /// What it was answered, if it was.

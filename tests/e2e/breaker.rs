@@ -1,6 +1,8 @@
 //! The circuit breaker of what only shows, on a whole system.
 
+use crate::browser::Browser;
 use crate::system::System;
+use std::net::TcpListener;
 use std::process::Output;
 
 /// Some memory is always in use; a try comes every second.
@@ -58,4 +60,35 @@ fn where_nothing_tripped_there_is_nothing_to_reset() {
     assert!(String::from_utf8_lossy(&reset.stderr).contains("has not tripped"));
     assert_eq!(system.get("/").0, 200);
     assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn an_open_page_says_that_the_host_is_too_busy_and_goes_on_afterwards() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let calm = TRIPS.replace("memory_percent = 1", "enabled = false\nmemory_percent = 1");
+    let calm = calm.replace("[\"BOT\"]", "[\"BOT\", \"beat\", \"200\"]");
+    let mut system = System::new(&format!("[observe]\nlisten = \"127.0.0.1:{port}\"\n{calm}"));
+    system.start();
+    system.wait_active();
+    let origin = format!("http://127.0.0.1:{port}");
+    let mut browser = Browser::open();
+    browser.go(&format!("{origin}/"));
+    let fresh =
+        "document.getElementById('lost').hidden && document.querySelector('.word').innerText.includes('ACTIVE')";
+    browser.wait("the page", fresh);
+    let enabled =
+        |value: &str| assert_eq!(system.run("config set", &["breaker.enabled", value]).status.code(), Some(0));
+    enabled("true");
+    system.wait_status("a breaker that stays", |status| status["breaker"]["state"] == "stays-shed");
+    browser.wait("the reason", "document.getElementById('lost').innerText.includes('This host is too busy')");
+    let says = browser.eval("document.getElementById('lost').innerText");
+    assert!(says.as_str().unwrap().contains("`failstop breaker status`"), "{says}");
+    enabled("false");
+    browser.wait("the page again", fresh);
+    enabled("true");
+    browser.wait("the reason again", "document.getElementById('lost').innerText.includes('This host is too busy')");
+    browser.did_well(&origin, &["503"]);
+    // What is wrong may become something else.
+    assert_eq!(system.stop(), 0);
+    browser.wait("another reason", "document.getElementById('lost').innerText.includes('cannot be reached')");
 }

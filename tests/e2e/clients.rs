@@ -1,9 +1,8 @@
 //! The Python and the Node client as components: they hear who they are, record, trade on paper while the engine renews, and are
 //! denied by the clock alone when it does not.
 
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{System, signal, until};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 const PYTHON: &str = r#"
 import sys, time
@@ -57,15 +56,9 @@ fn root() -> &'static Path {
 /// Waits until the bot's latest word is this one.
 #[track_caller]
 fn wait_word(system: &System, wanted: &str) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let words = std::fs::read_to_string(system.path("words")).unwrap_or_default();
-        if words.lines().last() == Some(wanted) {
-            return;
-        }
-        assert!(Instant::now() < end, "waited in vain for {wanted}, said so far: {words}; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let words = || std::fs::read_to_string(system.path("words")).unwrap_or_default();
+    let missing = || format!("{wanted}, said so far: {}; log:\n{}", words(), system.log());
+    until(missing, || (words().lines().last() == Some(wanted)).then_some(()));
 }
 
 fn through(mut system: System, language: &str) {

@@ -5,9 +5,10 @@ use crate::gate::{GATE, order, price};
 use crate::system::{System, signal};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 
 const ONE: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"none\"\nstop_grace = \"5s\"\n\
                    [health]\nerrors_per_minute = 10\n[limits]\nsample_every = \"1s\"\n\
@@ -39,6 +40,15 @@ fn good(output: &Output) -> String {
 
 fn value(system: &System, key: &str) -> String {
     good(&system.run("config get", &[key])).trim().to_owned()
+}
+
+#[track_caller]
+fn wait_value(system: &System, key: &str, wanted: &str) {
+    let end = std::time::Instant::now() + crate::system::PATIENCE;
+    while value(system, key) != wanted {
+        assert!(std::time::Instant::now() < end, "{key} = {}; log:\n{}", value(system, key), system.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 fn sha256(status: &Value) -> String {
@@ -107,6 +117,42 @@ fn a_live_key_is_taken_and_said_everywhere() {
 }
 
 #[test]
+fn a_probe_the_log_and_a_limit_go_by_what_is_said_now() {
+    let bot = "orders = \"none\"\nliveness = { exec = [\"./alive.sh\"], interval = \"1h\" }\nlimits = { memory_max = \"500MB\" }\n";
+    let mut system = System::new(&ONE.replace("orders = \"none\"\n", bot));
+    fs::write(system.path("alive.sh"), "#!/bin/sh\necho asked >> asked\n").unwrap();
+    fs::set_permissions(system.path("alive.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    system.start().wait_active();
+    let asked = || fs::read_to_string(system.path("asked")).unwrap_or_default().lines().count();
+    let bounds = |status: &Value| status["components"][0]["memory_max_bytes"].as_u64();
+    system.wait_status("the limit of the start", |status| bounds(status) == Some(500_000_000));
+    let end = std::time::Instant::now() + crate::system::PATIENCE;
+    while asked() == 0 {
+        assert!(std::time::Instant::now() < end, "it is asked once it is ready; log:\n{}", system.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(!system.log().contains("a probe was tried"), "that is for those who look for faults");
+    let text = text_of(&system)
+        .replace("interval = \"1h\"", "interval = \"100ms\"")
+        .replace("memory_max = \"500MB\"", "memory_max = \"400MB\"");
+    let pid = system.pid_of("bot");
+    write(&system, &format!("{text}[log]\nlevel = \"debug\"\n"));
+    system.wait_status("the limit of now", |status| bounds(status) == Some(400_000_000));
+    system.wait_log("a probe was tried");
+    while asked() < 4 {
+        assert!(std::time::Instant::now() < end, "it is asked once in 100 ms; log:\n{}", system.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(system.pid_of("bot"), pid, "nothing was restarted");
+    let (_, thresholds) = system.get("/api/thresholds");
+    let thresholds: Value = serde_json::from_str(&thresholds).unwrap();
+    let all = thresholds["thresholds"].as_array().unwrap();
+    let judged = all.iter().find(|one| one["key"] == "component.limits.memory_max");
+    assert_eq!(judged.unwrap()["above"], 4e8);
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
 fn one_critical_key_refuses_the_whole_change_until_it_is_put_back() {
     let mut system = System::new(ONE);
     let before = sha256(&system.start().wait_active());
@@ -163,6 +209,31 @@ fn a_file_that_is_not_valid_changes_nothing_and_a_mended_one_is_taken() {
 }
 
 #[test]
+fn a_wrong_line_with_a_secret_in_it_is_shown_to_whoever_asks_alone() {
+    let mut system = System::new(ONE);
+    system.start().wait_active();
+    edit(&system, "orders = \"none\"\n", "orders = \"none\"\nenv.VENUE_KEY = \"geheim-4711\n");
+    let status = system.wait_status("the fault", |status| !status["config"]["fault"].is_null());
+    let fault = status["config"]["fault"].as_str().unwrap();
+    assert!(fault.contains("not valid TOML") && fault.contains("failstop.toml:"), "{fault}");
+    wait_told(&system, &["incident.trigger"]);
+    let refused = system.run("config reload", &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("geheim-4711"), "with the line");
+    system.wait_record(1, "x.failstop.config", |_| true);
+    for text in [
+        status.to_string(),
+        system.status().unwrap().to_string(),
+        fs::read_to_string(system.path("alerts.jsonl")).unwrap(),
+        format!("{:?}", system.records()),
+        system.log(),
+    ] {
+        assert!(!text.contains("geheim-4711"), "{text}");
+    }
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
 fn without_hot_reload_a_signal_or_a_command_takes_it() {
     let mut system = System::new(&format!("{ONE}[config]\nhot_reload = false\n"));
     system.start().wait_active();
@@ -184,7 +255,8 @@ fn without_hot_reload_a_signal_or_a_command_takes_it() {
 
 #[test]
 fn versions_are_kept_and_an_earlier_one_comes_back() {
-    let mut system = System::new(ONE);
+    // It takes what it is told to take: whether it notices the file before that is a matter of speed.
+    let mut system = System::new(&format!("{ONE}[config]\nhot_reload = false\n"));
     system.start().wait_active();
     let first = text_of(&system);
     fs::set_permissions(system.path("failstop.toml"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -202,9 +274,19 @@ fn versions_are_kept_and_an_earlier_one_comes_back() {
     wait_versions(&system, &[4, 3, 2, 1]);
     // Out of a file that is none.
     write(&system, "[system\n");
-    good(&system.run("config rollback", &[]));
+    let shown = good(&system.run("config rollback", &[]));
+    assert!(shown.contains("not in force, is version 5\n") && shown.contains("version 4 again"), "{shown}");
     assert_eq!(text_of(&system), first);
     system.wait_status("no fault", |status| status["config"]["fault"].is_null());
+    // Which is kept for whoever wrote it, and is nothing to go back to.
+    let history = wait_versions(&system, &[5, 4, 3, 2, 1]);
+    let was_in_force: Vec<bool> =
+        history.as_array().unwrap().iter().map(|one| one["was_in_force"].as_bool().unwrap()).collect();
+    assert_eq!(was_in_force, [false, true, true, true, true]);
+    assert_eq!(fs::read_to_string(system.path("state/config/v-00000005.aside.toml")).unwrap(), "[system\n");
+    assert!(good(&system.run("config rollback", &[])).contains("version 3 again"));
+    assert!(good(&system.run("config rollback", &["4"])).contains("version 4 again"));
+    assert_eq!(text_of(&system), first);
     // A key that is wrong is not written at all.
     let refused = system.run("config set", &["health.errors_per_minute", "many"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -227,6 +309,70 @@ fn what_is_set_for_this_life_alone_holds_over_later_changes_of_the_file() {
     assert_eq!(system.stop(), 0);
     system.start().wait_active();
     assert_eq!(value(&system, "health.errors_per_minute"), "10");
+    assert_eq!(system.stop(), 0);
+}
+
+/// `strace` on the engine's recorder: from here on the journal takes its time to be durable. On that thread alone, since commands
+/// take an engine that is being traced for one that is stopped.
+struct Slow(Child);
+
+impl Slow {
+    fn journal_of(system: &System) -> Self {
+        let threads = fs::read_dir(format!("/proc/{}/task", system.engine_pid())).unwrap();
+        let mut threads = threads.map(|thread| thread.unwrap());
+        let is_recorder =
+            |thread: &fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap() == "recorder\n";
+        let recorder = threads.find(is_recorder).unwrap().file_name();
+        let mut strace = Command::new("strace");
+        strace.arg("-o").arg(system.path("strace.log")).args(["-e", "trace=fdatasync"]);
+        strace.args(["-e", "inject=fdatasync:delay_enter=1500000", "-p"]).arg(recorder);
+        let mut strace = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(strace.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("attached"), "{line}");
+        Self(strace)
+    }
+}
+
+impl Drop for Slow {
+    /// It lets go of the engine.
+    fn drop(&mut self) {
+        signal(i32::try_from(self.0.id()).unwrap(), libc::SIGTERM);
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn nothing_that_was_set_is_lost_while_a_change_before_it_waits_for_its_record() {
+    let mut system = System::new(ONE);
+    system.start().wait_active();
+    let slow = Slow::journal_of(&system);
+    let set = |key: &str, value: &str| {
+        let mut command = system.command("config set");
+        command.args([key, value, "--no-persist"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    // At once, and the file changes in the same moment: before, between, or after, as it happens.
+    let errors = set("health.errors_per_minute", "3");
+    let seq = system.next_seq();
+    edit(&system, "stop_grace = \"5s\"", "stop_grace = \"6s\"");
+    let every = set("limits.sample_every", "2s");
+    let stalled = set("health.queue_stalled_after", "70s");
+    for (child, change) in [(errors, "10 -> 3"), (every, "\"1s\" -> \"2s\""), (stalled, "\"70s\"")] {
+        let output = child.wait_with_output().unwrap();
+        let shown = good(&output);
+        assert!(shown.contains(change), "{shown}\n{}", system.log());
+    }
+    system.wait_record(seq, "config.changed", |body| body.to_string().contains("component.bot.stop_grace"));
+    drop(slow);
+    for (key, value) in [
+        ("health.errors_per_minute", "3"),
+        ("limits.sample_every", "\"2s\""),
+        ("health.queue_stalled_after", "\"70s\""),
+        ("component.bot.stop_grace", "\"6s\""),
+    ] {
+        wait_value(&system, key, value);
+    }
     assert_eq!(system.stop(), 0);
 }
 

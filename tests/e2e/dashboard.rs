@@ -1,11 +1,10 @@
 //! The dashboard in a real browser, on a real engine.
 
 use crate::browser::Browser;
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{System, signal, until};
 use serde_json::json;
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
 
@@ -74,6 +73,47 @@ fn the_page_follows_its_engine_over_a_halt_and_a_restart() {
 }
 
 #[test]
+fn what_needs_a_look_is_on_the_page_and_goes_when_it_is_mended() {
+    let (mut system, origin) = system();
+    let (path, beside) = (system.path("failstop.toml"), system.path("failstop.toml~"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let action =
+        "[[emergency.action]]\nname = \"cancel\"\nkind = \"cancel-all\"\ncommand = [\"sh\", \"-c\", \"exit 7\"]\n";
+    let write = |text: &str| {
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, &path).unwrap();
+    };
+    let text = format!("{text}{action}");
+    write(&text);
+    let broken = text.replace("memory_max = ", "memory_maximum = ");
+    assert_ne!(broken, text);
+    system.start();
+    system.wait_active();
+    let mut browser = Browser::open();
+    browser.look(360, 740, "light");
+    browser.go(&format!("{origin}/"));
+    browser.wait("active", &format!("{WORD} === 'ACTIVE'"));
+    assert_eq!(browser.eval("document.getElementById('stands')"), serde_json::Value::Null);
+    let says = |words: &str| format!("document.getElementById('live').innerText.includes({})", json!(words));
+
+    write(&broken);
+    browser.wait("the fault", &says("What the configuration file says is not in force"));
+    browser.wait("what to do", &says("failstop config rollback"));
+    browser.picture("configuration-fault");
+    write(&text);
+    browser.wait("the end of it", &format!("!{}", says("is not in force")));
+
+    assert_eq!(system.run("kill-switch engage", &["--reason", "test"]).status.code(), Some(1), "an action failed");
+    browser.wait("the action", &says("Emergency actions · kill-switch · 0 done, 1 failed"));
+    browser.wait("what to do about it", &says("do by hand what failed"));
+    let widths = browser.eval("[document.documentElement.scrollWidth, document.documentElement.clientWidth]");
+    assert_eq!(widths[0], widths[1], "it scrolls sideways");
+    browser.picture("emergency-failed");
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+#[test]
 fn an_engine_that_stands_still_is_no_picture_of_health() {
     let (mut system, origin) = system();
     system.start();
@@ -113,16 +153,15 @@ fn without_a_script_everything_is_there_at_the_first_paint() {
 
 /// Waits until the engine has what its bot says: being ready comes first.
 fn wait_figures(system: &System) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let (_, text) = system.get("/api/metrics/history?range=24h");
-        let said = ["daily_pnl", "total_pnl", "trades_executed", "trades_succeeded"];
-        if said.iter().all(|name| text.contains(&format!("\"bot.{name}\""))) {
-            return;
-        }
-        assert!(Instant::now() < end, "waited in vain for the bot's figures: {text}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let figures = || system.get("/api/metrics/history?range=24h").1;
+    let said = ["daily_pnl", "total_pnl", "trades_executed", "trades_succeeded"];
+    until(
+        || format!("the bot's figures: {}", figures()),
+        || {
+            let text = figures();
+            said.iter().all(|name| text.contains(&format!("\"bot.{name}\""))).then_some(())
+        },
+    );
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! A program that probes a dependency runs in the running engine, and decides there whether trading may begin.
 
-use crate::system::{PATIENCE, System};
+use crate::system::System;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
 fn script(system: &System, text: &str) {
     let path = system.path("probe.sh");
@@ -50,10 +49,6 @@ fn a_program_that_hangs_is_killed_with_what_it_left_in_the_background() {
     assert!(evidence.contains("no answer in time"), "{evidence}");
     let status = system.wait_active();
     let bot = i32::try_from(status["components"][0]["pid"].as_i64().unwrap()).unwrap();
-    let end = Instant::now() + PATIENCE;
-    while system.survivors() != [bot] && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(system.survivors(), [bot], "nothing of the program is left");
+    system.until("nothing left of the program", || (system.survivors() == [bot]).then_some(()));
     assert_eq!(system.stop(), 0);
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ignore-term\"]\norders = \"asks\"\n";
 
 /// An action that is a line of shell; `note` in it is what tells that it ran.
-fn action(name: &str, script: &str, more: &str) -> String {
+pub fn action(name: &str, script: &str, more: &str) -> String {
     let note = "echo $FAILSTOP_ACTION $FAILSTOP_EMERGENCY $FAILSTOP_DRILL $FAILSTOP_BEGINNING >> DIR/done";
     let script = script.replace("note", note);
     format!(
@@ -21,29 +21,29 @@ fn action(name: &str, script: &str, more: &str) -> String {
     )
 }
 
-fn system(actions: &str) -> System {
+pub fn system(actions: &str) -> System {
     System::new(&format!("{BOT}{actions}"))
 }
 
-fn done(system: &System) -> Vec<String> {
+pub fn done(system: &System) -> Vec<String> {
     let text = fs::read_to_string(system.path("done")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
 #[track_caller]
-fn engage(system: &System, exit: i32) -> String {
+pub fn engage(system: &System, exit: i32) -> String {
     ended(&system.run("kill-switch engage", &["--reason", "test"]), exit)
 }
 
 #[track_caller]
-fn ended(output: &Output, exit: i32) -> String {
+pub fn ended(output: &Output, exit: i32) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(exit), "{said}");
     said
 }
 
 #[track_caller]
-fn until(what: &str, system: &System, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, system: &System, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < end, "waited in vain: {what}; log:\n{}", system.log());
@@ -51,19 +51,19 @@ fn until(what: &str, system: &System, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn records(system: &System, kind: &str) -> Vec<Value> {
+pub fn records(system: &System, kind: &str) -> Vec<Value> {
     let kind = format!("x.failstop.emergency_{kind}");
     system.records().into_iter().filter(|record| record["t"] == *kind).map(|record| record["b"].clone()).collect()
 }
 
 #[track_caller]
-fn release(system: &System) {
+pub fn release(system: &System) {
     let name = system.name.clone();
     ended(&system.run("kill-switch release", &["--reason", "over", "--confirm", &name]), 0);
 }
 
 /// The emergency stop by the control socket: nobody but the engine knows of it.
-fn stop_by_socket(system: &System) {
+pub fn stop_by_socket(system: &System) {
     let mut stream = UnixStream::connect(system.path("run/control.sock")).unwrap();
     let body = r#"{"reason":"test"}"#;
     let head = "POST /api/control/emergency-stop HTTP/1.1\r\nhost: failstop\r\nconnection: close\r\ncontent-type: application/json";
@@ -401,6 +401,68 @@ fn root_runs_what_is_somebody_elses_as_that_one() {
     system.start();
     until("the journal has it", &system, || records(&system, "ended").len() == 1);
     assert_eq!(system.stop(), 5);
+}
+
+#[test]
+fn root_gets_the_owner_of_a_configuration_nothing_that_is_not_that_ones() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can be root");
+        return;
+    }
+    const USER: u32 = 12_345;
+    let roots = tempfile::tempdir().unwrap();
+    let at = |name: &str| roots.path().join(name);
+    fs::write(at("keys"), "KEY=roots own\n").unwrap();
+    // Anybody may pass to what root alone may enter.
+    fs::set_permissions(roots.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    fs::create_dir(at("private")).unwrap();
+    fs::set_permissions(at("private"), fs::Permissions::from_mode(0o700)).unwrap();
+    let action = |name: &str, more: &str| {
+        action(name, "note; env > DIR/env", more).replace("ROOTS", roots.path().to_str().unwrap())
+    };
+    let actions = action("keys", "env_file = \"ROOTS/keys\"")
+        + &action("link", "env_file = \"link\"")
+        + &action("pipe", "env_file = \"pipe\"")
+        + &action("folder", "working_dir = \"ROOTS/private\"")
+        + &action("inherits", "inherit_env = [\"SECRET\"]\nenv_file = \"own\"");
+    let system = system(&actions).run_as(USER);
+    let theirs = |name: &str| std::os::unix::fs::lchown(system.path(name), Some(USER), Some(USER)).unwrap();
+    symlink(at("keys"), system.path("link")).unwrap();
+    nix::unistd::mkfifo(&system.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(system.path("own"), "OWN=1\n").unwrap();
+    for name in ["link", "pipe", "own"] {
+        theirs(name);
+    }
+    let run = || {
+        let mut command = std::process::Command::new(crate::system::failstop());
+        command.args(["kill-switch", "engage", "--reason", "test", "--config"]).arg(system.path("failstop.toml"));
+        command.env("SECRET", "roots own").output().unwrap()
+    };
+    let said = ended(&run(), 1);
+    for (name, why) in [
+        ("keys", "keys is root (0)'s"),
+        ("link", "link is no regular file"),
+        ("pipe", "pipe is no regular file"),
+        ("folder", "private: Permission denied"),
+    ] {
+        let line = said.lines().find(|line| line.contains(&format!(" {name}: "))).unwrap_or_default();
+        assert!(line.contains(why), "{name}: {said}");
+    }
+    assert_eq!(done(&system), ["inherits kill-switch 0 1"], "{said}");
+    let given = fs::read_to_string(system.path("env")).unwrap();
+    assert!(given.contains("OWN=1") && !given.contains("roots own"), "{given}");
+    // What others may write is nobody's word; and a link of theirs leads root nowhere.
+    fs::remove_dir_all(system.path("state")).unwrap();
+    fs::set_permissions(system.path("failstop.toml"), fs::Permissions::from_mode(0o666)).unwrap();
+    let said = ended(&run(), 1);
+    assert!(said.contains("not run: ") && said.contains("may be written by others"), "{said}");
+    fs::set_permissions(system.path("failstop.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    symlink(at("private"), system.path("state/emergency")).unwrap();
+    let said = ended(&run(), 1);
+    assert!(said.contains("is a symbolic link, which root does not follow"), "{said}");
+    assert_eq!(done(&system).len(), 2, "it is run all the same: {said}");
+    assert_eq!(fs::read_dir(at("private")).unwrap().count(), 0);
 }
 
 /// A venue in a file, in the place of ccxt.

@@ -1,10 +1,9 @@
 //! What a component is given, seen from inside it: users and groups, masks, priorities, capabilities, variables.
 
-use crate::system::{PATIENCE, System};
+use crate::system::System;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Instant;
 
 /// A user and groups that every Debian has.
 const USER: &str = "nobody";
@@ -26,19 +25,12 @@ fn looking(keys: &str) -> System {
 }
 
 fn seen(system: &System) -> BTreeMap<String, String> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Ok(text) = std::fs::read_to_string(system.path("own/seen")) {
-            let field = |line: &str| {
-                let (name, value) =
-                    line.split_once(": ").or_else(|| line.split_once(":\t")).or_else(|| line.split_once('='))?;
-                Some((name.to_owned(), value.trim().to_owned()))
-            };
-            return text.lines().filter_map(field).collect();
-        }
-        assert!(Instant::now() < end, "it never looked; log:\n{}", system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let field = |line: &str| {
+        let (name, value) =
+            line.split_once(": ").or_else(|| line.split_once(":\t")).or_else(|| line.split_once('='))?;
+        Some((name.to_owned(), value.trim().to_owned()))
+    };
+    system.wait_file("own/seen").lines().filter_map(field).collect()
 }
 
 fn root() -> bool {

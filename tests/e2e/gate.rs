@@ -280,6 +280,35 @@ fn a_limit_is_overridden_for_a_while_and_an_order_confirmed_once() {
 }
 
 #[test]
+fn what_was_told_of_the_gate_is_over_where_there_is_no_gate_any_more() {
+    let mut desk = live("");
+    desk.run("limits override", &["confirm_above", "100", "--for", "1h", "--reason", "try"], 0);
+    assert_eq!(codes(&desk.say(&order("o-1", "buy", "0.5"))), ["CONFIRMATION_REQUIRED"]);
+    let usage = json!({ "type": "api_usage", "endpoint": "orders", "used": 80, "limit": 100 });
+    assert_eq!(desk.say(&usage)["ok"], true);
+    let of_the_gate = |desk: &Bookkeeper, over: bool| {
+        // Where no engine runs it says so beside.
+        let list = desk.system.run("alerts list", &["--format", "json"]);
+        let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+        let told = |cause: &str| {
+            let mut alerts = list["alerts"].as_array().unwrap().iter().filter(|alert| alert["cause"] == cause);
+            alerts.next().is_some_and(|alert| alert["resolved_at"].is_string() == over)
+        };
+        (told("api-usage") && told("confirmation")).then_some(())
+    };
+    desk.system.until("both", || of_the_gate(&desk, false));
+    desk.system.stop();
+    assert!(of_the_gate(&desk, false).is_some(), "both outlive the engine");
+    let file = desk.system.path("failstop.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(GATE));
+    fs::write(&file, text.replace(GATE, "")).unwrap();
+    desk.system.start();
+    desk.system.until("the end of both", || of_the_gate(&desk, true));
+    desk.system.stop();
+}
+
+#[test]
 fn rates_are_asked_about_and_told_when_to_come_again() {
     let mut desk = desk();
     let ask = |cost: &str| json!({ "type": "rate", "bucket": "copies", "user": "u-1", "cost": cost });

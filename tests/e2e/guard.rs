@@ -1,10 +1,9 @@
 //! The guard does its work or is seen not to.
 
-use crate::system::{PATIENCE, System, alive, fake_bot, signal};
+use crate::system::{System, alive, fake_bot, signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// Somebody who owns nothing else here.
 const USER: u32 = 65_534;
@@ -46,19 +45,14 @@ fn what_is_out_of_the_guards_reach_is_said_and_keeps_a_new_start_away() {
     system.start();
     system.wait_active();
     let bot = system.pid_of("bot").unwrap();
-    let end = Instant::now() + PATIENCE;
-    let child = loop {
+    let child = system.until("a child of the bot's that became root", || {
         let children = fs::read_to_string(format!("/proc/{bot}/task/{bot}/children")).unwrap();
         let became_root = |pid: &i32| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             status.contains("Uid:\t0\t0\t0\t")
         };
-        if let Some(child) = children.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).find(became_root) {
-            break child;
-        }
-        assert!(Instant::now() < end, "no child of {bot} became root; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(5));
-    };
+        children.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).find(became_root)
+    });
     signal(system.engine_pid(), libc::SIGKILL);
     let said = format!("pid {child} `privileged` of user 0");
     system.wait_log(&said);

@@ -21,15 +21,14 @@ fn a_frozen_bot_is_replaced_and_the_halt_waits_for_an_operator() {
     // Without a reason it is refused as a usage error; with one it works once the bot is healthy.
     let refused = system.run("resume", &["--confirm", &system.name]);
     assert_eq!(refused.status.code(), Some(2));
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    loop {
+    system.until("a resume that is taken", || {
         let resumed = system.run("resume", &["--reason", "looked at it", "--confirm", &system.name]);
         match resumed.status.code() {
-            Some(0) => break,
-            Some(1) if std::time::Instant::now() < end => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Some(0) => Some(()),
+            Some(1) => None,
             other => panic!("{other:?}: {}", String::from_utf8_lossy(&resumed.stderr)),
         }
-    }
+    });
     system.wait_active();
     assert_eq!(system.stop(), 0);
 }

@@ -124,10 +124,7 @@ fn a_recovery_may_fail_at_any_call() {
     let mut system = recording();
     system.start();
     system.wait_active();
-    let end = Instant::now() + PATIENCE;
-    while acknowledged(&system).len() < 20 && Instant::now() < end {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    system.until("twenty that are acknowledged", || (acknowledged(&system).len() >= 20).then_some(()));
     processes(&system).into_iter().rev().for_each(|pid| signal(pid, libc::SIGKILL));
     system.wait_end();
     system.wait_no_survivors(PATIENCE);

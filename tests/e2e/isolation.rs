@@ -2,12 +2,12 @@
 //! everything else is as it is without.
 
 use crate::python_bot::{self, wait_said};
-use crate::system::{PATIENCE, System, alive, failstop, signal};
+use crate::system::{System, alive, failstop, signal};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const HEAD: &str = "mode = \"dry\"\nisolation = \"pid-namespace\"";
 
@@ -253,11 +253,8 @@ fn how_a_daemon_ended_is_known_where_its_end_is_news_before_the_word_of_it() {
     signal(engine, libc::SIGSTOP);
     let from = system.next_seq();
     signal(main, libc::SIGSEGV);
-    let end = Instant::now() + PATIENCE;
-    while Path::new("/proc").join(main.to_string()).exists() {
-        assert!(Instant::now() < end, "nobody has taken its status");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let is_there = || Path::new("/proc").join(main.to_string()).exists();
+    system.until("somebody who takes its status", || (!is_there()).then_some(()));
     signal(engine, libc::SIGCONT);
     let exited = system.wait_record(from, "component.exited", |_| true);
     signal(i32::try_from(strace.id()).unwrap(), libc::SIGTERM);

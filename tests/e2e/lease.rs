@@ -1,6 +1,6 @@
 //! The right to trade runs out by itself: a frozen engine closes the gate by doing nothing.
 
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{System, signal};
 use failstop_client::permit::{Denial, Intent, PermitPage, Verdict};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -20,10 +20,7 @@ fn a_frozen_engine_denies_no_later_than_the_lease() {
     let engine = system.engine_pid();
     signal(engine, libc::SIGSTOP);
     let frozen = boottime_us();
-    let end = Instant::now() + PATIENCE;
-    while permit.check(1, Intent::Open).allows() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    system.until("the lease's end", || (!permit.check(1, Intent::Open).allows()).then_some(()));
     assert_eq!(permit.check(1, Intent::Open), Verdict::Denied(Denial::Expired));
     // The word itself says when it ended, however late this test looked.
     let deadline = permit.word(1).unwrap().deadline_us();

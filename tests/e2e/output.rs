@@ -5,7 +5,6 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Prints numbered lines, says so in the file `printed`, and lives on.
 fn printing(count: u32, output: &str) -> System {
@@ -18,11 +17,7 @@ fn printing(count: u32, output: &str) -> System {
 
 #[track_caller]
 fn wait_for(what: &str, system: &System, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "waited in vain for {what}; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    system.until(what, || done().then_some(()));
 }
 
 #[test]

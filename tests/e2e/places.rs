@@ -1,7 +1,7 @@
 //! Places where failstop runs: a subtree of cgroups that was given to it, as a systemd unit with Delegate=yes is, and a container
 //! whose first process it is. Where the host has no such thing to give, a test says so.
 
-use crate::system::{PATIENCE, System, alive, fake_bot, signal};
+use crate::system::{PATIENCE, System, alive, fake_bot, signal, until};
 use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -193,11 +193,7 @@ fn as_the_first_process_of_a_container_it_says_so_and_goes_without_cgroups() {
     let mut unshare = command.spawn().unwrap();
     let started = system.wait_record(1, "component.ready", |_| true);
     assert_eq!(started["b"]["component"], "bot");
-    let end = Instant::now() + PATIENCE;
-    while system.survivors().len() < 2 {
-        assert!(Instant::now() < end, "the bot and its child: {:?}", system.survivors());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    system.until("the bot and its child", || (system.survivors().len() >= 2).then_some(()));
     assert!(system.log().contains("no cgroup"), "{}", system.log());
     // The guard is the child of `unshare`: the first process in there, and some other number out here.
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", unshare.id())).unwrap();
@@ -210,19 +206,12 @@ fn as_the_first_process_of_a_container_it_says_so_and_goes_without_cgroups() {
         .output()
         .unwrap();
     assert!(entered.status.success(), "{entered:?}");
-    let end = Instant::now() + PATIENCE;
     let children = || fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
-    while children().split_ascii_whitespace().count() > 1 {
-        assert!(Instant::now() < end, "a zombie stays: {}", children());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let zombie = || format!("a zombie's end: {}", children());
+    until(zombie, || (children().split_ascii_whitespace().count() <= 1).then_some(()));
     signal(guard, libc::SIGTERM);
-    let end = Instant::now() + PATIENCE;
-    while unshare.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < end, "it did not end; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(unshare.wait().unwrap().code(), Some(0), "{}", system.log());
+    let ended = system.until("its end", || unshare.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0), "{}", system.log());
     system.wait_no_survivors(PATIENCE);
 }
 

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,14 +112,8 @@ impl Receiver {
     /// Waits for a request that satisfies `wanted`.
     #[track_caller]
     pub fn wait(&self, what: &str, wanted: impl Fn(&Posted) -> bool) -> Posted {
-        let end = Instant::now() + crate::system::PATIENCE;
-        while Instant::now() < end {
-            if let Some(found) = self.posted().into_iter().find(|posted| wanted(posted)) {
-                return found;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("waited in vain for {what}; posted:\n{:#?}", self.posted());
+        let missing = || format!("{what}; posted:\n{:#?}", self.posted());
+        crate::system::until(missing, || self.posted().into_iter().find(|posted| wanted(posted)))
     }
 
     /// Waits until it took this change of an incident of this cause.

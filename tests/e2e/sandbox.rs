@@ -1,10 +1,9 @@
 //! A sandboxed component does its work, and cannot do what it must not, whatever its user may.
 
-use crate::system::{PATIENCE, System, failstop, fake_bot, signal};
+use crate::system::{System, failstop, fake_bot, signal, until};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// A bot that does everything a bot needs, then tries what it must not, and writes what came of each into its folder.
 const BOT: &str = r#"
@@ -144,15 +143,10 @@ fn sandboxed(python: &str, sandbox: &str) -> System {
 
 #[track_caller]
 fn outcome(system: &System) -> Value {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Ok(text) = std::fs::read_to_string(system.path("own/outcome")) {
-            return serde_json::from_str(&text).unwrap();
-        }
-        let bot = std::fs::read_to_string(system.path("state/logs/bot.log")).unwrap_or_default();
-        assert!(Instant::now() < end, "no outcome; log:\n{}\nbot:\n{bot}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let bot = || std::fs::read_to_string(system.path("state/logs/bot.log")).unwrap_or_default();
+    let missing = || format!("an outcome; log:\n{}\nbot:\n{}", system.log(), bot());
+    let text = until(missing, || std::fs::read_to_string(system.path("own/outcome")).ok());
+    serde_json::from_str(&text).unwrap()
 }
 
 const BOTH: &str = "filesystem = \"own-folder\", system_calls = \"ordinary\", readable = [\"DIR/readable\"], writable = [\"DIR/writable\"]";

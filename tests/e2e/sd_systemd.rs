@@ -1,9 +1,8 @@
 //! What failstop itself says to its service manager: everything comes from the guard, its main process.
 
-use crate::system::{PATIENCE, System, signal};
+use crate::system::{System, signal, until};
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 /// Listens like a service manager: a line `PID TEXT` for each datagram, its line feeds as `|`.
 const MANAGER: &str = r#"
@@ -43,11 +42,8 @@ fn heard(system: &System) -> Vec<String> {
 
 #[track_caller]
 fn wait_heard(system: &System, what: &str, wanted: impl Fn(&[String]) -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !wanted(&heard(system)) {
-        assert!(Instant::now() < end, "waited in vain for {what}; heard: {:#?}\n{}", heard(system), system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let missing = || format!("{what}; heard: {:#?}\n{}", heard(system), system.log());
+    until(missing, || wanted(&heard(system)).then_some(()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Snapshots: one that is due before trading begins, one on demand, and one that is not as the journal says.
 
 use crate::bookkeeper::{Bookkeeper, MONEY};
-use crate::system::{has_halt, signal};
+use crate::system::{has_halt, signal, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -100,14 +100,7 @@ fn old_ones_go_once_the_journal_says_so() {
     desk.run("snapshot list", &[], 0);
     desk.run("check", &["--offline", "--only", "snapshots"], 0);
     desk.run("snapshot take", &[], 0);
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    loop {
-        let left = fs::read_dir(desk.system.path("state/snapshots")).unwrap().count();
-        if left == 2 {
-            break;
-        }
-        assert!(std::time::Instant::now() < end, "{left} files are left");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let left = || fs::read_dir(desk.system.path("state/snapshots")).unwrap().count();
+    until(|| format!("two files, {} are left", left()), || (left() == 2).then_some(()));
     assert_eq!(desk.system.stop(), 0);
 }

@@ -3,14 +3,13 @@
 
 use crate::hosts::Host;
 use crate::stage::{SECOND, Setup, WATCHDOG, Watched, is, watchdog};
-use crate::system::PATIENCE;
+use crate::system::until;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -58,11 +57,8 @@ fn serve(folder: &Path, authorized: &str) -> Sshd {
         command.args(["-o", option]);
     }
     let sshd = Sshd(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(Instant::now() < end, "{}", fs::read_to_string(folder.join("sshd.log")).unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let missing = || format!("sshd: {}", fs::read_to_string(folder.join("sshd.log")).unwrap());
+    until(missing, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
     fs::write(
         folder.join("ssh_config"),
         format!(

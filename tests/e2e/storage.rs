@@ -6,10 +6,10 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A component that records events as fast as they are acknowledged, and prints what was.
-const RECORDER: &str = r#"
+pub const RECORDER: &str = r#"
 import json, os, socket, sys
 stream = socket.socket(socket.AF_UNIX)
 stream.connect(os.environ["FAILSTOP_SOCKET"])
@@ -73,11 +73,8 @@ fn an_engine_killed_at_random_moments_loses_nothing_that_it_acknowledged() {
     for round in 0..rounds(8) {
         let before = acknowledged(&system).len();
         system.start();
-        let end = Instant::now() + PATIENCE;
-        while acknowledged(&system).len() <= before && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        assert!(acknowledged(&system).len() > before, "round {round}: nothing is acknowledged; {}", system.log());
+        let what = format!("an acknowledgement in round {round}");
+        system.until(&what, || (acknowledged(&system).len() > before).then_some(()));
         std::thread::sleep(Duration::from_micros(u64::from(round) * 7_919 % 100_000));
         let engine = system.engine_pid();
         signal(engine, libc::SIGKILL);

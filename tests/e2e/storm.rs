@@ -5,7 +5,7 @@
 use crate::certificates::private;
 use crate::receiver::{Answers, Receiver};
 use crate::stage::watchdog;
-use crate::system::{PATIENCE, System, failstop, signal};
+use crate::system::{System, failstop, signal, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -336,11 +336,8 @@ fn every_incident_of_a_watchdog_that_is_killed_at_random_is_told_whole() {
             })
             .collect()
     };
-    let end = Instant::now() + PATIENCE;
-    while noted().values().any(|over| !over) {
-        assert!(Instant::now() < end, "{:#?}\n{}", noted(), log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let missing = || format!("the end of each: {:#?}\n{}", noted(), log());
+    until(missing, || noted().values().all(|over| *over).then_some(()));
     let keys: BTreeSet<String> = noted().into_keys().collect();
     assert!(keys.len() as u64 > lives / 2, "{} incidents were too few for a storm: {}", keys.len(), log());
     wait_all_told(&receiver, &keys, log);

@@ -51,10 +51,8 @@ fn kill_and_count(mut system: System, victim: Victim, rounds: u32) {
         let status = system.wait_active();
         assert!(status["epoch"].as_u64().unwrap() > epoch, "round {round}: the epoch rises");
         epoch = status["epoch"].as_u64().unwrap();
-        let end = Instant::now() + crate::system::PATIENCE;
-        while system.survivors().len() < PROCESSES && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let what = format!("all of them in round {round}");
+        system.until(&what, || (system.survivors().len() >= PROCESSES).then_some(()));
         assert_eq!(system.survivors().len(), PROCESSES, "round {round}: all are there before");
         let permit = PermitPage::open(&system.path("run/permit")).unwrap();
         victim.kill(&mut system);

@@ -2,6 +2,7 @@
 
 use crate::hosts::Host;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -137,18 +138,16 @@ impl System {
     /// Waits until the status satisfies `wanted`; fails with the last one seen and the log otherwise.
     #[track_caller]
     pub fn wait_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + PATIENCE;
-        let mut last = None;
-        while Instant::now() < end {
-            if let Some(status) = self.status() {
-                if wanted(&status) {
-                    return status;
-                }
-                last = Some(status);
+        let last = RefCell::new(None);
+        let fails = || format!("{what}; last status: {:#?}\nlog:\n{}", last.borrow(), self.log());
+        until(fails, || {
+            let status = self.status()?;
+            if wanted(&status) {
+                return Some(status);
             }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("waited in vain for {what}; last status: {last:#?}\nlog:\n{}", self.log());
+            last.replace(Some(status));
+            None
+        })
     }
 
     /// Waits until the component is ready and the permission is `active`.
@@ -187,11 +186,13 @@ impl System {
     /// Waits until `run` has printed this.
     #[track_caller]
     pub fn wait_log(&self, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.log().contains(text) {
-            assert!(Instant::now() < end, "waited in vain for {text:?}; log:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.until(&format!("{text:?}"), || self.log().contains(text).then_some(()));
+    }
+
+    /// As [`until`], and fails with what `run` printed.
+    #[track_caller]
+    pub fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        until(|| format!("{what}; log:\n{}", self.log()), look)
     }
 
     /// Every record in the journal's files, in order; a torn last line is left out.
@@ -212,32 +213,22 @@ impl System {
     /// Waits for a record of this type that satisfies `wanted`, at or after `from` in the journal.
     #[track_caller]
     pub fn wait_record(&self, from: u64, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            let found = self.records().into_iter().find(|record| {
+        let fails = || {
+            let there: Vec<String> =
+                self.records().iter().map(|record| format!("{} {}", record["t"], record["b"])).collect();
+            format!("a record {kind}; there are:\n{}\nlog:\n{}", there.join("\n"), self.log())
+        };
+        until(fails, || {
+            self.records().into_iter().find(|record| {
                 record["seq"].as_u64().unwrap_or(0) >= from && record["t"] == kind && wanted(&record["b"])
-            });
-            if let Some(record) = found {
-                return record;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let kinds: Vec<String> =
-            self.records().iter().map(|record| format!("{} {}", record["t"], record["b"])).collect();
-        panic!("waited in vain for a record {kind}; there are:\n{}\nlog:\n{}", kinds.join("\n"), self.log());
+            })
+        })
     }
 
     /// Waits for a file in the folder that is put there whole, and reads it.
     #[track_caller]
     pub fn wait_file(&self, name: &str) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match fs::read_to_string(self.path(name)) {
-                Ok(text) => return text,
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
-                Err(error) => panic!("{name}: {error}; log:\n{}", self.log()),
-            }
-        }
+        self.until(name, || fs::read_to_string(self.path(name)).ok())
     }
 
     /// Status and body of what its observe address answers to a GET.
@@ -273,16 +264,12 @@ impl System {
     /// Waits for `failstop run` to end and returns its exit status.
     #[track_caller]
     pub fn wait_end(&mut self) -> i32 {
+        let log = self.path("run.log");
+        let missing = || format!("the end of `failstop run`; log:\n{}", fs::read_to_string(log).unwrap_or_default());
         let guard = self.guard.as_mut().unwrap();
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Some(status) = guard.try_wait().unwrap() {
-                self.guard = None;
-                return status.code().unwrap_or(-1);
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        panic!("failstop run did not end; log:\n{}", self.log());
+        let ended = until(missing, || guard.try_wait().unwrap());
+        self.guard = None;
+        ended.code().unwrap_or(-1)
     }
 
     /// SIGTERM to the guard, and its exit status.
@@ -337,6 +324,19 @@ impl Drop for System {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Looks again and again until there is something, for at most [`PATIENCE`]; fails with what is missing otherwise.
+#[track_caller]
+pub fn until<T>(missing: impl FnOnce() -> String, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {}", missing());
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -1,11 +1,11 @@
 //! Something outside the system that answers, or does not, as a test says: a venue, a bot's page, a database.
 
-use crate::system::PATIENCE;
+use crate::system::until;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What it does with whoever connects.
 #[derive(Clone, Debug)]
@@ -60,11 +60,7 @@ impl Venue {
     /// Waits for one more connection.
     pub fn wait_taken(&self) {
         let before = self.taken.load(Ordering::SeqCst);
-        let end = Instant::now() + PATIENCE;
-        while self.taken.load(Ordering::SeqCst) == before {
-            assert!(Instant::now() < end, "nobody connects");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until(|| "somebody who connects".to_owned(), || (self.taken.load(Ordering::SeqCst) != before).then_some(()));
     }
 
     /// Its URL.

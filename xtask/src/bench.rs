@@ -10,6 +10,7 @@ const BENCHES: &[(&str, &str, &str)] = &[
     ("failstop-engine", "bot_socket", "bench"),
     ("failstop-engine", "books", "bench"),
     ("failstop-engine", "shared_rates", "bench"),
+    ("failstop-engine", "masking", "bench"),
     ("failstop-client", "permit_read", "bench"),
     ("failstop-core", "gate", "bench"),
     ("failstop-journal", "append", "bench"),

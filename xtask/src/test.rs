@@ -19,6 +19,10 @@ pub fn test(long: bool) -> Result<(), TaskError> {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         tests.env("RUST_TEST_THREADS", (2 * processors).to_string());
     }
+    // What is not in the default build is built and tried by itself.
+    let otlp = ["--package", "failstop-engine", "--features", "otlp"];
+    run(command("cargo", &["clippy", "--all-targets"]).args(otlp).args(["--", "--deny", "warnings"]))?;
+    run(command("cargo", &["test", "--lib"]).args(otlp).arg("otlp"))?;
     // They are there: a test that needs one may not be skipped.
     tests.env("FAILSTOP_NODE_CLIENT", "built");
     if long {

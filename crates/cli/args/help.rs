@@ -375,7 +375,26 @@ Exit status:
 Examples:
   failstop events --since 1h
   failstop events --follow --type halt --type component
+  failstop events --trace 4bf92f35
   failstop events --since 2026-11-07 --format json | jq -r .t | sort | uniq -c";
+
+/// Below the options of `report`.
+pub const REPORT_HELP: &str = "\
+It reads the journal's files, so it needs no running engine; one that runs adds the hour that is
+under way. Times in which no engine ran count as down. Memory and what bots report of their API
+are noted once an hour.
+
+Exit status:
+  0  the whole time is accounted for
+  1  summed up, but lines of the journal cannot be read: see `failstop verify-data`
+  2  usage
+  3  the journal cannot be read
+
+Examples:
+  failstop report
+  failstop report --since 2026-11-01
+  failstop report --since 24h --format json | jq .permission
+  failstop report --state /backup/demo/state --offline";
 
 /// Below the options of `logs`.
 pub const LOGS_HELP: &str = "\
@@ -392,6 +411,7 @@ Examples:
   failstop logs
   failstop logs bot --follow
   failstop logs bot --since 15m
+  failstop logs --trace 4bf92f35
   failstop logs --lines 1000 --state /var/lib/failstop/demo";
 
 /// Below the options of `init`.

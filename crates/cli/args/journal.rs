@@ -1,4 +1,4 @@
-//! What may be typed after the commands that read the journal: `verify-data`, `events`, `export`.
+//! What may be typed after the commands that read what was recorded: `verify-data`, `events`, `report`, `export`, `logs`.
 
 use super::{Format, StateArgs};
 use clap::{Args, ValueEnum};
@@ -60,7 +60,28 @@ pub struct EventsArgs {
     /// Only records since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+    /// Only records that follow from this request or incident, by 8 digits or more of the name that an alert, a log line or
+    /// the header `failstop-trace` gives it
+    #[arg(long, value_name = "ID")]
+    pub trace: Option<String>,
     /// How they are printed; json is the journal's own lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `failstop report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
+    /// From when on: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN", default_value = "7d")]
+    pub since: String,
+    /// Read the journal alone and ask no engine, as one does with a copy of it
+    #[arg(long)]
+    pub offline: bool,
+    /// How it is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 }
@@ -86,6 +107,29 @@ pub struct ExportArgs {
     /// Only records of this type, or of all types below it, as in `halt` or `halt.raised`; may be repeated
     #[arg(long = "type", value_name = "T")]
     pub types: Vec<String>,
+}
+
+/// `failstop logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Which components [default: all]
+    #[arg(value_name = "COMPONENT")]
+    pub components: Vec<String>,
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
+    /// Go on printing what is written from now on, over rotations
+    #[arg(short, long)]
+    pub follow: bool,
+    /// At most so many lines of each component from before now [default: 100, or all with --since or --trace]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<usize>,
+    /// Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only lines that have this name of a request or an incident in them: 8 digits of it or more
+    #[arg(long, value_name = "ID")]
+    pub trace: Option<String>,
 }
 
 /// What a slice of the journal is written as.

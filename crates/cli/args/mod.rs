@@ -18,7 +18,7 @@ use access::{BreakerArgs, MaintenanceArgs, ModeArgs, RemoteArgs, TokenArgs};
 use capital::{ImportArgs, OrdersArgs, SnapshotArgs};
 use config::ConfigArgs;
 use gate::{GateArgs, LimitsArgs, Section};
-use journal::{EventsArgs, ExportArgs, VerifyArgs};
+use journal::{EventsArgs, ExportArgs, LogsArgs, ReportArgs, VerifyArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -100,6 +100,9 @@ pub enum Command {
     /// Write a slice of the journal as CSV or Parquet
     #[command(after_help = help::EXPORT_HELP)]
     Export(ExportArgs),
+    /// Sum up a time: what was allowed, what failed, what people were told
+    #[command(after_help = help::REPORT_HELP)]
+    Report(ReportArgs),
     /// Print what components wrote to standard output and standard error
     #[command(after_help = help::LOGS_HELP)]
     Logs(LogsArgs),
@@ -457,26 +460,6 @@ pub struct PsArgs {
     /// How it is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
-}
-
-/// `failstop logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// Which components [default: all]
-    #[arg(value_name = "COMPONENT")]
-    pub components: Vec<String>,
-    /// Which system.
-    #[command(flatten)]
-    pub place: StateArgs,
-    /// Go on printing what is written from now on, over rotations
-    #[arg(short, long)]
-    pub follow: bool,
-    /// At most so many lines of each component from before now [default: 100, or all with --since]
-    #[arg(short = 'n', long, value_name = "N")]
-    pub lines: Option<usize>,
-    /// Only what was written since then: a time (2026-11-07T09:00:00Z), a day (2026-11-07), or how long ago (90s, 15m, 2h, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<String>,
 }
 
 /// `failstop send`.

@@ -166,6 +166,7 @@ struct VersionLine {
     at: String,
     bytes: u64,
     sha256: String,
+    was_in_force: bool,
     is_file: bool,
 }
 
@@ -189,6 +190,7 @@ fn history(place: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
                 at: failstop_engine::status::rfc3339(line.version.at),
                 bytes: line.version.bytes,
                 sha256: line.sha256.clone(),
+                was_in_force: line.version.was_in_force,
                 is_file: line.is_file,
             };
             out::json_line(&lines.iter().map(line).collect::<Vec<_>>())?
@@ -204,24 +206,32 @@ fn rollback(number: Option<u64>, args: &PlaceArgs) -> Result<Exit, Failure> {
     let before = read(&path)?;
     let (number, text) = match number {
         Some(number) => (number, history.read(number).map_err(unreadable)?),
-        None => another(&history, &before.text)?,
+        None => another(&history, &before)?,
     };
     if text == before.text {
         out::print_last(&format!("{} is version {number} already\n", path.display()))?;
         return Ok(Exit::Good);
     }
-    validate(&Source { text: text.clone(), ..before.clone() })?;
+    let config = validate(&Source { text: text.clone(), ..before.clone() })?;
+    // Nobody else may have what the file says now.
+    let aside = if history.holds(&before.text).map_err(unreadable)? {
+        String::new()
+    } else {
+        let aside = history.put_aside(&before.text, config.hot.history).map_err(unreadable)?;
+        format!("what it said until now, which was not in force, is version {aside}\n")
+    };
     write(&path, &before.text, &text)?;
-    out::print_last(&format!("{} is version {number} again\n", path.display()))?;
+    out::print_last(&format!("{aside}{} is version {number} again\n", path.display()))?;
     // What stood there before may not have said where the engine is.
     take(&Place::find(args)?)
 }
 
-/// The newest version that the file is not.
-fn another(history: &History, text: &str) -> Result<(u64, String), Failure> {
+/// The newest version that the file is not. What was put aside may be no configuration at all; then it is none.
+fn another(history: &History, file: &Source) -> Result<(u64, String), Failure> {
     for version in history.list().map_err(unreadable)? {
         let known = history.read(version.number).map_err(unreadable)?;
-        if known != text {
+        let usable = || version.was_in_force || validate(&Source { text: known.clone(), ..file.clone() }).is_ok();
+        if known != file.text && usable() {
             return Ok((version.number, known));
         }
     }
@@ -252,7 +262,7 @@ fn set(key: &str, value: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     }
     // What the file says now can be had back, whether or not an engine ever ran with it.
     if config.state_dir().is_dir()
-        && let Err(error) = History::of(config.state_dir()).keep(&before.text, config.hot.history)
+        && let Err(error) = History::of(config.state_dir()).put_aside(&before.text, config.hot.history)
     {
         return Err(unreadable(error));
     }

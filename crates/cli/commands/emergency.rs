@@ -2,20 +2,20 @@
 //! actions are run by a process of their own, which goes on if this command is interrupted.
 
 use crate::args::PlaceArgs;
-use crate::configuration;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
 use crate::place::{Place, config_text};
 use crate::render::table::{Cell, Table};
-use failstop_engine::config::{Config, EmergencyKind, EmergencyWhen, Overrides};
+use failstop_client::status::{EmergencyRun, Status};
+use failstop_engine::config::{Config, EmergencyKind, Overrides, Writer};
 use failstop_engine::emergency::{
-    Cause, Followed, Order, Outcome, Plan, Run, Step, Word, key_of, runner_of, seconds, start,
+    Cause, Followed, Following, Order, Outcome, Plan, Run, Step, Word, key_of, runner_of, seconds, start,
 };
 use failstop_engine::kill_switch::{Caller, Latch, LatchError, Written, read_latch};
 use failstop_engine::printable::printable;
 use serde_json::json;
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const SLACK: Duration = Duration::from_secs(150);
 /// Which actions there are, and on whose word.
 struct Planned {
     plan: Plan,
-    owner: u32,
+    writer: Writer,
     /// What people should know of where it comes from.
     note: Option<String>,
 }
@@ -43,12 +43,12 @@ pub enum Ran {
 fn planned(place: &Place) -> Result<Planned, String> {
     let state = place.state.as_deref();
     let why = match &place.config {
-        Some(config) => match Config::load(config, &Overrides::from_environment()) {
-            Ok(loaded) => {
-                // Whoever may write it decides what is run.
-                let owner = std::fs::metadata(config).map_or(u32::MAX, |metadata| metadata.uid());
-                return Ok(Planned { plan: Plan::of(&loaded), owner, note: None });
+        Some(config) => match Config::load_with_writer(config, &Overrides::from_environment()) {
+            // Whoever may write it decides what is run.
+            Ok((_, Writer::Others)) if nix::unistd::geteuid().is_root() => {
+                format!("{} may be written by others than its owner, and root runs nothing of it", config.display())
             }
+            Ok((loaded, writer)) => return Ok(Planned { plan: Plan::of(&loaded), writer, note: None }),
             Err(errors) => {
                 let all = errors.to_string();
                 let first = all.lines().next().unwrap_or("it is refused").trim_start_matches("error: ").to_owned();
@@ -59,32 +59,54 @@ fn planned(place: &Place) -> Result<Planned, String> {
     };
     let Some(state) = state else { return Err(format!("{why}, and the state directory is not known")) };
     match Plan::saved(state) {
-        Ok((plan, owner)) => {
+        Ok((plan, writer)) => {
             let note = format!("{why}: these are the actions of the last start, of {}", plan.saved);
-            Ok(Planned { plan, owner, note: Some(note) })
+            Ok(Planned { plan, writer, note: Some(note) })
         }
         Err(error) => Err(format!("{why}, and what the last start wrote down cannot be used ({error})")),
     }
 }
 
-/// Runs the actions of the kill switch, unless they were run for this engagement, and says line by line how they end.
-pub fn run(place: &Place, latch: &Option<Result<Written, LatchError>>, reason: &str) -> Ran {
-    let Planned { plan, owner, note } = match planned(place) {
+/// The actions of the kill switch: begun, and still to be told of. Nobody has to read anything for them to run.
+pub struct Begun {
+    /// Where they come from, if that is worth knowing.
+    note: Option<String>,
+    what: What,
+}
+
+enum What {
+    /// Nobody can say which there are.
+    NotKnown { why: String, meant: bool },
+    /// There are none.
+    Nothing,
+    /// They were run for this engagement before.
+    RanAlready(Run),
+    /// They are run.
+    Begun { order: Order, runner: io::Result<Following> },
+}
+
+/// Begins the actions of the kill switch, unless they were run for this engagement.
+pub fn begin(place: &Place, latch: &Option<Result<Written, LatchError>>, reason: &str) -> Begun {
+    let Planned { plan, writer, note } = match planned(place) {
         Ok(planned) => planned,
-        Err(why) => return not_known(place, &why),
+        Err(why) => {
+            let meant = place.config.as_deref().and_then(config_text).is_some_and(|text| text.contains("[[emergency"));
+            return Begun { note: None, what: What::NotKnown { why, meant } };
+        }
     };
-    let plan = plan.for_when(EmergencyWhen::KillSwitch);
-    if let Some(note) = note {
-        line("actions", &note);
-    }
+    let plan = plan.run_for(Cause::KillSwitch);
     if plan.actions.is_empty() {
-        line("actions", "none are configured ([[emergency.action]])");
-        not_done(None);
-        return Ran::Well;
+        return Begun { note, what: What::Nothing };
     }
     let state = place.state.as_deref();
     let standing = state.map(read_latch);
-    let key = standing.as_ref().and_then(key_of).filter(|_| matches!(latch, Some(Ok(_))));
+    // What could not be written to the end may stand all the same, and then an engine runs them for it.
+    let stands = match (latch, &standing) {
+        (Some(Ok(_)), _) => true,
+        (Some(Err(_)), Some(Latch::Engaged { .. } | Latch::Unreadable(LatchError::Malformed { .. }))) => true,
+        (Some(Err(_)), Some(Latch::Clear | Latch::Unreadable(_)) | None) | (None, _) => false,
+    };
+    let key = standing.as_ref().and_then(key_of).filter(|_| stands);
     let only_while_latched = key.is_some();
     let (by, reason) = match standing.as_ref().and_then(Latch::who_and_why).filter(|_| only_while_latched) {
         Some(first) => first,
@@ -94,23 +116,50 @@ pub fn run(place: &Place, latch: &Option<Result<Written, LatchError>>, reason: &
         state_dir: state.map(Path::to_owned),
         cause: Cause::KillSwitch,
         // Without a latch nothing says that it is the same engagement: everything is run.
-        key: key.unwrap_or_else(|| format!("no latch, pid {}", std::process::id())),
+        key: key.unwrap_or_else(|| format!("no latch, pid {} at {}", std::process::id(), jiff::Timestamp::now())),
         only_while_latched,
         by,
         reason,
         inherited: Order::inherited_by(&plan),
         plan,
-        plan_owner: owner,
+        plan_of: writer.owner(),
     };
     if let Some(run) = ran_already(&order) {
-        line("actions", &format!("were run for this engagement, begun {}", run.begun));
-        for step in &run.steps {
-            line("action", &format!("{}: {}", step.name, step.text()));
-        }
-        not_done(Some(&run));
-        return if run.counts().1 == 0 { Ran::Well } else { Ran::Badly };
+        return Begun { note, what: What::RanAlready(run) };
     }
-    listen(&order)
+    let runner = start(&order);
+    Begun { note, what: What::Begun { order, runner } }
+}
+
+impl Begun {
+    /// Says line by line how they end.
+    pub fn tell(self) -> Ran {
+        if let Some(note) = &self.note {
+            line("actions", note);
+        }
+        match self.what {
+            // That some were meant is bad news.
+            What::NotKnown { why, meant } => {
+                line("actions", &format!("{}: {why}", if meant { "not run" } else { "none are known" }));
+                not_done(None);
+                if meant { Ran::Badly } else { Ran::Well }
+            }
+            What::Nothing => {
+                line("actions", "none are configured ([[emergency.action]])");
+                not_done(None);
+                Ran::Well
+            }
+            What::RanAlready(run) => {
+                line("actions", &format!("were run for this engagement, begun {}", run.begun));
+                for step in &run.steps {
+                    line("action", &format!("{}: {}", step.name, step.text()));
+                }
+                not_done(Some(&run));
+                if run.counts().1 == 0 { Ran::Well } else { Ran::Badly }
+            }
+            What::Begun { order, runner } => listen(&order, runner),
+        }
+    }
 }
 
 fn ran_already(order: &Order) -> Option<Run> {
@@ -120,10 +169,10 @@ fn ran_already(order: &Order) -> Option<Run> {
     run.is_finished().then_some(run)
 }
 
-fn listen(order: &Order) -> Ran {
+fn listen(order: &Order, runner: io::Result<Following>) -> Ran {
     let names: Vec<&str> = order.plan.actions.iter().map(|action| action.name.as_str()).collect();
     line("actions", &format!("running {}", names.join(", ")));
-    let following = match start(order) {
+    let following = match runner {
         Ok(following) => following,
         Err(error) => {
             line("actions", &format!("not run: no process could be started for them: {error}"));
@@ -140,9 +189,20 @@ fn listen(order: &Order) -> Ran {
             last
         }
     };
-    let run = match last {
+    let said = match last {
         Some(Word::Run(run)) => Some(run),
         Some(Word::Refused(_) | Word::Waits { .. }) | None => None,
+    };
+    // What was not listened to in time is on the disk.
+    let run = match said {
+        Some(run) if run.is_finished() => Some(run),
+        said => match ran_already(order) {
+            Some(run) => {
+                shown.take(&Word::Run(run.clone()));
+                Some(run)
+            }
+            None => said,
+        },
     };
     not_done(run.as_ref());
     match run {
@@ -158,15 +218,6 @@ fn listen(order: &Order) -> Ran {
             Ran::Badly
         }
     }
-}
-
-/// Nobody can say which actions there are. That some were meant is bad news.
-fn not_known(place: &Place, why: &str) -> Ran {
-    let meant = place.config.as_deref().and_then(config_text).is_some_and(|text| text.contains("[[emergency"));
-    let known = if meant { "not run" } else { "none are known" };
-    line("actions", &format!("{known}: {why}"));
-    not_done(None);
-    if meant { Ran::Badly } else { Ran::Well }
 }
 
 /// What nobody did, after everything that somebody did.
@@ -237,13 +288,14 @@ pub fn drill(args: &PlaceArgs) -> Result<Exit, Failure> {
     let planned = match &place.config {
         // What is rehearsed is what is configured.
         Some(config) => {
-            let loaded = configuration::load(Some(config))?;
-            let owner = std::fs::metadata(config).map_or(u32::MAX, |metadata| metadata.uid());
-            Planned { plan: Plan::of(&loaded), owner, note: None }
+            let (loaded, writer) = Config::load_with_writer(config, &Overrides::from_environment())
+                .map_err(|errors| Failure::Config { rendered: errors.to_string() })?;
+            Planned { plan: Plan::of(&loaded), writer, note: None }
         }
         None => planned(&place).map_err(|what| Failure::Usage { what, next: "give --config FILE".to_owned() })?,
     };
-    let Planned { plan, owner, note } = planned;
+    let Planned { plan, writer, note } = planned;
+    let plan = plan.run_for(Cause::Drill);
     if plan.actions.is_empty() {
         let reason = format!("{} has no emergency actions: write an [[emergency.action]]", place.describe());
         return Err(Failure::Refused { reasons: vec![reason] });
@@ -253,7 +305,8 @@ pub fn drill(args: &PlaceArgs) -> Result<Exit, Failure> {
         line("note", &note);
     }
     let order = Order {
-        state_dir: state.is_dir().then(|| state.to_owned()),
+        // Where there is none yet, that a latch comes is seen all the same.
+        state_dir: Some(state.to_owned()),
         cause: Cause::Drill,
         key: format!("drill by pid {} at {}", std::process::id(), jiff::Timestamp::now()),
         only_while_latched: false,
@@ -261,7 +314,7 @@ pub fn drill(args: &PlaceArgs) -> Result<Exit, Failure> {
         reason: "drill".to_owned(),
         inherited: Order::inherited_by(&plan),
         plan,
-        plan_owner: owner,
+        plan_of: writer.owner(),
     };
     let following = match start(&order) {
         Ok(following) => following,
@@ -374,33 +427,80 @@ impl Runs {
         Self { run, failsafe, drill, running, faults }
     }
 
-    /// For programs.
+    /// For programs: what the status says of each, and all that the disk has of it.
     pub fn json(&self) -> serde_json::Value {
+        let whole = |run: &Option<Run>| {
+            run.as_ref().map(|run| {
+                let mut whole = json!(run.summary());
+                if let (Some(whole), serde_json::Value::Object(more)) = (whole.as_object_mut(), json!(run)) {
+                    whole.extend(more);
+                }
+                whole
+            })
+        };
         json!({
-            "run": self.run, "failsafe": self.failsafe, "drill": self.drill, "running": self.running, "faults": self.faults,
+            "run": whole(&self.run), "failsafe": whole(&self.failsafe), "drill": whole(&self.drill),
+            "running": self.running, "faults": self.faults,
         })
     }
 
     /// For people: a fact a line.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |what: &str, words: &str| text.push_str(&format!("{what:<10} {}\n", printable(words)));
         if let Some(pid) = self.running {
-            line("actions", &format!("run now (pid {pid})"));
+            fact(&mut text, "actions", &format!("run now (pid {pid})"));
         }
-        for step in self.run.iter().flat_map(|run| &run.steps) {
-            line("action", &format!("{}: {}", step.name, step.text()));
-        }
-        for (what, run) in [("failsafe", &self.failsafe), ("drill", &self.drill)] {
-            let Some(run) = run else { continue };
-            let (done, failed) = run.counts();
-            let when = run.finished.as_deref().unwrap_or(&run.begun);
-            let over = if run.is_finished() { "" } else { ", not over" };
-            line(what, &format!("last at {when}: {done} done, {failed} not{over}"));
-        }
+        let summary = |run: &Option<Run>| run.as_ref().map(Run::summary);
+        let told = Told { run: summary(&self.run), failsafe: summary(&self.failsafe), drill: summary(&self.drill) };
+        text.push_str(&told.text());
         for fault in &self.faults {
-            line("note", fault);
+            fact(&mut text, "note", fault);
         }
         text
     }
+}
+
+/// The same as a status tells it, of another host: its disk has more.
+pub struct Told {
+    run: Option<EmergencyRun>,
+    failsafe: Option<EmergencyRun>,
+    drill: Option<EmergencyRun>,
+}
+
+impl Told {
+    /// By this status.
+    pub fn by(status: &Status) -> Self {
+        let last = |cause: Cause| status.emergency.run.clone().filter(|run| run.cause == cause.word());
+        Self {
+            run: last(Cause::KillSwitch).filter(|_| status.kill_switch),
+            failsafe: last(Cause::Failsafe),
+            drill: status.emergency.drill.clone(),
+        }
+    }
+
+    /// For programs, in the shape that it has on the host itself. Whether any runs just now is not known.
+    pub fn json(&self) -> serde_json::Value {
+        json!({
+            "run": self.run, "failsafe": self.failsafe, "drill": self.drill, "running": null, "faults": [],
+        })
+    }
+
+    /// For people: a fact a line.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for action in self.run.iter().flat_map(|run| &run.actions) {
+            fact(&mut text, "action", &format!("{}: {}", action.name, action.detail));
+        }
+        for (what, run) in [("failsafe", &self.failsafe), ("drill", &self.drill)] {
+            let Some(EmergencyRun { begun, finished, done, failed, .. }) = run else { continue };
+            let when = finished.as_ref().unwrap_or(begun);
+            let over = if finished.is_some() { "" } else { ", not over" };
+            fact(&mut text, what, &format!("last at {when}: {done} done, {failed} not{over}"));
+        }
+        text
+    }
+}
+
+fn fact(text: &mut String, what: &str, words: &str) {
+    text.push_str(&format!("{what:<10} {}\n", printable(words)));
 }

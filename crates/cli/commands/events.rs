@@ -9,6 +9,7 @@ use crate::out::{self, Reader, Stream};
 use crate::place::Place;
 use crate::record_types::Types;
 use crate::render::event::{Envelope, line};
+use crate::traces::Trace;
 use failstop_journal::glance;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use nix::errno::Errno;
@@ -35,6 +36,9 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
     let folder = state.join("journal");
     // Watched before it is read, so that nothing slips in between.
     let growth = if args.follow { Some(Growth::watch(&folder).map_err(unreadable(&folder))?) } else { None };
+    if let Some(trace) = &mut filter.trace {
+        learn_all(trace, state).map_err(unreadable(&folder))?;
+    }
     let mut tail = JournalTail::open(state).map_err(unreadable(&folder))?;
     if let Some(since) = filter.since {
         tail.start_at_last(|segment| begins_before(segment, since)).map_err(unreadable(&folder))?;
@@ -46,7 +50,7 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
         }
         match &growth {
             None => {
-                filter.say_if_nothing_was_of_its_types();
+                filter.say_if_nothing_was_wanted();
                 return Ok(Exit::Good);
             }
             Some(growth) => {
@@ -54,6 +58,24 @@ pub fn events(args: &EventsArgs) -> Result<Exit, Failure> {
                     return Ok(Exit::Good);
                 }
             }
+        }
+    }
+}
+
+/// Reads the whole journal for the halts of an incident: they may have been raised long before what is printed.
+fn learn_all(trace: &mut Trace, state: &Path) -> io::Result<()> {
+    let mut tail = JournalTail::open(state)?;
+    let mut raw = Vec::new();
+    loop {
+        match tail.next(&mut raw)? {
+            Next::Line => {}
+            // Printing says so.
+            Next::Oversized(..) => continue,
+            Next::End => return Ok(()),
+        }
+        let may = glance(&raw).is_none_or(|seen| Trace::learns_from(seen.kind));
+        if let Some(envelope) = may.then(|| serde_json::from_slice::<Envelope>(&raw).ok()).flatten() {
+            trace.learn(&envelope);
         }
     }
 }
@@ -89,6 +111,7 @@ fn print_all(
         }
         let reader = match serde_json::from_slice::<Envelope>(&raw) {
             Ok(envelope) if glance(&raw).is_none() && !filter.wants(&envelope.t, &envelope.ts) => Reader::There,
+            Ok(envelope) if !filter.follows(&envelope) => Reader::There,
             Ok(envelope) => match format {
                 Format::Text => stream.line(line(&envelope).as_bytes())?,
                 Format::Json => stream.line(&raw)?,
@@ -108,14 +131,16 @@ fn print_all(
 struct Filter {
     types: Types,
     since: Option<Timestamp>,
-    /// Records that were looked at, and those of a wanted type among them.
-    seen: (u64, u64),
+    trace: Option<Trace>,
+    /// Records that were looked at, those of a wanted type among them, and those that follow from what is traced.
+    seen: (u64, u64, u64),
 }
 
 impl Filter {
     fn new(args: &EventsArgs) -> Result<Self, Failure> {
         let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
-        Ok(Self { types: Types::new(&args.types), since, seen: (0, 0) })
+        let trace = args.trace.as_deref().map(Trace::parse).transpose()?;
+        Ok(Self { types: Types::new(&args.types), since, trace, seen: (0, 0, 0) })
     }
 
     /// Whether a record is wanted; counts it.
@@ -131,10 +156,26 @@ impl Filter {
         of_type && in_time
     }
 
+    /// Whether a record follows from what is traced, where something is; counts it.
+    fn follows(&mut self, record: &Envelope) -> bool {
+        let Some(trace) = &mut self.trace else { return true };
+        // What came since the journal was read for it.
+        trace.learn(record);
+        let follows = trace.has(record);
+        self.seen.2 += u64::from(follows);
+        follows
+    }
+
     /// A typing mistake in a runbook must not look like "nothing happened".
-    fn say_if_nothing_was_of_its_types(&self) {
-        if let (all @ 1.., 0) = self.seen {
-            out::complain(&format!("note: of {all} records none is of type {}", self.types.text()));
+    fn say_if_nothing_was_wanted(&self) {
+        match self.seen {
+            (all @ 1.., 0, _) => {
+                out::complain(&format!("note: of {all} records none is of type {}", self.types.text()));
+            }
+            (all @ 1.., _, 0) if self.trace.is_some() => {
+                out::complain(&format!("note: of {all} records none follows from that request or incident"));
+            }
+            (..) => {}
         }
     }
 }

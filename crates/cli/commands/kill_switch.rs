@@ -48,6 +48,7 @@ fn engage_afar(reason: String, args: &PlaceArgs) -> Result<Exit, Failure> {
 fn status_afar(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
     let status = Engine::by(args)?.status()?;
     let halt = status.halts.iter().find(|halt| halt.cause == CAUSE);
+    let told = emergency::Told::by(&status);
     let text = match format {
         Format::Text => match (status.kill_switch, halt) {
             (false, _) => format!("kill switch of system {}: off\n", printable(&status.system)),
@@ -62,10 +63,16 @@ fn status_afar(args: &PlaceArgs, format: Format) -> Result<Exit, Failure> {
             let (reason, time) = (halt.map(|halt| &halt.evidence), halt.map(|halt| &halt.since));
             let (by, again, error) = (None::<String>, [(); 0], None::<String>);
             let engaged = status.kill_switch;
-            let object =
-                json!({ "engaged": engaged, "by": by, "reason": reason, "time": time, "again": again, "error": error });
+            let object = json!({
+                "engaged": engaged, "by": by, "reason": reason, "time": time, "again": again, "error": error,
+                "emergency": told.json(),
+            });
             format!("{object}\n")
         }
+    };
+    let text = match format {
+        Format::Text => text + &told.text(),
+        Format::Json => text,
     };
     out::print_last(&text)?;
     Ok(if status.kill_switch { Exit::No } else { Exit::Good })
@@ -105,9 +112,10 @@ fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     for note in &place.notes {
         text.push_str(&format!("note       {}\n", printable(note)));
     }
-    // What was done stands, whether or not anybody reads it, and what is still to be done is done all the same.
+    // What was done stands, whether or not anybody reads it, and what is still to be done is begun before anything is printed.
+    let begun = emergency::begin(&place, &report.latch, reason);
     let printed = out::print_last(&text);
-    let ran = emergency::run(&place, &report.latch, reason);
+    let ran = begun.tell();
     printed?;
     Ok(match ran {
         Ran::Well => exit,

@@ -1,13 +1,14 @@
 //! `failstop logs`: prints what components wrote, and what they write.
 
 use super::events::{Growth, since};
-use crate::args::LogsArgs;
+use crate::args::journal::LogsArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log_tail::{LogTail, Next};
 use crate::out::{self, Reader, Stream};
 use crate::place::Place;
 use crate::render::bot_line::BotLine;
+use crate::traces::Trace;
 use failstop_engine::output::log_path;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -22,7 +23,9 @@ pub fn logs(args: &LogsArgs) -> Result<Exit, Failure> {
     let place = Place::of(&args.place)?;
     let state = place.state_dir()?;
     let since = args.since.as_deref().map(|text| since(text, Timestamp::now())).transpose()?;
-    let lines = args.lines.or(if since.is_some() { None } else { Some(LINES) });
+    let trace = args.trace.as_deref().map(Trace::parse).transpose()?;
+    let all = since.is_some() || trace.is_some();
+    let lines = args.lines.or(if all { None } else { Some(LINES) });
     let folder = state.join("logs");
     let unreadable = |path: &Path| {
         let path = path.to_owned();
@@ -44,7 +47,7 @@ pub fn logs(args: &LogsArgs) -> Result<Exit, Failure> {
         }
         out::complain(&format!("note: {what} yet; there is output of: {there}"));
     }
-    let mut printer = Printer { alone: args.components.len() == 1, width: width(&names), ..Printer::default() };
+    let mut printer = Printer { alone: args.components.len() == 1, width: width(&names), trace, ..Printer::default() };
     let mut tails = BTreeMap::new();
     let mut stream = Stream::new();
     for name in names {
@@ -99,6 +102,8 @@ struct Printer {
     /// One component was asked for: its lines are printed as they are.
     alone: bool,
     width: usize,
+    /// Only lines that have it in them.
+    trace: Option<Trace>,
     line: BotLine,
 }
 
@@ -112,6 +117,7 @@ impl Printer {
                 next: "read it as the user that runs failstop, or as root",
             })?;
             let line = match next {
+                Next::Line(line) if self.trace.as_ref().is_some_and(|trace| !trace.is_in(&line)) => continue,
                 Next::Line(line) => line,
                 Next::Missed => {
                     b"-- failstop logs: lines are missing here: they were rotated away before they were read".to_vec()

@@ -6,6 +6,7 @@ use crate::engine_client::Engine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
+use failstop_view::duration::duration;
 
 /// Begins or ends it.
 pub fn maintenance(action: MaintenanceAction) -> Result<Exit, Failure> {
@@ -13,7 +14,7 @@ pub fn maintenance(action: MaintenanceAction) -> Result<Exit, Failure> {
         MaintenanceAction::On { span, reason, keep_trading, place } => {
             let engine = Engine::by(&place)?;
             engine.maintenance_on(span, reason, keep_trading)?;
-            (format!("maintenance is on for {} s at most", span.as_secs()), engine)
+            (format!("maintenance is on for {} at most", duration(span)), engine)
         }
         MaintenanceAction::Off { reason, place } => {
             let engine = Engine::by(&place)?;

@@ -19,6 +19,7 @@ pub mod maintenance;
 pub mod mode;
 pub mod orders;
 pub mod ps;
+pub mod report;
 pub mod resume;
 pub mod run;
 pub mod send;

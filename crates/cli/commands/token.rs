@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::table::Table;
 use crate::{configuration, out};
+use failstop_client::access::AccessList;
 use failstop_engine::access::{Entry, Role, Roster, RosterError, RosterFault, edit, new_token, text_of};
 use failstop_view::component::since;
 use jiff::Timestamp;
@@ -108,8 +109,13 @@ fn list(args: &RosterArgs, format: Format) -> Result<Exit, Failure> {
         Err(error) => return Err(error.into()),
     };
     let roster = parsed(&kept, &text)?;
-    let seen = last_uses(args);
+    let engines = seen_by_engine(args);
+    let fault = engines.as_ref().and_then(|list| list.fault.clone());
+    let seen = engines.filter(|list| list.fault.is_none()).map(last_uses);
     let last = |name: &str| seen.as_ref().and_then(|seen| seen.get(name)).and_then(Option::as_deref);
+    if let Some(fault) = &fault {
+        out::complain(&format!("the engine takes no token: {fault}"));
+    }
     out::print_last(&match format {
         Format::Text if roster.entries().is_empty() => format!("no token in {}\n", kept.path.display()),
         Format::Text => {
@@ -128,20 +134,24 @@ fn list(args: &RosterArgs, format: Format) -> Result<Exit, Failure> {
         Format::Json => {
             let one = |entry: &Entry| json!({ "name": entry.name, "role": entry.role.name(), "last_used": last(&entry.name) });
             let tokens: Vec<_> = roster.entries().iter().map(one).collect();
-            out::json_line(&json!({ "tokens": tokens }))?
+            out::json_line(&json!({ "tokens": tokens, "fault": fault }))?
         }
     })?;
     Ok(Exit::Good)
 }
 
-/// When each was shown last, as far as an engine runs that says so.
-fn last_uses(args: &RosterArgs) -> Option<BTreeMap<String, Option<String>>> {
+/// What an engine says of them, where one runs.
+fn seen_by_engine(args: &RosterArgs) -> Option<AccessList> {
     if args.file.is_some() {
         return None;
     }
     let place = Place::of(&StateArgs { config: args.config.config.clone(), state: None }).ok()?;
-    let list = Engine::of(&place).ok()?.access().ok()?;
-    Some(list.tokens.into_iter().map(|token| (token.name, token.last_used)).collect())
+    Engine::of(&place).ok()?.access().ok()
+}
+
+/// When each was shown last.
+fn last_uses(list: AccessList) -> BTreeMap<String, Option<String>> {
+    list.tokens.into_iter().map(|token| (token.name, token.last_used)).collect()
 }
 
 fn revoke(name: &str, kept: &Kept) -> Result<Exit, Failure> {

@@ -61,7 +61,13 @@ pub fn history(lines: &[Line]) -> String {
             at.into(),
             Cell::from(format!("{} B", version.bytes)).right(),
             sha256.chars().take(12).collect::<String>().into(),
-            if *is_file { "the file" } else { "" }.into(),
+            match (version.was_in_force, *is_file) {
+                (true, true) => "the file",
+                (true, false) => "",
+                (false, true) => "the file; was not in force",
+                (false, false) => "was not in force",
+            }
+            .into(),
         ]);
     }
     table.render()
@@ -100,7 +106,7 @@ mod tests {
     #[test]
     fn versions_line_up() {
         let line = |number, bytes, is_file| Line {
-            version: Version { number, at: jiff::Timestamp::UNIX_EPOCH, bytes },
+            version: Version { number, at: jiff::Timestamp::UNIX_EPOCH, bytes, was_in_force: true },
             sha256: "ab".repeat(32),
             is_file,
         };

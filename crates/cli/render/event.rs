@@ -66,6 +66,14 @@ fn describe(kind: &str, body: &Value) -> (String, String) {
             let [control, by, role, needs] = ["control", "by", "role", "needs"].map(|key| word(body, key));
             ("control", format!("{control} refused to {by} ({role}): it needs {needs}"))
         }
+        "x.failstop.control_refused" => {
+            ("control", format!("turned away {}: {}", word(body, "peer"), word(body, "why")))
+        }
+        "x.failstop.alert" => {
+            let [alert, change, severity] = ["alert", "change", "severity"].map(|key| word(body, key));
+            ("alert", format!("{alert}: {change} ({severity}){}", traced(body)))
+        }
+        "x.failstop.trace" => ("trace", format!("{} was raised by a request{}", word(body, "halt"), traced(body))),
         "x.failstop.control_unproved" => {
             ("control", format!("a request from {} proved nothing: {}", word(body, "peer"), word(body, "why")))
         }
@@ -75,6 +83,12 @@ fn describe(kind: &str, body: &Value) -> (String, String) {
         }
     };
     (topic.to_owned(), words)
+}
+
+/// `, trace 4bf92f35`: as much of it as people type.
+fn traced(body: &Value) -> String {
+    let short = body["trace_id"].as_str().map(|trace| trace.get(..8).unwrap_or(trace));
+    short.map_or_else(String::new, |short| format!(", trace {short}"))
 }
 
 /// A control that somebody gave.
@@ -161,6 +175,21 @@ mod tests {
                 "x.failstop.control_forbidden",
                 by(json!({"needs": "super-admin"})),
                 "control      resume refused to token ana (admin): it needs super-admin",
+            ),
+            (
+                "x.failstop.control_refused",
+                json!({"peer": "bot (1001), process 4242", "why": "process 4242 belongs to a component", "before": 0}),
+                "control      turned away bot (1001), process 4242: process 4242 belongs to a component",
+            ),
+            (
+                "x.failstop.alert",
+                json!({"alert": "demo/hung/bot/7-31", "change": "trigger", "severity": "critical", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}),
+                "alert        demo/hung/bot/7-31: trigger (critical), trace 4bf92f35",
+            ),
+            (
+                "x.failstop.trace",
+                json!({"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "halt": "h-7"}),
+                "h-7 was raised by a request, trace 4bf92f35",
             ),
             (
                 "x.failstop.control_unproved",

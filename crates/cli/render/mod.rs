@@ -9,6 +9,7 @@ pub mod gate;
 pub mod nagios;
 pub mod orders;
 pub mod processes;
+pub mod report;
 pub mod snapshot;
 pub mod status;
 pub mod style;

@@ -6,9 +6,12 @@ use super::duration::{age, span};
 use super::number::{counted, grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
-use failstop_client::status::{BreakerSummary, ComponentSummary, Coverage, HaltSummary, Status};
+use failstop_client::status::{
+    BreakerSummary, ComponentSummary, Coverage, CustomMetric, FootprintSummary, HaltSummary, Status,
+};
 use failstop_engine::printable::printable;
 use failstop_view::component::{kept_from, said_or_kept, since};
+use failstop_view::standing::{counts as how_many, next_of_config, next_of_run};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -114,6 +117,9 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     for (name, value) in &status.metrics {
         fact("metric", &format!("{}: {value}", printable(name)));
     }
+    for (name, metric) in &status.custom.metrics {
+        fact("metric", &printable(&custom_metric(name, metric)));
+    }
     fact("journal", &journal(status));
     for (name, text) in books(status) {
         fact(name, &printable(&text));
@@ -124,15 +130,44 @@ fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     if let Some(fault) = &status.config.fault {
         let at = status.config.fault_since.as_deref().map(|at| format!(" {}", since(at, now))).unwrap_or_default();
         fact("", &format!("{}{at}: {}", Tone::Warning.paint("what the file says is not in force"), printable(fault)));
-        fact("", "next: failstop config diff");
+        if !status.config.pending_restart.is_empty() {
+            fact("", &format!("waits for a restart: {}", printable(&status.config.pending_restart.join(", "))));
+        }
+        fact("", &format!("next: {}", next_of_config(&status.config)));
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &printable(&alerts));
+    }
+    if let Some(footprint) = &status.footprint {
+        fact("costs", &footprint_words(footprint));
     }
     if let Some(observe) = &status.observe {
         fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
     }
     out
+}
+
+/// `log_file_size: 1234 bytes`, `load: not known (stale for 10 min)`. Not made fit to print yet.
+fn custom_metric(name: &str, metric: &CustomMetric) -> String {
+    match (metric.value, metric.age_seconds) {
+        (Some(value), _) if metric.unit.is_empty() => format!("{name}: {value}"),
+        (Some(value), _) => format!("{name}: {value} {}", metric.unit),
+        (None, Some(seconds)) => format!("{name}: not known, last said {} ago", age(seconds)),
+        (None, None) => format!("{name}: not known yet"),
+    }
+}
+
+/// `9.0 MB, 0.1 % of a processor, 6 threads`: what failstop itself costs.
+fn footprint_words(footprint: &FootprintSummary) -> String {
+    let mut words = Vec::new();
+    if let Some(bytes) = footprint.memory_bytes {
+        words.push(format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10));
+    }
+    if let Some(percent) = footprint.cpu_percent {
+        words.push(format!("{percent:.1} % of a processor"));
+    }
+    words.push(counted(footprint.threads, "thread"));
+    words.join(", ")
 }
 
 /// Whether what only shows gives way. Not made fit to print yet.
@@ -219,6 +254,16 @@ pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
     if status.breaker.is_shed() {
         facts.push(("breaker", breaker(&status.breaker)));
     }
+    let failing = status.custom.sources.iter().filter(|source| source.up == Some(false));
+    facts.extend(failing.map(|source| {
+        (
+            "source",
+            format!("{} does not say its metrics: {}", source.name, source.fault.as_deref().unwrap_or("unknown")),
+        )
+    }));
+    if let Some(over) = status.footprint.as_ref().and_then(|footprint| footprint.over.as_ref()) {
+        facts.push(("costs", over.clone()));
+    }
     facts
 }
 
@@ -226,8 +271,7 @@ pub fn stands(status: &Status) -> Vec<(&'static str, String)> {
 fn emergency(status: &Status) -> Vec<(&'static str, String)> {
     let Some(run) = &status.emergency.run else { return Vec::new() };
     let actions = run.actions.iter().map(|action| ("action", format!("{}: {}", action.name, action.detail)));
-    let over = if run.finished.is_some() { "" } else { ", not over" };
-    let all = format!("{}: {} done, {} not{over}", run.cause, run.done, run.failed);
+    let all = format!("{}: {}, trace {}; next: {}", run.cause, how_many(run), run.trace, next_of_run(run));
     std::iter::once(("emergency", all)).chain(actions).collect()
 }
 
@@ -368,7 +412,10 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("config", &config);
     }
     if let Some(fault) = &status.config.fault {
-        fact("config", &format!("what the file says is not in force: {fault}"));
+        fact(
+            "config",
+            &format!("what the file says is not in force: {fault}; next: {}", next_of_config(&status.config)),
+        );
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &alerts);

@@ -226,7 +226,7 @@ pub struct PollEntry {
     pub source: String,
     /// The instrument.
     pub instrument: String,
-    /// Prices that it said.
+    /// Prices that were taken from it.
     pub taken: u64,
     /// Tries that brought none.
     pub failed: u64,

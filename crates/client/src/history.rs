@@ -15,7 +15,7 @@ pub struct History {
     pub points: u64,
     /// The figures.
     pub series: Vec<Series>,
-    /// How many figures that bots report are not kept, since there are too many.
+    /// How many figures that bots and configured sources say are not kept, since there are too many.
     pub left_out: u64,
 }
 

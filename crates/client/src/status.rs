@@ -1,5 +1,9 @@
 //! The answer of `failstop status --format json` and `GET /api/status`. Fields are only ever added.
 
+mod component;
+
+pub use component::{ComponentSummary, HeldSummary, PartSummary, QueueSummary, ResourceSummary};
+
 use crate::books::SnapshotEntry;
 use crate::configuration::ConfigSummary;
 use crate::gate::GateStatus;
@@ -98,9 +102,93 @@ pub struct Status {
     /// Which emergency actions there are, and what they came to.
     #[serde(default)]
     pub emergency: EmergencySummary,
+    /// The metrics of the configuration's own sources.
+    #[serde(default)]
+    pub custom: CustomSummary,
+    /// What failstop itself costs; `null` before the first sample.
+    #[serde(default)]
+    pub footprint: Option<FootprintSummary>,
     /// How the gate stands; absent where none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
+}
+
+/// Metrics that programs and Prometheus endpoints say, as `[metrics]` has them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CustomSummary {
+    /// The metrics, by name.
+    pub metrics: BTreeMap<String, CustomMetric>,
+    /// Where they come from, in the configuration's order.
+    pub sources: Vec<MetricSource>,
+    /// Metrics of bots that were refused: too many names, or one that is a source's.
+    pub refused: u64,
+}
+
+/// One metric of the configuration's sources.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomMetric {
+    /// What it is; `null` before it was said, and once that is too old.
+    pub value: Option<f64>,
+    /// In which unit; empty where nobody says.
+    pub unit: String,
+    /// The source that says it.
+    pub source: String,
+    /// Since its last reading, holding or not, seconds; `null` before the first.
+    pub age_seconds: Option<f64>,
+}
+
+/// A source of metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricSource {
+    /// Its name.
+    pub name: String,
+    /// `command`, `prometheus`.
+    pub kind: String,
+    /// Whether it answered the last time; `null` before the first.
+    pub up: Option<bool>,
+    /// How often it answered.
+    pub taken: u64,
+    /// How often it did not.
+    pub failed: u64,
+    /// Why not, the last time.
+    pub fault: Option<String>,
+    /// Which of its metrics it said nothing of, the last time it answered.
+    pub missing: Vec<String>,
+}
+
+/// What failstop itself costs, engine and guard together, and what it may.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FootprintSummary {
+    /// Memory, bytes; `null` where it cannot be read.
+    pub memory_bytes: Option<u64>,
+    /// `proportional` (what is shared counts in parts) or `resident`.
+    pub memory_is: String,
+    /// The most memory, bytes.
+    pub memory_max_bytes: u64,
+    /// Processor time since the start, seconds.
+    pub cpu_seconds: f64,
+    /// Processor time, per cent of one processor: the mean of ten minutes; `null` before the second sample.
+    pub cpu_percent: Option<f64>,
+    /// The most of that.
+    pub cpu_max_percent: u32,
+    /// Threads.
+    pub threads: u64,
+    /// The engine's open descriptors.
+    pub open_files: u64,
+    /// Bytes that the engine had written to disks since its start; `null` where the kernel does not say.
+    pub written_bytes: Option<u64>,
+    /// The same of the last day.
+    pub written_in_a_day_bytes: Option<u64>,
+    /// The most of that; `null`: any.
+    pub written_in_a_day_max_bytes: Option<u64>,
+    /// Bytes that its HTTP doors sent since its start.
+    pub sent_bytes: u64,
+    /// The same a second: the mean of ten minutes; `null` before the second sample.
+    pub sent_per_second_bytes: Option<u64>,
+    /// The most of that; `null`: any.
+    pub sent_per_second_max_bytes: Option<u64>,
+    /// Which of these is exceeded, in words; `null` while none is.
+    pub over: Option<String>,
 }
 
 /// The circuit breaker of what only shows: dashboard, figures over time, verification beside the engine's work.
@@ -387,119 +475,6 @@ pub struct HaltSummary {
     /// What to do next, as a command where there is one.
     #[serde(default)]
     pub next: String,
-}
-
-/// A component.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ComponentSummary {
-    /// Its name.
-    pub name: String,
-    /// `starting`, `ready`, `stopping`, `backoff`, `stopped` or `failed`.
-    pub state: String,
-    /// Its main process, while it runs.
-    pub pid: Option<u32>,
-    /// Restarts nobody asked for, in this epoch.
-    pub restarts: u32,
-    /// Whether it is ready.
-    pub ready: bool,
-    /// `asks`, `direct` or `none`.
-    #[serde(default)]
-    pub orders: String,
-    /// 0 to 1.
-    #[serde(default)]
-    pub health: f64,
-    /// Seconds since it was started.
-    #[serde(default)]
-    pub uptime_seconds: Option<f64>,
-    /// Seconds since its last sign of life.
-    #[serde(default)]
-    pub last_sign_seconds: Option<f64>,
-    /// What it says of itself (`STATUS=`).
-    #[serde(default)]
-    pub status_text: Option<String>,
-    /// Proportional set size of its whole tree, bytes.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
-    /// Processor time of its whole tree, seconds. Never falls within an epoch.
-    #[serde(default)]
-    pub cpu_seconds: Option<f64>,
-    /// Processor time of its whole tree between the last two samples, in percent of the processors that may be used.
-    #[serde(default)]
-    pub cpu_percent: Option<f64>,
-    /// The most memory its tree may use, bytes, where a limit is configured.
-    #[serde(default)]
-    pub memory_max_bytes: Option<u64>,
-    /// The most processor time, per cent of the processors that may be used, where a limit is configured.
-    #[serde(default)]
-    pub cpu_max_percent: Option<u32>,
-    /// Processes of its tree, threads included, as last sampled.
-    #[serde(default)]
-    pub processes: Option<u64>,
-    /// The most processes, threads included, where a limit is configured.
-    #[serde(default)]
-    pub processes_max: Option<u64>,
-    /// Open descriptors of that process of its tree that has most; counted where a limit is configured.
-    #[serde(default)]
-    pub files: Option<u64>,
-    /// The most descriptors of one process, where a limit is configured.
-    #[serde(default)]
-    pub files_max: Option<u64>,
-    /// Its starts in this epoch, asked for or not: rises with each.
-    #[serde(default)]
-    pub starts: u64,
-    /// Who keeps it stopped, and why; `null` where nobody does.
-    #[serde(default)]
-    pub held: Option<HeldSummary>,
-    /// How many descriptors are kept for its next start (`FDSTORE=1`).
-    #[serde(default)]
-    pub descriptors_kept: u32,
-    /// Whether it reads its configuration again just now.
-    #[serde(default)]
-    pub reloading: bool,
-    /// The components that must be ready before it can be started, where nothing else keeps it.
-    #[serde(default)]
-    pub waits_for: Vec<String>,
-}
-
-/// An operator's word that keeps a component stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldSummary {
-    /// Who gave the latest.
-    pub by: String,
-    /// Why; empty where nobody said it.
-    pub reason: String,
-    /// Since when it has been kept stopped without a break, RFC 3339 in UTC; `None` where the journal took no record of it.
-    #[serde(default)]
-    pub since: Option<String>,
-}
-
-/// A part inside a bot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartSummary {
-    /// Which component reports it.
-    pub component: String,
-    /// Its name.
-    pub name: String,
-    /// 0 to 1.
-    pub health: f64,
-}
-
-/// An execution queue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct QueueSummary {
-    /// `idle`, `processing` or `stalled`.
-    pub state: String,
-    /// Entries waiting.
-    pub depth: u64,
-}
-
-/// What the components and the engine use together; `null` before the first sample.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ResourceSummary {
-    /// Proportional set size, bytes.
-    pub memory_bytes: Option<u64>,
-    /// Processor time between the last two samples, in percent of the processors that may be used.
-    pub cpu_percent: Option<f64>,
 }
 
 /// The machine.

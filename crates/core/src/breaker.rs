@@ -23,6 +23,13 @@ pub struct BreakerPolicy {
     pub tries: u32,
 }
 
+impl BreakerPolicy {
+    /// The try after so many failed ones; `None`: only a reset brings it back.
+    fn next_try(&self, now: Monotonic, failed: u32) -> Option<Monotonic> {
+        (self.recovery && failed < self.tries).then(|| now.plus(self.retry_every))
+    }
+}
+
 /// How much of the host is in use, thousandths; `None` while it is not known. Means since the sample before, not peaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostLoad {
@@ -30,7 +37,12 @@ pub struct HostLoad {
     pub cpu: Option<u32>,
     /// Of the memory.
     pub memory: Option<u32>,
+    /// Of what failstop itself may use, the nearest of its caps. Unlike the others, what is not known stands in the way of nothing.
+    pub own: Option<u32>,
 }
+
+/// Above so many thousandths of one of failstop's own caps it trips.
+const OWN: u32 = 1_000;
 
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +66,13 @@ pub enum BreakerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerNews {
     /// It tripped.
-    Tripped,
+    Tripped {
+        /// Whether it stays so until it is reset: no try is wanted.
+        stays: bool,
+    },
     /// A try failed, and there will be another.
     StillBusy,
-    /// The last try failed, or none is wanted: it stays until it is reset.
+    /// The last try failed: it stays until it is reset.
     StaysShed,
     /// It came back by itself.
     Recovered,
@@ -99,39 +114,48 @@ impl Breaker {
         match self.state {
             BreakerState::Closed => {
                 let above = |used: Option<u32>, trip: u32| used.is_some_and(|used| used > trip);
-                if !self.policy.enabled || !(above(load.cpu, self.policy.cpu) || above(load.memory, self.policy.memory))
-                {
+                let too_much =
+                    above(load.cpu, self.policy.cpu) || above(load.memory, self.policy.memory) || above(load.own, OWN);
+                if !self.policy.enabled || !too_much {
                     return None;
                 }
-                let next = self.policy.recovery.then(|| now.plus(self.policy.retry_every));
+                let next = self.policy.next_try(now, 0);
                 self.state = BreakerState::Shed { since: now, failed: 0, next, load };
-                Some(if next.is_some() { BreakerNews::Tripped } else { BreakerNews::StaysShed })
+                Some(BreakerNews::Tripped { stays: next.is_none() })
             }
             BreakerState::Shed { since, failed, next, load: _ } => {
                 if next.is_none_or(|next| now < next) {
                     return None;
                 }
                 // Well below where it trips, so that it does not swing.
-                let below = |used: Option<u32>, trip: u32| used.is_some_and(|used| used * 5 < trip * 4);
-                if below(load.cpu, self.policy.cpu) && below(load.memory, self.policy.memory) {
+                let below = |used: u32, trip: u32| u64::from(used) * 5 < u64::from(trip) * 4;
+                let host = load.cpu.is_some_and(|used| below(used, self.policy.cpu))
+                    && load.memory.is_some_and(|used| below(used, self.policy.memory));
+                if host && load.own.is_none_or(|used| below(used, OWN)) {
                     self.state = BreakerState::Closed;
                     return Some(BreakerNews::Recovered);
                 }
                 let failed = failed.saturating_add(1);
-                let next = (failed < self.policy.tries).then(|| now.plus(self.policy.retry_every));
+                let next = self.policy.next_try(now, failed);
                 self.state = BreakerState::Shed { since, failed, next, load };
                 Some(if next.is_some() { BreakerNews::StillBusy } else { BreakerNews::StaysShed })
             }
         }
     }
 
-    /// The configuration changed. What is shed stays so until the next look, or its next try, which goes by the new policy; one that may
-    /// not trip any more shows everything.
-    pub fn adopt(&mut self, policy: BreakerPolicy) {
-        if !policy.enabled {
-            self.state = BreakerState::Closed;
-        }
+    /// The configuration changed. A try that was announced stays where it was, and goes by the new policy; one that the new policy does
+    /// not want falls away, and one that only the new policy wants comes after its time. A breaker that may not trip any more shows
+    /// everything.
+    pub fn adopt(&mut self, now: Monotonic, policy: BreakerPolicy) {
         self.policy = policy;
+        match &mut self.state {
+            BreakerState::Closed => {}
+            BreakerState::Shed { .. } if !self.policy.enabled => self.state = BreakerState::Closed,
+            BreakerState::Shed { failed, next, .. } => {
+                let wanted = self.policy.next_try(now, *failed);
+                *next = wanted.map(|wanted| next.unwrap_or(wanted));
+            }
+        }
     }
 
     /// An operator wants everything shown again; whether it was shed. A host that is still too busy trips it again.
@@ -158,7 +182,7 @@ mod tests {
     }
 
     fn load(cpu: u32, memory: u32) -> HostLoad {
-        HostLoad { cpu: Some(cpu), memory: Some(memory) }
+        HostLoad { cpu: Some(cpu), memory: Some(memory), own: None }
     }
 
     #[test]
@@ -167,11 +191,14 @@ mod tests {
             (load(900, 850), false),
             (load(901, 0), true),
             (load(0, 851), true),
-            (HostLoad { cpu: None, memory: Some(851) }, true),
+            (HostLoad { memory: Some(851), ..HostLoad::default() }, true),
+            (HostLoad { own: Some(1_000), ..load(0, 0) }, false),
+            (HostLoad { own: Some(1_001), ..load(0, 0) }, true),
+            (HostLoad { own: Some(u32::MAX), ..HostLoad::default() }, true),
             (HostLoad::default(), false),
         ] {
             let mut breaker = Breaker::new(policy());
-            assert_eq!(breaker.look(at(0), used), trips.then_some(BreakerNews::Tripped), "{used:?}");
+            assert_eq!(breaker.look(at(0), used), trips.then_some(BreakerNews::Tripped { stays: false }), "{used:?}");
             assert_eq!((breaker.is_shed(), breaker.due()), (trips, trips.then(|| at(60))), "{used:?}");
         }
     }
@@ -187,7 +214,19 @@ mod tests {
         assert_eq!((since, failed, next, last), (at(0), 2, Some(at(180)), load(719, 680)));
         assert_eq!(breaker.look(at(180), load(719, 679)), Some(BreakerNews::Recovered));
         assert!(!breaker.is_shed() && breaker.due().is_none());
-        assert_eq!(breaker.look(at(181), load(901, 0)), Some(BreakerNews::Tripped), "and trips again");
+        assert_eq!(breaker.look(at(181), load(901, 0)), Some(BreakerNews::Tripped { stays: false }), "and trips again");
+    }
+
+    #[test]
+    fn what_failstop_itself_uses_counts_like_the_host_but_where_it_is_not_known() {
+        let own = |used: u32| HostLoad { own: Some(used), ..load(10, 10) };
+        let mut breaker = Breaker::new(policy());
+        assert_eq!(breaker.look(at(0), own(1_001)), Some(BreakerNews::Tripped { stays: false }));
+        assert_eq!(breaker.look(at(60), own(800)), Some(BreakerNews::StillBusy), "below four fifths, not at them");
+        assert_eq!(breaker.look(at(120), own(799)), Some(BreakerNews::Recovered));
+        breaker.look(at(200), own(u32::MAX));
+        assert_eq!(breaker.look(at(260), own(u32::MAX)), Some(BreakerNews::StillBusy));
+        assert_eq!(breaker.look(at(320), load(10, 10)), Some(BreakerNews::Recovered), "not known");
     }
 
     #[test]
@@ -197,13 +236,21 @@ mod tests {
         for (seconds, news) in
             [(60, BreakerNews::StillBusy), (120, BreakerNews::StillBusy), (180, BreakerNews::StaysShed)]
         {
-            assert_eq!(breaker.look(at(seconds), HostLoad { cpu: None, memory: Some(1) }), Some(news), "{seconds}");
+            assert_eq!(
+                breaker.look(at(seconds), HostLoad { memory: Some(1), ..HostLoad::default() }),
+                Some(news),
+                "{seconds}"
+            );
         }
         assert_eq!(breaker.look(at(10_000), load(0, 0)), None, "whatever the host does then");
         assert!(breaker.is_shed() && breaker.due().is_none());
         assert!(breaker.reset());
         assert!(!breaker.is_shed() && !breaker.reset());
-        assert_eq!(breaker.look(at(10_001), load(950, 0)), Some(BreakerNews::Tripped), "the tries begin anew");
+        assert_eq!(
+            breaker.look(at(10_001), load(950, 0)),
+            Some(BreakerNews::Tripped { stays: false }),
+            "the tries begin anew"
+        );
         assert_eq!(breaker.due(), Some(at(10_061)));
     }
 
@@ -211,12 +258,38 @@ mod tests {
     fn another_policy_holds_from_the_next_try_on_and_off_is_off_at_once() {
         let mut breaker = Breaker::new(policy());
         breaker.look(at(0), load(950, 0));
-        breaker.adopt(BreakerPolicy { cpu: 500, tries: 1, ..policy() });
+        breaker.adopt(at(30), BreakerPolicy { cpu: 500, tries: 1, ..policy() });
         assert_eq!(breaker.due(), Some(at(60)), "the try that was announced");
         assert_eq!(breaker.look(at(60), load(450, 0)), Some(BreakerNews::StaysShed));
-        breaker.adopt(BreakerPolicy { enabled: false, ..policy() });
+        breaker.adopt(at(60), BreakerPolicy { enabled: false, ..policy() });
         assert!(!breaker.is_shed());
         assert_eq!(breaker.look(at(61), load(1_000, 0)), None);
+    }
+
+    #[test]
+    fn whether_and_how_often_it_tries_may_change_while_it_is_shed() {
+        let by_hand = BreakerPolicy { recovery: false, ..policy() };
+        let mut breaker = Breaker::new(policy());
+        breaker.look(at(0), load(950, 0));
+        assert_eq!(breaker.look(at(60), load(950, 0)), Some(BreakerNews::StillBusy));
+        // No more tries are wanted, and then some are again.
+        breaker.adopt(at(70), by_hand.clone());
+        assert_eq!((breaker.due(), breaker.look(at(120), load(0, 0))), (None, None));
+        breaker.adopt(at(130), policy());
+        assert_eq!(breaker.due(), Some(at(190)), "after the time of one");
+        // So many failed already; then one more is wanted.
+        breaker.adopt(at(140), BreakerPolicy { tries: 1, ..policy() });
+        assert_eq!((breaker.due(), breaker.look(at(190), load(0, 0))), (None, None));
+        breaker.adopt(at(200), BreakerPolicy { tries: 2, ..policy() });
+        assert_eq!(breaker.look(at(260), load(950, 0)), Some(BreakerNews::StaysShed));
+        breaker.adopt(at(270), policy());
+        let BreakerState::Shed { since, failed, next, .. } = breaker.state() else { panic!("{breaker:?}") };
+        assert_eq!((since, failed, next), (at(0), 2, Some(at(330))), "what was tried still counts");
+        assert_eq!(breaker.look(at(330), load(0, 0)), Some(BreakerNews::Recovered));
+        // What tripped while it was to come back by itself stays where that is wanted no more.
+        breaker.look(at(400), load(950, 0));
+        breaker.adopt(at(401), by_hand);
+        assert!(breaker.is_shed() && breaker.due().is_none());
     }
 
     #[test]
@@ -224,7 +297,7 @@ mod tests {
         let mut off = Breaker::new(BreakerPolicy { enabled: false, ..policy() });
         assert_eq!(off.look(at(0), load(1_000, 1_000)), None);
         let mut by_hand = Breaker::new(BreakerPolicy { recovery: false, ..policy() });
-        assert_eq!(by_hand.look(at(0), load(1_000, 0)), Some(BreakerNews::StaysShed));
+        assert_eq!(by_hand.look(at(0), load(1_000, 0)), Some(BreakerNews::Tripped { stays: true }));
         assert_eq!((by_hand.due(), by_hand.look(at(600), load(0, 0))), (None, None));
     }
 }

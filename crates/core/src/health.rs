@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub const MAX_FEEDS: usize = 64;
 /// The most parts that are kept over all components; later names are refused and held against health.
 pub const MAX_PARTS: usize = 256;
+/// The most figures beyond a critical threshold that are named.
+pub const MAX_CROSSED: usize = 64;
 /// The most errors counted within a minute; a threshold above this is judged as this.
 pub const MAX_ERRORS_COUNTED: usize = 1024;
 /// The span over which errors are counted.
@@ -105,6 +107,8 @@ pub(crate) struct Watch {
     pub parts: BTreeMap<(usize, String), u16>,
     /// What is reported beyond the most feeds and parts.
     pub left_out: LeftOut,
+    /// Figures beyond a critical threshold, in words.
+    pub crossed: Vec<String>,
     pub last_journal_write: Option<Monotonic>,
     /// From when the journal's silence counts.
     pub journal_base: Monotonic,
@@ -130,6 +134,7 @@ impl Watch {
             errors: VecDeque::new(),
             parts: BTreeMap::new(),
             left_out: LeftOut::default(),
+            crossed: Vec::new(),
             last_journal_write: None,
             journal_base: Monotonic::default(),
             last_snapshot: None,
@@ -233,6 +238,7 @@ impl Core {
             }
         }
         let overall = self.watch.left_out.cap(&self.policy).map_or(overall, |cap| overall.min(cap));
+        let overall = if self.watch.crossed.is_empty() { overall } else { overall.min(DEGRADED_AT) };
         Verdict { rules, overall: if rules.any() { 0 } else { overall } }
     }
 
@@ -353,6 +359,7 @@ impl Core {
             }
         }
         reasons.extend(self.watch.left_out.reasons(&self.policy));
+        reasons.extend(self.watch.crossed.iter().cloned());
         reasons
     }
 
@@ -389,6 +396,11 @@ impl Core {
             }
         }
         add(self.watch.recompute_at);
+    }
+
+    pub(crate) fn crossed(&mut self, crossed: Vec<String>) {
+        self.watch.crossed = crossed.into_iter().take(MAX_CROSSED).map(|words| clip(words, TEXT_MAX_BYTES)).collect();
+        self.dirty = true;
     }
 
     pub(crate) fn ticked(&mut self, turn: &Turn<'_>, index: usize, name: String, fresh: bool) {

@@ -201,6 +201,9 @@ pub enum Input {
         /// What happened, for people.
         evidence: String,
     },
+    /// Figures that are beyond a critical threshold now, each in words. All of them: what is not named any more is over. They degrade
+    /// health and halt nothing. At most [`crate::MAX_CROSSED`] count.
+    Crossed(Vec<String>),
     /// A new trading day began: clears `daily-loss`.
     TradingDay,
 }

@@ -10,6 +10,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod alert;
+mod anomaly;
 mod breaker;
 mod causes;
 mod component;
@@ -44,6 +45,7 @@ mod renewal;
 mod restart;
 mod standstill;
 mod startup;
+mod threshold;
 mod tightest;
 mod time;
 mod turn;
@@ -54,17 +56,18 @@ pub use alert::{
     Alert, AlertChange, AlertId, AlertRow, PROLONGED, Place, Severity, Subject, UNHEALTHY_FOR, When, Words, gone,
     row as alert_row, severity as alert_severity, start_failed,
 };
+pub use anomaly::{AnomalyRule, Unlike, unlike};
 pub use breaker::{Breaker, BreakerNews, BreakerPolicy, BreakerState, HostLoad};
 pub use component::STOP_GRACES_MAX;
 pub use configure::Configuration;
 pub use effect::{Effect, ExitReason, Page};
 pub use halt::{Cause, Halt, Scope, Trigger};
-pub use health::{MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
+pub use health::{MAX_CROSSED, MAX_ERRORS_COUNTED, MAX_FEEDS, MAX_PARTS};
 pub use id::{ComponentName, Epoch, HaltId, Instance, MAX_COMPONENTS, RequestId, Slot, Ticket};
 pub use input::{CheckClass, Exit, Hook, HookOutcome, Input, Order, OutOfMemory, QueueState, Sign, Start, Unclean};
 pub use limits::{
     AGAIN_WITHIN, Ask, ComponentLimits, Crossing, LOOK_AGAIN_AFTER, Level, LimitAction, Resource, SystemLimits,
-    Thresholds, Usage, WARN_AT_PERCENT,
+    Thresholds, Usage, WARN_AT_PERCENT, memory_emergency,
 };
 pub use liveness::{BEATS_MAX, MAX_EXTENSION};
 pub use machine::Core;
@@ -77,6 +80,7 @@ pub use policy::{
     Policy, Reload, RestartPolicy,
 };
 pub use record::{AfterExit, CONFIG_CHANGES_MAX, ClearedBy, ConfigChange, HealthStatus, KeyChange, Record};
+pub use threshold::{Degree, Found, Gauge, News, Rule, Side};
 pub use time::Monotonic;
 pub use turn::breaks_a_line;
 pub use view::{ComponentState, ComponentView, FeedView, Health, PartView, QueueView};

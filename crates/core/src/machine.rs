@@ -181,6 +181,7 @@ impl Core {
                 let evidence = clip(evidence, TEXT_MAX_BYTES);
                 self.clock_jumped(turn, by, &evidence);
             }
+            Input::Crossed(crossed) => self.crossed(crossed),
             Input::TradingDay => self.trading_day(turn),
         }
     }

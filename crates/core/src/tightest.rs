@@ -37,7 +37,10 @@ impl Policy {
             mode_ceiling: self.mode_ceiling.min(new.mode_ceiling),
             lease: self.lease,
             renew: self.renew,
-            components: self.components.iter().zip(&new.components).map(|(old, new)| of_component(old, new)).collect(),
+            components: (self.components.iter().zip(&new.components))
+                .zip(of_dependencies(&self.components, &new.components))
+                .map(|((old, new), depends_on)| of_component(old, new, depends_on))
+                .collect(),
             dependencies: self.dependencies.clone(),
             limits: of_system(&self.limits, &new.limits),
             health: of_health(&self.health, &new.health),
@@ -84,7 +87,42 @@ fn action(old: LimitAction, new: LimitAction) -> LimitAction {
     }
 }
 
-fn of_component(old: &ComponentPolicy, new: &ComponentPolicy) -> ComponentPolicy {
+/// Which others must be ready first, for each component: those of both, but for a new one that would close a circle. Components
+/// that depend on one another could not be stopped in order, so there the order of before holds.
+fn of_dependencies(old: &[ComponentPolicy], new: &[ComponentPolicy]) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = old.iter().map(|component| component.depends_on.clone()).collect();
+    for (index, component) in new.iter().enumerate() {
+        for on in &component.depends_on {
+            let circle = leads(&all, *on, index);
+            if let Some(known) = all.get_mut(index)
+                && !circle
+                && !known.contains(on)
+            {
+                known.push(*on);
+            }
+        }
+    }
+    all
+}
+
+/// Whether one component is another, or depends on it over however many.
+fn leads(all: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let (mut next, mut seen) = (vec![from], vec![from]);
+    while let Some(index) = next.pop() {
+        if index == to {
+            return true;
+        }
+        for on in all.get(index).into_iter().flatten() {
+            if !seen.contains(on) {
+                seen.push(*on);
+                next.push(*on);
+            }
+        }
+    }
+    false
+}
+
+fn of_component(old: &ComponentPolicy, new: &ComponentPolicy, depends_on: Vec<usize>) -> ComponentPolicy {
     ComponentPolicy {
         name: old.name.clone(),
         orders: old.orders,
@@ -110,10 +148,7 @@ fn of_component(old: &ComponentPolicy, new: &ComponentPolicy) -> ComponentPolicy
         limits: of_limits(&old.limits, &new.limits),
         // A dependency that excuses is looser, one that must be ready first is tighter.
         needs: old.needs.iter().filter(|name| new.needs.contains(name)).cloned().collect(),
-        depends_on: {
-            let more = new.depends_on.iter().filter(|index| !old.depends_on.contains(index));
-            old.depends_on.iter().chain(more).copied().collect()
-        },
+        depends_on,
         on_dependency_exit: old.on_dependency_exit,
         reload: old.reload,
     }
@@ -123,6 +158,8 @@ fn of_limits(old: &ComponentLimits, new: &ComponentLimits) -> ComponentLimits {
     ComponentLimits {
         memory_max: lower(old.memory_max, new.memory_max),
         memory_warn: lower(old.memory_warn, new.memory_warn),
+        // A limit in the place of the trigger is no tighter than it.
+        emergency: lower(old.emergency, new.emergency),
         cpu_max_percent: lower(old.cpu_max_percent, new.cpu_max_percent),
         cpu_for: old.cpu_for.min(new.cpu_for),
         files_max: lower(old.files_max, new.files_max),
@@ -135,6 +172,7 @@ fn of_system(old: &SystemLimits, new: &SystemLimits) -> SystemLimits {
     SystemLimits {
         memory_max: lower(old.memory_max, new.memory_max),
         memory_warn: old.memory_warn.min(new.memory_warn),
+        emergency: lower(old.emergency, new.emergency),
         cpu_max_percent: old.cpu_max_percent.min(new.cpu_max_percent),
         cpu_for: old.cpu_for.min(new.cpu_for),
         action: action(old.action, new.action),

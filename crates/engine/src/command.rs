@@ -12,6 +12,7 @@ use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
 use failstop_core::gate::{LimitName, NAME_MAX, Scope};
 use failstop_journal::ledger::{Outcome, Statement};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where doors put their requests. Bounded, so that a flood waits in its own connection and not in memory.
@@ -31,35 +32,50 @@ pub struct Peer {
     pub gid: u32,
 }
 
+/// A user of this host. The name is one that was looked up before: whoever shows it asks no name service, which may take its time
+/// while an emergency stop waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostUser {
+    /// Its number.
+    pub uid: u32,
+    /// Its name, where the engine knew it when it started.
+    pub name: Option<Arc<str>>,
+}
+
+impl std::fmt::Display for HostUser {
+    /// `root (0)`, or the number alone where the name is not known.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.uid),
+            None => write!(f, "uid {}", self.uid),
+        }
+    }
+}
+
 /// Who asks for something that changes the system, as proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
     /// A user of this host, by the kernel's word.
-    User(Peer),
+    User(HostUser),
     /// Whoever holds this key, by a signature.
     Key(String),
     /// Whoever holds the token of this name.
     Token(String),
     /// Whoever holds the certificate for this name.
     Certificate(String),
+    /// The user of Telegram with this number, by Telegram's word.
+    Telegram(i64),
 }
 
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::User(peer) => f.write_str(&user_name(peer.uid)),
+            Self::User(user) => user.fmt(f),
             Self::Key(id) => write!(f, "watchdog {id}"),
             Self::Token(name) => write!(f, "token {name}"),
             Self::Certificate(name) => write!(f, "certificate {name}"),
+            Self::Telegram(user) => write!(f, "telegram user {user}"),
         }
-    }
-}
-
-/// `root (0)`, or the number alone where the user has no name.
-pub fn user_name(uid: u32) -> String {
-    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} ({uid})", user.name),
-        Ok(None) | Err(_) => format!("uid {uid}"),
     }
 }
 
@@ -149,14 +165,14 @@ pub enum Command {
     Config,
     /// What would change if the file were taken as it is; changes nothing.
     CompareConfig {
-        /// Who, already shown to be allowed.
+        /// Who.
         by: Access,
     },
     /// Read the configuration file now, and take it.
     ReloadConfig {
         /// `KEY=VALUE`, laid over the file for as long as this engine lives.
         set: Vec<String>,
-        /// Who, already shown to be allowed.
+        /// Who.
         by: Access,
     },
     /// A beat: that the loop runs, and how things stand. It is also given to everybody who listens for beats.
@@ -174,6 +190,11 @@ pub enum Command {
     },
     /// What a door says of somebody whom it turned away; nobody waits for an answer.
     TurnedAway(TurnedAway),
+    /// What the door of Telegram says of its way there; nobody waits for an answer.
+    Hearing {
+        /// Why nobody is heard; `None` where all is well.
+        fault: Option<String>,
+    },
 }
 
 /// Somebody whom a door turned away. Doors say only so many: `before` counts those since the last one that was told.
@@ -184,6 +205,15 @@ pub enum TurnedAway {
         /// From where, as the kernel says.
         peer: String,
         /// What was wrong with its proof.
+        why: String,
+        /// How many before it went untold.
+        before: u64,
+    },
+    /// A process of this host that may not speak on the control socket.
+    Refused {
+        /// Its user and its number, as the kernel says.
+        peer: String,
+        /// Why it may not.
         why: String,
         /// How many before it went untold.
         before: u64,

@@ -9,15 +9,20 @@ pub mod checks;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod custom;
 pub mod doors;
 pub mod emergency;
+pub mod footprint;
 pub mod gate;
 pub mod history;
 pub mod kill_switch;
 pub mod limits;
 pub mod lost_journal;
+pub mod masking;
 pub mod metrics;
 pub mod notify_socket;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod output;
 pub mod outside;
 pub mod permit;
@@ -29,6 +34,7 @@ pub mod runtime_dir;
 pub mod shared_rates;
 pub mod status;
 pub mod systemd;
+pub mod thresholds;
 pub mod words;
 
 pub use failstop_view::printable;

@@ -2,6 +2,7 @@
 //!
 //! Pure: the same state and facts give the same answer, and nothing is changed by asking.
 
+mod covered;
 pub mod held;
 pub mod words;
 
@@ -11,9 +12,9 @@ use self::held::HeldSince;
 use failstop_client::configuration::ConfigSummary;
 use failstop_client::gate::GateStatus;
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, EmergencySummary, HaltSummary,
-    HealthSummary, HeldSummary, HostSummary, JournalSummary, PartSummary, QueueSummary, ResourceSummary, Status,
-    VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, CustomSummary,
+    EmergencySummary, FootprintSummary, HaltSummary, HealthSummary, HeldSummary, HostSummary, JournalSummary,
+    PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
 };
 use failstop_core::{
     ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
@@ -119,6 +120,10 @@ pub struct HostFacts {
     pub config: ConfigSummary,
     /// Emergency actions.
     pub emergency: EmergencySummary,
+    /// The metrics of the configuration's sources.
+    pub custom: CustomSummary,
+    /// What failstop itself costs; `None` before the first sample.
+    pub footprint: Option<FootprintSummary>,
 }
 
 /// What the host knows of one component.
@@ -160,7 +165,7 @@ pub fn build(core: &Core, now: Monotonic, facts: &HostFacts) -> Status {
 /// Builds the status of a view.
 pub fn from_view(view: &View, facts: &HostFacts) -> Status {
     let age = |at: Monotonic| view.now.since(at).as_secs_f64();
-    Status {
+    covered::covered(Status {
         system: facts.system.clone(),
         epoch: facts.epoch,
         permission: words::permission(view.permission).to_owned(),
@@ -227,7 +232,9 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         verified: facts.verified.clone(),
         breaker: facts.breaker.clone(),
         emergency: facts.emergency.clone(),
-    }
+        custom: facts.custom.clone(),
+        footprint: facts.footprint.clone(),
+    })
 }
 
 fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts) -> HaltSummary {

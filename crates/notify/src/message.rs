@@ -24,6 +24,17 @@ impl Message {
         Self { text: Text::of(&order), id: name(&format!("{key}\0{}", order.seq)), incident_id: name(key), now, order }
     }
 
+    /// The W3C `traceparent` of this message, where its incident is followed by a name of that form: this message is one step of it.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        let trace = self.order.notice.trace_id.as_deref().filter(|trace| {
+            let digits = trace.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+            trace.len() == 32 && digits && trace.bytes().any(|byte| byte != b'0')
+        })?;
+        // Half of the message's own name: 64 bits that are as good as never all zero.
+        let step = self.id.get(..16).filter(|step| step.bytes().any(|byte| byte != b'0'))?;
+        Some(format!("00-{trace}-{step}-01"))
+    }
+
     /// The word of what it says, for programs.
     pub(crate) fn word(&self) -> &'static str {
         match self.order.what {

@@ -83,6 +83,9 @@ impl Measure {
     }
 }
 
+/// So many digits of a trace's name are shown to people.
+const SHORT_TRACE: usize = 8;
+
 /// A message for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -121,7 +124,7 @@ impl Text {
         let over = matches!(order.what, What::Resolve);
         let mut facts = notice.metadata.clone();
         facts.extend(notice.component.iter().map(|name| ("component".to_owned(), name.clone())));
-        facts.extend(notice.trace_id.iter().map(|trace| ("trace".to_owned(), trace.clone())));
+        facts.extend(notice.trace_id.iter().map(|trace| ("trace".to_owned(), short(trace).to_owned())));
         facts.extend(notice.head.iter().map(|head| ("journal head".to_owned(), head.clone())));
         let happened = notice.occurred_at;
         let since = match order.resolved_at {
@@ -177,6 +180,12 @@ impl Text {
     pub(crate) fn whole(&self) -> String {
         self.fit(usize::MAX, Measure::Bytes)
     }
+}
+
+/// As much of a trace's name as people type: `failstop events --trace` takes it. What is none of 32 digits is shown whole.
+fn short(trace: &str) -> &str {
+    let whole = trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if whole { trace.get(..SHORT_TRACE).unwrap_or(trace) } else { trace }
 }
 
 /// `DRILL staging CRITICAL demo: bot beats no more`
@@ -254,7 +263,7 @@ pub(crate) mod tests {
         notice.recommended_action = Some("failstop status".into());
         notice.runbook = Some("https://example.com/runbook".into());
         notice.metadata = vec![("pid".into(), "20718".into())];
-        notice.trace_id = Some("t-1".into());
+        notice.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());
         Order {
             lane: LaneId("x".into()),
             key,
@@ -285,7 +294,7 @@ pub(crate) mod tests {
              cause: its loop stands still\n\
              pid: 20718\n\
              component: bot\n\
-             trace: t-1\n\
+             trace: 4bf92f35\n\
              runbook: https://example.com/runbook\n\
              2026-11-03 09:14:07Z · open since 2026-11-03 09:14:07Z · demo/hung/bot/7"
         );
@@ -293,6 +302,16 @@ pub(crate) mod tests {
         assert!(text.starts_with("RESOLVED demo: bot beats no more\n"));
         assert!(text.contains("open for 1 h 2 min"));
         assert!(!text.contains("do: "));
+    }
+
+    #[test]
+    fn a_name_that_is_no_traces_is_shown_whole() {
+        for (name, shown) in
+            [("4bf92f3577b34da6a3ce929d0e0e4736", "4bf92f35"), ("9f2c41ab03d1e877", "9f2c41ab03d1e877")]
+        {
+            assert_eq!(short(name), shown);
+        }
+        assert_eq!(short(&"x".repeat(32)), "x".repeat(32));
     }
 
     #[test]

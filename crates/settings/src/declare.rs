@@ -32,6 +32,17 @@ pub const fn within(least: &'static str, most: &'static str) -> Rule {
     Rule::Within(least, most)
 }
 
+/// What of a value is nobody's to see, wherever values are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covered {
+    /// Nothing.
+    Nothing,
+    /// What is written in place; a table that says where a secret is kept is shown.
+    InPlace,
+    /// All of it.
+    Whole,
+}
+
 /// One key of a section.
 #[derive(Debug)]
 pub struct Key {
@@ -47,6 +58,8 @@ pub struct Key {
     pub wanted: &'static str,
     /// The keys of the table that the value is, if it is one.
     pub nested: fn() -> Option<&'static [Key]>,
+    /// What of it is nobody's to see.
+    pub covered: Covered,
     /// What is not done about it in this version, if anything.
     pub later: Option<&'static str>,
 }
@@ -57,6 +70,8 @@ pub trait Setting: Sized {
     const WANTED: &'static str;
     /// What to say where a required key of this type is missing, beyond an example.
     const WHEN_MISSING: &'static str = "";
+    /// What of it is nobody's to see; of each item, where it is a list.
+    const COVERED: Covered = Covered::Nothing;
 
     /// Reads a value; reports what is wrong with it.
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self>;
@@ -362,6 +377,7 @@ macro_rules! section {
                         rule: $crate::section!(@rule $($rule)?),
                         wanted: <$crate::section!(@reader $ty $(, $reader)?) as $crate::declare::Setting>::WANTED,
                         nested: <$crate::section!(@reader $ty $(, $reader)?) as $crate::declare::Setting>::nested,
+                        covered: <$crate::section!(@reader $ty $(, $reader)?) as $crate::declare::Setting>::COVERED,
                         later: $crate::section!(@later $($later)?),
                     }
                 ),*];

@@ -1,10 +1,9 @@
 //! The values that a configuration comes to, key by key: what is written, laid over, or holds where nothing is written. For whoever
 //! compares two configurations, or shows one.
 
-use crate::declare::{Key, Preset, Setting, interpreted};
+use crate::declare::{Covered, Key, Preset, Setting, interpreted};
 use crate::document::{Node, Table, Value, parse_value};
 use crate::problem::{Origin, cover_userinfo};
-use crate::secret::Secret;
 use crate::units::{Bytes, parse_duration, parse_size, write_duration};
 use crate::vocabulary::{Shape, Vocabulary};
 use std::fmt;
@@ -12,6 +11,28 @@ use std::time::Duration;
 
 /// What is shown instead of a secret.
 pub const COVERED: &str = "(secret)";
+
+/// Who decided a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// Nobody: it is the program's default.
+    BuiltIn,
+    /// The profile.
+    Profile,
+    /// Whoever wrote it: in the file, the environment or a flag.
+    Written,
+}
+
+impl Basis {
+    /// `default`, `profile`, `written`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "default",
+            Self::Profile => "profile",
+            Self::Written => "written",
+        }
+    }
+}
 
 /// One value.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,26 +42,29 @@ pub struct Effective {
     pub key: String,
     /// The same in the vocabulary: `component.backoff.max`.
     pub schema: String,
+    /// Who decided it.
+    pub basis: Basis,
     /// As TOML writes it; durations in their shortest form.
     text: String,
-    secret: bool,
+    /// The same for people: secrets in it are covered.
+    shown: String,
 }
 
 impl Effective {
-    /// The value, for people: a secret is covered, and so is the password of a URL.
+    /// The value, for people: a secret is covered, wherever in it one stands, and so is the password of a URL.
     pub fn shown(&self) -> String {
-        if self.secret { COVERED.to_owned() } else { cover_userinfo(&self.text) }
+        cover_userinfo(&self.shown)
     }
 
     /// Whether two have the same value, covered or not.
     pub fn is_the_same(&self, other: &Self) -> bool {
-        (&self.text, self.secret) == (&other.text, other.secret)
+        self.text == other.text
     }
 
     /// The same with its value covered.
     #[must_use]
     pub fn covered(self) -> Self {
-        Self { secret: true, ..self }
+        Self { shown: COVERED.to_owned(), ..self }
     }
 }
 
@@ -86,7 +110,9 @@ impl Walk {
         let names: Vec<String> = tables().enumerate().map(|(index, table)| name_of(table, index)).collect();
         let quoted: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         let text = format!("[{}]", quoted.join(", "));
-        self.out.push(Effective { key: section.to_owned(), schema: section.to_owned(), text, secret: false });
+        let shown = text.clone();
+        let (key, schema, basis) = (section.to_owned(), section.to_owned(), Basis::Written);
+        self.out.push(Effective { key, schema, basis, text, shown });
         for (name, table) in names.iter().zip(tables()) {
             self.table(&format!("{section}.{name}"), section, table, keys);
         }
@@ -95,32 +121,33 @@ impl Walk {
     fn table(&mut self, path: &str, schema: &str, table: &Table, keys: &'static [Key]) {
         for key in keys {
             let (path, schema) = (format!("{path}.{}", key.name), format!("{schema}.{}", key.name));
-            let node = match table.get(key.name) {
-                Some(entry) => interpreted(&entry.node),
+            let (basis, node) = match table.get(key.name) {
+                Some(entry) => (Basis::Written, interpreted(&entry.node)),
                 None => match self.preset(key, &schema) {
-                    Some(node) => node,
+                    Some(preset) => preset,
                     None => continue,
                 },
             };
             match ((key.nested)(), &node.value) {
                 (Some(nested), Value::Table(inner)) => self.table(&path, &schema, inner, nested),
-                (nested, _) => {
-                    let secret = nested.is_some() && key.wanted == <Secret as Setting>::WANTED;
-                    self.out.push(Effective { key: path, schema, text: written(&node, key), secret });
+                (Some(_) | None, _) => {
+                    let (text, shown) = (written(&node, key, Secrets::Written), written(&node, key, Secrets::Covered));
+                    self.out.push(Effective { key: path, schema, basis, text, shown });
                 }
             }
         }
     }
 
     /// What holds where nothing is written.
-    fn preset(&self, key: &Key, schema: &str) -> Option<Node> {
+    fn preset(&self, key: &Key, schema: &str) -> Option<(Basis, Node)> {
         let of_profile = self.profile.and_then(|name| self.vocabulary.profile_value(name, schema));
-        let text = match (of_profile, key.preset) {
-            (Some(text), _) | (None, Preset::Default(text)) => text,
+        let (basis, text) = match (of_profile, key.preset) {
+            (Some(text), _) => (Basis::Profile, text),
+            (None, Preset::Default(text)) => (Basis::BuiltIn, text),
             (None, Preset::Required(_) | Preset::Absent(_)) => return None,
         };
         // A test reads every default.
-        parse_value(text, &Origin::BuiltIn)
+        Some((basis, parse_value(text, &Origin::BuiltIn)?))
     }
 }
 
@@ -146,7 +173,7 @@ fn name_of(table: &Table, index: usize) -> String {
 }
 
 /// A value as TOML writes it, in one way: the same duration or size is the same text.
-fn written(node: &Node, key: &Key) -> String {
+fn written(node: &Node, key: &Key, secrets: Secrets) -> String {
     if let Value::Text(text) = &node.value {
         if key.wanted == <Duration as Setting>::WANTED
             && let Ok(span) = parse_duration(text)
@@ -160,8 +187,25 @@ fn written(node: &Node, key: &Key) -> String {
         }
     }
     let mut out = String::new();
-    write_node(&mut out, node);
+    write_node(&mut out, node, Some(key), secrets);
     out
+}
+
+/// What becomes of secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    /// They are written, to be compared.
+    Written,
+    /// [`COVERED`] stands in their place.
+    Covered,
+}
+
+/// Whether this value of a key is nobody's to see. A list is looked at item by item.
+fn is_secret(node: &Node, key: &Key) -> bool {
+    match (key.covered, &node.value) {
+        (Covered::Nothing, _) | (Covered::InPlace, Value::Table(_) | Value::List(_)) => false,
+        (Covered::InPlace | Covered::Whole, _) => true,
+    }
 }
 
 /// A size as it was written, but for zeros in front.
@@ -173,7 +217,11 @@ fn write_size(text: &str, size: Bytes) -> String {
     }
 }
 
-fn write_node(out: &mut String, node: &Node) {
+/// A value of `key`, where one is declared for it.
+fn write_node(out: &mut String, node: &Node, key: Option<&Key>, secrets: Secrets) {
+    if secrets == Secrets::Covered && key.is_some_and(|key| is_secret(node, key)) {
+        return out.push_str(COVERED);
+    }
     match &node.value {
         Value::Text(text) | Value::Raw(text) => out.push_str(&quoted(text)),
         Value::Integer(number) => out.push_str(&number.to_string()),
@@ -185,11 +233,12 @@ fn write_node(out: &mut String, node: &Node) {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                write_node(out, item);
+                write_node(out, item, key, secrets);
             }
             out.push(']');
         }
         Value::Table(table) => {
+            let keys = key.and_then(|key| (key.nested)()).unwrap_or(&[]);
             let mut entries: Vec<_> = table.entries.iter().collect();
             entries.sort_by(|one, other| one.key.cmp(&other.key));
             out.push('{');
@@ -197,7 +246,7 @@ fn write_node(out: &mut String, node: &Node) {
                 out.push_str(if index > 0 { ", " } else { " " });
                 out.push_str(&bare_or_quoted(&entry.key));
                 out.push_str(" = ");
-                write_node(out, &entry.node);
+                write_node(out, &entry.node, keys.iter().find(|key| key.name == entry.key), secrets);
             }
             out.push_str(if table.entries.is_empty() { "}" } else { " }" });
         }
@@ -228,7 +277,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use crate::{Consistent, Overlay, SectionInfo, Source, read, repeated, section, within};
+    use crate::{Consistent, Overlay, Secret, SectionInfo, Source, read, repeated, section, within};
 
     section! {
         /// One.
@@ -243,6 +292,8 @@ mod tests {
             pace: Pace, default {};
             /// A list.
             names: Vec<String>, default [];
+            /// A list of tables.
+            heads: Vec<Head>, default [];
         }
     }
     section! {
@@ -250,6 +301,15 @@ mod tests {
         pub struct Pace {
             /// So many.
             tries: u32, default 3;
+        }
+    }
+    section! {
+        /// A line.
+        pub struct Head {
+            /// Its name.
+            name: String, required "a";
+            /// Its value.
+            value: Secret, required { env = "KEY" };
         }
     }
     section! {
@@ -263,6 +323,7 @@ mod tests {
     }
     impl Consistent for One {}
     impl Consistent for Pace {}
+    impl Consistent for Head {}
     impl Consistent for Many {}
 
     static VOCABULARY: Vocabulary = Vocabulary {
@@ -294,7 +355,14 @@ mod tests {
     fn every_key_has_the_value_that_is_in_force() {
         assert_eq!(
             values("", &[]),
-            ["one.every = \"1m\"", "one.most = \"10MB\"", "one.pace.tries = 3", "one.names = []", "many = []"]
+            [
+                "one.every = \"1m\"",
+                "one.most = \"10MB\"",
+                "one.pace.tries = 3",
+                "one.names = []",
+                "one.heads = []",
+                "many = []"
+            ]
         );
         let text = "[one]\nevery = \"90s\"\nmost = \"010MB\"\npace = { tries = 5 }\nnames = [\"a\", \"b\\n\"]\n\
                     token = \"t0p\"\n[[many]]\nname = \"x\"\n[[many]]\nname = \"y\"\ncount = 7\n";
@@ -306,6 +374,7 @@ mod tests {
                 "one.token = (secret)",
                 "one.pace.tries = 5",
                 "one.names = [\"a\", \"b\\u000A\"]",
+                "one.heads = []",
                 "many = [\"x\", \"y\"]",
                 "many.x.name = \"x\"",
                 "many.x.count = 4",
@@ -317,8 +386,24 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_within_a_list_is_covered_and_what_stands_beside_it_is_not() {
+        let heads = |text: &str, set: &[&str]| values(text, set).remove(4);
+        let text = "[one]\nheads = [{ name = \"x\", value = \"geheim\" }, { name = \"y\", value = { env = \"Y\" } }]\n";
+        let shown = "one.heads = [{ name = \"x\", value = (secret) }, { name = \"y\", value = { env = \"Y\" } }]";
+        assert_eq!(heads(text, &[]), shown);
+        assert_eq!(
+            heads("", &["one.heads=[{ name = \"x\", value = \"geheim\" }]"]),
+            "one.heads = [{ name = \"x\", value = (secret) }]",
+            "laid over the file, too"
+        );
+    }
+
+    #[test]
     fn a_secret_that_changes_is_another_and_is_not_shown() {
-        let of = |token: &str| Effective { key: "k".into(), schema: "k".into(), text: quoted(token), secret: true };
+        let of = |token: &str| {
+            let (text, shown, basis) = (quoted(token), String::new(), Basis::Written);
+            Effective { key: "k".into(), schema: "k".into(), basis, text, shown }.covered()
+        };
         assert!(!of("a").is_the_same(&of("b")) && of("a").is_the_same(&of("a")));
         assert!(!format!("{:?}", of("geheim")).contains("geheim"));
     }

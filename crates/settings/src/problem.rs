@@ -141,18 +141,47 @@ impl ConfigErrors {
     }
 }
 
-impl Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ConfigErrors {
+    /// The same for whoever may not read the file: with places, without anything that stands there. A line may hold a secret that
+    /// nothing marks as one, above all a line that is no TOML.
+    pub fn published(&self) -> String {
+        let mut out = String::new();
+        // Writing to a text does not fail.
+        let _ = self.put(&mut out, Problem::put_published);
+        out
+    }
+
+    fn put<W: fmt::Write>(&self, out: &mut W, one: fn(&Problem, &mut W) -> fmt::Result) -> fmt::Result {
         for (index, problem) in self.problems.iter().take(MAX_SHOWN).enumerate() {
-            if index > 0 {
-                f.write_str("\n\n")?;
-            }
-            write!(f, "error: {problem}")?;
+            out.write_str(if index > 0 { "\n\nerror: " } else { "error: " })?;
+            one(problem, out)?;
         }
         if let Some(more) = self.problems.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
-            write!(f, "\n\nand {more} more")?;
+            write!(out, "\n\nand {more} more")?;
         }
         Ok(())
+    }
+}
+
+impl Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.put(f, |problem, f| Display::fmt(problem, f))
+    }
+}
+
+impl Problem {
+    /// Message, place and help. What helps with a line that is no TOML, or a value of the wrong type, repeats what stands there.
+    fn put_published(&self, out: &mut String) -> fmt::Result {
+        out.write_str(&self.message)?;
+        match (&self.place, &self.origin) {
+            (Some(place), _) if place.line == 0 => write!(out, "\n  --> {}", place.file.display())?,
+            (Some(place), _) => write!(out, "\n  --> {}:{}:{}", place.file.display(), place.line, place.column)?,
+            (None, Origin::Variable(name)) => write!(out, "\n  --> environment variable {name}")?,
+            (None, Origin::Flag(flag)) => write!(out, "\n  --> flag {flag}")?,
+            (None, Origin::BuiltIn | Origin::Whole | Origin::File(_)) => {}
+        }
+        let repeats = matches!(self.kind, Kind::Syntax | Kind::WrongType);
+        note(out, "   ", if repeats { "see what stands there" } else { &self.help })
     }
 }
 
@@ -192,7 +221,7 @@ impl Display for Problem {
     }
 }
 
-fn note(f: &mut fmt::Formatter<'_>, pad: &str, help: &str) -> fmt::Result {
+fn note(f: &mut impl fmt::Write, pad: &str, help: &str) -> fmt::Result {
     for (index, line) in help.lines().enumerate() {
         let lead = if index == 0 { "= " } else { "  " };
         write!(f, "\n{pad}{lead}{line}")?;
@@ -328,6 +357,24 @@ mod tests {
         assert_eq!(cover_secret("name = \"a\""), "name = \"a\"");
         assert_eq!(cover_userinfo("x = \"smtps://u:pass@h/\" # a@b"), "x = \"smtps://u:****@h/\" # a@b");
         assert_eq!(cover_userinfo("http://h/a:b@c"), "http://h/a:b@c");
+    }
+
+    #[test]
+    fn what_is_published_has_the_place_and_nothing_of_the_line() {
+        let text = "env = { VENUE = \"geheim }\n";
+        let at = |kind, help: &str| {
+            let problem = Problem::new(kind, Origin::File(16..24), "not valid TOML: no end".into(), help.into());
+            ConfigErrors::one(problem.located("failstop.toml".as_ref(), Some(&source(text))))
+        };
+        let errors = at(Kind::Syntax, "write `VENUE = \"geheim\"`");
+        assert!(errors.to_string().contains("geheim"), "whoever asks sees the line");
+        assert_eq!(
+            errors.published(),
+            "error: not valid TOML: no end\n  --> failstop.toml:1:17\n   = see what stands there"
+        );
+        assert!(at(Kind::UnknownKey, "did you mean `x`?").published().ends_with("\n   = did you mean `x`?"));
+        let many = ConfigErrors { problems: vec![errors.problems[0].clone(); MAX_SHOWN + 3] };
+        assert!(many.published().ends_with("\n\nand 3 more"));
     }
 
     #[test]

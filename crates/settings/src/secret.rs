@@ -1,6 +1,6 @@
 //! Secrets: named by where they are kept, never shown, refused inline where others can read the file.
 
-use crate::declare::{At, Consistent, Key, Places, Reading, Section, Setting, interpreted};
+use crate::declare::{At, Consistent, Covered, Key, Places, Reading, Section, Setting, interpreted};
 use crate::document::{Node, Value};
 use crate::problem::{Kind, Origin};
 use crate::section;
@@ -55,6 +55,7 @@ impl fmt::Debug for Secret {
 impl Setting for Secret {
     const WANTED: &'static str =
         "where the secret is kept, like { env = \"TELEGRAM_BOT_TOKEN\" } or { file = \"secrets/telegram\" }";
+    const COVERED: Covered = Covered::InPlace;
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         if let (Value::Raw(text), Origin::Variable(name)) = (&node.value, &node.origin)

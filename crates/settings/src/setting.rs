@@ -1,6 +1,6 @@
 //! The types that keys have: how each is read, and what is said where it cannot be.
 
-use crate::declare::{At, Key, Reading, Rule, Section, Setting, interpreted, shown};
+use crate::declare::{At, Covered, Key, Reading, Rule, Section, Setting, interpreted, shown};
 use crate::document::{Node, Value, parse_value};
 use crate::nearest::nearest;
 use crate::problem::{Kind, Origin};
@@ -347,6 +347,7 @@ impl<T: Choice> Setting for T {
 
 impl<T: Setting> Setting for Option<T> {
     const WANTED: &'static str = T::WANTED;
+    const COVERED: Covered = T::COVERED;
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         T::read(node, at, reading).map(Some)
@@ -363,6 +364,7 @@ impl<T: Setting> Setting for Option<T> {
 
 impl<T: Setting> Setting for Vec<T> {
     const WANTED: &'static str = "a list in square brackets";
+    const COVERED: Covered = T::COVERED;
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let items: Vec<Node> = match interpreted(node) {

@@ -3,9 +3,9 @@
 
 use crate::problem::{Kind, Origin, Problem};
 use crate::vocabulary::Vocabulary;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The largest configuration file that is read, bytes.
@@ -22,12 +22,51 @@ pub struct Source {
     pub world_readable: bool,
 }
 
+/// Who may write a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// Its owner, with this number, and root.
+    Owner(u32),
+    /// Its group or everybody, too: nobody can say whose word it is.
+    Others,
+}
+
+impl Writer {
+    /// Of the file that this handle is of, whatever its path names by now.
+    ///
+    /// # Errors
+    /// Those of looking at it.
+    pub fn of(handle: &File) -> std::io::Result<Self> {
+        handle.metadata().map(|meta| Self::of_metadata(&meta))
+    }
+
+    /// The owner, where nobody else may.
+    pub fn owner(self) -> Option<u32> {
+        match self {
+            Self::Owner(owner) => Some(owner),
+            Self::Others => None,
+        }
+    }
+
+    fn of_metadata(meta: &Metadata) -> Self {
+        if meta.permissions().mode() & 0o022 == 0 { Self::Owner(meta.uid()) } else { Self::Others }
+    }
+}
+
 impl Source {
     /// Opens and reads `file`.
     ///
     /// # Errors
     /// It cannot be read, or is nothing that a configuration could be.
     pub fn read(file: &Path, vocabulary: &Vocabulary) -> Result<Self, Box<Problem>> {
+        Self::read_with_writer(file, vocabulary).map(|(source, _)| source)
+    }
+
+    /// The same, and who may write what was read.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn read_with_writer(file: &Path, vocabulary: &Vocabulary) -> Result<(Self, Writer), Box<Problem>> {
         let refuse = |kind, message: String, help: String| Box::new(Problem::new(kind, Origin::Whole, message, help));
         // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(file);
@@ -76,7 +115,8 @@ impl Source {
             ));
         }
         let text = decode(bytes)?;
-        Ok(Self { file: file.to_owned(), text, world_readable: meta.permissions().mode() & 0o004 != 0 })
+        let world_readable = meta.permissions().mode() & 0o004 != 0;
+        Ok((Self { file: file.to_owned(), text, world_readable }, Writer::of_metadata(&meta)))
     }
 
     /// Line and column (both from 1, columns in characters) of the byte at `offset`.

@@ -75,19 +75,34 @@
   // Says whether what is shown is how things stand.
   function judge() {
     const fresh = performance.now() - heard < STALE_MS && !why;
-    if (fresh === lost.hidden) return;
+    const text = fresh ? "" : "Disconnected. " + (why || "Nothing was heard for some time.")
+      + " What is shown is as of " + freshness.querySelector("time").textContent + ".";
+    if (fresh === lost.hidden && text === lost.textContent) return;
     document.body.classList.toggle("lost", !fresh);
     lost.hidden = fresh;
-    lost.textContent = fresh ? "" : "Disconnected. " + (why || "Nothing was heard for some time.")
-      + " What is shown is as of " + freshness.querySelector("time").textContent + ".";
+    lost.textContent = text;
+  }
+
+  // The engine is there and shows nothing now: says why. A stream that it closes so is asked after here, too.
+  function refused(error) {
+    why = error.charAt(0).toUpperCase() + error.slice(1) + ".";
+    judge();
   }
 
   async function poll() {
     if (polling || document.hidden) return;
     polling = true;
     try {
-      const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(POLL_MS) });
-      if (!show(await answer.text())) throw new Error("no page of ours");
+      // Asked for as a person would ask, so that who is no longer logged in is led to where that is done.
+      const answer = await fetch(location.href, {
+        cache: "no-store", headers: { accept: "text/html" }, signal: AbortSignal.timeout(POLL_MS),
+      });
+      if (answer.redirected && answer.url === here("login").href) return location.assign(answer.url);
+      if (answer.status === 401) {
+        return refused("this page is let in no more: load it anew");
+      }
+      const text = await answer.text();
+      if (!show(text)) refused(JSON.parse(text).error);
     } catch {
       if (performance.now() - heard >= STALE_MS) why = "The engine cannot be reached; this page keeps trying.";
       judge();

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod number;
 pub mod page;
 pub mod printable;
+pub mod standing;
 mod tone;
 
 pub use tone::Tone;

@@ -18,10 +18,10 @@ impl Tone {
     /// The tone of a permission, a health verdict, a component's state, a mode, a severity or a check's outcome, by its word.
     pub fn of(word: &str) -> Self {
         match word {
-            "active" | "healthy" | "ready" | "up" | "intact" | "pass" => Self::Good,
+            "active" | "healthy" | "good" | "ready" | "up" | "intact" | "pass" => Self::Good,
             "reduce-only" | "observe-only" | "degraded" | "starting" | "stopping" | "backoff" | "live" | "warning"
             | "unverifiable" | "WARN" => Self::Warning,
-            "shutdown" | "critical" | "failed" | "engaged" | "down" | "violated" | "FAIL" => Self::Bad,
+            "shutdown" | "critical" | "emergency" | "failed" | "engaged" | "down" | "violated" | "FAIL" => Self::Bad,
             _ => Self::Plain,
         }
     }

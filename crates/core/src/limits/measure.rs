@@ -111,6 +111,8 @@ pub struct ComponentLimits {
     pub memory_max: Option<u64>,
     /// Memory above this is told, bytes; absent: four fifths of `memory_max`.
     pub memory_warn: Option<u64>,
+    /// Memory above this is a fail-safe trigger, bytes; only where there is a `memory_warn` (see [`memory_emergency`]).
+    pub emergency: Option<u64>,
     /// The most processor time, per cent of the processors that it may use.
     pub cpu_max_percent: Option<u32>,
     /// For how long without a break it must be above († 5 min).
@@ -128,6 +130,7 @@ impl Default for ComponentLimits {
         Self {
             memory_max: None,
             memory_warn: None,
+            emergency: None,
             cpu_max_percent: None,
             cpu_for: CPU_FOR,
             files_max: None,
@@ -140,11 +143,12 @@ impl Default for ComponentLimits {
 /// The limits of all components together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SystemLimits {
-    /// The most memory of all trees together, bytes († 1800 MiB); `None`: none, and twice `memory_warn` is a fail-safe trigger
-    /// instead.
+    /// The most memory of all trees together, bytes († 1800 MiB).
     pub memory_max: Option<u64>,
     /// Memory above this is told, bytes († 500 MB).
     pub memory_warn: u64,
+    /// Memory above this is a fail-safe trigger, bytes (see [`memory_emergency`]).
+    pub emergency: Option<u64>,
     /// The most processor time, per cent of the processors that they may use († 90).
     pub cpu_max_percent: u32,
     /// For how long without a break they must be above († 5 min).
@@ -160,6 +164,7 @@ impl Default for SystemLimits {
         Self {
             memory_max: Some(1_800 * 1_024 * 1_024),
             memory_warn: 500_000_000,
+            emergency: None,
             cpu_max_percent: 90,
             cpu_for: CPU_FOR,
             action: LimitAction::Restart,
@@ -175,6 +180,11 @@ pub const WARN_AT_PERCENT: u64 = 80;
 
 /// Memory above so many times its warning threshold is a fail-safe trigger (†), where no limit governs it.
 pub(super) const EMERGENCY_MULTIPLE: u64 = 2;
+
+/// Memory above which everything is shut down, bytes: twice the warning threshold, where there is one and no limit governs.
+pub fn memory_emergency(memory_warn: Option<u64>, limited: bool) -> Option<u64> {
+    memory_warn.filter(|_| !limited).map(|warn| warn.saturating_mul(EMERGENCY_MULTIPLE))
+}
 
 /// What one figure is held against, in its resource's unit (see [`Resource`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,8 +228,8 @@ fn warn_before(warn: u64, max: Option<u64>) -> u64 {
 }
 
 impl ComponentLimits {
-    /// What this resource is held against, if anything. `governed` says whether a limit of the whole system bounds its memory.
-    pub fn thresholds(&self, resource: Resource, governed: bool) -> Option<Thresholds> {
+    /// What this resource is held against, if anything.
+    pub fn thresholds(&self, resource: Resource) -> Option<Thresholds> {
         match resource {
             Resource::Memory => match (self.memory_warn, self.memory_max) {
                 (None, None) => None,
@@ -228,7 +238,7 @@ impl ComponentLimits {
                     warn: warn_before(warn, max),
                     max,
                     span: Duration::ZERO,
-                    emergency: (max.is_none() && !governed).then(|| warn.saturating_mul(EMERGENCY_MULTIPLE)),
+                    emergency: self.emergency,
                 }),
             },
             Resource::Processes => self.processes_max.map(|max| Thresholds::at_most(max, Duration::ZERO)),
@@ -246,7 +256,7 @@ impl SystemLimits {
                 warn: warn_before(self.memory_warn, self.memory_max),
                 max: self.memory_max,
                 span: Duration::ZERO,
-                emergency: self.memory_max.is_none().then(|| self.memory_warn.saturating_mul(EMERGENCY_MULTIPLE)),
+                emergency: self.emergency,
             }),
             Resource::Cpu => Some(Thresholds::at_most(percent(self.cpu_max_percent), self.cpu_for)),
             Resource::Processes | Resource::Files => None,

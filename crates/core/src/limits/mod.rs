@@ -11,7 +11,9 @@
 mod measure;
 mod warned;
 
-pub use measure::{ComponentLimits, LimitAction, Resource, SystemLimits, Thresholds, Usage, WARN_AT_PERCENT};
+pub use measure::{
+    ComponentLimits, LimitAction, Resource, SystemLimits, Thresholds, Usage, WARN_AT_PERCENT, memory_emergency,
+};
 pub use warned::{Crossing, Level};
 
 use crate::component::{Component, Phase};
@@ -24,6 +26,7 @@ use crate::record::Record;
 use crate::time::Monotonic;
 use crate::turn::Turn;
 use core::time::Duration;
+use measure::EMERGENCY_MULTIPLE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use warned::Warnings;
@@ -118,13 +121,12 @@ impl Core {
     /// Takes one sample of everything that runs. What is not in it does not run.
     pub(crate) fn usage(&mut self, turn: &mut Turn<'_>, sample: &[Usage]) {
         let policy = Arc::clone(&self.policy);
-        let governed = policy.limits.memory_max.is_some();
         let present: Vec<(usize, Usage)> =
             sample.iter().filter_map(|usage| Some((self.present(usage.slot, usage.instance)?, *usage))).collect();
         for (index, component) in policy.components.iter().enumerate() {
             let usage = present.iter().find(|(other, _)| *other == index).map(|(_, usage)| *usage);
             for resource in Resource::ALL {
-                let Some(thresholds) = component.limits.thresholds(resource, governed) else { continue };
+                let Some(thresholds) = component.limits.thresholds(resource) else { continue };
                 match usage {
                     Some(usage) => {
                         let Some(used) = usage.of(resource) else { continue };
@@ -178,7 +180,7 @@ impl Core {
             && self.policy.limits.emergency_shutdown
             && !self.stands(Cause::Failsafe, None, Some(Trigger::Memory))
         {
-            let warn = key.1.value(thresholds.warn);
+            let warn = key.1.value(limit / EMERGENCY_MULTIPLE);
             let evidence = format!("{}, more than twice the threshold of {warn}", self.uses(key.0, key.1.amount(used)));
             self.trip(turn, Trigger::Memory, evidence);
         }

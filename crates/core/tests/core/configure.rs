@@ -194,3 +194,57 @@ fn each_number_alone_is_tightest_by_its_own_sense() {
         assert_eq!(host.core.policy(), &base, "{what}: until it is durable");
     }
 }
+
+#[test]
+fn memory_that_shuts_down_still_does_until_the_limit_in_its_place_is_durable() {
+    const MB: u64 = 1_000_000;
+    let uses = |host: &mut Host, bytes: u64| {
+        let (slot, instance) = (slot(0), host.instance(0));
+        let usage = Usage { slot, instance, memory_bytes: bytes, cpu_hundredths: None, processes: 1, files: None };
+        host.send(Input::Usage(vec![usage]));
+        host.halt(Cause::Failsafe).and_then(|halt| halt.trigger)
+    };
+    // All components together without a limit, or one without its own; then a limit far above.
+    let mut together = policy(asks());
+    (together.limits.memory_max, together.limits.memory_warn) = (None, 100 * MB);
+    let mut own = policy(asks());
+    (own.limits.memory_max, own.limits.memory_warn) = (None, 100_000 * MB);
+    own.components[0].limits.memory_warn = Some(100 * MB);
+    for old in [together, own] {
+        let mut limited = old.clone();
+        limited.limits.memory_max = Some(200_000 * MB);
+        let (old, limited) = (with_emergencies(old), with_emergencies(limited));
+        let mut host = Host::live(old.clone());
+        host.prompt = false;
+        configure(&mut host, limited.clone());
+        assert_eq!(uses(&mut host, 200 * MB), None, "twice itself is not above it");
+        assert_eq!(uses(&mut host, 201 * MB), Some(Trigger::Memory), "the record is not durable");
+
+        let mut host = Host::live(old);
+        configure(&mut host, limited);
+        assert_eq!(uses(&mut host, 201 * MB), None, "the limit governs");
+    }
+}
+
+#[test]
+fn components_that_depend_on_one_another_the_other_way_round_are_still_stopped_in_order() {
+    let two = |first: Vec<usize>, second: Vec<usize>| {
+        let ready = |name: &str, depends_on| ComponentPolicy { depends_on, ..component(name, Orders::None) };
+        policy(vec![ready("a", first), ready("b", second)])
+    };
+    let mut host = Host::live(two(vec![], vec![0]));
+    host.prompt = false;
+    configure(&mut host, two(vec![1], vec![]));
+    let stopped = |effects: &[Effect]| -> Vec<Slot> {
+        effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Stop { slot, .. } => Some(*slot),
+                _ => None,
+            })
+            .collect()
+    };
+    // The record never becomes durable: the order of before holds.
+    let effects = host.send(storage_failed("EIO", false));
+    assert_eq!(stopped(&effects), [slot(1), slot(0)], "nothing depends on the second, and then nothing on the first");
+}

@@ -277,3 +277,18 @@ fn a_feed_beyond_the_most_is_refused_and_held_against_health() {
     assert_eq!((health.status, health.overall), (HealthStatus::Degraded, 500));
     assert_eq!(health.reasons, ["market data of feed BTC-USD of bot is not watched: 64 feeds are already"]);
 }
+
+#[test]
+fn a_figure_beyond_a_critical_threshold_degrades_health_and_halts_nothing() {
+    let mut host = Host::live(policy(asks()));
+    let rate = "api_error_rate is 0.3 percent, above the critical threshold of 0.1".to_owned();
+    host.send(Input::Crossed(vec![rate.clone()]));
+    let health = host.core.health(host.now);
+    assert_eq!((health.status, health.overall, health.reasons), (HealthStatus::Degraded, 500, vec![rate]));
+    assert_eq!((host.standing(), host.core.permission()), (vec![], Permission::Active));
+    host.send(Input::Crossed(Vec::new()));
+    assert_eq!(status(&host), HealthStatus::Healthy);
+    host.send(Input::Crossed((0..100).map(|number| "x".repeat(1_000) + &number.to_string()).collect()));
+    let reasons = host.core.health(host.now).reasons;
+    assert_eq!((reasons.len(), reasons[0].len()), (MAX_CROSSED, 512), "bounded");
+}

@@ -75,6 +75,16 @@ pub fn policy(components: Vec<ComponentPolicy>) -> Policy {
     }
 }
 
+/// With the memory above which everything is shut down, as its limits have it.
+pub fn with_emergencies(mut policy: Policy) -> Policy {
+    let governed = policy.limits.memory_max.is_some();
+    policy.limits.emergency = memory_emergency(Some(policy.limits.memory_warn), governed);
+    for limits in policy.components.iter_mut().map(|component| &mut component.limits) {
+        limits.emergency = memory_emergency(limits.memory_warn, governed || limits.memory_max.is_some());
+    }
+    policy
+}
+
 pub fn asks() -> Vec<ComponentPolicy> {
     vec![component("bot", Orders::Asks)]
 }

@@ -28,7 +28,7 @@ fn limited() -> Policy {
     policy.components[0].limits = ComponentLimits { memory_max: Some(400 * MB), ..ComponentLimits::default() };
     policy.limits.memory_max = None;
     policy.limits.memory_warn = 10_000 * MB;
-    policy
+    with_emergencies(policy)
 }
 
 fn asked(effects: &[Effect]) -> Option<&Ask> {
@@ -264,7 +264,7 @@ fn twice_the_warning_threshold_shuts_down_only_where_no_limit_governs_and_the_sw
         policy.limits.emergency_shutdown = switch;
         policy.components[0].limits.memory_warn = Some(100 * MB);
         policy.components[0].limits.memory_max = own.map(|mb: u64| mb * MB);
-        let mut host = Host::live(policy);
+        let mut host = Host::live(with_emergencies(policy));
         uses(&mut host, 200, 1);
         assert!(host.halt(Cause::Failsafe).is_none(), "twice itself is not above it");
         uses(&mut host, 201, 1);
@@ -281,7 +281,7 @@ fn twice_the_warning_threshold_shuts_down_only_where_no_limit_governs_and_the_sw
     let mut policy = policy(asks());
     policy.limits.memory_max = None;
     policy.limits.memory_warn = 100 * MB;
-    let mut host = Host::live(policy);
+    let mut host = Host::live(with_emergencies(policy));
     uses(&mut host, 201, 1);
     assert_eq!(host.halt(Cause::Failsafe).and_then(|halt| halt.trigger), Some(Trigger::Memory));
 }

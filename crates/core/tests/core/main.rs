@@ -18,4 +18,5 @@ mod reload;
 mod replay;
 mod restart;
 mod startup;
+mod threshold;
 mod two_key;

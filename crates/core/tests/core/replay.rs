@@ -322,6 +322,7 @@ impl World {
         policy.components[0].progress_within = (!number.is_multiple_of(2)).then_some(Duration::from_secs(number));
         policy.components[1].essential = number.is_multiple_of(4);
         // What a start after a crash has is what its file says: here, the last one that was written.
+        let policy = with_emergencies(policy);
         self.host.policy = policy.clone();
         let change = ConfigChange { by: "a test".to_owned(), ..ConfigChange::default() };
         self.host.send(Input::Configure(Box::new(Configuration { policy, change })))

@@ -210,6 +210,21 @@ fn a_position_that_is_unknown_is_in_no_sum_by_its_old_number() {
         bed.position(SPOT, held);
         assert_eq!(bed.ask(&buy(EURO, "1")), [], "{held}");
     }
+    // Nor is what was lost with it.
+    for limit in [LimitName::DailyLoss, LimitName::DailyLossMoney] {
+        for held in ["100", "0"] {
+            let mut bed = Bed::flat(with(limit, SHARE_ONE / 5));
+            bed.position(SPOT, held);
+            assert_eq!(bed.ask(&buy(EURO, "1")), [], "{limit:?} {held}");
+            bed.take(Fact::PositionUnknown { account: "main", instrument: SPOT }).unwrap();
+            assert_eq!(bed.ask(&buy(EURO, "1")), [Code::MissingPosition], "{limit:?} {held}");
+            let results = bed.gate.daily_results(bed.now(), false);
+            assert_eq!((results[0].account.as_str(), results[0].result), ("main", None), "{limit:?} {held}");
+            assert_eq!((results[1].account.as_str(), results[1].result), ("second", Some(0)), "{limit:?} {held}");
+            bed.position(SPOT, held);
+            assert_eq!(bed.ask(&buy(EURO, "1")), [], "{limit:?} {held}");
+        }
+    }
     // What stands behind a cross position is not known either.
     let mut bed = Bed::flat(with(LimitName::LiquidationBuffer, SHARE_ONE / 10));
     let ask = Order { leverage: Some("2"), ..buy(CROSS, "1") };

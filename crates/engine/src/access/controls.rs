@@ -167,7 +167,9 @@ pub fn ordered(command: &Command) -> Option<Ordered<'_>> {
         | Command::Config
         | Command::Beat
         // What a door says of those whom it turned away.
-        | Command::TurnedAway(_) => return None,
+        | Command::TurnedAway(_)
+        // And of its way to those whom it hears.
+        | Command::Hearing { .. } => return None,
         Command::AcknowledgeAlert { id: _, by } => (Control::AcknowledgeAlert, by, ""),
         Command::TestAlerts { channel: _, by } => (Control::TestAlerts, by, ""),
         Command::ResetBreaker { by } => (Control::ResetBreaker, by, ""),
@@ -287,5 +289,45 @@ mod tests {
         let forbidden = Forbidden { control: Control::ModeLive, standing: Standing::Role(Role::Admin) };
         let text = forbidden.to_string();
         assert!(text.starts_with("`mode live` needs the role super-admin, and this is admin:"), "{text}");
+    }
+
+    /// What the guide calls a control.
+    fn word_of(control: Control) -> &'static str {
+        match control {
+            Control::Resume => "`resume`",
+            Control::ModeDry => "`mode dry`",
+            Control::ModeLive => "`mode live`",
+            Control::EmergencyStop => "emergency stop",
+            Control::ReleaseKillSwitch => "`kill-switch release`",
+            Control::MaintenanceOn | Control::MaintenanceOff => "`maintenance` on and off",
+            Control::StopEngine | Control::RestartEngine => "stop and restart the engine",
+            Control::StartComponent | Control::StopComponent | Control::RestartComponent | Control::ReloadComponent => {
+                "stop, start, restart and reload components"
+            }
+            Control::AcknowledgeAlert => "`alerts ack`",
+            Control::TestAlerts => "`alerts test`",
+            Control::TakeSnapshot => "`snapshot`",
+            Control::ResolveOrder => "`orders resolve`",
+            Control::Import => "`import`",
+            Control::ConfirmOrder => "`orders confirm`",
+            Control::OverrideLimit | Control::EndOverride => "override limits and end that (`limits`)",
+            Control::ResetBreaker => "`breaker reset`",
+            Control::CompareConfig => "`config diff`",
+            Control::ReloadConfig => "`config reload`",
+        }
+    }
+
+    #[test]
+    fn the_guide_says_of_every_control_who_may_give_it() {
+        let guide = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/access.md");
+        let guide = std::fs::read_to_string(guide).unwrap_or_default();
+        for control in Control::ALL {
+            let rows: Vec<&str> = guide
+                .lines()
+                .filter(|line| line.starts_with("| ") && line.contains(word_of(control)))
+                .filter_map(|line| line.split(" | ").next()?.strip_prefix("| "))
+                .collect();
+            assert_eq!(rows, [control.row().least.name()], "{}", control.row().name);
+        }
     }
 }

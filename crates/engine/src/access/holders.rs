@@ -1,9 +1,11 @@
 //! Which users of this host have which role: by the kernel's word about the peer of a Unix socket, its user and its groups.
 
 use super::role::Role;
+use crate::command::HostUser;
 use crate::config::Control;
-use nix::unistd::{Group, User, geteuid};
+use nix::unistd::{Group, Uid, User, geteuid};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Users and groups with their roles. Root and the engine's own user are super-admins whatever is configured: both could do
 /// everything all the same.
@@ -12,12 +14,16 @@ pub struct Holders {
     engine: u32,
     users: BTreeMap<u32, Role>,
     groups: BTreeMap<u32, Role>,
+    /// What root, the engine's user and those that are configured are called.
+    names: BTreeMap<u32, Arc<str>>,
 }
 
 impl Holders {
     /// Root and the engine's user alone.
     pub fn of_the_engine() -> Self {
-        Self { engine: geteuid().as_raw(), users: BTreeMap::new(), groups: BTreeMap::new() }
+        let engine = geteuid().as_raw();
+        let names = [0, engine].into_iter().filter_map(|uid| name_of(uid).map(|name| (uid, name))).collect();
+        Self { engine, users: BTreeMap::new(), groups: BTreeMap::new(), names }
     }
 
     /// Looks up whom the configuration names; and what cannot be looked up, each in a sentence. Nobody gets a role by that.
@@ -33,7 +39,10 @@ impl Holders {
             for name in names {
                 let found = match name.strip_prefix('@') {
                     Some(group) => group_of(group).map(|gid| (&mut holders.groups, gid)),
-                    None => user_of(name).map(|uid| (&mut holders.users, uid)),
+                    None => user_of(name).map(|(uid, name)| {
+                        holders.names.extend(name.map(|name| (uid, name)));
+                        (&mut holders.users, uid)
+                    }),
                 };
                 match found {
                     // The lists go from the least to the most: what is named twice has the most.
@@ -55,6 +64,11 @@ impl Holders {
         self.engine
     }
 
+    /// This user, with its name where it was looked up at the start. Nothing is looked up here: that may take long.
+    pub fn user(&self, uid: u32) -> HostUser {
+        HostUser { uid, name: self.names.get(&uid).cloned() }
+    }
+
     /// Whether anybody else than root and the engine's user has a role.
     pub fn has_others(&self) -> bool {
         !self.users.is_empty() || !self.groups.is_empty()
@@ -70,12 +84,17 @@ impl Holders {
     }
 }
 
-fn user_of(name: &str) -> Result<u32, String> {
+/// What this user is called. One without a name is shown by its number, and so is one whose name cannot be found out.
+fn name_of(uid: u32) -> Option<Arc<str>> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name.into())
+}
+
+fn user_of(name: &str) -> Result<(u32, Option<Arc<str>>), String> {
     if let Ok(number) = name.parse() {
-        return Ok(number);
+        return Ok((number, name_of(number)));
     }
     match User::from_name(name) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(Some(user)) => Ok((user.uid.as_raw(), Some(user.name.into()))),
         Ok(None) => Err(format!("user \"{name}\", whom this host does not know")),
         Err(error) => Err(format!("user \"{name}\", who cannot be looked up ({error})")),
     }
@@ -95,6 +114,7 @@ fn group_of(name: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Principal;
 
     fn control(viewers: &[&str], admins: &[&str], super_admins: &[&str]) -> Control {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -120,6 +140,24 @@ mod tests {
         }
         assert!(holders.has_others());
         assert!(!Holders::of_the_engine().has_others());
+    }
+
+    #[test]
+    fn a_user_is_shown_by_what_was_known_at_the_start_and_nothing_is_looked_up_then() {
+        let named = |uid: u32| User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
+        let shown = |holders: &Holders, uid: u32| Principal::User(holders.user(uid)).to_string();
+        let engine = Holders::of_the_engine();
+        // A user that this host knows and nobody configured: had it been looked up, it would have its name.
+        let daemon = 1;
+        assert!(named(daemon).is_some(), "this host has a user 1");
+        assert_ne!(geteuid().as_raw(), daemon);
+        assert_eq!(shown(&engine, daemon), "uid 1");
+        assert_eq!(shown(&engine, 0), format!("{} (0)", named(0).unwrap_or_default()));
+        let configured = Holders::find(&control(&["1"], &[], &[])).0;
+        assert_eq!(shown(&configured, daemon), format!("{} (1)", named(daemon).unwrap_or_default()));
+        let by_name = Holders::find(&control(&[&named(daemon).unwrap_or_default()], &[], &[])).0;
+        assert_eq!(by_name, configured);
+        assert_eq!(shown(&configured, 54_321), "uid 54321");
     }
 
     #[test]

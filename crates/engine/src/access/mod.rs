@@ -19,7 +19,7 @@ pub use roster::{ENTRIES_MAX, Entry, ROSTER_MAX_BYTES, Roster, RosterError, Rost
 pub use session::{SESSIONS_MAX, SessionId, SessionLimits, Sessions};
 pub use throttle::{PEERS_MAX, Pace, Throttle};
 pub use trace::{TRACE_HEADER, TraceId};
-pub use used::Used;
+pub use used::{Sign, Used};
 
 use crate::command::Principal;
 use std::fmt;

@@ -11,12 +11,16 @@
 //! It is read anew whenever somebody has to be known: at most 64 lines, and whoever is taken out is out with the next request.
 
 use super::role::Role;
+use super::used::Sign;
+use crate::kill_switch::durable::Next;
+use core::time::Duration;
 use failstop_client::private_file::{PrivateFile, PrivateFileFault};
 use failstop_client::token::{Digest, Token};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The most entries that there may be.
@@ -24,6 +28,12 @@ pub const ENTRIES_MAX: usize = 64;
 
 /// The largest file that is read, bytes.
 pub const ROSTER_MAX_BYTES: u64 = 64 * 1024;
+
+/// How often it is tried to hold the file's folder: ten seconds.
+const HOLD_TRIES: u32 = 500;
+
+/// Between two tries.
+const HOLD_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a line says of somebody who is known by a certificate.
 const CERTIFICATE: &str = "certificate";
@@ -65,6 +75,14 @@ impl Entry {
             return Err(RosterFault::Name);
         }
         Ok(Self { name: name.to_owned(), role, proof })
+    }
+
+    /// What it is told by.
+    pub fn sign(&self) -> Sign {
+        match self.proof {
+            Proof::Token(digest) => Sign::Token(digest),
+            Proof::Certificate => Sign::Certificate(self.name.clone()),
+        }
     }
 
     /// Its line.
@@ -264,7 +282,7 @@ fn entry(line: &str) -> Result<Entry, RosterFault> {
 }
 
 /// Changes the file, whole or not at all, and one change after the other. Where there is none yet it is made, mode 0600, for user and
-/// group `owner` where this is root. `change` gets the text as it is and gives another, or says why not.
+/// group `owner`. Whose it is does not change: who cannot keep that changes nothing. `change` gets the text as it is and gives another, or says why not.
 ///
 /// # Errors
 /// The file cannot be read or written, or what `change` says.
@@ -273,12 +291,11 @@ pub fn edit<E: From<RosterError>>(
     owner: Option<(u32, u32)>,
     change: impl FnOnce(&str) -> Result<String, E>,
 ) -> Result<(), E> {
-    let unwritable = |source| RosterError::Unwritable { path: path.to_owned(), source };
+    let unwritable = |source: io::Error| RosterError::Unwritable { path: path.to_owned(), source };
     // What a link leads to is changed, not the link.
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = real.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let held = std::fs::File::open(folder).map_err(unwritable)?;
-    let _held = Flock::lock(held, FlockArg::LockExclusive).map_err(|(_, errno)| unwritable(errno.into()))?;
+    let _held = hold(folder, HOLD_TRIES).map_err(unwritable)?;
     let (old, kept) = match text_of(&real, None) {
         Ok(text) => {
             let metadata = std::fs::metadata(&real).map_err(unwritable)?;
@@ -290,38 +307,37 @@ pub fn edit<E: From<RosterError>>(
         Err(error) => return Err(error.into()),
     };
     let text = change(&old)?;
+    let us = nix::unistd::geteuid();
     let (owner, mode) = match kept {
         Some((uid, gid, mode)) => (Some((uid, gid)), mode),
-        None => (owner, 0o600),
+        // A group that its own user is not in is no reason to make none.
+        None => (owner.filter(|(uid, _)| us.is_root() || *uid != us.as_raw()), 0o600),
     };
-    put(&real, folder, text.as_bytes(), owner, mode).map_err(unwritable)?;
+    let mut temporary = real.as_os_str().to_owned();
+    temporary.push(".new");
+    let next = Next::write(&real, temporary.into(), text.as_bytes(), owner, mode);
+    let next = next.map_err(|unmade| unwritable(unmade.into()))?;
+    next.place().map_err(unwritable)?;
     Ok(())
 }
 
-fn put(path: &Path, folder: &Path, bytes: &[u8], owner: Option<(u32, u32)>, mode: u32) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = folder.join(name);
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = (|| {
-        if let Some((uid, gid)) = owner.filter(|_| nix::unistd::geteuid().is_root()) {
-            std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+/// Holds the folder against others who change the file, if that can be had in so many tries. Anybody who may read the folder can hold it
+/// as long as he likes, and a token that is to be revoked must not wait for him unsaid.
+fn hold(folder: &Path, tries: u32) -> io::Result<Flock<std::fs::File>> {
+    let mut file = std::fs::File::open(folder)?;
+    for left in (0..tries).rev() {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => return Ok(held),
+            Err((again, Errno::EWOULDBLOCK)) => file = again,
+            Err((_, errno)) => return Err(errno.into()),
         }
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)?;
-        std::fs::File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // What is left of it is no use to anybody.
-        let _ = std::fs::remove_file(&new);
+        if left > 0 {
+            std::thread::sleep(HOLD_AGAIN);
+        }
     }
-    written
+    let folder = folder.display();
+    let held = format!("another process holds its folder locked (see `lslocks` or `fuser {folder}`)");
+    Err(io::Error::new(io::ErrorKind::WouldBlock, held))
 }
 
 /// The file's text, where nobody else can have put it there: nobody but `engine` and root, where that is said.
@@ -356,6 +372,7 @@ pub fn new_token() -> io::Result<Token> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn us() -> u32 {
         nix::unistd::geteuid().as_raw()
@@ -440,6 +457,21 @@ mod tests {
             assert!(matches!(Roster::read(&path, 0), Err(RosterError::Foreign { owner: 65_534, .. })));
             assert!(Roster::read(&path, 65_534).is_ok());
         }
+    }
+
+    #[test]
+    fn whoever_holds_the_folder_holds_up_a_change_for_a_while_and_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().to_owned();
+        let held = Flock::lock(std::fs::File::open(&folder).unwrap(), FlockArg::LockExclusive).unwrap();
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(hold(&folder, 3).map(drop)));
+        let refused = hears.recv_timeout(Duration::from_secs(30)).unwrap().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        let said = RosterError::Unwritable { path: dir.path().join("tokens"), source: refused }.to_string();
+        assert!(said.contains("tokens cannot be written: another process holds its folder locked"), "{said}");
+        drop(held);
+        assert!(hold(dir.path(), 1).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The name of one request, by which it is found again in log, journal and answer: that of a W3C `traceparent` where the request
-//! carries one, otherwise one of our own.
+//! The name of one request or one incident, by which it is found again in log, journal, alert and answer: that of a W3C
+//! `traceparent` where a request carries one, otherwise one of our own.
 
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// The header in which an answer names the request.
@@ -21,6 +22,21 @@ impl TraceId {
         Self(bytes)
     }
 
+    /// That of the incident `name` in the journal of this id: the same whenever and by whomever it is asked for.
+    pub fn of_incident(journal: &[u8; 16], name: &str) -> Self {
+        let hash = Sha256::new_with_prefix(b"failstop-incident\n").chain_update(journal).chain_update(name).finalize();
+        let mut bytes = hash.first_chunk().copied().unwrap_or_default();
+        bytes[15] |= u8::from(bytes == [0; 16]);
+        Self(bytes)
+    }
+
+    /// The one that these 32 digits write, in lower case.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let number = u128::from_str_radix(text, 16).ok().filter(|number| digits && text.len() == 32 && *number != 0)?;
+        Some(Self(number.to_be_bytes()))
+    }
+
     /// That of a `traceparent`, if it is well made: `00-<32 digits>-<16 digits>-<2 digits>`, in lower case, later versions with
     /// more behind.
     pub fn of_traceparent(header: &str) -> Option<Self> {
@@ -34,7 +50,7 @@ impl TraceId {
         if !whole || version == "ff" || version == "00" && !ends || parent.bytes().all(|byte| byte == b'0') {
             return None;
         }
-        u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0).map(|trace| Self(trace.to_be_bytes()))
+        Self::of_text(trace)
     }
 }
 
@@ -53,6 +69,20 @@ impl fmt::Display for TraceId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_incidents_name_is_always_the_same_and_no_other_ones() {
+        let one = TraceId::of_incident(&[1; 16], "h-31");
+        assert_eq!(one, TraceId::of_incident(&[1; 16], "h-31"));
+        assert_ne!(one, TraceId::of_incident(&[1; 16], "h-32"));
+        assert_ne!(one, TraceId::of_incident(&[2; 16], "h-31"));
+        // The first digits of SHA-256 over "failstop-incident", a line feed, the journal's 16 bytes and the name.
+        assert_eq!(one.to_string(), "e306524c9431b834f8abd103e25179fe");
+        assert_eq!(TraceId::of_text(&one.to_string()), Some(one));
+        for bad in ["", "+f", &"0".repeat(32), &"F".repeat(32), &"f".repeat(33)] {
+            assert_eq!(TraceId::of_text(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_traceparent_is_taken_where_it_is_well_made() {

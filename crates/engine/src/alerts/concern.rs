@@ -1,10 +1,10 @@
-//! What people are told of and halts nothing, of the gate, the control listener, the configuration and the engine's host: one incident a
-//! concern, as long as it holds.
+//! What people are told of and halts nothing, of the gate, the books, the control listener, the configuration and the engine's host: one
+//! incident a concern, as long as it holds.
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Kind};
 use super::notice::clock_time;
 use crate::words::fnv1a;
-use failstop_notify::{Change, Key, KeyFault, Notice, Severity};
+use failstop_notify::{Change, Key, Nature, Notice, Severity};
 
 /// Where those of the gate are explained.
 const GATE: &str = "docs/runbooks/gate.md";
@@ -26,16 +26,20 @@ pub enum Concern {
     LossWarning,
     /// More still.
     LossCritical,
-    /// Too few orders end well.
-    SuccessRate,
-    /// The venue takes long.
-    SlowOrders,
     /// The host is too busy for what only shows, and nothing brings that back by itself.
     StaysShed,
     /// Many who asked at the control listener proved nothing.
     Unproved,
     /// What the configuration file says is not in force.
     Configuration,
+    /// Suspense that nobody explained for too long.
+    Suspense,
+    /// Nobody is heard over Telegram.
+    Telegram,
+    /// Failstop itself uses more than it may.
+    Footprint,
+    /// A source of metrics does not say them.
+    Metrics,
 }
 
 impl Delivery {
@@ -43,19 +47,16 @@ impl Delivery {
     /// than what people are spared of one incident's updates.
     pub fn confirmation(&mut self, client_id: &str, what: Option<&str>, at: jiff::Timestamp) {
         let words = Concern::Confirmation.words();
-        let key = match Key::of(&self.sender().system, words.cause, None, fnv1a(client_id.as_bytes())) {
+        let (key, open) = match self.key_from(words.cause, fnv1a(client_id.as_bytes())) {
             Ok(key) => key,
             Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
         };
         let notice = match what {
-            Some(what) => begun(self, &words, what, Some(key), at),
-            None if self.open_incidents(words.cause).contains(&key) => Ok(over(self, &words, key, at)),
+            Some(what) => begun(self, &words, what, key, at),
+            None if open => over(self, &words, key, at),
             None => return,
         };
-        match notice {
-            Ok(notice) => self.report(notice),
-            Err(fault) => tracing::error!(%fault, "an alert has no key and is not sent"),
-        }
+        self.report(notice);
     }
 
     /// No order waits to be confirmed: those that an earlier life told of are over.
@@ -77,19 +78,30 @@ struct Words {
     action: &'static str,
 }
 
+impl Words {
+    const fn kind(&self) -> Kind {
+        Kind { cause: self.cause, severity: self.severity, nature: Nature::Other, runbook: self.runbook }
+    }
+}
+
 impl Concern {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ApiUsage,
         Self::Confirmation,
         Self::LossWarning,
         Self::LossCritical,
-        Self::SuccessRate,
-        Self::SlowOrders,
         Self::StaysShed,
         Self::Unproved,
         Self::Configuration,
+        Self::Suspense,
+        Self::Telegram,
+        Self::Footprint,
+        Self::Metrics,
     ];
+
+    /// Those of the gate, but for [`Concern::Confirmation`], of which there are many at once.
+    pub const OF_GATE: [Self; 3] = [Self::ApiUsage, Self::LossWarning, Self::LossCritical];
 
     const fn words(self) -> Words {
         match self {
@@ -114,7 +126,7 @@ impl Concern {
                 severity: Severity::Warning,
                 title: "much is lost in this trading day",
                 runbook: GATE,
-                why: "12 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
+                why: "an account lost the warning share of its opening equity ([thresholds.daily_loss]), or as much in money as [thresholds.daily_pnl] says where that is not known",
                 action: "look at what the bot does; at the limit only what reduces is allowed",
             },
             Self::LossCritical => Words {
@@ -122,16 +134,8 @@ impl Concern {
                 severity: Severity::Critical,
                 title: "very much is lost in this trading day",
                 runbook: GATE,
-                why: "15 % of an account's opening equity are lost, or 50 in money where no opening equity is known",
+                why: "an account lost the critical share of its opening equity ([thresholds.daily_loss]), or as much in money as [thresholds.daily_pnl] says where that is not known",
                 action: "decide whether the bot goes on: `failstop kill-switch engage` stops it; at the limit only what reduces is allowed",
-            },
-            Self::SuccessRate => Words {
-                cause: "success-rate",
-                severity: Severity::Critical,
-                title: "too few orders end well",
-                runbook: GATE,
-                why: "the venue refuses them, or the bot does not hear what becomes of them",
-                action: "see what the bot says became of them: `failstop events --type order.outcome`",
             },
             Self::Configuration => Words {
                 cause: "configuration",
@@ -141,13 +145,37 @@ impl Concern {
                 why: "it is not valid, or it changes what needs a restart: all of it is left alone, and the one before stays in force",
                 action: "see `failstop config diff`; mend the file, go back with `failstop config rollback`, or restart failstop",
             },
-            Self::SlowOrders => Words {
-                cause: "slow-orders",
+            Self::Footprint => Words {
+                cause: "footprint",
                 severity: Severity::Warning,
-                title: "the venue takes long for orders",
-                runbook: GATE,
-                why: "the venue or the way to it is slow",
-                action: "see how the venue is; prices move while an order waits",
+                title: "failstop itself uses more than it may",
+                runbook: "docs/runbooks/footprint.md",
+                why: "much is asked of it, or something is wrong with it: a cap of [footprint] is exceeded",
+                action: "see `failstop status` and who asks its doors; trading goes on, guarded as before, and what only shows is shed",
+            },
+            Self::Metrics => Words {
+                cause: "metrics-source",
+                severity: Severity::Warning,
+                title: "a source of metrics does not say them",
+                runbook: "docs/runbooks/metrics.md",
+                why: "its program fails, or its endpoint does not answer; what it said grows stale",
+                action: "see `failstop status` and `failstop check --only metrics,metrics-endpoints`; nothing is halted for it",
+            },
+            Self::Telegram => Words {
+                cause: "telegram-commands",
+                severity: Severity::Warning,
+                title: "commands over Telegram are not heard",
+                runbook: "docs/runbooks/telegram.md",
+                why: "Telegram does not answer, does not take the bot's token, or somebody else takes the bot's messages",
+                action: "stop by another way if you must: `failstop kill-switch engage`, or the page; see `failstop check --only telegram`",
+            },
+            Self::Suspense => Words {
+                cause: "suspense",
+                severity: Severity::Warning,
+                title: "money stands unexplained",
+                runbook: "docs/runbooks/suspense.md",
+                why: "what was posted to the outside account \"suspense\" was not posted on in time",
+                action: "find out what it was, and post it from suspense to where it belongs; trading goes on",
             },
             Self::StaysShed => Words {
                 cause: "monitoring-shed",
@@ -160,10 +188,10 @@ impl Concern {
             Self::Unproved => Words {
                 cause: "control-unproved",
                 severity: Severity::Warning,
-                title: "many requests to the control listener prove nothing",
+                title: "many who ask for control prove nothing",
                 runbook: CONTROL,
-                why: "somebody guesses, or a program has a token or a key that is none any more",
-                action: "see from where (`failstop events --type x.failstop.control_unproved`); if it is none of yours, close the port to it",
+                why: "somebody guesses, a program has a token or a key that is none any more, or strangers write to the bot in Telegram",
+                action: "see from where (`failstop events --type x.failstop.control_unproved`); if it is none of yours, close the port to it; Telegram's strangers get no answer",
             },
         }
     }
@@ -173,52 +201,39 @@ impl Delivery {
     /// Tells that something concerns people, with what it is; or that it does not any more.
     pub fn concern(&mut self, concern: Concern, what: Option<&str>, at: jiff::Timestamp) {
         let words = concern.words();
-        let open = self.open_incident(words.cause);
-        let notice = match (what, open) {
-            (Some(what), key) => begun(self, &words, what, key, at),
-            (None, Some(key)) => Ok(over(self, &words, key, at)),
-            (None, None) => return,
+        let open = self.open_incidents(words.cause);
+        let Some(what) = what else {
+            for key in open {
+                let notice = over(self, &words, key, at);
+                self.report(notice);
+            }
+            return;
         };
-        match notice {
-            Ok(notice) => self.report(notice),
+        let key = match open.into_iter().next() {
+            Some(key) => Ok(key),
+            None => self.key_from(words.cause, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key),
+        };
+        match key {
+            Ok(key) => {
+                let notice = begun(self, &words, what, key, at);
+                self.report(notice);
+            }
             Err(fault) => tracing::error!(%fault, "an alert has no key and is not sent"),
         }
     }
 }
 
-fn begun(
-    delivery: &Delivery,
-    words: &Words,
-    what: &str,
-    open: Option<Key>,
-    at: jiff::Timestamp,
-) -> Result<Notice, KeyFault> {
-    let system = &delivery.sender().system;
-    let number = u64::try_from(at.as_second()).unwrap_or_default();
-    let key = match open {
-        Some(key) => key,
-        None => Key::of(system, words.cause, None, number)?,
-    };
-    let mut notice = of(delivery, words, key, Change::Trigger, format!("{system}: {}", words.title), at);
+fn begun(delivery: &Delivery, words: &Words, what: &str, key: Key, at: jiff::Timestamp) -> Notice {
+    let mut notice = delivery.notice(words.kind(), key, Change::Trigger, words.title, at);
     notice.message = format!("At {}: {what}.", clock_time(at));
     notice.root_cause = Some(words.why.to_owned());
     notice.recommended_action = Some(words.action.to_owned());
-    Ok(notice)
-}
-
-fn over(delivery: &Delivery, words: &Words, key: Key, at: jiff::Timestamp) -> Notice {
-    let title = format!("{}: over: {}", delivery.sender().system, words.title);
-    let mut notice = of(delivery, words, key, Change::Resolve, title, at);
-    notice.message = format!("At {}: it is so no more.", clock_time(at));
     notice
 }
 
-fn of(delivery: &Delivery, words: &Words, key: Key, change: Change, title: String, at: jiff::Timestamp) -> Notice {
-    let sender = delivery.sender();
-    let mut notice = Notice::new(key, change, words.severity, title, at);
-    notice.system.clone_from(&sender.system);
-    notice.environment.clone_from(&sender.environment);
-    words.cause.clone_into(&mut notice.cause);
-    notice.runbook = Some(words.runbook.to_owned());
+fn over(delivery: &Delivery, words: &Words, key: Key, at: jiff::Timestamp) -> Notice {
+    let title = format!("over: {}", words.title);
+    let mut notice = delivery.notice(words.kind(), key, Change::Resolve, &title, at);
+    notice.message = format!("At {}: it is so no more.", clock_time(at));
     notice
 }

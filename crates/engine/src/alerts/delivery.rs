@@ -2,14 +2,17 @@
 //! comes first, and people are told beside it.
 
 use super::channels::{self, ReadyChannels};
-use super::notice::{Sender, notice};
+use super::notice::{Sender, covered, notice};
+use super::under_way::UnderWay;
 use super::{OUTBOX, entry, reconcile, summary};
+use crate::access::TraceId;
 use crate::config::Config;
 use failstop_client::alerts::{AlertEntry, AlertTest};
 use failstop_client::status::AlertsSummary;
 use failstop_core::Alert;
 use failstop_notify::{
-    Acknowledged, Change, Handle, Key, Notice, OpenError, Programs, Refused, Reply, Running, Tested,
+    Acknowledged, Change, Handle, Key, KeyFault, Nature, Notice, OpenError, Programs, Refused, Reply, Running,
+    Severity, Tested,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
@@ -27,11 +30,11 @@ pub struct Delivery {
     way: Way,
     /// Channels that cannot be used as configured, and why.
     faults: BTreeMap<String, String>,
-    /// Reports that the notifier could not take; made good by [`Delivery::reconcile`].
+    /// Reports that the notifier could not take; told by [`Delivery::catch_up`], and made good by [`Delivery::reconcile`].
     refused: u64,
     behind: bool,
-    /// Triggers that were handed over and are perhaps not listed yet; at most [`failstop_notify::OPEN_MAX`].
-    on_their_way: BTreeSet<Key>,
+    /// What the notifier took and perhaps does not list yet, and what it could not take.
+    under_way: UnderWay,
     /// What runs the programs of exec channels.
     programs: Option<Unshown<Arc<dyn Programs>>>,
     /// Channels that the notifier could not be given yet.
@@ -53,6 +56,15 @@ enum Way {
     Broken(String),
     /// The notifier works on its thread.
     Open { handle: Handle, running: Running },
+}
+
+/// What the notices of the engine's own incidents have in common, by what they are about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub cause: &'static str,
+    pub severity: Severity,
+    pub nature: Nature,
+    pub runbook: &'static str,
 }
 
 /// An acknowledgement on its way to the disk.
@@ -87,7 +99,7 @@ impl Delivery {
             faults,
             refused: 0,
             behind: false,
-            on_their_way: BTreeSet::new(),
+            under_way: UnderWay::default(),
             programs: runs.clone().map(Unshown),
             owed: None,
         };
@@ -133,28 +145,54 @@ impl Delivery {
         broken.into_iter().chain(faults).collect()
     }
 
-    /// Hands an alert over.
-    pub fn tell(&mut self, alert: &Alert, at: jiff::Timestamp, head: &str) {
-        match notice(alert, &self.sender, at, head) {
+    /// Hands an alert over, whose incident is followed as `trace`.
+    pub fn tell(&mut self, alert: &Alert, at: jiff::Timestamp, head: &str, trace: TraceId) {
+        match notice(alert, &self.sender, at, head, trace) {
             Ok(notice) => self.report(notice),
             Err(fault) => tracing::error!(%fault, id = %alert.id, "an alert has no key and is not sent"),
         }
     }
 
+    /// A notice with the marks that all of this system carry; `title` without the system's name.
+    pub(super) fn notice(&self, kind: Kind, key: Key, change: Change, title: &str, at: jiff::Timestamp) -> Notice {
+        let title = format!("{}: {title}", self.sender.system);
+        let mut notice = Notice::new(key, change, kind.severity, title, at);
+        notice.nature = kind.nature;
+        notice.system.clone_from(&self.sender.system);
+        notice.environment.clone_from(&self.sender.environment);
+        kind.cause.clone_into(&mut notice.cause);
+        notice.runbook = Some(kind.runbook.to_owned());
+        notice
+    }
+
     pub(super) fn report(&mut self, notice: Notice) {
-        let Way::Open { handle, .. } = &self.way else { return };
-        let trigger = (notice.change == Change::Trigger).then(|| notice.key.clone());
-        match handle.report(notice) {
+        if let Err(refused) = self.hand_over(notice) {
+            tracing::warn!(%refused, "an alert is told later");
+            self.refused = self.refused.saturating_add(1);
+        }
+    }
+
+    /// Tells the notifier, or keeps what is to be told later.
+    fn hand_over(&mut self, notice: Notice) -> Result<(), Refused> {
+        let Way::Open { handle, .. } = &self.way else { return Ok(()) };
+        let mut notice = covered(notice);
+        if notice.trace_id.is_none() {
+            // An incident that is known keeps its name. What has no halt and no number in the journal is followed by its key.
+            let known = handle.list();
+            let known = known.iter().find(|alert| alert.key == notice.key && alert.resolved_at.is_none());
+            let own = || TraceId::of_incident(&[0; 16], notice.key.as_str()).to_string();
+            notice.trace_id = Some(known.and_then(|alert| alert.trace_id.clone()).unwrap_or_else(own));
+        }
+        match handle.report(notice.clone()) {
             // Whether it was new or a duplicate is the notifier's to know.
             Ok(_) => {
-                if self.on_their_way.len() < failstop_notify::OPEN_MAX {
-                    self.on_their_way.extend(trigger);
-                }
+                self.under_way.taken(&notice, &handle.list());
+                Ok(())
             }
             Err(refused) => {
-                tracing::warn!(%refused, "an alert is told later");
-                self.refused = self.refused.saturating_add(1);
+                self.under_way.refused(notice);
                 self.behind = true;
+                Err(refused)
             }
         }
     }
@@ -170,8 +208,13 @@ impl Delivery {
         self.catch_up();
     }
 
-    /// Gives the notifier the channels that it could not be given before. Called within the loop's runtime.
+    /// Tells the notifier what it could not take before, and gives it the channels that it could not be given. Called within the loop's
+    /// runtime.
     pub fn catch_up(&mut self) {
+        for notice in self.under_way.take_refused() {
+            // What it still cannot take waits on.
+            let _ = self.hand_over(notice);
+        }
         let Way::Open { handle, .. } = &self.way else { return };
         let Some(Unshown(wanted)) = self.owed.take() else { return };
         match handle.reconfigure(wanted.clone()) {
@@ -196,14 +239,19 @@ impl Delivery {
     }
 
     /// Brings the outbox in line with what stands.
-    pub fn reconcile(&mut self, standing: &[Alert], at: jiff::Timestamp, head: &str) {
+    pub fn reconcile(
+        &mut self,
+        standing: &[Alert],
+        at: jiff::Timestamp,
+        head: &str,
+        trace: &dyn Fn(&Alert) -> TraceId,
+    ) {
         let Way::Open { handle, .. } = &self.way else { return };
         self.behind = false;
-        let on_their_way = std::mem::take(&mut self.on_their_way);
-        let notices = reconcile::notices(standing, &handle.list(), &self.sender, at, head);
-        let is_new = |notice: &Notice| notice.change != Change::Trigger || !on_their_way.contains(&notice.key);
-        for notice in notices.into_iter().filter(is_new) {
-            self.report(notice);
+        for notice in reconcile::notices(standing, &handle.list(), &self.sender, at, head, trace) {
+            if notice.change != Change::Trigger || !self.under_way.expects(&notice.key) {
+                self.report(notice);
+            }
         }
     }
 
@@ -287,12 +335,35 @@ impl Delivery {
         self.open_incidents(cause).into_iter().next()
     }
 
-    /// Every incident of this cause that is open.
-    pub(super) fn open_incidents(&self, cause: &str) -> Vec<Key> {
-        let Way::Open { handle, .. } = &self.way else { return Vec::new() };
-        let known = handle.list();
-        let open = known.iter().filter(|alert| alert.resolved_at.is_none() && alert.cause == cause);
-        open.map(|alert| alert.key.clone()).collect()
+    /// Every incident of this cause that is open, as far as it was told.
+    pub(super) fn open_incidents(&self, cause: &str) -> BTreeSet<Key> {
+        match &self.way {
+            Way::Broken(_) => BTreeSet::new(),
+            Way::Open { handle, .. } => self.under_way.open(cause, &handle.list()),
+        }
+    }
+
+    /// The first key of this cause, from `number` on, whose incident is open, or never was: one that is over is not opened again. And
+    /// whether it is open.
+    ///
+    /// # Errors
+    /// [`KeyFault`], for names that the configuration refuses.
+    pub(super) fn key_from(&self, cause: &str, number: u64) -> Result<(Key, bool), KeyFault> {
+        let open = self.open_incidents(cause);
+        let is_known = |key: &Key| match &self.way {
+            Way::Broken(_) => false,
+            Way::Open { handle, .. } => self.under_way.is_known(key, &handle.list()),
+        };
+        let mut number = number;
+        // As many are known as there is memory for, so it ends.
+        loop {
+            let key = Key::of(&self.sender.system, cause, None, number)?;
+            match (open.contains(&key), is_known(&key)) {
+                (true, _) => return Ok((key, true)),
+                (false, false) => return Ok((key, false)),
+                (false, true) => number = number.wrapping_add(1),
+            }
+        }
     }
 
     /// Ends the notifier after first attempts at what waits: at most [`failstop_notify::DRAIN_MAX`], and [`CLOSE_SLACK`] for
@@ -322,132 +393,4 @@ fn is_named(key: &str, system: &str, id: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
-    use super::super::notice::tests::alert;
-    use super::*;
-    use crate::config::Overrides;
-    use failstop_core::{AlertChange, Cause, ClearedBy};
-    use std::path::Path;
-
-    /// A delivery to `alerts.jsonl` in `folder`.
-    fn open(folder: &Path) -> Delivery {
-        let text = concat!(
-            "[system]\nname = \"demo\"\n[[component]]\nname = \"bot\"\ncommand = [\"true\"]\norders = \"none\"\n",
-            "[alerts]\nchannels = [\"log_file\"]\n[alerts.log_file]\npath = \"alerts.jsonl\"\n",
-        );
-        std::fs::write(folder.join("failstop.toml"), text).unwrap();
-        std::fs::create_dir_all(folder.join("state")).unwrap();
-        let config = Config::load(&folder.join("failstop.toml"), &Overrides::default()).unwrap();
-        let delivery = Delivery::open(&config, None);
-        assert_eq!(delivery.faults(), [] as [String; 0]);
-        delivery
-    }
-
-    /// What was delivered: what happened to which incident.
-    fn delivered(folder: &Path) -> Vec<(String, String)> {
-        let text = std::fs::read_to_string(folder.join("alerts.jsonl")).unwrap_or_default();
-        let line = |line: &str| {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            let data = &value["data"];
-            (value["type"].as_str().unwrap().to_owned(), data["key"].as_str().unwrap().to_owned())
-        };
-        text.lines().map(line).collect()
-    }
-
-    fn at() -> jiff::Timestamp {
-        "2026-11-03T20:51:07Z".parse().unwrap()
-    }
-
-    #[test]
-    fn what_was_told_is_not_told_again_after_a_restart_and_its_end_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let stands = alert(Cause::Hung, 31);
-        let mut delivery = open(folder.path());
-        delivery.tell(&stands, at(), "seq 9");
-        delivery.reconcile(std::slice::from_ref(&stands), at(), "seq 9");
-        delivery.close();
-        let trigger = ("incident.trigger".to_owned(), "demo/hung/bot/7-31".to_owned());
-        assert_eq!(delivered(folder.path()), std::slice::from_ref(&trigger));
-
-        let mut delivery = open(folder.path());
-        assert_eq!(delivery.list()[0].id, "demo/hung/bot/7-31");
-        delivery.reconcile(std::slice::from_ref(&stands), at(), "seq 10");
-        let mut over = stands.clone();
-        over.change = AlertChange::Resolve(ClearedBy::Itself);
-        delivery.tell(&over, at(), "seq 11");
-        delivery.close();
-        let resolve = ("incident.resolve".to_owned(), trigger.1.clone());
-        assert_eq!(delivered(folder.path()), [trigger, resolve]);
-
-        // What is over is over, whoever asks.
-        let mut delivery = open(folder.path());
-        delivery.reconcile(&[], at(), "seq 12");
-        delivery.close();
-        assert_eq!(delivered(folder.path()).len(), 2);
-    }
-
-    #[test]
-    fn an_incident_that_an_earlier_engine_left_open_ends_where_nothing_of_it_stands() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut delivery = open(folder.path());
-        delivery.tell(&alert(Cause::Hung, 31), at(), "seq 9");
-        delivery.close();
-        let mut delivery = open(folder.path());
-        delivery.reconcile(&[], at(), "seq 10");
-        delivery.close();
-        let kinds: Vec<String> = delivered(folder.path()).into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, ["incident.trigger", "incident.resolve"]);
-    }
-
-    #[test]
-    fn a_name_that_nothing_has_is_refused_with_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut delivery = open(folder.path());
-        let refused = delivery.acknowledge("h-31", "ana").err().unwrap();
-        assert!(refused.contains("failstop alerts list"), "{refused}");
-        let refused = delivery.test(Some("telegram")).err().unwrap();
-        assert_eq!(refused, "there is no channel telegram; there is: log_file");
-        delivery.tell(&alert(Cause::Hung, 31), at(), "seq 9");
-        delivery.close();
-        let delivery = open(folder.path());
-        let done = delivery.acknowledge("h-31", "ana (1000)").unwrap().wait().unwrap();
-        assert_eq!(done, Acknowledged::Done);
-        delivery.close();
-    }
-
-    #[test]
-    fn an_incident_has_several_names() {
-        for id in ["demo/hung/bot/7-31", "hung/bot/7-31", "7-31", "h-31"] {
-            assert!(is_named("demo/hung/bot/7-31", "demo", id), "{id}");
-        }
-        for id in ["", "demo", "hung", "31", "h-3", "h-", "7-3", "/hung/bot/7-31", "demo/hung/bot/7-310"] {
-            assert!(!is_named("demo/hung/bot/7-31", "demo", id), "{id}");
-        }
-        assert!(is_named("demo/engine-died/8", "demo", "8"));
-        assert!(!is_named("demo/engine-died/8", "demo", "h-8"));
-    }
-
-    #[test]
-    fn every_order_to_be_confirmed_is_told_and_ends_by_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut delivery = open(folder.path());
-        delivery.confirmation("o-1", Some("order o-1 waits"), at());
-        delivery.confirmation("o-2", Some("order o-2 waits"), at());
-        delivery.confirmation("o-3", None, at());
-        delivery.close();
-        let told = delivered(folder.path());
-        let kinds = |told: &[(String, String)]| told.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
-        assert_eq!(kinds(&told), ["incident.trigger", "incident.trigger"]);
-        assert_ne!(told[0].1, told[1].1, "each has an incident of its own");
-        let mut delivery = open(folder.path());
-        delivery.confirmation("o-1", None, at());
-        delivery.close();
-        assert_eq!(delivered(folder.path())[2], ("incident.resolve".to_owned(), told[0].1.clone()));
-        // A new life knows of none that waits.
-        let mut delivery = open(folder.path());
-        delivery.confirmations_over(at());
-        delivery.close();
-        assert_eq!(delivered(folder.path())[3..], [("incident.resolve".to_owned(), told[1].1.clone())]);
-    }
-}
+mod tests;

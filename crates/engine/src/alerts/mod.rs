@@ -1,7 +1,6 @@
 //! Alerts on their way out of the engine: the core says what people must hear, `failstop-notify` carries it on a thread of its
 //! own, and this is what lies between. Nothing here waits, so that a service that is stuck never touches the gate.
 
-mod books;
 mod channels;
 mod concern;
 mod delivery;
@@ -12,6 +11,8 @@ mod notice;
 mod programs;
 mod reconcile;
 mod summary;
+mod threshold;
+mod under_way;
 
 pub use channels::{ReadyChannels, Survey, Unusable, ready_channels, survey};
 pub use concern::Concern;

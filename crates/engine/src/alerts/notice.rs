@@ -1,5 +1,7 @@
 //! From the core's alert to the notifier's notice: the key, the words, and the marks that every alert of this system carries.
 
+use crate::access::TraceId;
+use crate::masking;
 use failstop_core::{Alert, AlertChange, Cause, Place, Severity as CoreSeverity, Subject};
 use failstop_notify::{Change, Key, KeyFault, Nature, Notice, Severity};
 
@@ -22,11 +24,17 @@ impl Sender {
     }
 }
 
-/// The notice of an alert that happened `at`, while the journal's durable head was `head`.
+/// The notice of an alert that happened `at`, while the journal's durable head was `head`; the incident is followed as `trace`.
 ///
 /// # Errors
 /// [`KeyFault`], for names that the configuration refuses.
-pub fn notice(alert: &Alert, sender: &Sender, at: jiff::Timestamp, head: &str) -> Result<Notice, KeyFault> {
+pub fn notice(
+    alert: &Alert,
+    sender: &Sender,
+    at: jiff::Timestamp,
+    head: &str,
+    trace: TraceId,
+) -> Result<Notice, KeyFault> {
     let words = alert.words(&Place { system: &sender.system, at: &clock_time(at) });
     let change = match &alert.change {
         AlertChange::Trigger => Change::Trigger,
@@ -45,27 +53,26 @@ pub fn notice(alert: &Alert, sender: &Sender, at: jiff::Timestamp, head: &str) -
     notice.root_cause = words.root_cause;
     notice.recommended_action = words.recommended_action;
     notice.runbook = Some(words.runbook);
-    notice.trace_id = Some(trace_id(alert));
+    notice.trace_id = Some(trace.to_string());
     notice.metadata = metadata(alert);
     // Whoever keeps the message keeps the head off the host: a rewritten journal can be told by it.
     notice.head = (alert.severity == CoreSeverity::Critical).then(|| head.to_owned());
     Ok(notice)
 }
 
+/// The same with its texts as they may be shown: evidence and reasons are somebody else's words.
+pub(super) fn covered(mut notice: Notice) -> Notice {
+    notice.title = masking::owned(notice.title);
+    notice.message = masking::owned(notice.message);
+    notice.root_cause = masking::option(notice.root_cause);
+    notice.recommended_action = masking::option(notice.recommended_action);
+    notice.metadata = notice.metadata.into_iter().map(|(name, value)| (name, masking::owned(value))).collect();
+    notice
+}
+
 /// `20:51:07Z`.
 pub(super) fn clock_time(at: jiff::Timestamp) -> String {
     at.strftime("%H:%M:%SZ").to_string()
-}
-
-/// `7-31`: the epoch and the halt, by which journal and log name the same incident.
-fn trace_id(alert: &Alert) -> String {
-    match alert.id.halt {
-        Some(halt) => format!("{}-{}", alert.id.epoch.0, halt.0),
-        None => match alert.id.number {
-            Some(number) => format!("{}-n{number}", alert.id.epoch.0),
-            None => alert.id.epoch.0.to_string(),
-        },
-    }
 }
 
 fn metadata(alert: &Alert) -> Vec<(String, String)> {
@@ -131,6 +138,10 @@ pub(super) mod tests {
         Sender { system: "demo".to_owned(), environment: "staging".to_owned() }
     }
 
+    pub(in super::super) fn trace() -> TraceId {
+        TraceId::of_incident(&[1; 16], "h-31")
+    }
+
     pub(in super::super) fn alert(cause: Cause, number: u64) -> Alert {
         let halt = Halt {
             id: HaltId(number),
@@ -165,7 +176,7 @@ pub(super) mod tests {
     #[test]
     fn a_critical_alert_carries_its_marks_its_words_and_the_head() {
         let at = "2026-11-03T20:51:07.5Z".parse().unwrap();
-        let notice = notice(&alert(Cause::Hung, 31), &sender(), at, "seq 9").unwrap();
+        let notice = notice(&alert(Cause::Hung, 31), &sender(), at, "seq 9", trace()).unwrap();
         assert_eq!(notice.key.as_str(), "demo/hung/bot/7-31");
         assert_eq!(
             (notice.change, notice.severity, notice.nature),
@@ -180,9 +191,27 @@ pub(super) mod tests {
         assert!(notice.message.starts_with("At 20:51:07Z: no beat within 2 min."), "{}", notice.message);
         assert_eq!(notice.head.as_deref(), Some("seq 9"));
         assert_eq!(notice.runbook.as_deref(), Some("docs/runbooks/hung.md"));
-        assert_eq!(notice.trace_id.as_deref(), Some("7-31"));
+        assert_eq!(notice.trace_id, Some(trace().to_string()));
         assert!(notice.metadata.contains(&("halt".to_owned(), "h-31".to_owned())));
         assert!(notice.maintenance && !notice.drill);
+    }
+
+    #[test]
+    fn no_text_of_an_alert_has_a_whole_address_and_its_names_are_as_they_were() {
+        let address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let mut told = alert(Cause::BotRequest, 31);
+        told.halt.iter_mut().for_each(|halt| halt.evidence = format!("wallet {address} is empty"));
+        let at = "2026-11-03T20:51:07.5Z".parse().unwrap();
+        let mut whole = notice(&told, &sender(), at, "seq 9", trace()).unwrap();
+        whole.title = address.to_owned();
+        whole.root_cause = Some(address.to_owned());
+        whole.recommended_action = Some(address.to_owned());
+        whole.metadata.push(("wallet".to_owned(), address.to_owned()));
+        assert!(whole.message.contains(address), "{}", whole.message);
+        let shown = covered(whole.clone());
+        let text = format!("{shown:?}");
+        assert!(!text.contains(address) && text.matches("…1BeAed").count() == 5, "{text}");
+        assert_eq!((shown.key, shown.head), (whole.key, whole.head));
     }
 
     #[test]
@@ -190,9 +219,9 @@ pub(super) mod tests {
         let at = "2026-11-03T20:51:07Z".parse().unwrap();
         let mut over = alert(Cause::Overload, 31);
         over.severity = CoreSeverity::Warning;
-        let begun = notice(&over, &sender(), at, "seq 9").unwrap();
+        let begun = notice(&over, &sender(), at, "seq 9", trace()).unwrap();
         over.change = AlertChange::Resolve(ClearedBy::Itself);
-        let ended = notice(&over, &sender(), at, "seq 9").unwrap();
+        let ended = notice(&over, &sender(), at, "seq 9", trace()).unwrap();
         assert_eq!(begun.key, ended.key);
         assert_eq!(ended.change, Change::Resolve);
         assert_eq!(begun.head, None);

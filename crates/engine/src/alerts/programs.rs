@@ -32,6 +32,9 @@ impl Programs for ProgramDoor {
                 argv: call.command,
                 environment: call.environment,
                 input: call.input,
+                stdout: None,
+                withheld: Vec::new(),
+                account: None,
                 folder: self.folder.clone(),
                 timeout: within,
                 // Whoever asked may have ended.

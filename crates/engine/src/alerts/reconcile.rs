@@ -2,6 +2,7 @@
 //! something. What is missing there is triggered; what is open there and stands no more is over.
 
 use super::notice::{Sender, clock_time, notice};
+use crate::access::TraceId;
 use failstop_core::{Alert, Cause, Place, Subject, gone};
 use failstop_notify::{Alert as Known, Change, Key, Notice};
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub(super) fn notices(
     sender: &Sender,
     at: jiff::Timestamp,
     head: &str,
+    trace: &dyn Fn(&Alert) -> TraceId,
 ) -> Vec<Notice> {
     let mut stands: BTreeMap<Key, &Alert> = BTreeMap::new();
     for alert in standing {
@@ -28,7 +30,7 @@ pub(super) fn notices(
     // Triggers first: what goes on under another key is never told as over before it is told as standing.
     for (key, alert) in &stands {
         if !known.iter().filter(is_open).any(|known| known.key == *key) {
-            notices.extend(notice(alert, sender, at, head));
+            notices.extend(notice(alert, sender, at, head, trace(alert)));
         }
     }
     for known in known.iter().filter(is_open).filter(|known| !stands.contains_key(&known.key)) {
@@ -70,7 +72,7 @@ fn over(known: &Known, carried_on: Option<&str>, sender: &Sender, at: jiff::Time
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
-    use super::super::notice::tests::{alert, sender};
+    use super::super::notice::tests::{alert, sender, trace};
     use super::*;
     use failstop_core::Cause;
 
@@ -79,7 +81,7 @@ mod tests {
     }
 
     fn known(alert: &Alert) -> Known {
-        let notice = notice(alert, &sender(), at(), "").unwrap();
+        let notice = notice(alert, &sender(), at(), "", trace()).unwrap();
         Known {
             key: notice.key,
             severity: notice.severity,
@@ -106,7 +108,7 @@ mod tests {
     }
 
     fn said(standing: &[Alert], open: &[Known]) -> Vec<(Change, String, String)> {
-        let notices = notices(standing, open, &sender(), at(), "");
+        let notices = notices(standing, open, &sender(), at(), "", &|_| trace());
         notices.into_iter().map(|notice| (notice.change, String::from(notice.key), notice.title)).collect()
     }
 

@@ -3,6 +3,7 @@
 
 mod line;
 
+use crate::access::TraceId;
 use crate::output::Output;
 use crate::printable::printable;
 use failstop_core::Record;
@@ -35,15 +36,22 @@ impl Announcer {
     }
 
     /// Says what `record` means to people, if it means anything to them.
-    pub fn record(&self, output: &Output, at: Timestamp, record: &Record) {
+    ///
+    /// Programs are told what it follows from as well.
+    pub fn record(&self, output: &Output, at: Timestamp, record: &Record, trace: Option<TraceId>) {
         if let Some(line) = line(record, &self.system) {
-            output.say(&self.format(at, &line));
+            output.say(&self.format(at, &line, trace));
+            #[cfg(feature = "otlp")]
+            collect(at, line, trace);
         }
     }
 
     /// Says something that is not in the journal (a warning of start-up, an address).
     pub fn say(&self, output: &Output, at: Timestamp, topic: &str, text: &str) {
-        output.say(&self.format(at, &Line { topic: topic.to_owned(), text: text.to_owned() }));
+        let line = Line { topic: topic.to_owned(), text: text.to_owned() };
+        output.say(&self.format(at, &line, None));
+        #[cfg(feature = "otlp")]
+        collect(at, line, None);
     }
 
     /// Prints the summary of start-up: for people only, as it comes.
@@ -53,16 +61,47 @@ impl Announcer {
         }
     }
 
-    fn format(&self, at: Timestamp, line: &Line) -> String {
+    fn format(&self, at: Timestamp, line: &Line, trace: Option<TraceId>) -> String {
         match self.format {
             // Evidence and reasons are somebody else's words: they must not look like a line of ours, or drive the terminal.
             Format::Text => format!("{}  {:<11} {}", at.strftime("%H:%M:%SZ"), line.topic, printable(&line.text)),
-            Format::Json => serde_json::json!({
-                "timestamp": crate::clock::rfc3339(at),
-                "topic": line.topic,
-                "message": line.text,
-            })
-            .to_string(),
+            Format::Json => {
+                let mut said = serde_json::json!({
+                    "timestamp": crate::clock::rfc3339(at),
+                    "topic": line.topic,
+                    "message": line.text,
+                });
+                if let Some(trace) = trace {
+                    said["trace_id"] = trace.to_string().into();
+                }
+                said.to_string()
+            }
         }
+    }
+}
+
+/// The same for a collector.
+#[cfg(feature = "otlp")]
+fn collect(at: Timestamp, line: Line, trace: Option<TraceId>) {
+    use crate::otlp;
+    let mut said = otlp::Line::new(at, otlp::Severity::Info, line.text);
+    said.attributes.push(("failstop.topic".to_owned(), otlp::Value::Text(line.topic)));
+    said.trace = trace.map(|trace| trace.to_string());
+    otlp::line(said);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_what_a_line_follows_from_and_people_are_not() {
+        let line = Line { topic: "halt".to_owned(), text: "hung".to_owned() };
+        let trace = TraceId::of_incident(&[1; 16], "h-31");
+        let of = |format, trace| Announcer::new(format, "demo").format(Timestamp::UNIX_EPOCH, &line, trace);
+        assert_eq!(of(Format::Text, Some(trace)), of(Format::Text, None));
+        let said: serde_json::Value = serde_json::from_str(&of(Format::Json, Some(trace))).unwrap_or_default();
+        assert_eq!(said["trace_id"], trace.to_string());
+        assert!(!of(Format::Json, None).contains("trace_id"));
     }
 }

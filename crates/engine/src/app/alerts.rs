@@ -13,16 +13,35 @@ impl Engine {
     /// Tells people. Never waits.
     pub(super) fn tell(&mut self, alert: &Alert) {
         let head = self.head_in_words();
-        self.alerts.tell(alert, clock::wall(), &head);
+        let trace = self.traces.of_alert(&alert.id);
+        self.alerts.tell(alert, clock::wall(), &head, trace);
+        let change = match &alert.change {
+            AlertChange::Trigger => "trigger",
+            AlertChange::Recovered => "update",
+            AlertChange::Resolve(_) => "resolve",
+        };
+        tracing::info!(alert = %alert.id, change, severity = alert.severity.name(), trace_id = %trace, "people are told");
+        #[cfg(feature = "otlp")]
+        if let AlertChange::Resolve(_) = alert.change {
+            let until = clock::wall();
+            let text = |text: &str| crate::otlp::Value::Text(text.to_owned());
+            crate::otlp::span(crate::otlp::Span {
+                trace: trace.to_string(),
+                name: format!("incident {}", alert.id.subject.name()),
+                from: until.saturating_sub(alert.stood).unwrap_or(until),
+                until,
+                failed: alert.severity == failstop_core::Severity::Critical,
+                attributes: vec![
+                    ("failstop.alert".to_owned(), text(&alert.id.to_string())),
+                    ("failstop.severity".to_owned(), text(alert.severity.name())),
+                ],
+            });
+        }
         // Which alerts there were is part of what happened; a journal that failed says nothing any more.
         if !self.storage_failed {
-            let change = match &alert.change {
-                AlertChange::Trigger => "trigger",
-                AlertChange::Recovered => "update",
-                AlertChange::Resolve(_) => "resolve",
-            };
             let what = serde_json::json!({
                 "alert": format!("{}/{}", self.mark.name, alert.id), "change": change, "severity": alert.severity.name(),
+                "trace_id": trace.to_string(),
             });
             self.note("x.failstop.alert", &what);
         }
@@ -31,7 +50,8 @@ impl Engine {
     /// What an earlier engine left open in the outbox, or the notifier could not take, against what stands.
     pub(super) fn reconcile_alerts(&mut self) {
         let head = self.head_in_words();
-        self.alerts.reconcile(&self.core.alerts(), clock::wall(), &head);
+        let trace = |alert: &Alert| self.traces.of_alert(&alert.id);
+        self.alerts.reconcile(&self.core.alerts(), clock::wall(), &head, &trace);
     }
 
     /// The journal's durable head, so that a message that is kept elsewhere proves what the journal said.

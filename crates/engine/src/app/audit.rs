@@ -10,6 +10,7 @@ use crate::command::{Command, Principal, TurnedAway};
 use core::time::Duration;
 use failstop_core::Monotonic;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 
 /// So many who proved nothing within [`UNPROVED_WITHIN`] are told to people: one who mistypes is nobody's business.
 const UNPROVED_MANY: u64 = 20;
@@ -21,12 +22,14 @@ const UNPROVED_WITHIN: Duration = Duration::from_secs(10 * 60);
 const UNPROVED_QUIET: Duration = Duration::from_secs(30 * 60);
 
 /// Those who proved nothing lately. Pure: time is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unproved {
-    since: Option<Monotonic>,
-    count: u64,
+    /// How many at a time, within [`UNPROVED_WITHIN`]; at most [`UNPROVED_MANY`] times.
+    lately: VecDeque<(Monotonic, u64)>,
     last: Option<Monotonic>,
     told: bool,
+    /// How many there were when they were last looked at.
+    counted: u64,
     /// An earlier life of the engine may have told people and not when it was over.
     earlier: bool,
 }
@@ -46,19 +49,27 @@ impl Unproved {
         Self { earlier: true, ..Self::default() }
     }
 
+    /// `total` failed since the listener was opened.
+    fn look(&mut self, total: u64, now: Monotonic) -> Option<Hears> {
+        let more = total.saturating_sub(self.counted);
+        self.counted = total;
+        if more > 0 { self.failed(more, now) } else { self.passed(now) }
+    }
+
     /// So many more failed.
     fn failed(&mut self, count: u64, now: Monotonic) -> Option<Hears> {
-        let begins = self.since.is_none_or(|since| now.since(since) >= UNPROVED_WITHIN);
-        if begins {
-            (self.since, self.count) = (Some(now), 0);
+        self.lately.retain(|(at, _)| now.since(*at) < UNPROVED_WITHIN);
+        if self.lately.len() as u64 >= UNPROVED_MANY {
+            self.lately.pop_front();
         }
-        self.count = self.count.saturating_add(count);
+        self.lately.push_back((now, count));
         self.last = Some(now);
-        if self.told || self.count < UNPROVED_MANY {
+        let many = self.lately.iter().fold(0, |many: u64, (_, count)| many.saturating_add(*count));
+        if self.told || many < UNPROVED_MANY {
             return None;
         }
         (self.told, self.earlier) = (true, false);
-        Some(Hears::Many(self.count))
+        Some(Hears::Many(many))
     }
 
     /// Time passes.
@@ -69,7 +80,7 @@ impl Unproved {
         if !self.told || self.last.is_some_and(|last| now.since(last) < UNPROVED_QUIET) {
             return None;
         }
-        *self = Self::default();
+        *self = Self { counted: self.counted, ..Self::default() };
         Some(Hears::Over)
     }
 }
@@ -78,10 +89,13 @@ impl Engine {
     /// Records a control before it is carried out. A question is none.
     pub(super) fn audit(&mut self, command: &Command) {
         let Some(Ordered { control, by, reason }) = ordered(command) else { return };
+        self.traces.follow(by.trace);
+        #[cfg(feature = "otlp")]
+        self.traces.name(control.row().name);
         let mut what = of(by);
         what["control"] = control.row().name.into();
         what["reason"] = reason.into();
-        tracing::info!(control = control.row().name, %by, role = by.who.standing.name(), trace = %by.trace, "a control was given");
+        tracing::info!(control = control.row().name, %by, role = by.who.standing.name(), trace_id = %by.trace, "a control was given");
         self.note("x.failstop.control", &what);
     }
 
@@ -89,26 +103,29 @@ impl Engine {
     pub(super) fn turned_away(&mut self, turned_away: &TurnedAway) {
         match turned_away {
             TurnedAway::Unproved { peer, why, before } => {
-                tracing::warn!(peer, why, before, "the control listener did not believe a request");
+                tracing::warn!(peer, why, before, "somebody who asked for control was not believed");
                 let what = json!({ "peer": peer, "why": why, "before": before });
                 self.note("x.failstop.control_unproved", &what);
-                let heard = self.unproved.failed(before.saturating_add(1), clock::now());
-                self.people_hear(heard);
+            }
+            TurnedAway::Refused { peer, why, before } => {
+                tracing::warn!(peer, why, before, "the control socket turned a process away");
+                self.note("x.failstop.control_refused", &json!({ "peer": peer, "why": why, "before": before }));
             }
             TurnedAway::Forbidden { by, forbidden, before } => {
                 let mut what = of(by);
                 what["control"] = forbidden.control.row().name.into();
                 what["needs"] = forbidden.control.row().least.name().into();
                 what["before"] = (*before).into();
+                tracing::warn!(%by, control = forbidden.control.row().name, trace_id = %by.trace, "a control was refused");
                 self.note("x.failstop.control_forbidden", &what);
                 self.say("control", &format!("refused to {by}: {forbidden}"));
             }
         }
     }
 
-    /// Whether those who proved nothing gave up.
+    /// How many more proved nothing, by the listener's own count: what it tells of them is bounded. And whether they gave up.
     pub(super) fn look_at_unproved(&mut self, now: Monotonic) {
-        let heard = self.unproved.passed(now);
+        let heard = self.unproved.look(self.meters.refused_signatures().unwrap_or(0), now);
         self.people_hear(heard);
     }
 
@@ -117,7 +134,9 @@ impl Engine {
             None => {}
             Some(Hears::Many(count)) => {
                 let minutes = UNPROVED_WITHIN.as_secs() / 60;
-                let what = format!("{count} requests to the control listener within {minutes} min proved nothing");
+                let what = format!(
+                    "{count} requests to the control listener or over Telegram within {minutes} min proved nothing"
+                );
                 self.say("control", &what);
                 self.alerts.concern(Concern::Unproved, Some(&what), clock::wall());
             }
@@ -133,6 +152,7 @@ fn of(by: &Access) -> Value {
         Principal::Key(_) => "key",
         Principal::Token(_) => "token",
         Principal::Certificate(_) => "certificate",
+        Principal::Telegram(_) => "telegram",
     };
     json!({ "by": by.to_string(), "kind": kind, "role": by.who.standing.name(), "trace_id": by.trace.to_string() })
 }
@@ -152,8 +172,11 @@ mod tests {
         for minute in 0..9 {
             assert_eq!(unproved.failed(2, at(minute)), None, "{minute}");
         }
-        // The window is over: it is counted anew.
-        assert_eq!(unproved.failed(19, at(10)), None);
+        // Whenever ten minutes have twenty, not by the clock alone.
+        assert_eq!(unproved.clone().failed(3, at(10)), None);
+        assert_eq!(unproved.clone().failed(4, at(10)), Some(Hears::Many(20)));
+        // They are all longer ago: it is counted anew.
+        assert_eq!(unproved.failed(19, at(18)), None);
         assert_eq!(unproved.failed(1, at(19)), Some(Hears::Many(20)));
         assert_eq!(unproved.failed(1_000, at(20)), None, "once");
         assert_eq!(unproved.failed(1_000, at(40)), None, "not again while it goes on");
@@ -162,6 +185,23 @@ mod tests {
         assert_eq!(unproved.passed(at(71)), None);
         assert_eq!(unproved.failed(u64::MAX, at(72)), Some(Hears::Many(u64::MAX)), "and again when it begins anew");
         assert_eq!(unproved.failed(u64::MAX, at(72)), None);
+        for _ in 0..1_000 {
+            unproved.failed(1, at(73));
+        }
+        assert!(unproved.lately.len() as u64 <= UNPROVED_MANY, "what is kept is bounded");
+    }
+
+    #[test]
+    fn all_who_failed_at_once_count_however_many_of_them_were_told() {
+        let mut unproved = Unproved::default();
+        assert_eq!(unproved.look(0, at(0)), None);
+        assert_eq!(unproved.look(25, at(1)), Some(Hears::Many(25)));
+        // They are counted once, and it ends.
+        assert_eq!(unproved.look(25, at(30)), None);
+        assert_eq!(unproved.look(25, at(31)), Some(Hears::Over));
+        assert_eq!(unproved.look(25, at(32)), None);
+        assert_eq!(unproved.look(44, at(33)), None);
+        assert_eq!(unproved.look(45, at(34)), Some(Hears::Many(20)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::engine::Engine;
 use super::journal::{JOURNAL_GONE, TOO_MANY, Teller, wall};
+use crate::alerts::Concern;
 use crate::books::{InFull, Judgement, order_list, orders_word, rule_of, spoken};
 use crate::clock;
 use crate::command::{Answer as DoorAnswer, BooksOrder};
@@ -35,8 +36,6 @@ pub struct Watch {
     started: bool,
     /// When the whole book is reconciled next.
     reconcile_at: Option<Monotonic>,
-    /// Suspense that people were told of.
-    suspense: Option<String>,
 }
 
 impl Engine {
@@ -310,15 +309,12 @@ impl Engine {
         let old = self.ledger.books.settled().old_suspense(wall(), most);
         let words = (!old.is_empty())
             .then(|| old.iter().map(|violation| violation.detail.clone()).collect::<Vec<_>>().join("; "));
-        // The age in the words grows; people hear of it once.
-        if words.is_some() != self.watch.suspense.is_some() {
-            self.alerts.suspense(words.as_deref(), clock::wall());
-            if let Some(words) = &words {
-                self.say("ledger", &format!("suspense: {words}"));
-                self.note("x.failstop.suspense", &serde_json::json!({ "detail": words }));
-            }
+        // The age in the words grows; it is said once.
+        if let Some(words) = words.as_ref().filter(|_| !self.is_told(Concern::Suspense)) {
+            self.say("ledger", &format!("suspense: {words}"));
+            self.note("x.failstop.suspense", &serde_json::json!({ "detail": words }));
         }
-        self.watch.suspense = words;
+        self.concern(Concern::Suspense, words);
     }
 
     /// The open orders.

@@ -5,6 +5,7 @@ use crate::doors::bot::{
     Answer, BotEvent, BotRequest, Connection, ConnectionId, FeedClock, Meaning, meaning, mode_on_wire,
     permission_on_wire, places_of_each, rights_on_wire,
 };
+use crate::masking;
 use crate::process::tree::TreeId;
 use crate::status::words;
 use failstop_client::wire::{self, Code, HaltNote, Push, Reply};
@@ -94,18 +95,21 @@ impl Engine {
                 true
             }
             (Meaning::Sign(sign), Some(tree)) => self.sign(tree, sign, answer),
-            (Meaning::Metric(metric), Some(_)) => {
-                let taken = self.facts.metric(&metric.name, metric.value);
+            (Meaning::Metric(metric), Some(tree)) => {
+                let now = crate::clock::now();
+                let taken = self.facts.custom.report(&metric.name, metric.value, now);
                 if taken {
-                    self.history.note_of_bot(crate::clock::now(), &metric.name, metric.value);
+                    self.history.note_of_bot(now, &metric.name, metric.value);
+                    self.note_figure(now, tree.slot, &metric);
                     answer.done();
                 } else {
-                    answer.refuse(Code::BadField, "too many different metrics are reported already");
+                    let why = "too many different metrics are reported already, or `[metrics]` has this name for another source";
+                    answer.refuse(Code::BadField, why);
                 }
                 taken
             }
             (Meaning::Event(event), Some(_)) => {
-                let payload = serde_json::Value::Object(event.data).to_string();
+                let payload = masking::owned(serde_json::Value::Object(event.data).to_string());
                 self.ledger.event(event.kind, payload, answer);
                 true
             }

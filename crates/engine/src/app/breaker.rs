@@ -1,4 +1,5 @@
-//! The circuit breaker in the loop: the host is measured with every sample, and what gives way asks [`Engine::is_shed`].
+//! The circuit breaker in the loop: the host is measured with every sample, what gives way in the loop asks [`Engine::is_shed`], and the
+//! doors are told.
 
 use super::engine::Engine;
 use crate::alerts::Concern;
@@ -19,35 +20,45 @@ impl Engine {
     pub(super) fn look_at_load(&mut self, now: Monotonic) {
         let load = self.load();
         let news = self.breaker.look(now, load);
+        self.tell_doors_of_load();
         let stays = matches!(self.breaker.state(), BreakerState::Shed { next: None, .. });
         self.concern(Concern::StaysShed, stays.then(|| in_use(load)));
         let Some(news) = news else { return };
+        self.shed_or_back(now, news);
         let (kind, text) = match news {
-            BreakerNews::Tripped => {
+            BreakerNews::Tripped { stays } => {
                 self.meters.breaker_trips += 1;
-                (
-                    "x.failstop.breaker_tripped",
-                    "dashboard, history and the verification beside give way until the host has room again",
-                )
+                let text = if stays {
+                    "what only shows is shed until `failstop breaker reset`"
+                } else {
+                    "dashboard, history and the verification beside give way until there is room again"
+                };
+                ("x.failstop.breaker_tripped", text)
             }
             BreakerNews::StillBusy => return self.say("breaker", &format!("still busy: {}", in_use(load))),
             BreakerNews::StaysShed => {
-                if self.config.breaker.recovery {
-                    ("x.failstop.breaker_stays", "what only shows stays shed until `failstop breaker reset`")
-                } else {
-                    self.meters.breaker_trips += 1;
-                    ("x.failstop.breaker_tripped", "what only shows is shed until `failstop breaker reset`")
-                }
+                ("x.failstop.breaker_stays", "what only shows stays shed until `failstop breaker reset`")
             }
             BreakerNews::Recovered => ("x.failstop.breaker_recovered", "everything is shown again"),
         };
         self.say("breaker", &format!("{}: {text}", in_use(load)));
-        self.note(kind, &json!({ "cpu": load.cpu, "memory": load.memory }));
+        self.note(kind, &json!({ "cpu": load.cpu, "memory": load.memory, "own": load.own }));
+    }
+
+    /// The configuration changed.
+    pub(super) fn adopt_breaker(&mut self, now: Monotonic) {
+        self.breaker.adopt(now, self.config.breaker.policy());
+        self.tell_doors_of_load();
+    }
+
+    fn tell_doors_of_load(&self) {
+        self.shed.send_replace(self.is_shed());
     }
 
     /// An operator wants everything shown again.
     pub(super) fn reset_breaker(&mut self, by: &str, reply: oneshot::Sender<DoorAnswer>) {
         let answer = if self.breaker.reset() {
+            self.tell_doors_of_load();
             self.concern(Concern::StaysShed, None);
             self.say("breaker", &format!("reset by {by}: everything is shown again"));
             self.note("x.failstop.breaker_reset", &json!({ "by": by }));
@@ -77,17 +88,24 @@ impl Engine {
     }
 
     fn load(&self) -> HostLoad {
-        let Some(host) = self.facts.host() else { return HostLoad::default() };
+        // While it is shed, what was used since then counts, however short that is: a try waits for no window.
+        let own = self.footprint.share(!self.is_shed());
+        let Some(host) = self.facts.host() else { return HostLoad { own, ..HostLoad::default() } };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage; a cast saturates")]
         let cpu = host.cpu_percent.map(|percent| (percent * 10.0).ceil() as u32);
         let used = host.memory_total_bytes.saturating_sub(host.memory_available_bytes);
         let memory = used.saturating_mul(1_000).checked_div(host.memory_total_bytes);
-        HostLoad { cpu, memory: memory.and_then(|thousandths| u32::try_from(thousandths).ok()) }
+        HostLoad { cpu, memory: memory.and_then(|thousandths| u32::try_from(thousandths).ok()), own }
     }
 }
 
 fn in_use(load: HostLoad) -> String {
     let share =
         |used: Option<u32>| used.map_or_else(|| "unknown".to_owned(), |used| format!("{}.{} %", used / 10, used % 10));
-    format!("processors {}, memory {} in use", share(load.cpu), share(load.memory))
+    let host = format!("processors {}, memory {} in use", share(load.cpu), share(load.memory));
+    // Within its caps it is nobody's concern here.
+    match load.own.filter(|own| *own > 1_000) {
+        Some(_) => format!("{host}, and failstop itself {} of a cap of its own ([footprint])", share(load.own)),
+        None => host,
+    }
 }

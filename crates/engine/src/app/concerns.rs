@@ -21,6 +21,11 @@ impl Engine {
         }
     }
 
+    /// Whether people were told of it in this life, and not of its end.
+    pub(super) fn is_told(&self, concern: Concern) -> bool {
+        self.concerns.get(&concern) == Some(&Told::Now)
+    }
+
     pub(super) fn concern(&mut self, concern: Concern, words: Option<String>) {
         // The figures in the words change; people hear of the beginning and the end.
         match (&words, self.concerns.get(&concern)) {

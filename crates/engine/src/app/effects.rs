@@ -1,7 +1,7 @@
 //! Carries out what the core orders, at once and in the order given. What comes of it goes back to the core as facts.
 
 use super::credentials;
-use super::engine::Engine;
+use super::engine::{Engine, ToSay};
 use super::latch::{self, Released};
 use super::sandbox;
 use crate::kill_switch::{Engagement, remove_halt_latches, write_halt_latch, write_latch};
@@ -91,6 +91,7 @@ impl Engine {
         let own_log = match &record {
             Record::HaltRaised(halt) => {
                 self.meters.halt_raised(halt.cause);
+                self.trace_halt(halt.id);
                 if let (Cause::ComponentFailed, Some(component)) = (halt.cause, halt.component.clone()) {
                     self.drop_stored_of(&component);
                 }
@@ -150,7 +151,8 @@ impl Engine {
             | Record::OperatorOrder { .. }
             | Record::OperatorRefused { .. } => None,
         };
-        self.to_say.push((record, own_log));
+        let trace = self.traces.of_record(&record);
+        self.to_say.push(ToSay { record, own_log, trace });
     }
 
     fn drop_stored_of(&mut self, component: &ComponentName) {
@@ -167,11 +169,11 @@ impl Engine {
     }
 
     /// Says a record to people, and in the log file of the component whose start or end it is.
-    pub(super) fn say_record(&mut self, record: &Record, own_log: Option<(Slot, Instance)>) {
+    pub(super) fn say_record(&mut self, ToSay { record, own_log, trace }: &ToSay) {
         if let (Some((slot, instance)), Some(line)) = (own_log, crate::announce::line(record, &self.mark.name)) {
-            self.output.note(slot, instance, &line.text);
+            self.output.note(*slot, *instance, &line.text);
         }
-        self.announcer.record(&self.output, crate::clock::wall(), record);
+        self.announcer.record(&self.output, crate::clock::wall(), record, *trace);
     }
 
     fn spawn(&mut self, slot: Slot, instance: Instance) {
@@ -301,21 +303,23 @@ impl Engine {
     fn release_kill_switch(&mut self) {
         self.ledger.flush();
         match latch::release(&self.state_dir, self.latch_seen.as_ref()) {
-            Ok(Released::Gone) => match self.permit.replace() {
-                Ok(()) => {
-                    self.latch_seen = None;
-                    self.emergency_released();
-                    self.trees.forget_prepared();
-                    self.announce_page();
-                    self.bring(Input::KillSwitchLatchRemoved);
-                }
-                Err(error) => {
+            Ok(Released::Gone) => {
+                self.latch_seen = None;
+                self.emergency_released();
+                match self.permit.replace() {
+                    Ok(()) => {
+                        self.trees.forget_prepared();
+                        self.announce_page();
+                    }
                     // No page, no trading: the operator's next try makes a new one.
-                    self.say("permit", &error.to_string());
-                    self.bring(Input::KillSwitchLatchRemoved);
+                    Err(error) => self.say("permit", &error.to_string()),
                 }
-            },
-            Ok(Released::EngagedAgain(latch)) => {
+                self.bring(Input::KillSwitchLatchRemoved);
+            }
+            Ok(Released::EngagedAgain { latch, anew }) => {
+                if anew {
+                    self.emergency_released();
+                }
                 self.latch_seen = latch::identity(&latch);
                 let (by, reason) = latch.who_and_why().unwrap_or_default();
                 self.bring(Input::KillSwitchSeen { by, reason });

@@ -1,71 +1,46 @@
 //! The engine's side of emergency actions: it has them run where the core has shut everything down, takes what they came to into
 //! the journal (whoever ran them), and tells people. It never waits for them, and nothing that tightens does.
 
+mod covered;
 mod told;
 
 pub use told::Told;
+
+use covered::{COVERED, Covered};
 
 use super::engine::Engine;
 use super::latch::Identity as LatchIdentity;
 use super::programs::input;
 use crate::clock;
-use crate::config::EmergencyWhen;
-use crate::emergency::{Cause, FOLDER, Order, Plan, Run, Step, key_of, make_folder, runner, runner_of};
+use crate::config::{EmergencyWhen, MAX_EMERGENCY_TIME, Orders};
+use crate::emergency::{
+    Came, Cause, FOLDER, Held, Order, Plan, Run, Word, held, key_of, last_word, make_folder, runner, runner_of,
+};
 use crate::kill_switch::{durable, read_latch};
 use crate::process::extinguish::kill_child_and_below;
+use crate::process::reaper::Reaped;
 use crate::process::spawn::{Command, Place};
 use core::time::Duration;
-use failstop_client::status::{EmergencyRun, EmergencyStep, EmergencySummary};
-use failstop_core::{Cause as HaltCause, Monotonic, Permission, Scope};
-use serde::{Deserialize, Serialize};
+use failstop_client::status::EmergencySummary;
+use failstop_core::{Cause as HaltCause, Exit, Monotonic, Permission, Scope, Slot};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-/// How often a runner is started anew in a row, where it died before it was through.
+/// How often a runner is started in a row, where it died before it was through or could not be started.
 const STARTS_MAX: u32 = 5;
 
 /// After a runner's end the next one is started no sooner: a kill switch that is engaged from outside may end one that has not begun
 /// to work yet, and does that for two seconds at most.
 const STARTS_APART: Duration = Duration::from_secs(1);
 
-/// How much longer than its actions may take a runner may live: another one may have to end first.
+/// How much longer than its actions may take a runner may live, from when nobody else has the lock.
 const RUNNER_SLACK: Duration = Duration::from_secs(120);
 
-/// For which halts the actions of a fail-safe shutdown were begun.
-const COVERED: &str = "failsafe.json";
-
-/// For which halts the actions of a fail-safe shutdown were begun. Another trigger while one of them stands begins nothing anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Covered {
-    key: String,
-    halts: BTreeSet<u64>,
-    /// The kill switch was engaged while they stood: what it runs is not run for them besides.
-    by_kill_switch: bool,
-}
-
-impl Covered {
-    fn read(state_dir: &Path) -> Self {
-        let text = std::fs::read(state_dir.join(FOLDER).join(COVERED)).unwrap_or_default();
-        // What cannot be read covers nothing: the actions are run again.
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
-    /// Takes the halts that shut everything down now; whether that is to be kept.
-    fn take(&mut self, jid: &str, standing: &BTreeSet<u64>) -> bool {
-        let Some(first) = standing.first() else { return false };
-        let same = self.key.starts_with(jid) && !self.halts.is_disjoint(standing);
-        if same && self.halts.is_superset(standing) {
-            return false;
-        }
-        if !same {
-            *self = Self { key: format!("{jid}/h-{first}"), ..Self::default() };
-        }
-        self.halts.extend(standing);
-        true
-    }
-}
+/// How much longer besides a runner may wait for others to end.
+const WAITS_MAX: Duration = MAX_EMERGENCY_TIME.saturating_add(RUNNER_SLACK);
 
 /// What is to be run now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,20 +55,42 @@ struct Wanted {
 #[derive(Debug)]
 struct Running {
     pid: i32,
+    /// How long it may live from when nobody else has the lock.
+    takes: Duration,
     due: Monotonic,
+    /// `due` gets no later than this, whoever has the lock.
+    latest: Monotonic,
     killed: bool,
+    wanted: Wanted,
+    /// What it says; `None` where there was no memory for it.
+    words: Option<File>,
+}
+
+/// The actions of a fail-safe shutdown wait for the end of what places orders: an order of its last moment would stand.
+#[derive(Debug)]
+struct WaitForBot {
+    /// The shutdown that this is about.
+    key: String,
+    /// They begin then all the same; `None` once that was.
+    until: Option<Monotonic>,
 }
 
 /// Emergency actions, as the engine sees them.
 #[derive(Debug)]
 pub struct Emergencies {
     plan: Plan,
-    plan_owner: u32,
+    plan_of: u32,
     runner: Option<Running>,
+    /// One that ended, and how: what follows from it is still to be done.
+    over: Option<(Running, Exit)>,
     /// The next runner is started no sooner.
     not_before: Option<Monotonic>,
-    /// Runners that were started for this one in a row without getting through.
-    tried: Option<(Wanted, u32)>,
+    /// How often in a row one was to run this without getting through, and why the last did not.
+    tried: Option<(Wanted, u32, String)>,
+    /// The actions of a fail-safe shutdown wait for the end of the bot.
+    bot: Option<WaitForBot>,
+    /// Something is still to be run, or runs: the end of the engine waits for it.
+    pending: bool,
     /// What was run to its end, by cause.
     settled: BTreeMap<Cause, String>,
     covered: Covered,
@@ -102,6 +99,8 @@ pub struct Emergencies {
     told: Told,
     /// Something may have been written in the folder.
     look: bool,
+    /// Nothing was looked at yet since the start.
+    first: bool,
     /// People may have an open incident about them.
     incident: bool,
     /// The last run of each cause, as it was read last.
@@ -123,15 +122,19 @@ impl Emergencies {
         });
         let emergencies = Self {
             plan,
-            plan_owner: nix::unistd::geteuid().as_raw(),
+            plan_of: nix::unistd::geteuid().as_raw(),
             runner: None,
+            over: None,
             not_before: None,
             tried: None,
+            bot: None,
+            pending: false,
             settled: BTreeMap::new(),
             covered: Covered::read(state),
             engaged: None,
             told,
             look: true,
+            first: true,
             incident: true,
             last: BTreeMap::new(),
         };
@@ -148,9 +151,9 @@ impl Emergencies {
         self.look = true;
     }
 
-    /// Whether a runner of this engine's works: the end waits for it.
-    pub fn is_running(&self) -> bool {
-        self.runner.is_some()
+    /// Whether something is still to be run, or runs: the end waits for it. Everything about it is bounded.
+    pub fn is_pending(&self) -> bool {
+        self.pending
     }
 
     /// What the status says.
@@ -158,8 +161,8 @@ impl Emergencies {
         let real = [Cause::KillSwitch, Cause::Failsafe].into_iter().filter_map(|cause| self.last.get(&cause));
         EmergencySummary {
             configured: self.plan.actions.iter().map(|action| action.name.clone()).collect(),
-            run: real.max_by_key(|run| run.begun.as_str()).map(summary_of),
-            drill: self.last.get(&Cause::Drill).map(summary_of),
+            run: real.max_by_key(|run| run.begun.as_str()).map(Run::summary),
+            drill: self.last.get(&Cause::Drill).map(Run::summary),
         }
     }
 
@@ -168,51 +171,122 @@ impl Emergencies {
         self.runner.as_ref().map_or(Duration::ZERO, |runner| runner.due.since(now))
     }
 
-    /// When a runner that does not end is killed, or the next one may be started.
+    /// When a runner that does not end is killed, or the next one may be started, or the end of the bot is waited for no longer.
     pub fn due(&self) -> Option<Monotonic> {
         let overdue = self.runner.as_ref().filter(|runner| !runner.killed).map(|runner| runner.due);
-        overdue.or(self.not_before)
+        let waited = self.bot.as_ref().and_then(|bot| bot.until);
+        overdue.or(self.not_before).into_iter().chain(waited).min()
     }
 
     /// Takes what the reaper took; whether it was the runner.
-    pub fn ended(&mut self, pid: i32) -> bool {
-        let was = self.runner.take_if(|runner| runner.pid == pid).is_some();
-        if was {
-            self.look = true;
-            self.not_before = Some(clock::now().plus(STARTS_APART));
+    pub fn ended(&mut self, reaped: Reaped) -> bool {
+        let Some(runner) = self.runner.take_if(|runner| runner.pid == reaped.pid) else { return false };
+        self.over = Some((runner, reaped.exit));
+        self.look = true;
+        self.not_before = Some(clock::now().plus(STARTS_APART));
+        true
+    }
+}
+
+impl Running {
+    /// Its time begins once nobody else has the lock.
+    fn look_at_lock(&mut self, held: Held, now: Monotonic) {
+        match held {
+            Held::By(holder) if holder.pid == self.pid => {}
+            Held::No => {}
+            Held::By(_) | Held::Unseen => self.due = now.plus(self.takes).min(self.latest),
         }
-        was
     }
 }
 
 impl Engine {
     /// What follows from shutting everything down, after every event. Cheap where nothing is to be done.
     pub(super) fn attend_emergencies(&mut self) {
-        if std::mem::take(&mut self.emergencies.look) {
+        let now = clock::now();
+        let look = std::mem::take(&mut self.emergencies.look);
+        if look {
             self.take_in_runs();
         }
-        let now = clock::now();
+        // While no engine ran the latch may have been taken away by hand.
+        if std::mem::take(&mut self.emergencies.first) && !read_latch(&self.state_dir).is_engaged() {
+            self.forget_engagement();
+        }
+        if let Some(runner) = self.emergencies.runner.as_mut().filter(|runner| look || now >= runner.due) {
+            runner.look_at_lock(held(&self.state_dir), now);
+        }
+        if let Some((runner, exit)) = self.emergencies.over.take() {
+            self.runner_ended(runner, exit);
+        }
         // Both are deadlines of the loop's, whatever stands meanwhile.
         if let Some(runner) = self.emergencies.runner.as_mut().filter(|runner| !runner.killed && now >= runner.due) {
             runner.killed = true;
             kill_child_and_below(runner.pid);
         }
         self.emergencies.not_before = self.emergencies.not_before.filter(|at| now < *at);
+        if let Some(bot) = self.emergencies.bot.as_mut().filter(|bot| bot.until.is_some_and(|until| now >= until)) {
+            bot.until = None;
+        }
         if self.core.permission() != Permission::Shutdown {
+            self.emergencies.bot = None;
+            self.emergencies.pending = self.emergencies.runner.is_some();
             if std::mem::take(&mut self.emergencies.incident) {
                 self.alerts.emergency_over("nothing is shut down any more", clock::wall());
             }
             return;
         }
         self.emergencies.incident = true;
-        if self.emergencies.runner.is_some() || self.emergencies.not_before.is_some() {
-            return;
-        }
-        let wanted = self.wanted();
-        let unsettled = |wanted: &Wanted| self.emergencies.settled.get(&wanted.cause) != Some(&wanted.key);
-        if let Some(wanted) = wanted.into_iter().flatten().find(unsettled) {
+        // What needs no runner is settled at once, and the next one is looked at.
+        while let Some(wanted) = self.next_wanted() {
+            self.emergencies.pending = true;
+            if self.emergencies.runner.is_some() || self.emergencies.not_before.is_some() {
+                return;
+            }
+            if wanted.cause == Cause::Failsafe && self.waits_for_bot(&wanted.key, now) {
+                return;
+            }
             self.run_actions(wanted);
         }
+        self.emergencies.pending = self.emergencies.runner.is_some();
+    }
+
+    /// Whether something that places orders still lives and has time to end. The kill switch kills it; a fail-safe shutdown lets it
+    /// end in its grace.
+    fn waits_for_bot(&mut self, key: &str, now: Monotonic) -> bool {
+        let living: Vec<&str> = self
+            .config
+            .components
+            .iter()
+            .enumerate()
+            .filter(|(index, component)| {
+                let is_here = Slot::component(*index).is_some_and(|slot| !self.trees.is_free(slot));
+                is_here && component.orders != Orders::None
+            })
+            .map(|(_, component)| component.name.as_str())
+            .collect();
+        if living.is_empty() || self.plan_for(Cause::Failsafe).actions.is_empty() {
+            self.emergencies.bot = None;
+            return false;
+        }
+        match &self.emergencies.bot {
+            Some(bot) if bot.key == key && bot.until.is_some() => true,
+            Some(bot) if bot.key == key => {
+                let text =
+                    format!("{} did not end in time: the emergency actions begin all the same", living.join(", "));
+                self.say("emergency", &text);
+                false
+            }
+            Some(_) | None => {
+                let until = Some(now.plus(self.config.shutdown_within()));
+                self.emergencies.bot = Some(WaitForBot { key: key.to_owned(), until });
+                true
+            }
+        }
+    }
+
+    fn next_wanted(&mut self) -> Option<Wanted> {
+        let wanted = self.wanted();
+        let unsettled = |wanted: &Wanted| self.emergencies.settled.get(&wanted.cause) != Some(&wanted.key);
+        wanted.into_iter().flatten().find(unsettled)
     }
 
     /// What is to be run, the kill switch's before everything else.
@@ -243,7 +317,7 @@ impl Engine {
 
     /// What is run for this: under the kill switch everything of its, and for a fail-safe shutdown then only what is not its.
     fn plan_for(&self, cause: Cause) -> Plan {
-        let mut plan = self.emergencies.plan.for_when(cause.when());
+        let mut plan = self.emergencies.plan.run_for(cause);
         if cause == Cause::Failsafe && self.emergencies.covered.by_kill_switch {
             plan.actions.retain(|action| !action.when.contains(&EmergencyWhen::KillSwitch));
         }
@@ -291,23 +365,24 @@ impl Engine {
                 run.take_on(&plan);
                 run.is_finished()
             }
-            Ok(_) => plan.actions.is_empty(),
-            Err(_) => false,
+            Ok(_) | Err(_) => plan.actions.is_empty(),
         };
-        let times = match &self.emergencies.tried {
-            Some((before, times)) if *before == wanted => *times,
-            Some(_) | None => 0,
+        let (times, why) = match &self.emergencies.tried {
+            Some((before, times, why)) if *before == wanted => (*times, why.as_str()),
+            Some(_) | None => (0, ""),
         };
         if done || times >= STARTS_MAX {
             if !done {
-                let text = format!("emergency actions are given up: whoever ran them died {times} times");
+                let text = format!("emergency actions are given up after {times} runners: {why}");
                 self.say("emergency", &text);
                 self.alerts.emergency_not_run(&text, clock::wall());
             }
-            self.emergencies.settled.insert(wanted.cause, wanted.key);
+            // The next engagement, the next start and `failstop kill-switch engage` try again.
+            self.settle(wanted);
             return;
         }
-        self.emergencies.tried = Some((wanted.clone(), times.saturating_add(1)));
+        let again = times.saturating_add(1);
+        self.emergencies.tried = Some((wanted.clone(), again, "whoever ran them died".to_owned()));
         let longest = plan.longest();
         let names: Vec<&str> = plan.actions.iter().map(|action| action.name.as_str()).collect();
         let text = format!("{}: running {}", wanted.cause.word(), names.join(", "));
@@ -316,29 +391,37 @@ impl Engine {
             cause: wanted.cause,
             key: wanted.key.clone(),
             only_while_latched: wanted.only_while_latched,
-            by: wanted.by,
-            reason: wanted.reason,
+            by: wanted.by.clone(),
+            reason: wanted.reason.clone(),
             inherited: Order::inherited_by(&plan),
             plan,
-            plan_owner: self.emergencies.plan_owner,
+            plan_of: Some(self.emergencies.plan_of),
         };
-        match self.start_runner(&order) {
+        // What is kept on the disk is not all that it does: a full disk keeps nothing.
+        let words = memfd_create(c"failstop-actions", MFdFlags::MFD_CLOEXEC).ok().map(File::from);
+        match self.start_runner(&order, words.as_ref()) {
             Ok(pid) => {
-                let due = clock::now().plus(longest.saturating_add(RUNNER_SLACK));
-                self.emergencies.runner = Some(Running { pid, due, killed: false });
+                let takes = longest.saturating_add(RUNNER_SLACK);
+                let due = clock::now().plus(takes);
+                let latest = due.plus(WAITS_MAX);
+                self.emergencies.runner = Some(Running { pid, takes, due, latest, killed: false, wanted, words });
                 self.say("emergency", &text);
             }
             Err(why) => {
-                let text = format!("emergency actions could not be started: {why}");
-                self.say("emergency", &text);
-                self.alerts.emergency_not_run(&text, clock::wall());
-                // The next engagement, the next start and `failstop kill-switch engage` try again.
-                self.emergencies.settled.insert(wanted.cause, wanted.key);
+                let why = format!("no process could be started for them: {why}");
+                self.say("emergency", &format!("{}: {why}", wanted.cause.word()));
+                self.emergencies.tried = Some((wanted, again, why));
+                self.emergencies.not_before = Some(clock::now().plus(STARTS_APART));
             }
         }
     }
 
-    fn start_runner(&mut self, order: &Order) -> Result<i32, String> {
+    fn settle(&mut self, wanted: Wanted) {
+        self.emergencies.settled.insert(wanted.cause, wanted.key);
+        self.emergencies.tried = None;
+    }
+
+    fn start_runner(&mut self, order: &Order, words: Option<&File>) -> Result<i32, String> {
         let text = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         let stdin = input(&text).map_err(|error| format!("there is no memory for its order: {error}"))?;
         let null = File::options().write(true).open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
@@ -346,7 +429,7 @@ impl Engine {
         command.limits.extend(self.programs.open_files().map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         let place = Place {
             stdin: stdin.as_ref().map(|file| file.as_fd()),
-            stdout: null.as_fd(),
+            stdout: words.unwrap_or(&null).as_fd(),
             stderr: null.as_fd(),
             cgroup: None,
             given: &[],
@@ -357,35 +440,78 @@ impl Engine {
         Ok(child.id.pid)
     }
 
+    /// What follows from the end of a runner. One that came to its end is not started again, whether or not the disk has it.
+    fn runner_ended(&mut self, runner: Running, exit: Exit) {
+        let Running { wanted, words, .. } = runner;
+        let word = words.and_then(|mut words| last_word(&mut words).ok()).flatten();
+        if let Some(Word::Run(run)) = &word {
+            self.take_in(run);
+        }
+        let came = match exit {
+            Exit::Status(status) => Came::of_status(status),
+            Exit::Signal(_) | Exit::Unknown => None,
+        };
+        // It died in the middle: the next one goes on.
+        let Some(came) = came else { return };
+        let unsaid = match (came, word) {
+            (Came::Refused, Some(Word::Refused(why))) => Some(why),
+            (Came::Done | Came::Failed, Some(Word::Run(run))) if run.is_finished() => None,
+            (Came::Done, _) => Some("whoever ran them says that all are done, and no more".to_owned()),
+            (Came::Failed | Came::Refused, _) => Some("whoever ran them failed and did not say in what".to_owned()),
+        };
+        let on_disk = Run::read(&self.state_dir, wanted.cause);
+        let is_told = on_disk.is_ok_and(|run| run.is_some_and(|run| run.key == wanted.key && run.is_finished()));
+        if let Some(why) = unsaid.filter(|_| !is_told) {
+            let text = format!("emergency actions for {}: {why}", wanted.cause.word());
+            self.say("emergency", &text);
+            if came != Came::Done {
+                self.alerts.emergency_not_run(&text, clock::wall());
+            }
+        }
+        self.settle(wanted);
+    }
+
     /// Takes into the journal what was run, by whomever, and tells people how it ended.
     pub(super) fn take_in_runs(&mut self) {
-        if self.storage_failed {
-            return;
-        }
         for cause in Cause::ALL {
             // One that cannot be read is written anew by the next run, and by then everything in it is run again.
-            let Ok(Some(run)) = Run::read(&self.state_dir, cause) else {
-                self.emergencies.last.remove(&cause);
-                continue;
-            };
-            self.emergencies.last.insert(cause, run.clone());
-            let (news, ends) = self.emergencies.told.news(&run);
+            match Run::read(&self.state_dir, cause) {
+                Ok(Some(run)) => self.take_in(&run),
+                // What could not be kept is known all the same.
+                Ok(None) | Err(_) => {
+                    if self.emergencies.last.get(&cause).is_some_and(|run| run.not_kept.is_none()) {
+                        self.emergencies.last.remove(&cause);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, run: &Run) {
+        let is_older = |last: &Run| last.not_kept.is_some() && last.begun > run.begun;
+        if !self.emergencies.last.get(&run.cause).is_some_and(is_older) {
+            self.emergencies.last.insert(run.cause, run.clone());
+        }
+        let (news, ends) = self.emergencies.told.news(run);
+        // A journal that failed takes nothing more, and the next engine's has it; people must know now.
+        if !self.storage_failed {
             for (kind, what) in news {
                 self.note(kind, &what);
             }
-            if !ends {
-                continue;
-            }
-            let (done, failed) = run.counts();
-            for step in &run.steps {
-                self.say("emergency", &format!("{}: {}: {}", cause.word(), step.name, step.text()));
-            }
-            self.say("emergency", &format!("{}: {done} done, {failed} failed", cause.word()));
-            match cause {
-                Cause::KillSwitch | Cause::Failsafe => self.alerts.emergency(&run, clock::wall()),
-                // Whoever rehearses reads how it went.
-                Cause::Drill => {}
-            }
+        }
+        if !ends {
+            return;
+        }
+        let word = run.cause.word();
+        let (done, failed) = run.counts();
+        for step in &run.steps {
+            self.say("emergency", &format!("{word}: {}: {}", step.name, step.text()));
+        }
+        self.say("emergency", &format!("{word}: {done} done, {failed} failed"));
+        match run.cause {
+            Cause::KillSwitch | Cause::Failsafe => self.alerts.emergency(run, clock::wall()),
+            // Whoever rehearses reads how it went.
+            Cause::Drill => {}
         }
     }
 
@@ -401,57 +527,17 @@ impl Engine {
     /// The kill switch is released: the next engagement has everything run anew.
     pub(super) fn emergency_released(&mut self) {
         self.take_in_runs();
-        if let Err(error) = Run::forget(&self.state_dir, Cause::KillSwitch) {
-            self.say("emergency", &format!("what was run for the last engagement cannot be forgotten: {error}"));
-        }
+        self.forget_engagement();
+        self.emergencies.last.remove(&Cause::KillSwitch);
         self.emergencies.settled.remove(&Cause::KillSwitch);
         self.emergencies.engaged = None;
         self.alerts.emergency_over("the kill switch was released", clock::wall());
     }
-}
 
-fn summary_of(run: &Run) -> EmergencyRun {
-    let (done, failed) = run.counts();
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let step = |step: &Step| EmergencyStep {
-        name: step.name.clone(),
-        kind: step.kind.word().to_owned(),
-        state: step.state().to_owned(),
-        detail: step.text(),
-    };
-    EmergencyRun {
-        trace: run.id.clone(),
-        cause: run.cause.word().to_owned(),
-        begun: run.begun.clone(),
-        finished: run.finished.clone(),
-        done: count(done),
-        failed: count(failed),
-        actions: run.steps.iter().map(step).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_trigger_of_the_same_shutdown_begins_nothing_anew() {
-        let mut covered = Covered::default();
-        let set = |halts: &[u64]| halts.iter().copied().collect::<BTreeSet<u64>>();
-        assert!(!covered.take("j", &set(&[])));
-        assert!(covered.take("j", &set(&[3])));
-        assert_eq!(covered.key, "j/h-3");
-        assert!(!covered.take("j", &set(&[3])), "nothing is new");
-        assert!(covered.take("j", &set(&[3, 5])));
-        assert!(!covered.take("j", &set(&[5])), "the first was released");
-        assert_eq!(covered.key, "j/h-3");
-        // Everything was released in between.
-        covered.by_kill_switch = true;
-        assert!(covered.take("j", &set(&[9])));
-        assert_eq!(covered.key, "j/h-9");
-        assert!(!covered.by_kill_switch, "it was engaged for another shutdown");
-        // Another journal counts its halts from the beginning.
-        assert!(covered.take("k", &set(&[9])));
-        assert_eq!(covered.key, "k/h-9");
+    /// Of two latches without words nobody can say which is which: what was run for one that is gone is not for the next.
+    fn forget_engagement(&mut self) {
+        if let Err(error) = Run::forget(&self.state_dir, Cause::KillSwitch) {
+            self.say("emergency", &format!("what was run for the last engagement cannot be forgotten: {error}"));
+        }
     }
 }

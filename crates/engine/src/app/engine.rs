@@ -14,6 +14,7 @@ use super::emergency::Emergencies;
 use super::ending::Ending;
 use super::events::{Event, Sources};
 use super::facts::Facts;
+use super::figures::Hour;
 use super::gate::Sharing;
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
@@ -26,13 +27,18 @@ use super::programs::Programs;
 use super::reload::Configuring;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::thresholds::{Hints, LogFiles};
+use super::traces::Traces;
 use super::verifier::Verifier;
 use super::witness::Witness;
+use crate::access::TraceId;
 use crate::alerts::{Concern, Delivery};
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
 use crate::command::{self};
 use crate::config::Config;
+use crate::custom::Sources as CustomSources;
+use crate::footprint::Footprint;
 use crate::gate::Desk;
 use crate::history::History;
 use crate::kill_switch::{LatchProbe, read_latch};
@@ -55,6 +61,7 @@ use crate::process::watch_set::WatchSet;
 use crate::runtime_dir::{EngineInfo, RuntimeDir};
 use crate::status::words;
 use crate::systemd::Systemd;
+use crate::thresholds::Watcher;
 use crate::words::permission_level;
 use core::time::Duration;
 use failstop_client::status::EndKind;
@@ -64,7 +71,7 @@ use failstop_core::{
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How long a page that was found revoked waits for the latch that the kill switch writes next, so that the journal can
 /// say who and why.
@@ -76,6 +83,15 @@ const STOOD_STILL: Duration = Duration::from_millis(100);
 
 /// How long the last output may take to be written when the engine ends.
 pub(super) const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
+
+/// A record that people are told of.
+pub(super) struct ToSay {
+    pub(super) record: Record,
+    /// Whose log file also says so.
+    pub(super) own_log: Option<(Slot, Instance)>,
+    /// What it follows from.
+    pub(super) trace: Option<TraceId>,
+}
 
 /// The engine.
 pub struct Engine {
@@ -102,6 +118,10 @@ pub struct Engine {
     pub(super) sharing: Option<Sharing>,
     /// Pages that are asked for prices.
     pub(super) polls: PricePoller,
+    /// Sources of metrics.
+    pub(super) custom: CustomSources,
+    /// What failstop itself costs.
+    pub(super) footprint: Footprint,
     /// What people were told of the gate and is not over.
     pub(super) concerns: BTreeMap<Concern, Told>,
     pub(super) head: (u64, Head),
@@ -123,8 +143,16 @@ pub struct Engine {
     pub(super) facts: Facts,
     pub(super) meters: Meters,
     pub(super) history: History,
+    /// What the journal is told of figures next.
+    pub(super) hour: Hour,
+    /// Figures and the levels that they are held against.
+    pub(super) thresholds: Watcher,
+    pub(super) hints: Hints,
+    pub(super) log_files: LogFiles,
     /// Whether what only shows gives way.
     pub(super) breaker: Breaker,
+    /// What the doors hear of it.
+    pub(super) shed: watch::Sender<bool>,
     pub(super) diagnosis: Diagnosis,
     pub(super) verifier: Verifier,
     pub(super) witness: Witness,
@@ -136,7 +164,9 @@ pub struct Engine {
     pub(super) next_request: u64,
     pub(super) announcer: Announcer,
     /// Records to be said when everything urgent is done.
-    pub(super) to_say: Vec<(Record, Option<(Slot, Instance)>)>,
+    pub(super) to_say: Vec<ToSay>,
+    /// By which names incidents and requests are followed.
+    pub(super) traces: Traces,
     pub(super) systemd: Systemd,
     pub(super) beat_at: Option<Monotonic>,
     /// When the service manager is asked for more time, while the engine stops.
@@ -207,7 +237,7 @@ impl Engine {
         loop {
             self.ledger.flush();
             // What is being done at the venue is not cut off by a stop: it has its own bound.
-            if let Some(reason) = self.exit.filter(|_| !self.emergencies.is_running()) {
+            if let Some(reason) = self.exit.filter(|_| !self.emergencies.is_pending()) {
                 return Ended::Ordered(reason);
             }
             let deadline = self.deadline();
@@ -215,6 +245,7 @@ impl Engine {
             if deadline.is_some_and(|due| clock::now().since(due) >= STOOD_STILL) {
                 self.probes.stood_still();
                 self.polls.stood_still();
+                self.custom.stood_still();
             }
             match event {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
@@ -244,6 +275,7 @@ impl Engine {
             Some(self.snapshots.deadline()),
             self.gate_due(),
             self.polls.next_deadline(),
+            self.custom.next_deadline(),
             self.sharing.as_ref().and_then(Sharing::due),
         ]
         .into_iter()
@@ -266,7 +298,10 @@ impl Engine {
             Event::Notice(received) => self.notice(received),
             Event::Watched => self.watched(),
             Event::Bot(event) => self.bot(event),
-            Event::Command(request) => self.command(request),
+            Event::Command(request) => {
+                self.command(request);
+                self.traces.leave();
+            }
             Event::Checked(findings) => self.checked(findings),
             Event::Verified(verified) => self.verified(verified),
             Event::Witness(word) => self.witness_said(word),
@@ -276,6 +311,7 @@ impl Engine {
             Event::Tried(tried) => self.tried(tried),
             Event::Group(word) => self.group_said(word),
             Event::Polled(tried) => self.polled(tried),
+            Event::Measured(tried) => self.measured(tried),
             Event::Snapshot(made) => self.snapshot_made(made),
             Event::Configuration(looked) => self.looked(looked),
         }
@@ -320,6 +356,7 @@ impl Engine {
         self.programs.end_overdue(now);
         self.begin_tries(now);
         self.polls.begin_due(now);
+        self.begin_to_measure(now);
         self.answer_without_word(now);
         if self.tidy_at.is_some_and(|at| now >= at) {
             self.tidy_at = None;
@@ -359,8 +396,8 @@ impl Engine {
             self.tell_systemd(line);
         }
         self.reload_may_be_over();
-        for (record, own_log) in std::mem::take(&mut self.to_say) {
-            self.say_record(&record, own_log);
+        for to_say in std::mem::take(&mut self.to_say) {
+            self.say_record(&to_say);
         }
         if self.exit_on_failsafe && self.core.permission() == Permission::Shutdown && self.is_quiet() {
             self.exit_on_failsafe = false;
@@ -492,6 +529,7 @@ impl Engine {
             return;
         }
         self.permit.revoke();
+        self.leave_resumes();
         self.trees.forget_prepared();
         for slot in self.blueprints.iter().map(|blueprint| blueprint.slot).collect::<Vec<_>>() {
             self.drop_stored(slot);
@@ -530,6 +568,7 @@ impl Engine {
         let (by, evidence) = (jump.by(), jump.to_string());
         self.probes.stood_still();
         self.probes.hurry_liveness(clock::now());
+        self.thresholds.forget_spans();
         self.feed(Input::ClockJumped { by, evidence });
     }
 

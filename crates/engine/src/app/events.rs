@@ -59,6 +59,8 @@ pub enum Event {
     Group(SharedWord),
     /// A page was asked for a price.
     Polled(Tried),
+    /// A source of metrics was asked.
+    Measured(Tried),
     /// The configuration file was read.
     Configuration(Looked),
     /// A snapshot is on the disk, or is not.
@@ -99,6 +101,8 @@ pub struct Sources {
     pub group: mpsc::Receiver<SharedWord>,
     /// Pages that are asked for prices.
     pub polled: mpsc::Receiver<Tried>,
+    /// Sources of metrics.
+    pub measured: mpsc::Receiver<Tried>,
     /// Snapshots.
     pub snapshots: mpsc::Receiver<Result<SnapshotTaken, NotMade>>,
     /// Readings of the configuration file.
@@ -135,6 +139,7 @@ impl Sources {
             tries,
             group,
             polled,
+            measured,
             snapshots,
             configuration,
             programs,
@@ -153,6 +158,7 @@ impl Sources {
                 Some(tried) = tries.recv() => Ok(Event::Tried(tried)),
                 Some(word) = group.recv() => Ok(Event::Group(word)),
                 Some(tried) = polled.recv() => Ok(Event::Polled(tried)),
+                Some(tried) = measured.recv() => Ok(Event::Measured(tried)),
                 Some(made) = snapshots.recv() => Ok(Event::Snapshot(made)),
                 Some(looked) = configuration.recv() => Ok(Event::Configuration(looked)),
                 Some(findings) = checks.recv() => Ok(Event::Checked(findings)),
@@ -251,6 +257,7 @@ mod tests {
                 tries: mpsc::channel(1).1,
                 group: mpsc::channel(1).1,
                 polled: mpsc::channel(1).1,
+                measured: mpsc::channel(1).1,
                 snapshots: mpsc::channel(1).1,
                 configuration: mpsc::channel(1).1,
                 programs: mpsc::channel(1).1,

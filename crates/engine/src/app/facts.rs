@@ -4,19 +4,17 @@
 use crate::checks;
 use crate::config::{Bytes, Config};
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
+use crate::metrics::custom::Custom;
 use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::held::HeldSince;
 use crate::status::{ComponentFacts, HostFacts};
 use failstop_client::status::{
-    AlertsSummary, BooksSummary, BreakerSummary, EmergencySummary, HostSummary, JournalSummary,
+    AlertsSummary, BooksSummary, BreakerSummary, CustomSummary, EmergencySummary, HostSummary, JournalSummary,
 };
 use failstop_core::{ComponentName, Epoch, HaltId, Monotonic, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The most figures that bots may report under names of their own; what comes after is counted as refused.
-const METRICS_MAX: usize = 256;
 
 /// Facts that do not change while the engine runs.
 #[derive(Clone, Debug)]
@@ -44,8 +42,11 @@ pub struct Facts {
     identity: Identity,
     components: BTreeMap<String, ComponentFacts>,
     dependencies: BTreeMap<String, Option<bool>>,
-    metrics: BTreeMap<String, f64>,
+    /// What users add: bots' own figures, and those of the configuration's sources.
+    pub custom: Custom,
     held: HeldSince,
+    /// What the checks go by, as it was at the start.
+    checked: checks::HostFacts,
     host_notes: Vec<String>,
     guard_note: Option<String>,
     trees: TreeSampler,
@@ -59,7 +60,8 @@ pub struct Facts {
 impl Facts {
     /// Nothing sampled yet.
     pub fn new(config: &Config, identity: Identity, held: HeldSince, host_notes: Vec<String>) -> Self {
-        let coverage = checks::coverage(config, &checks::HostFacts::gather());
+        let checked = checks::HostFacts::gather();
+        let coverage = checks::coverage(config, &checked);
         let mut components: BTreeMap<String, ComponentFacts> = config
             .components
             .iter()
@@ -85,8 +87,9 @@ impl Facts {
             identity,
             components,
             dependencies,
-            metrics: BTreeMap::new(),
+            custom: Custom::default(),
             held,
+            checked,
             host_notes,
             guard_note: None,
             trees: TreeSampler::new(),
@@ -97,9 +100,9 @@ impl Facts {
         }
     }
 
-    /// What another configuration says of the components; what was measured stays.
+    /// What another configuration says of the components; what was measured stays. Nothing of the host is read: the loop waits.
     pub fn adopt(&mut self, config: &Config) {
-        let coverage = checks::coverage(config, &checks::HostFacts::gather());
+        let coverage = checks::coverage(config, &self.checked);
         for component in &config.components {
             let Some(facts) = self.components.get_mut(component.name.as_str()) else { continue };
             facts.memory_max_bytes = component.limits.memory_max.map(Bytes::get);
@@ -160,6 +163,11 @@ impl Facts {
         self.own.as_ref()
     }
 
+    /// The guard's process number.
+    pub fn guard_pid(&self) -> u32 {
+        self.identity.guard_pid
+    }
+
     /// Whether a dependency answers; what was known before.
     pub fn dependency(&mut self, name: &str, up: bool) -> Option<bool> {
         self.dependencies.get_mut(name).and_then(|known| known.replace(up))
@@ -182,24 +190,6 @@ impl Facts {
         if let Some(facts) = self.components.get_mut(component) {
             facts.descriptors_kept = u32::try_from(count).unwrap_or(u32::MAX);
         }
-    }
-
-    /// A figure that a bot reports. `false` when there are too many names already.
-    pub fn metric(&mut self, name: &str, value: f64) -> bool {
-        if let Some(known) = self.metrics.get_mut(name) {
-            *known = value;
-            return true;
-        }
-        if self.metrics.len() >= METRICS_MAX {
-            return false;
-        }
-        self.metrics.insert(name.to_owned(), value);
-        true
-    }
-
-    /// How many figures bots report.
-    pub fn metrics(&self) -> usize {
-        self.metrics.len()
     }
 
     /// The machine, as last sampled.
@@ -230,7 +220,7 @@ impl Facts {
             journal: JournalSummary { seq: journal_seq, head: journal_head, jid: self.identity.jid.clone() },
             components: self.components.clone(),
             dependencies: self.dependencies.clone(),
-            metrics: self.metrics.clone(),
+            metrics: self.custom.of_bots().map(|(name, value)| (name.to_owned(), value)).collect(),
             host_notes: self.host_notes.iter().chain(&self.guard_note).cloned().collect(),
             engine_pid: std::process::id(),
             guard_pid: self.identity.guard_pid,
@@ -247,6 +237,8 @@ impl Facts {
             breaker: BreakerSummary::default(),
             config: failstop_client::configuration::ConfigSummary::default(),
             emergency: EmergencySummary::default(),
+            custom: CustomSummary::default(),
+            footprint: None,
         }
     }
 }
@@ -256,4 +248,44 @@ fn hundredths(percent: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, and NaN becomes 0")]
     let hundredths = (percent * 100.0).round() as u64;
     hundredths
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use crate::process::controllers::{Controller, Outlook};
+
+    fn limited(lines: &str) -> Config {
+        crate::config::tests::with(&format!("limits = {{ {lines} }}\n"))
+    }
+
+    #[test]
+    fn limits_and_coverage_are_those_of_another_configuration_on_the_host_of_the_start() {
+        let before = limited("memory_max = \"400MB\"");
+        let identity = Identity {
+            system: "demo".to_owned(),
+            epoch: Epoch(1),
+            started: Monotonic::from_nanos(0),
+            guard_pid: 1,
+            jid: String::new(),
+            observe: None,
+            environment: String::new(),
+            raised_before: Arc::default(),
+        };
+        let mut facts = Facts::new(&before, identity, HeldSince::default(), Vec::new());
+        facts.says("bot", Some("trades".to_owned()));
+        let after = limited("memory_max = \"300MB\", cpu_max_percent = 50");
+        for usable in [Controller::ALL.into(), std::collections::BTreeSet::new()] {
+            let held = usable.contains(&Controller::Memory);
+            facts.checked.kernel = Outlook { usable, ..Outlook::default() };
+            facts.adopt(&after);
+            let bot = &facts.components["bot"];
+            assert_eq!((bot.memory_max_bytes, bot.cpu_max_percent), (Some(300_000_000), Some(50)));
+            assert_eq!(bot.status_text.as_deref(), Some("trades"), "what is known stays");
+            let coverage = bot.coverage.as_ref().unwrap();
+            let named = |list: &[String]| list.iter().any(|one| one.contains("memory 300 MB"));
+            assert_eq!((named(&coverage.enforced), named(&coverage.monitored)), (held, !held), "{coverage:?}");
+        }
+    }
 }

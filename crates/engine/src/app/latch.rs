@@ -17,7 +17,12 @@ pub enum Released {
     /// The latch is gone, durably.
     Gone,
     /// Somebody engaged it again meanwhile: it stands.
-    EngagedAgain(Latch),
+    EngagedAgain {
+        /// As it stands.
+        latch: Latch,
+        /// The one that was to be released is gone, and this is another.
+        anew: bool,
+    },
 }
 
 /// Which engagement a reading shows; `None` when it is clear.
@@ -29,7 +34,8 @@ pub fn identity(latch: &Latch) -> Option<Identity> {
             let who = |engagement: &Engagement| format!("{} {} {}", engagement.time, engagement.by, engagement.reason);
             Some((who(first), again.len(), who(latest)))
         }
-        Latch::Unreadable(error) => Some((error.to_string(), 0, String::new())),
+        // Not where it is: it is read at another place while its release is looked at.
+        Latch::Unreadable(error) => Some((error.without_place(), 0, String::new())),
     }
 }
 
@@ -71,7 +77,7 @@ pub fn release(state_dir: &Path, seen: Option<&Identity>) -> Result<Released, La
     let found = read_latch(&folder);
     if found.is_engaged() && identity(&found).as_ref() != seen {
         put_back(state_dir)?;
-        return Ok(Released::EngagedAgain(read_latch(state_dir)));
+        return Ok(Released::EngagedAgain { latch: read_latch(state_dir), anew: false });
     }
     discard(&aside).map_err(failed)?;
     match read_latch(state_dir) {
@@ -80,7 +86,7 @@ pub fn release(state_dir: &Path, seen: Option<&Identity>) -> Result<Released, La
             remove_latch(state_dir)?;
             Ok(Released::Gone)
         }
-        again @ (Latch::Engaged { .. } | Latch::Unreadable(_)) => Ok(Released::EngagedAgain(again)),
+        latch @ (Latch::Engaged { .. } | Latch::Unreadable(_)) => Ok(Released::EngagedAgain { latch, anew: true }),
     }
 }
 
@@ -112,12 +118,27 @@ mod tests {
     }
 
     #[test]
+    fn one_without_words_is_released_and_one_with_words_that_came_meanwhile_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LATCH_FILE);
+        std::fs::write(&path, "").unwrap();
+        let seen = identity(&read_latch(dir.path()));
+        assert!(matches!(release(dir.path(), seen.as_ref()).unwrap(), Released::Gone));
+        assert!(!read_latch(dir.path()).is_engaged());
+        engage(dir.path(), "ann");
+        assert!(matches!(
+            release(dir.path(), seen.as_ref()).unwrap(),
+            Released::EngagedAgain { latch: Latch::Engaged { .. }, anew: false }
+        ));
+    }
+
+    #[test]
     fn an_engagement_that_came_meanwhile_stands() {
         let dir = tempfile::tempdir().unwrap();
         engage(dir.path(), "ann");
         let seen = identity(&read_latch(dir.path()));
         engage(dir.path(), "bob");
-        assert!(matches!(release(dir.path(), seen.as_ref()).unwrap(), Released::EngagedAgain(_)));
+        assert!(matches!(release(dir.path(), seen.as_ref()).unwrap(), Released::EngagedAgain { anew: false, .. }));
         assert!(read_latch(dir.path()).is_engaged());
     }
 

@@ -2,6 +2,7 @@
 //! core takes signs; here are statuses, main processes, descriptors and who may speak.
 
 use super::engine::Engine;
+use crate::masking;
 use crate::notify_socket::{Access, Notice, Notification, Put, Received, is_worth_keeping};
 use crate::process::pidfd::PidFd;
 use crate::process::tree::TreeId;
@@ -79,7 +80,7 @@ impl Engine {
             match notification {
                 Notification::Status(text) => {
                     let name = self.name_of(slot).unwrap_or_default().to_owned();
-                    self.facts.says(&name, Some(text));
+                    self.facts.says(&name, Some(masking::owned(text)));
                 }
                 Notification::MainPid { pid, pidfd_id } => {
                     // As it is numbered where the sender is: only senders are translated by the kernel, texts are not.

@@ -10,6 +10,7 @@ use super::ending::Ending;
 use super::engine::Engine;
 use super::events::{self, Sources};
 use super::facts::{Facts, Identity};
+use super::figures::Hour;
 use super::gate::Sharing;
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
@@ -22,6 +23,8 @@ use super::programs::PROGRAM_QUEUE;
 use super::reload::Configuring;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
+use super::thresholds::{Hints, LogFiles};
+use super::traces::Traces;
 use super::verifier::Verifier;
 use super::witness::Witness;
 use super::{RunError, summary};
@@ -33,11 +36,14 @@ use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self};
 use crate::config::{Destination, Format, Listen, PricePoll};
+use crate::custom::Sources as CustomSources;
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
-use crate::doors::observe::{ObserveListener, Site, thresholds};
+use crate::doors::observe::{Judging, ObserveListener, Site};
 use crate::doors::remote::RemoteListener;
+use crate::doors::telegram;
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
+use crate::footprint::Footprint;
 use crate::gate::Desk;
 use crate::history::History as Figures;
 use crate::kill_switch::LatchProbe;
@@ -55,6 +61,7 @@ use crate::process::watch_set::WatchSet;
 use crate::reloading::{Eyes, History, digest};
 use crate::runtime_dir::{EngineInfo, ProcessRef};
 use crate::systemd::Systemd;
+use crate::thresholds::Watcher;
 use failstop_core::{Breaker, Input};
 use failstop_journal::{Bounds, Progress, Recorder, Wall};
 use std::collections::{BTreeMap, VecDeque};
@@ -180,11 +187,12 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         let cgroups = slots.filter_map(|slot| Some((slot.index()?, trees.component_cgroup(slot)?.path())));
         notes.extend(kernel::hold(&config, system.path(), cgroups, &prepared.controllers.usable, KernelLimits::write));
     }
-    let (thresholds, judged) = watch::channel(thresholds(&config));
+    let (thresholds, judged) = watch::channel(Judging::of(&config));
+    let (shed, gives_way) = watch::channel(false);
     let observe = match config.observe.listen {
         Listen::Off => None,
         Listen::At(address) => match ObserveListener::bind(address) {
-            Ok(listener) => Some(listener.showing(Site::of(&config, judged))),
+            Ok(listener) => Some(listener.showing(Site::of(&config, judged, gives_way))),
             Err(unavailable) => {
                 notes.push(unavailable.to_string());
                 None
@@ -207,8 +215,10 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let remote_address = remote.as_ref().map(RemoteListener::url);
     let refused_signatures = remote.as_ref().map(RemoteListener::refused);
     let (beats, listeners_of_beats) = watch::channel(None);
+    let (hears, heard) = watch::channel(telegram::Settings::of(&config));
     let link = Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone() };
-    let doors = HttpDoors::open(Listeners { control: Some(control), observe, remote }, link)?;
+    let listeners = Listeners { control: Some(control), observe, remote, telegram: Some(heard) };
+    let doors = HttpDoors::open(listeners, link)?;
 
     let (emergencies, note) = Emergencies::open(&config, prepared.emergencies_told);
     notes.extend(note);
@@ -238,6 +248,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (probes, tries) = Probes::open(&config)?;
     let (polls, polled) =
         PricePoller::open(config.prices.poll.iter().filter_map(PricePoll::poll).collect(), started_at)?;
+    let (custom, measured) = CustomSources::open(&config, started_at)?;
     let (sharing, group) = match Sharing::open(&config)? {
         Some((sharing, words)) => (Some(sharing), words),
         None => (None, mpsc::channel(1).1),
@@ -250,7 +261,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (verifier, verified) = Verifier::new(&state_dir, config.journal.verify_every, started_at);
     let sha256 = digest(&prepared.text);
     let eyes = Eyes::new(&config.file, prepared.overrides, &sha256);
-    let (configuring, configuration, unkept) = Configuring::new(eyes, History::of(&state_dir), sha256, thresholds);
+    let (configuring, configuration, unkept) =
+        Configuring::new(eyes, History::of(&state_dir), sha256, (thresholds, hears));
     let (programs, program_requests) = mpsc::channel(PROGRAM_QUEUE);
     let identity = Identity {
         system: config.name().to_owned(),
@@ -285,6 +297,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         was_due: false,
         group,
         polled,
+        measured,
     };
     let format = match config.log.format {
         Format::Text => LineFormat::Text,
@@ -304,6 +317,8 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         desk: prepared.gate.and_then(|gate| Desk::new(gate, &config)),
         sharing,
         polls,
+        custom,
+        footprint: Footprint::new(config.footprint.caps()),
         concerns: Concern::ALL.into_iter().map(|concern| (concern, Told::Before)).collect(),
         ledger: Ledger::new(recorder.handle().clone(), books, head.seq),
         watch: Watch::default(),
@@ -332,14 +347,20 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         lost_output: output::Lost::default(),
         bots: Bots::default(),
         maybe_changed: true,
-        meters: Meters::counting(refused_signatures, doors.forbidden()),
+        meters: Meters::counting(refused_signatures, doors.forbidden()).with_strangers(doors.strangers()),
         history: Figures::new(started_at),
+        hour: Hour::new(started_at),
+        thresholds: Watcher::new(&config, started_at),
+        hints: Hints::default(),
+        log_files: LogFiles::default(),
         breaker: Breaker::new(config.breaker.policy()),
+        shed,
         resumes: Vec::new(),
         requests: BTreeMap::new(),
         next_request: 1,
         announcer: Announcer::new(format, config.name()),
         to_say: Vec::new(),
+        traces: Traces::new(journal_id, prepared.given_traces),
         extend_at: None,
         configuring,
         reloading: false,
@@ -373,6 +394,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     let summary =
         summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
+    engine.facts.custom.declare(engine.custom.declared());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
     for fault in engine.alerts.faults() {

@@ -3,6 +3,7 @@
 use super::diagnosis::Purpose;
 use super::engine::Engine;
 use super::gate::Sharing;
+use crate::alerts::Concern;
 use crate::clock::{self};
 use crate::command::{self, Command, Request};
 use crate::limits::processes::Membership;
@@ -63,6 +64,10 @@ impl Engine {
                 self.turned_away(&turned_away);
                 let _ = reply.send(command::Answer::Done);
             }
+            Command::Hearing { fault } => {
+                self.concern(Concern::Telegram, fault);
+                let _ = reply.send(command::Answer::Done);
+            }
             Command::Operate { order, reason, by } => {
                 let request = RequestId(self.next_request);
                 self.next_request += 1;
@@ -75,6 +80,9 @@ impl Engine {
 
     /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
     fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
+        if order == Order::KillSwitchEngage {
+            self.leave_resumes();
+        }
         if order == Order::KillSwitchRelease
             && let Some(why) = self.emergency_stands()
         {
@@ -99,6 +107,22 @@ impl Engine {
             self.diagnosis.start(Purpose::Resume);
         } else {
             self.feed(Input::Operator { request, by, reason, order });
+        }
+    }
+
+    /// An incident that ended before the notifier had listed it is ended now.
+    pub(super) fn look_at_telegram(&mut self) {
+        if !self.concerns.contains_key(&Concern::Telegram) {
+            self.alerts.concern(Concern::Telegram, None, clock::wall());
+        }
+    }
+
+    /// What was to loosen once checks have been made was meant before somebody stopped everything.
+    pub(super) fn leave_resumes(&mut self) {
+        for (_, _, _, request) in std::mem::take(&mut self.resumes) {
+            let why =
+                "the kill switch was engaged while checks were made: look again, and ask again if you still mean it";
+            self.answer(request, Err(vec![why.to_owned()]));
         }
     }
 
@@ -140,6 +164,8 @@ impl Engine {
             breaker: self.breaker_summary(),
             config: self.config_summary(),
             emergency: self.emergencies.summary(),
+            custom: self.custom_summary(),
+            footprint: self.footprint_summary(),
             ..facts
         }
     }

@@ -7,6 +7,7 @@ use super::diagnosis::ENDPOINTS;
 use super::engine::Engine;
 use crate::clock;
 use crate::config::{Config, Liveness, Probe, Readiness};
+use crate::masking;
 use crate::probing::{
     Answer, Ask, Asker, Blocks, BotHealth, Ended, ProbeFault, Prober, Purpose, Rhythm, Runner, StartFailed, Terms,
     Tried, judge, read_health,
@@ -331,6 +332,9 @@ impl Engine {
             argv,
             environment: environment.collect(),
             input: Vec::new(),
+            stdout: None,
+            withheld: Vec::new(),
+            account: None,
             folder: self.config.folder.clone(),
             timeout: target.timeout,
             // There is room for every try.
@@ -371,7 +375,7 @@ impl Engine {
                 }
                 return;
             }
-            (_, Err(fault)) => Err(fault.to_string()),
+            (_, Err(fault)) => Err(masking::owned(fault.to_string())),
         };
         target.said = None;
         target.fault = outcome.as_ref().err().cloned();
@@ -478,7 +482,50 @@ fn not_made(what: &What, fault: &ProbeFault) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+    use core::time::Duration;
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// Programs alone are asked, so no thread is needed.
+    fn asking(liveness: &str, dependency: &str) -> Config {
+        crate::config::tests::with(&format!(
+            "liveness = {{ exec = [\"true\"], {liveness} }}\n\
+             [[dependency]]\nname = \"venue\"\nexec = [\"true\"]\n{dependency}\n"
+        ))
+    }
+
+    #[test]
+    fn other_intervals_time_outs_and_numbers_are_taken_over_and_what_is_asked_stays() {
+        let before = asking("interval = \"5m\", timeout = \"10s\", tries = 3", "interval = \"10m\"");
+        let (mut probes, _outcomes) = Probes::open(&before).unwrap();
+        assert_eq!(probes.targets.len(), 2);
+        for target in &mut probes.targets {
+            let mut rhythm = Rhythm::new(target.terms, at(0));
+            rhythm.begin(at(0));
+            rhythm.ended(at(0), true, false);
+            (target.rhythm, target.serial) = (Some(rhythm), 1);
+        }
+        let dues = |probes: &Probes| -> Vec<Option<Monotonic>> {
+            probes.targets.iter().map(|target| target.rhythm.as_ref().and_then(Rhythm::due)).collect()
+        };
+        assert_eq!(dues(&probes), [Some(at(600)), Some(at(300))]);
+        let after = asking("interval = \"30s\", timeout = \"2s\", tries = 7", "interval = \"1m\"\ntimeout = \"3s\"");
+        probes.adopt(&after, at(10));
+        assert_eq!(dues(&probes), [Some(at(70)), Some(at(40))]);
+        let wanted = targets(&after);
+        for (target, wanted) in probes.targets.iter().zip(&wanted) {
+            assert_eq!((target.timeout, target.terms, target.serial), (wanted.timeout, wanted.terms, 1));
+        }
+        assert_eq!((probes.targets[1].timeout, probes.targets[1].terms.tries), (Duration::from_secs(2), 7));
+        // The same again puts nothing off, and another number of things to ask is not for this.
+        probes.adopt(&after, at(30));
+        probes.adopt(&crate::config::tests::with(""), at(35));
+        assert_eq!(dues(&probes), [Some(at(70)), Some(at(40))]);
+    }
 
     fn health(overall: u16, parts: &[(&str, u16)]) -> BotHealth {
         let parts = parts.iter().map(|(name, health)| ((*name).to_owned(), *health)).collect();

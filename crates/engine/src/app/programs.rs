@@ -124,8 +124,13 @@ impl Programs {
         let arguments = request.argv.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, request.folder.clone());
         command.environment.clone_from(&self.environment);
+        command.environment.retain(|(name, _)| !request.withheld.iter().any(|withheld| name == withheld.as_str()));
         command.environment.extend(request.environment.iter().map(|(name, value)| (name.into(), value.into())));
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
+        if let Some(account) = &request.account {
+            (command.uid, command.gid, command.groups) =
+                (Some(account.uid), Some(account.gid), Some(account.groups.clone()));
+        }
         Ok(command)
     }
 }
@@ -152,7 +157,8 @@ impl Engine {
         let null = File::options().write(true).open("/dev/null").map_err(NotStarted::Null)?;
         let input = input(&request.input).map_err(NotStarted::Input)?;
         let stdin = input.as_ref().map(|file| file.as_fd());
-        let place = Place { stdin, stdout: null.as_fd(), stderr: null.as_fd(), cgroup: None, given: &[], beside: None };
+        let stdout = request.stdout.as_ref().map_or(null.as_fd(), |stdout| stdout.as_fd());
+        let place = Place { stdin, stdout, stderr: null.as_fd(), cgroup: None, given: &[], beside: None };
         let child = self.spawner.spawn(&command, &place)?;
         self.trees.other_started(child.id.pid);
         Ok(child.id.pid)

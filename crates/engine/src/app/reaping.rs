@@ -35,7 +35,7 @@ impl Engine {
                         may_have_left_orphans = true;
                         self.look_for_kills(tree, reaped.exit);
                         self.feed(Input::Exited { slot: tree.slot, instance: tree.instance, exit: reaped.exit });
-                    } else if self.emergencies.ended(reaped.pid) || self.programs.ended(reaped) {
+                    } else if self.emergencies.ended(reaped) || self.programs.ended(reaped) {
                         may_have_left_orphans = true;
                     }
                 }

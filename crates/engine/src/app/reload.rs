@@ -10,16 +10,19 @@
 use super::concerns::Told;
 use super::engine::Engine;
 use super::logging;
+use super::readings::{Reading, Readings};
 use crate::alerts::Concern;
 use crate::clock;
 use crate::command::Answer;
 use crate::config::{Change, Decision, Overrides, decide, gate_policy};
-use crate::doors::observe::{Threshold, thresholds};
+use crate::doors::observe::{Judging, thresholds};
+use crate::doors::telegram;
 use crate::gate::Terms;
 use crate::limits::kernel::{self, KernelLimits};
 use crate::process::controllers::Controller;
-use crate::reloading::{By, Candidate, Eyes, Found, History, Keeper, Looked, Word, changed};
+use crate::reloading::{By, Candidate, Eyes, Found, History, Keeper, Looked, Word, Wrong, changed};
 use crate::status::{rfc3339, words};
+use crate::thresholds::Shown;
 use failstop_client::configuration::{ConfigSummary, Difference, InForce, Setting};
 use failstop_core::{CONFIG_CHANGES_MAX, ConfigChange, Configuration, Input, KeyChange, breaks_a_line};
 use std::collections::BTreeSet;
@@ -51,22 +54,15 @@ pub struct Configuring {
     /// What waits for its record.
     coming: Option<Coming>,
     /// What was read meanwhile.
-    next: Option<Reading>,
+    readings: Readings,
     fault: Option<Fault>,
     /// Readings that SIGHUP asked for and that are not judged yet.
     signals: u32,
-    thresholds: watch::Sender<Vec<Threshold>>,
+    thresholds: watch::Sender<Judging>,
+    /// Whom Telegram's door hears.
+    hears: watch::Sender<Option<telegram::Settings>>,
     /// The last task that wrote limits into cgroups: the next one waits for it.
     kernel: Option<JoinHandle<()>>,
-}
-
-/// What was read, for whom.
-struct Reading {
-    by: By,
-    found: Found,
-    /// Whether something was laid over the file for it.
-    more: bool,
-    reply: Option<oneshot::Sender<Answer>>,
 }
 
 struct Coming {
@@ -90,7 +86,7 @@ impl Configuring {
         eyes: Eyes,
         history: History,
         sha256: String,
-        thresholds: watch::Sender<Vec<Threshold>>,
+        (thresholds, hears): (watch::Sender<Judging>, watch::Sender<Option<telegram::Settings>>),
     ) -> (Self, mpsc::Receiver<Looked>, Option<io::Error>) {
         let (looked, receiver) = mpsc::channel(LOOKED_WAITING);
         let overrides = eyes.overrides.clone();
@@ -104,13 +100,19 @@ impl Configuring {
             overrides,
             since: clock::wall(),
             coming: None,
-            next: None,
+            readings: Readings::default(),
             fault: None,
             signals: 0,
             thresholds,
+            hears,
             kernel: None,
         };
         (configuring, receiver, error)
+    }
+
+    /// Gives what doors show of figures.
+    pub(super) fn show_figures(&self, shown: Shown) {
+        self.thresholds.send_modify(|judging| judging.shown = shown);
     }
 
     /// Tells the keeper what is in force.
@@ -121,12 +123,19 @@ impl Configuring {
             history: config.hot.history,
             watching: config.hot.hot_reload,
         };
-        self.say(word).map_err(|_| "the thread that keeps versions does not answer".to_owned())
+        self.say_first(word).map_err(|_| "the thread that keeps versions does not answer".to_owned())
     }
 
     fn say(&self, word: Word) -> Result<(), Box<Word>> {
         match &self.keeper {
             Some(keeper) => keeper.say(word),
+            None => Err(Box::new(word)),
+        }
+    }
+
+    fn say_first(&self, word: Word) -> Result<(), Box<Word>> {
+        match &self.keeper {
+            Some(keeper) => keeper.say_first(word),
             None => Err(Box::new(word)),
         }
     }
@@ -172,7 +181,12 @@ impl Engine {
     /// Has the file read now, with these assignments over it.
     pub(super) fn read_configuration(&mut self, by: By, set: Vec<String>, reply: Option<oneshot::Sender<Answer>>) {
         let by_signal = by == By::Signal;
-        match self.configuring.say(Word::Read { by, set, reply }) {
+        let said = self.configuring.say(Word::Read { by, set, reply });
+        self.will_be_read(by_signal, said);
+    }
+
+    fn will_be_read(&mut self, by_signal: bool, said: Result<(), Box<Word>>) {
+        match said {
             Ok(()) => self.configuring.signals += u32::from(by_signal),
             Err(word) => {
                 let why =
@@ -200,16 +214,15 @@ impl Engine {
     pub(super) fn looked(&mut self, looked: Looked) {
         match looked {
             Looked::Note(text) => self.say("config", &text),
-            Looked::Read { by, found, more, reply } => {
+            Looked::Read { by, found, set, reply } => {
                 if by == By::Signal {
                     self.configuring.signals = self.configuring.signals.saturating_sub(1);
                 }
+                let reading = Reading { by, found, set, reply };
                 if self.configuring.coming.is_none() {
-                    self.judge_reading(Reading { by, found, more, reply });
-                } else if let Some(Reading { reply, .. }) =
-                    self.configuring.next.replace(Reading { by, found, more, reply })
-                {
-                    refuse(reply, "a later reading of the file took its place; see `failstop config diff`");
+                    self.judge_reading(reading);
+                } else if let Some((Reading { reply, .. }, why)) = self.configuring.readings.wait(reading) {
+                    refuse(reply, why);
                 }
             }
         }
@@ -217,37 +230,46 @@ impl Engine {
         self.reload_may_be_over();
     }
 
-    fn judge_reading(&mut self, Reading { by, found, more, reply }: Reading) {
+    fn judge_reading(&mut self, Reading { by, found, set, reply }: Reading) {
+        // What somebody wanted laid over the file is nothing that is wrong with the file.
+        let more = !set.is_empty();
         let candidate = match found {
             Found::Valid(candidate) => candidate,
-            // What somebody wanted laid over the file is nothing that is wrong with the file.
-            Found::Invalid(why) if more => return refuse(reply, &why),
-            Found::Invalid(why) => return self.is_not_in_force(&why, Vec::new(), reply),
+            Found::Invalid(wrong) if more => return refuse(reply, &wrong.in_full),
+            Found::Invalid(Wrong { in_full, published }) => {
+                refuse(reply, &in_full);
+                return self.is_not_in_force(&published, Vec::new());
+            }
         };
-        if !candidate.overrides.set.starts_with(&self.configuring.overrides.set) {
-            // It was read before the keeper heard of what was laid over the file since.
-            return self.read_configuration(by, Vec::new(), reply);
+        if candidate.known != self.configuring.overrides {
+            // It was read before the keeper heard of what was laid over the file since. It hears of that first.
+            let by_signal = by == By::Signal;
+            let said = self.configuring.say_first(Word::Read { by, set, reply });
+            return self.will_be_read(by_signal, said);
         }
         match decide(&self.config, &candidate.config) {
             Decision::Nothing => self.take_notation(*candidate, &by, reply),
-            Decision::Take(changes) => self.take_configuration(candidate, changes, by, reply),
-            Decision::Restart(keys) => {
-                let named: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                let why = format!(
-                    "error: needs a restart, so nothing of the change is taken: {}\n  next: put these back, or restart failstop",
-                    named.join("; ")
-                );
-                if more {
-                    return refuse(reply, &why);
-                }
-                self.is_not_in_force(&why, keys.into_iter().map(|change| change.key).collect(), reply);
-            }
+            Decision::Take(changes) => self.take_configuration(candidate, changes, by, more, reply),
+            Decision::Restart(keys) => self.needs_restart(keys, more, reply),
+        }
+    }
+
+    /// Nothing of a change is taken, since of these keys the new values need a restart.
+    fn needs_restart(&mut self, keys: Vec<Change>, more: bool, reply: Option<oneshot::Sender<Answer>>) {
+        let named: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "error: needs a restart, so nothing of the change is taken: {}\n  next: put these back, or restart failstop",
+            named.join("; ")
+        );
+        refuse(reply, &why);
+        if !more {
+            self.is_not_in_force(&why, keys.into_iter().map(|change| change.key).collect());
         }
     }
 
     /// No key has another value.
     fn take_notation(&mut self, candidate: Candidate, by: &By, reply: Option<oneshot::Sender<Answer>>) {
-        let Candidate { config, text, sha256, overrides, channels } = candidate;
+        let Candidate { config, text, sha256, overrides, channels, known: _ } = candidate;
         if *by != By::Itself {
             // Whoever asks may have put other secrets where the channels' are kept.
             self.alerts.reconfigure(channels);
@@ -268,6 +290,7 @@ impl Engine {
         candidate: Box<Candidate>,
         changes: Vec<Change>,
         by: By,
+        more: bool,
         reply: Option<oneshot::Sender<Answer>>,
     ) {
         if self.storage_failed {
@@ -286,19 +309,18 @@ impl Engine {
                 (Some(_), None) | (None, Some(_)) => false,
             };
         if !fits {
-            let keys: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            let why = format!(
-                "error: needs a restart, so nothing of the change is taken: {}\n  next: put these back, or restart failstop",
-                keys.join("; ")
-            );
-            return self.is_not_in_force(&why, changes.into_iter().map(|change| change.key).collect(), reply);
+            return self.needs_restart(changes, more, reply);
         }
         if let (Some(desk), Some(gate)) = (&mut self.desk, &gate) {
-            desk.gate.tighten(gate);
+            // Before the core is told: what the gate does not go by is not recorded as in force.
+            if !desk.gate.tighten(gate) {
+                return self.needs_restart(changes, more, reply);
+            }
             if let Some(terms) = Terms::of(&candidate.config) {
                 desk.terms.tighten(&terms);
             }
         }
+        self.thresholds.tighten(&candidate.config);
         let change = record_of(&candidate.sha256, &by, &changes);
         self.configuring.coming = Some(Coming { candidate, changes, by, reply });
         // Taken after whatever is being carried out now.
@@ -308,13 +330,20 @@ impl Engine {
     /// The record of the change is durable and the core goes by it: everything else does, from here on.
     pub(super) fn configured(&mut self) {
         let Some(Coming { candidate, changes, by, reply }) = self.configuring.coming.take() else { return };
-        let Candidate { config, text, sha256, overrides, channels } = *candidate;
+        let Candidate { config, text, sha256, overrides, channels, known: _ } = *candidate;
         let now = clock::now();
         if let (Some(desk), Ok(Some(policy)), Some(terms)) = (&mut self.desk, gate_policy(&config), Terms::of(&config))
         {
-            desk.gate.adopt(policy);
+            let adopted = desk.gate.adopt(policy);
             desk.terms = terms;
             desk.results_due = Some(now);
+            if !adopted {
+                // It took the tighter of both before; nobody may believe that a wider limit of the new ones holds.
+                self.say(
+                    "config",
+                    "the gate does not take its new limits and keeps the tighter ones: restart failstop",
+                );
+            }
         }
         self.config = config;
         self.diagnosis.adopt(Arc::clone(&self.config));
@@ -322,10 +351,15 @@ impl Engine {
         self.ending.adopt(&self.config);
         self.probes.adopt(&self.config, now);
         self.facts.adopt(&self.config);
-        self.breaker.adopt(self.config.breaker.policy());
+        self.adopt_breaker(now);
+        self.footprint.adopt(self.config.footprint.caps());
+        self.adopt_measuring(now);
         self.sample_at = self.sample_at.min(now.plus(self.config.limits.sample_every));
-        logging::set_level(self.config.log.level);
-        self.configuring.thresholds.send_replace(thresholds(&self.config));
+        logging::adopt(&self.config.log);
+        self.thresholds.adopt(&self.config);
+        self.configuring.thresholds.send_modify(|judging| judging.thresholds = thresholds(&self.config));
+        self.show_thresholds();
+        self.hear_as_configured();
         self.hold_in_kernel();
         self.alerts.reconfigure(channels);
         (self.configuring.sha256, self.configuring.overrides) = (sha256.clone(), overrides);
@@ -335,7 +369,9 @@ impl Engine {
         let changes = changes.iter().map(changed).collect();
         answer(reply, Answer::Config(Box::new(Difference { sha256, changes })));
         self.maybe_changed = true;
-        if let Some(next) = self.configuring.next.take() {
+        while self.configuring.coming.is_none()
+            && let Some(next) = self.configuring.readings.next()
+        {
             self.judge_reading(next);
         }
     }
@@ -343,10 +379,20 @@ impl Engine {
     /// The journal failed: what waits for its record never comes into force.
     pub(super) fn configuration_never_comes(&mut self) {
         let coming = self.configuring.coming.take().and_then(|coming| coming.reply);
-        let next = self.configuring.next.take().and_then(|next| next.reply);
-        for reply in [coming, next] {
+        let waiting: Vec<Reading> = std::iter::from_fn(|| self.configuring.readings.next()).collect();
+        for reply in std::iter::once(coming).chain(waiting.into_iter().map(|reading| reading.reply)) {
             refuse(reply, "the journal can no longer be written: what tightens is in force, nothing else of it");
         }
+    }
+
+    /// Telegram's door goes by it, where it is another: what it is doing for somebody goes on.
+    fn hear_as_configured(&self) {
+        let wanted = telegram::Settings::of(&self.config);
+        self.configuring.hears.send_if_modified(|current| {
+            let other = *current != wanted;
+            *current = wanted;
+            other
+        });
     }
 
     fn in_force(&mut self, text: String) {
@@ -356,9 +402,8 @@ impl Engine {
         }
     }
 
-    /// What the file says is not in force, and why.
-    fn is_not_in_force(&mut self, why: &str, restart: Vec<String>, reply: Option<oneshot::Sender<Answer>>) {
-        refuse(reply, why);
+    /// What the file says is not in force, and why: many read that who may not read the file.
+    fn is_not_in_force(&mut self, why: &str, restart: Vec<String>) {
         let what = clipped(&one_line(why.trim_start_matches("error: ")), FAULT_MAX_BYTES);
         if self.configuring.fault.as_ref().is_some_and(|fault| fault.what == what) {
             return;
@@ -376,13 +421,6 @@ impl Engine {
             self.say("config", "what the file says is in force again");
         }
         self.concern(Concern::Configuration, None);
-    }
-
-    /// An incident that ended before the notifier had listed it is ended now.
-    pub(super) fn look_at_configuration(&mut self) {
-        if self.configuring.fault.is_none() {
-            self.alerts.concern(Concern::Configuration, None, clock::wall());
-        }
     }
 
     /// Has the kernel hold the limits as they are now, beside the loop: to lower one may take the kernel a while.

@@ -26,13 +26,17 @@ impl Engine {
         let wanted = self.core.next_look().map(|at| at.max(now.plus(LOOKS_APART)));
         self.sample_at = wanted.map_or(next, |at| at.min(next));
         self.facts.sample_host();
+        self.look_at_footprint(now);
+        self.tell_of_sources();
         self.look_at_load(now);
         self.sample_at = self.breaker.due().map_or(self.sample_at, |at| at.min(self.sample_at));
         self.look_at_books(now);
+        self.note_figures_of_the_hour(now);
         self.emergencies.look_again();
         self.look_at_concerns(now);
+        self.look_at_thresholds(now);
         self.look_at_unproved(now);
-        self.look_at_configuration();
+        self.look_at_telegram();
         self.alerts.catch_up();
         if self.alerts.is_behind() {
             self.reconcile_alerts();

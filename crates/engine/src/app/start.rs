@@ -5,6 +5,7 @@ use super::accounts;
 use super::components::{self, Blueprint};
 use super::emergency::Told;
 use super::programs::Programs;
+use super::traces::Given;
 use super::{RunError, RunOptions, journal, latch, logging};
 use crate::books::{contradictions, note_snapshots};
 use crate::config::{Config, ConfigErrors, Overrides, Problem, gate_policy, read_source};
@@ -94,6 +95,8 @@ pub struct Prepared {
     pub held: HeldSince,
     /// What the journal has of emergency actions.
     pub emergencies_told: Told,
+    /// Which halts of earlier lives were raised by which requests.
+    pub given_traces: Given,
     /// What the operator should know.
     pub notes: Vec<String>,
 }
@@ -108,7 +111,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let source = read_source(&options.config).map_err(unreadable)?;
     let config = Config::of(&source, &options.overrides).map_err(RunError::Configuration)?;
     let config = Arc::new(config);
-    logging::start(&config.log);
+    logging::start(&config.log, config.name());
     let state = config.state_dir().to_owned();
     make_state_dir(&state)?;
     let lock = InstanceLock::take(&state)?;
@@ -223,6 +226,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
         gate: replayed.gate,
         held: replayed.held,
         emergencies_told: replayed.emergencies_told,
+        given_traces: replayed.given_traces,
         notes,
     })
 }
@@ -286,6 +290,8 @@ struct Replayed {
     held: HeldSince,
     /// What the journal has of emergency actions.
     emergencies_told: Told,
+    /// Which halts were raised by which requests.
+    given_traces: Given,
     /// The gate.
     gate: Option<Gate>,
 }
@@ -318,11 +324,13 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let (mut book, mut named, mut unsound) = (Book::new(), BTreeSet::new(), None);
     let mut held = HeldSince::default();
     let mut emergencies_told = Told::default();
+    let mut given_traces = Given::default();
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
         }
         emergencies_told.replay(record.kind, record.payload);
+        given_traces.replay(record.kind, record.payload);
         match book.replay(&record) {
             Ok(()) => note_snapshots(&mut named, record.kind, record.payload),
             Err(wrong) => {
@@ -368,7 +376,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
     held.forget_lifted();
-    Ok(Replayed { unknown, raised, held, emergencies_told, book, named, unsound, gate })
+    Ok(Replayed { unknown, raised, held, emergencies_told, given_traces, book, named, unsound, gate })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

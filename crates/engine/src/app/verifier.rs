@@ -212,3 +212,31 @@ fn give_way() {
         libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, IDLE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn runs_come_so_far_apart_as_is_said_now_and_the_next_one_is_not_put_off() {
+        let hour = Duration::from_secs(3_600);
+        let (mut verifier, _results) = Verifier::new(Path::new("nowhere"), hour, at(0));
+        assert_eq!(verifier.due(), Some(at(3_600)));
+        verifier.set_every(Duration::from_secs(60), at(10));
+        assert_eq!(verifier.due(), Some(at(70)));
+        verifier.set_every(hour, at(20));
+        assert_eq!(verifier.due(), Some(at(70)));
+        verifier.put_off(at(70));
+        assert_eq!(verifier.due(), Some(at(3_670)), "the one after goes by what was said last");
+        // While one is under way.
+        verifier.due = None;
+        verifier.set_every(Duration::from_secs(60), at(3_700));
+        assert_eq!(verifier.due(), None, "never two at a time");
+        verifier.ended(&Verified { outcome: Err("no such file".to_owned()), notes: Vec::new() }, at(4_000));
+        assert_eq!(verifier.due(), Some(at(4_060)));
+    }
+}

@@ -1,11 +1,10 @@
 //! Emergency actions could be run now: programs, folders, users; in an order that makes sense; with keys of their own; rehearsed.
 
 use super::{Finding, Subject};
-use crate::config::{Config, EmergencyAction, EmergencyKind};
-use crate::emergency::{Cause, PATH, Run};
+use crate::config::{Config, EmergencyAction, EmergencyKind, Writer};
+use crate::emergency::{Account, Cause, PATH, Run};
 use crate::process::spawn::{ResolveError, resolve};
 use crate::process::user::User as Named;
-use nix::unistd::User;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
@@ -61,18 +60,14 @@ fn directory(action: &EmergencyAction) -> Option<Finding> {
 
 fn user(action: &EmergencyAction) -> Option<Finding> {
     let (name, user) = (&action.name, action.user.as_deref()?);
-    let number = match user.parse::<u32>() {
-        Ok(number) => number,
-        Err(_) => match User::from_name(user) {
-            Ok(Some(known)) => known.uid.as_raw(),
-            Ok(None) | Err(_) => {
-                return Some(Finding::failed(
-                    format!("emergency action \"{name}\": there is no user \"{user}\""),
-                    format!("useradd --system {user}, or correct `user`"),
-                ));
-            }
-        },
+    // As whoever runs it looks it up: a directory service may know more users, and be out of reach on the day.
+    let Some(account) = Account::named(user) else {
+        return Some(Finding::failed(
+            format!("emergency action \"{name}\": there is no user \"{user}\" in /etc/passwd"),
+            format!("useradd --system {user}, or correct `user`"),
+        ));
     };
+    let number = account.uid;
     let own = nix::unistd::geteuid().as_raw();
     (own != 0 && own != number).then(|| {
         Finding::failed(
@@ -109,21 +104,25 @@ fn order(actions: &[EmergencyAction]) -> Option<Finding> {
     }
 }
 
-/// Root stops a system whose configuration is somebody else's, and then runs its actions as that one.
+/// Root stops a system whose configuration is somebody else's, and then runs its actions as that one, or not at all.
 fn whose_configuration(config: &Config) -> Option<Finding> {
-    let owner = std::fs::metadata(&config.file).ok()?.uid();
+    let writer = Writer::of(&std::fs::File::open(&config.file).ok()?).ok()?;
     let state = std::fs::metadata(config.state_dir()).ok()?.uid();
-    (nix::unistd::geteuid().is_root() && owner != 0 && owner != state).then(|| {
-        Finding::warning(
-            format!(
-                "{} is {}'s: `failstop kill-switch engage` as root runs nothing of it as {}",
-                config.file.display(),
-                Named(owner),
-                Named(state)
-            ),
-            format!("chown root {}", config.file.display()),
-        )
-    })
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let (file, stops) = (config.file.display(), "`failstop kill-switch engage` as root runs nothing of it");
+    match writer {
+        Writer::Owner(owner) if owner == 0 || owner == state => None,
+        Writer::Owner(owner) => Some(Finding::warning(
+            format!("{file} is {}'s: {stops} as {}", Named(owner), Named(state)),
+            format!("chown root {file}"),
+        )),
+        Writer::Others => Some(Finding::warning(
+            format!("{file} may be written by others than its owner: {stops}"),
+            format!("chmod go-w {file}"),
+        )),
+    }
 }
 
 fn rehearsed(config: &Config) -> Option<Finding> {

@@ -20,6 +20,7 @@ mod isolation;
 mod journal;
 mod latches;
 mod limits;
+mod metrics;
 mod mode;
 mod output;
 mod place;
@@ -30,6 +31,7 @@ mod runtime;
 mod sandbox;
 mod secrets;
 mod snapshots;
+mod telegram;
 mod witness;
 
 pub use coverage::{coverage, host_notes};
@@ -227,6 +229,22 @@ const CHECKS: &[Check] = &[
         run: alert_channels::reach,
     },
     Check {
+        name: "metrics",
+        about: "the programs that print metrics can be run",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: metrics::check,
+    },
+    Check {
+        name: "metrics-endpoints",
+        about: "the endpoints that are asked for metrics answer, and say what is taken of them (read-only)",
+        class: Class::Advisory,
+        network: true,
+        at_start: false,
+        run: metrics::reach,
+    },
+    Check {
         name: "clock",
         about: "the clock is synchronised and cheap to read",
         class: Class::Advisory,
@@ -257,6 +275,22 @@ const CHECKS: &[Check] = &[
         network: false,
         at_start: true,
         run: control_listener::check,
+    },
+    Check {
+        name: "telegram",
+        about: "whoever may give commands over Telegram can be heard",
+        class: Class::Advisory,
+        network: false,
+        at_start: true,
+        run: telegram::check,
+    },
+    Check {
+        name: "telegram-bot",
+        about: "Telegram takes the bot's token and gives failstop its messages",
+        class: Class::Advisory,
+        network: true,
+        at_start: false,
+        run: telegram::reach,
     },
     Check {
         name: "runtime",

@@ -2,7 +2,7 @@
 
 use super::{Finding, Subject, runtime};
 use crate::app::read_credentials;
-use crate::config::{Component, Config, Credentials, EnvFileError, Secret, SecretFor, env_file};
+use crate::config::{Component, Config, Credentials, EnvFileError, Secret, SecretFor, env_file, env_file_of};
 use crate::process::credentials::may_mount;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -17,10 +17,12 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             let what = format!("env_file of \"{}\"", component.name);
             match env_file(file) {
                 Ok(_) => findings.extend(exposed(&what, file)),
-                Err(error @ EnvFileError::Unreadable(_)) => findings.push(Finding::failed(
-                    format!("{what}: {} {error}", file.display()),
-                    "make it, mode 0600, owned by the user that runs failstop; or remove `env_file`",
-                )),
+                Err(error @ (EnvFileError::Unreadable(_) | EnvFileError::NoFile | EnvFileError::Anothers { .. })) => {
+                    findings.push(Finding::failed(
+                        format!("{what}: {} {error}", file.display()),
+                        "make it, mode 0600, owned by the user that runs failstop; or remove `env_file`",
+                    ))
+                }
                 Err(
                     error @ (EnvFileError::TooLarge
                     | EnvFileError::NotAVariable { .. }
@@ -50,7 +52,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         if let Some(file) = &action.env_file {
             count += 1;
             let what = format!("env_file of emergency action \"{}\"", action.name);
-            match env_file(file) {
+            match env_file_of(file, None) {
                 Ok(_) => findings.extend(exposed(&what, file)),
                 Err(error) => findings.push(Finding::failed(
                     format!("{what}: {} {error}", file.display()),
@@ -68,6 +70,13 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             // Alert channels only ever warn.
             SecretFor::Alerts => {
                 Finding::warning(fault, "set it where failstop runs, or take its channel out of `channels`")
+            }
+            SecretFor::Commands => {
+                Finding::warning(fault, "set it where failstop runs: without it nobody is heard over Telegram")
+            }
+            // Nor does a metric halt anything.
+            SecretFor::Metrics => {
+                Finding::warning(fault, "set it where failstop runs: without it the page is not asked")
             }
             SecretFor::Gate => {
                 Finding::failed(fault, "set it where failstop runs: without it the gate opens less, or nothing")

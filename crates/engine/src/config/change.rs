@@ -1,8 +1,8 @@
 //! Which keys may change while failstop runs: the one list, and what the difference between two configurations asks for.
 
-use super::Config;
+use super::{Config, SecretFor};
 use failstop_settings::Effective;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What a change of a key asks for.
@@ -48,6 +48,7 @@ const ROWS: &[(&str, Class)] = &[
     ("system.*", Restart),
     ("observe.*", Restart),
     ("control.*", Restart),
+    ("telegram.*", Live),
     ("component.name", Restart),
     ("component.orders", Restart),
     ("component.essential", Live),
@@ -89,7 +90,10 @@ const ROWS: &[(&str, Class)] = &[
     ("failsafe.*", Live),
     ("halts.*", Live),
     ("limits.*", Live),
+    ("thresholds.*", Live),
     ("breaker.*", Live),
+    ("footprint.*", Live),
+    ("metrics.*", Live),
     ("emergency.*", Restart),
     ("startup.environment", Live),
     ("shutdown.within", Live),
@@ -124,12 +128,13 @@ const ROWS: &[(&str, Class)] = &[
     ("output.*", Restart),
     ("log.level", Live),
     ("log.format", Restart),
+    ("log.mask_addresses", Live),
     ("alerts.*", Live),
     ("config.*", Live),
 ];
 
-/// Keys whose values are nobody's to see, wherever they are shown.
-const COVERED: &[&str] = &["component.env", "dependency.json_rpc"];
+/// Keys whose values are nobody's to see wherever they are shown, although their type does not say so: a node's path often is a key.
+const COVERED: &[&str] = &["dependency.json_rpc"];
 
 /// The class of a key, by its place in the reference. The name of a section that may stand any number of times stands for which
 /// elements there are. `None` only for what no section has.
@@ -140,7 +145,7 @@ pub fn class_of(schema: &str) -> Option<Class> {
         None => schema.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
     };
     // Components were started without the variables that hold secrets of ours: one more would be theirs, too.
-    if schema.starts_with("alerts.") && schema.ends_with(".env") {
+    if (schema.starts_with("alerts.") || schema.starts_with("telegram.")) && schema.ends_with(".env") {
         return Some(Restart);
     }
     let known = ROWS.iter().find(|(row, _)| fits(row)).map(|(_, class)| *class);
@@ -181,10 +186,15 @@ impl fmt::Display for Change {
 pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
     let before: BTreeMap<&str, &Effective> = old.values.iter().map(|value| (value.key.as_str(), value)).collect();
     let after: BTreeMap<&str, &Effective> = new.values.iter().map(|value| (value.key.as_str(), value)).collect();
+    let known_to_components = key_that_components_have(old, new);
     let change = |key: &Effective, from: Option<&Effective>, to: Option<&Effective>| Change {
         key: key.key.clone(),
-        // What no row names is no key of a running engine's: the safe answer.
-        class: class_of(&key.schema).unwrap_or(Restart),
+        class: if key.schema == "metrics.prometheus" && known_to_components {
+            Restart
+        } else {
+            // What no row names is no key of a running engine's: the safe answer.
+            class_of(&key.schema).unwrap_or(Restart)
+        },
         from: from.map(Effective::shown),
         to: to.map(Effective::shown),
     };
@@ -202,6 +212,14 @@ pub fn difference(old: &Config, new: &Config) -> Vec<Change> {
             .map(|value| change(value, Some(value), None)),
     );
     changes
+}
+
+/// Whether a page of metrics is to be asked with a key from a variable that was none of failstop's secrets: components were started
+/// with that variable, and only a restart takes it from them.
+fn key_that_components_have(old: &Config, new: &Config) -> bool {
+    let known: BTreeSet<&str> = old.secrets().filter_map(|own| own.secret.variable()).collect();
+    let of_metrics = new.secrets().filter(|own| own.of == SecretFor::Metrics);
+    of_metrics.filter_map(|own| own.secret.variable()).any(|variable| !known.contains(variable))
 }
 
 /// What is done about another configuration.
@@ -269,6 +287,7 @@ mod tests {
         }
         assert_eq!(class_of("component"), Some(Restart), "which components there are");
         assert_eq!(class_of("alerts.telegram.bot_token.env"), Some(Restart), "components would inherit it");
+        assert_eq!(class_of("telegram.bot_token.env"), Some(Restart), "and this one");
         assert_eq!(class_of("alerts.telegram.bot_token.file"), Some(Live));
         assert_eq!(class_of("nothing.at.all"), None);
     }
@@ -281,6 +300,7 @@ mod tests {
         assert_eq!(
             whole,
             [
+                "telegram.*",
                 "component.backoff.*",
                 "component.start_limit.*",
                 "component.gate.*",
@@ -288,7 +308,10 @@ mod tests {
                 "failsafe.*",
                 "halts.*",
                 "limits.*",
+                "thresholds.*",
                 "breaker.*",
+                "footprint.*",
+                "metrics.*",
                 "instrument.limits.*",
                 "gate.limits.*",
                 "gate.user.*",
@@ -317,6 +340,36 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_within_a_list_is_shown_nowhere() {
+        let of = |key: &str, variable: &str| {
+            with(&format!(
+                "[gate]\nmoney = \"USDT\"\n[[account]]\nname = \"main\"\n\
+                 [[instrument]]\nname = \"BTC/USDT\"\nquantity_scale = 8\nprice_scale = 2\n\
+                 [prices]\nsources = [\"rest\"]\n[[prices.poll]]\nsource = \"rest\"\ninstrument = \"BTC/USDT\"\n\
+                 url = \"http://127.0.0.1:1/\"\nlast = \"$.p\"\n\
+                 headers = [{{ name = \"X-Key\", value = \"{key}\" }}, {{ name = \"X-Id\", value = {{ env = \"ID\" }} }}]\n\
+                 [[emergency.action]]\nname = \"all\"\nkind = \"custom\"\ncommand = [\"true\"]\nenv = {{ VENUE = \"{variable}\" }}\n"
+            ))
+        };
+        let (old, new) = (of("geheim1", "geheim2"), of("geheim3", "geheim4"));
+        let values: Vec<String> = new.values.iter().map(|value| format!("{value:?} {}", value.shown())).collect();
+        let changes = difference(&old, &new);
+        let mut said: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let fault = decide(&old, &new);
+        said.extend(values);
+        said.push(format!("{fault:?}"));
+        assert!(!said.iter().any(|one| one.contains("geheim")), "{said:?}");
+        let changed: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(changed, ["emergency.action", "prices.poll"], "what is covered is still compared");
+        let polls = changes[1].to.clone().unwrap();
+        assert!(
+            polls.contains("name = \"X-Key\", value = (secret) }") && polls.contains("value = { env = \"ID\" }"),
+            "the rest is shown, and a place is no secret: {polls}"
+        );
+        assert!(changes[0].to.clone().unwrap().contains("env = (secret)"), "{changes:?}");
+    }
+
+    #[test]
     fn one_key_that_needs_a_restart_refuses_the_whole_change() {
         let old = with("");
         let live = with("stop_grace = \"7s\"\n");
@@ -329,6 +382,27 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn metrics_are_live_but_for_a_key_that_components_have_already() {
+        let page = |header: &str| {
+            with(&format!(
+                "[[metrics.prometheus]]\nname = \"n\"\nurl = \"http://127.0.0.1:1/m\"\ntake = [{{ metric = \"x\" }}]\n{header}"
+            ))
+        };
+        let (none, plain) = (with(""), page(""));
+        let file = page("headers = [{ name = \"K\", value = { file = \"k\" } }]\n");
+        let variable = page("headers = [{ name = \"K\", value = { env = \"SOMEBODYS_KEY\" } }]\n");
+        for (old, new, live) in
+            [(&none, &plain, true), (&plain, &file, true), (&plain, &variable, false), (&variable, &plain, true)]
+        {
+            let changes = difference(old, new);
+            let classes: Vec<(&str, Class)> = changes.iter().map(|one| (one.key.as_str(), one.class)).collect();
+            assert_eq!(classes, [("metrics.prometheus", if live { Live } else { Restart })]);
+        }
+        let inline = page("headers = [{ name = \"K\", value = \"s3cret\" }]\n");
+        assert!(!difference(&plain, &inline)[0].to_string().contains("s3cret"), "nobody's to see");
     }
 
     #[test]

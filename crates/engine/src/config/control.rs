@@ -18,9 +18,10 @@ section! {
     pub struct Control {
         /// Users of this host who may look over the control socket: names or numbers, with `@` before a group's.
         viewers: Vec<String>, default [];
-        /// Users of this host who may stop, and everything else that does not loosen for the whole system.
+        /// Users of this host who may stop, and everything else that does not loosen for the whole system: `config diff` and
+        /// `breaker reset` too.
         admins: Vec<String>, default [];
-        /// Users of this host who may everything: release, resume, live mode, maintenance, limits.
+        /// Users of this host who may everything: release, resume, live mode, maintenance, limits, `config reload`.
         super_admins: Vec<String>, default [];
         /// Where the control listener listens: "0.0.0.0:8443"; "off" for nowhere. Without a certificate only a loopback address
         /// is taken, and only signed requests.

@@ -90,7 +90,7 @@ section! {
         /// Variables added to its environment.
         env: Variables as ComponentVariables, default {};
         /// A file of NAME=VALUE lines added to its environment, for secrets: mode 0600. Read anew at each run, before it takes on
-        /// its user.
+        /// its user; by root for somebody else's configuration only where it is that one's.
         env_file: Option<PathBuf>, absent "venue.env";
         /// The variables that it inherits from whoever runs it: the engine, or the shell of `failstop kill-switch`. A `*` at the end
         /// stands for all that begin so. Absent: none; PATH, HOME, USER, LOGNAME and LANG are set for it.

@@ -1,7 +1,10 @@
 //! `env_file` of a component: `NAME=VALUE` lines, read when it is checked and when the engine starts.
 
 use super::variables::{NameFault, usable};
+use crate::process::user::User;
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The largest file that is read, bytes.
@@ -13,6 +16,17 @@ pub enum EnvFileError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
+    /// Opening or reading anything else may wait for ever.
+    #[error("is no regular file")]
+    NoFile,
+    /// It is not of the user whose word the configuration is.
+    #[error("is {}'s, and root reads nothing of others for a configuration of {}", User(*.its), User(*.owner))]
+    Anothers {
+        /// The owner of the file.
+        its: u32,
+        /// The owner of the configuration.
+        owner: u32,
+    },
     /// It is too large.
     #[error("is larger than {MAX_BYTES} bytes")]
     TooLarge,
@@ -46,8 +60,33 @@ pub enum EnvFileError {
 /// # Errors
 /// [`EnvFileError`].
 pub fn env_file(file: &Path) -> Result<Vec<(String, String)>, EnvFileError> {
+    read(std::fs::File::open(file)?)
+}
+
+/// As [`env_file`], for something that must not wait for what is no file. With an `owner`: only what is that user's, and no
+/// symbolic link, so that root reads nothing for a configuration that its owner could not read.
+///
+/// # Errors
+/// [`EnvFileError`].
+pub fn env_file_of(file: &Path, owner: Option<u32>) -> Result<Vec<(String, String)>, EnvFileError> {
+    // A mere place first: opening a device may do something.
+    let follow = if owner.is_some() { libc::O_NOFOLLOW } else { 0 };
+    let place = std::fs::File::options().read(true).custom_flags(libc::O_PATH | follow).open(file)?;
+    let metadata = place.metadata()?;
+    if !metadata.is_file() {
+        return Err(EnvFileError::NoFile);
+    }
+    if let Some(owner) = owner.filter(|owner| metadata.uid() != *owner) {
+        return Err(EnvFileError::Anothers { its: metadata.uid(), owner });
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let same = format!("/proc/self/fd/{}", place.as_raw_fd());
+    read(std::fs::File::options().read(true).custom_flags(flags).open(same)?)
+}
+
+fn read(file: std::fs::File) -> Result<Vec<(String, String)>, EnvFileError> {
     let mut text = String::new();
-    std::fs::File::open(file)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(EnvFileError::TooLarge);
     }

@@ -1,6 +1,6 @@
 //! `[limits]` and the `limits` of a component: what may be used before something is done about it.
 
-use failstop_core::{LimitAction, SystemLimits};
+use failstop_core::{LimitAction, SystemLimits, memory_emergency};
 use failstop_settings::document::Node;
 use failstop_settings::setting::text_of;
 use failstop_settings::{At, Bytes, Choice, Consistent, Kind, Places, Reading, Setting, section, within};
@@ -135,6 +135,7 @@ impl Limits {
         SystemLimits {
             memory_max: self.memory_max.bytes(),
             memory_warn: self.memory_warn.get(),
+            emergency: memory_emergency(Some(self.memory_warn.get()), self.memory_max != Ceiling::Off),
             cpu_max_percent: self.cpu_max_percent,
             cpu_for: self.cpu_for,
             action: self.action,
@@ -144,11 +145,12 @@ impl Limits {
 }
 
 impl ComponentLimits {
-    /// As the core judges them.
-    pub(crate) fn policy(&self) -> failstop_core::ComponentLimits {
+    /// As the core judges them; `governed` says whether a limit of all components together bounds its memory.
+    pub(crate) fn policy(&self, governed: bool) -> failstop_core::ComponentLimits {
         failstop_core::ComponentLimits {
             memory_max: self.memory_max.map(Bytes::get),
             memory_warn: self.memory_warn.map(Bytes::get),
+            emergency: memory_emergency(self.memory_warn.map(Bytes::get), governed || self.memory_max.is_some()),
             cpu_max_percent: self.cpu_max_percent,
             cpu_for: self.cpu_for,
             files_max: self.files_max.map(u64::from),

@@ -16,11 +16,13 @@ mod edit;
 mod emergency;
 mod env_file;
 mod environment;
+mod footprint;
 mod gate;
 mod halts;
 mod health;
 mod hot;
 mod limits;
+mod metrics;
 mod observe;
 mod overrides;
 mod policy;
@@ -33,7 +35,9 @@ mod schema;
 mod secrets;
 mod shutdown;
 mod system;
+mod telegram;
 mod template;
+mod thresholds;
 mod variables;
 mod vocabulary;
 mod watching;
@@ -51,14 +55,15 @@ pub use emergency::{
     EMERGENCY_PAUSE, Emergency, EmergencyAction, EmergencyKind, EmergencyWhen, MAX_EMERGENCY_ACTIONS,
     MAX_EMERGENCY_TIME,
 };
-pub use env_file::{EnvFileError, env_file};
+pub use env_file::{EnvFileError, env_file, env_file_of};
 pub use environment::{Capabilities, Capability, Inherited, Nice, Umask};
 pub use failstop_core::Orders;
 pub use failstop_notify::settings::Alerts;
 pub use failstop_settings::{
-    Argv, Bytes, ConfigErrors, Effective, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name, Origin,
-    Place, Problem, Secret, SecretFault, Source, Url,
+    Argv, Basis, Bytes, ConfigErrors, Effective, HostPort, Kind, MAX_FILE_BYTES, MAX_ITEMS, MAX_NAME, MAX_SHOWN, Name,
+    Origin, Place, Problem, Secret, SecretFault, Source, Url, Writer,
 };
+pub use footprint::Footprint;
 pub use gate::{
     Bound, ComponentGate, ContractKind, Gate, GateFault, LimitSection, MarginKind, PricePoll, Prices, SharedFallback,
     SharedRates, SystemLimits, TimeOfDay, gate_policy,
@@ -66,6 +71,7 @@ pub use gate::{
 pub use health::{Failsafe, Health};
 pub use hot::Hot;
 pub use limits::{Ceiling, ComponentLimits, Limits};
+pub use metrics::{Fold, MAX_DECLARED_METRICS, MAX_METRIC_SOURCES, MetricCommand, MetricPage, Metrics, Take};
 pub use observe::{FleetSystem, Listen, MAX_FLEET, Observe};
 pub use overrides::Overrides;
 pub use probe::{Header, Pace, Page, Probe};
@@ -76,7 +82,9 @@ pub use schema::json_schema;
 pub use secrets::{OwnSecret, SecretFor};
 pub use shutdown::Shutdown;
 pub use system::{Isolation, System};
+pub use telegram::{MAX_TELEGRAM_USERS, Telegram, TelegramUser};
 pub use template::init_template;
+pub use thresholds::{Direction, Figure, MAX_FIGURES, Mark, Row, Thresholds};
 pub use variables::{NameFault, Variables};
 pub use vocabulary::{PREFIX, reference};
 pub use watching::{HealthUrl, Liveness, Readiness};
@@ -107,6 +115,8 @@ pub struct Config {
     pub observe: Observe,
     /// `[control]`.
     pub control: Control,
+    /// `[telegram]`.
+    pub telegram: Telegram,
     /// `[[component]]`, in the file's order: index `i` has slot `i + 1`.
     pub components: Vec<Component>,
     /// `[[dependency]]`.
@@ -119,8 +129,14 @@ pub struct Config {
     pub halts: BTreeMap<Cause, HaltPolicy>,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[thresholds]`.
+    pub thresholds: Thresholds,
     /// `[breaker]`.
     pub breaker: Breaker,
+    /// `[footprint]`.
+    pub footprint: Footprint,
+    /// `[metrics]`.
+    pub metrics: Metrics,
     /// `[emergency]`.
     pub emergency: Emergency,
     /// `[startup]`.
@@ -167,6 +183,17 @@ impl Config {
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigErrors> {
         match read_source(file) {
             Ok(source) => Self::of(&source, overrides),
+            Err(problem) => Err(ConfigErrors::one(problem.located(file, None))),
+        }
+    }
+
+    /// The same, and who may write what was read.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with_writer(file: &Path, overrides: &Overrides) -> Result<(Self, Writer), ConfigErrors> {
+        match Source::read_with_writer(file, &VOCABULARY) {
+            Ok((source, writer)) => Ok((Self::of(&source, overrides)?, writer)),
             Err(problem) => Err(ConfigErrors::one(problem.located(file, None))),
         }
     }
@@ -218,13 +245,17 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let system = single::<System>(root, "system", reading);
     let observe = single::<Observe>(root, "observe", reading);
     let control = single::<Control>(root, "control", reading);
+    let telegram = single::<Telegram>(root, "telegram", reading);
     let components = components(root, reading);
     let dependencies = dependencies(root, reading);
     let health = single::<Health>(root, "health", reading);
     let failsafe = single::<Failsafe>(root, "failsafe", reading);
     let halts = table_of(root, "halts", reading).map(|table| halts::read(&table, reading));
     let limits = single::<Limits>(root, "limits", reading);
+    let thresholds = single::<Thresholds>(root, "thresholds", reading);
     let breaker = single::<Breaker>(root, "breaker", reading);
+    let footprint = single::<Footprint>(root, "footprint", reading);
+    let metrics = single::<Metrics>(root, "metrics", reading);
     let emergency = single::<Emergency>(root, "emergency", reading);
     let startup = single::<Startup>(root, "startup", reading);
     let shutdown = single::<Shutdown>(root, "shutdown", reading);
@@ -252,19 +283,26 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
         shutdown::check(root, shutdown, components, reading);
     }
+    if let (Some(thresholds), Some(components)) = (&thresholds, &components) {
+        thresholds::check(root, thresholds, components, reading);
+    }
     let config = Config {
         file: source.file.clone(),
         folder: folder.to_owned(),
         system: system?,
         observe: observe?,
         control: control?,
+        telegram: telegram?,
         components: components?,
         dependencies: dependencies?,
         health: health?,
         failsafe: failsafe?,
         halts: halts?,
         limits: limits?,
+        thresholds: thresholds?,
         breaker: breaker?,
+        footprint: footprint?,
+        metrics: metrics?,
         emergency: emergency?,
         startup: startup?,
         shutdown: shutdown?,

@@ -72,7 +72,7 @@ impl Config {
                 None => None,
             },
             progress_within: component.progress_within,
-            limits: component.limits.policy(),
+            limits: component.limits.policy(self.limits.memory_max.bytes().is_some()),
             needs: component.needs.iter().map(|name| name.as_str().to_owned()).collect(),
             depends_on: component.depends_on.iter().filter_map(index_of).collect(),
             on_dependency_exit: component.on_dependency_exit,

@@ -1,6 +1,4 @@
 //! Profiles: named sets of defaults that come before the file. What a profile does not name keeps its built-in default.
-//!
-//! Further numbers of the profiles (success rate, daily loss, API errors) come with the parts that judge them.
 
 use failstop_settings::{Choice, ProfileRow};
 /// A named set of defaults.
@@ -32,5 +30,18 @@ impl Profile {
 pub(crate) const ROWS: &[ProfileRow] = &[
     ProfileRow { key: "dependency.interval", values: &[("production", "\"180s\""), ("development", "\"600s\"")] },
     ProfileRow { key: "limits.memory_warn", values: &[("production", "\"400MB\""), ("development", "\"600MB\"")] },
+    ProfileRow { key: "thresholds.every", values: &[("production", "\"180s\""), ("development", "\"600s\"")] },
+    ProfileRow {
+        key: "thresholds.api_error_rate.critical",
+        values: &[("production", "\"0.05\""), ("development", "\"0.1\"")],
+    },
+    ProfileRow {
+        key: "thresholds.success_rate.critical",
+        values: &[("production", "\"90\""), ("development", "\"75\"")],
+    },
+    ProfileRow {
+        key: "thresholds.daily_pnl.critical",
+        values: &[("production", "\"-25\""), ("development", "\"-100\"")],
+    },
     ProfileRow { key: "failsafe.emergency_shutdown", values: &[("production", "true"), ("development", "false")] },
 ];

@@ -116,6 +116,8 @@ section! {
         level: Level, default "info";
         /// "text" for people, "json" for machines.
         format: Format, default "text";
+        /// Whether only the last characters of wallet addresses are shown, in the log and everywhere else.
+        mask_addresses: bool, default true;
     }
 }
 

@@ -7,8 +7,12 @@ use super::{Config, Secret};
 pub enum SecretFor {
     /// An alert channel.
     Alerts,
+    /// Commands over Telegram.
+    Commands,
     /// What the gate judges by: prices, and rates that several systems share.
     Gate,
+    /// A page that is asked for metrics.
+    Metrics,
 }
 
 /// A secret that failstop itself uses.
@@ -35,6 +39,15 @@ impl Config {
             poll.headers.iter().map(move |header| (what(&header.name), &header.value))
         });
         let of_gate = of_group.chain(of_polls);
-        of_alerts.chain(of_gate.map(|(what, secret)| OwnSecret { of: SecretFor::Gate, what, secret }))
+        let of_commands = self.telegram.bot_token.iter().map(|secret| ("bot_token of [telegram]".to_owned(), secret));
+        let of_metrics = self.metrics.prometheus.iter().flat_map(|page| {
+            let what = |name: &str| format!("header {name} of source of metrics \"{}\"", page.name);
+            page.headers.iter().map(move |header| (what(&header.name), &header.value))
+        });
+        let own = |of: SecretFor| move |(what, secret)| OwnSecret { of, what, secret };
+        of_alerts
+            .chain(of_commands.map(own(SecretFor::Commands)))
+            .chain(of_gate.map(own(SecretFor::Gate)))
+            .chain(of_metrics.map(own(SecretFor::Metrics)))
     }
 }

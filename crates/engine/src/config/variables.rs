@@ -2,7 +2,7 @@
 
 use failstop_settings::document::{Node, Value};
 use failstop_settings::setting::{as_quoted, text_of, wrong_type};
-use failstop_settings::{At, Kind, Reading, Setting, interpreted, shown};
+use failstop_settings::{At, Covered, Kind, Reading, Setting, interpreted, shown};
 use std::collections::BTreeMap;
 
 /// Names and values of environment variables.
@@ -19,6 +19,8 @@ impl From<ComponentVariables> for Variables {
 
 impl Setting for ComponentVariables {
     const WANTED: &'static str = "a table of texts, like { LOG_LEVEL = \"info\" }";
+    // They are how programs are given keys.
+    const COVERED: Covered = Covered::Whole;
 
     fn read(node: &Node, at: &At<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let given = interpreted(node);

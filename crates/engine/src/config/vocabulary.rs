@@ -6,16 +6,20 @@ use super::component::Component;
 use super::control::Control;
 use super::dependency::DependencyKeys;
 use super::emergency::Emergency;
+use super::footprint::Footprint;
 use super::gate::{Gate, Prices, SharedRates};
 use super::halts::HaltKeys;
 use super::health::{Failsafe, Health};
 use super::hot::Hot;
 use super::limits::Limits;
+use super::metrics::Metrics;
 use super::observe::Observe;
 use super::profile::ROWS;
 use super::runtime::{Journal, Log, Output, Permit, Startup};
 use super::shutdown::Shutdown;
 use super::system::System;
+use super::telegram::Telegram;
+use super::thresholds::Thresholds;
 use super::witness::Witness;
 use failstop_notify::settings::Alerts;
 use failstop_settings::{SectionInfo, Shape, Vocabulary};
@@ -31,13 +35,17 @@ pub(crate) static VOCABULARY: Vocabulary = Vocabulary {
         SectionInfo::of::<System>("system", Shape::Single),
         SectionInfo::of::<Observe>("observe", Shape::Single),
         SectionInfo::of::<Control>("control", Shape::Single),
+        SectionInfo::of::<Telegram>("telegram", Shape::Single),
         SectionInfo::of::<Component>("component", Shape::Repeated),
         SectionInfo::optional::<DependencyKeys>("dependency", Shape::Repeated),
         SectionInfo::of::<Health>("health", Shape::Single),
         SectionInfo::of::<Failsafe>("failsafe", Shape::Single),
         SectionInfo::optional::<HaltKeys>("halts", Shape::Named { word: "CAUSE", example: "unhealthy" }),
         SectionInfo::of::<Limits>("limits", Shape::Single),
+        SectionInfo::of::<Thresholds>("thresholds", Shape::Single),
         SectionInfo::of::<Breaker>("breaker", Shape::Single),
+        SectionInfo::of::<Footprint>("footprint", Shape::Single),
+        SectionInfo::of::<Metrics>("metrics", Shape::Single),
         SectionInfo::of::<Emergency>("emergency", Shape::Single),
         SectionInfo::of::<Startup>("startup", Shape::Single),
         SectionInfo::of::<Shutdown>("shutdown", Shape::Single),

@@ -236,9 +236,29 @@ impl Asker {
         timeout(wait, ask(&self.commands, command)).await.unwrap_or(Err(Unanswered::Late(wait)))
     }
 
+    /// Puts one command, so that it stands before all that are put later; its answer is waited for elsewhere.
+    pub async fn begin(&self, command: Command) -> Result<Begun, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::new(command, reply)?;
+        let put = timeout(self.wait, self.commands.send(request)).await.map_err(|_| Unanswered::Late(self.wait))?;
+        put.map(|()| Begun(answer)).map_err(|_| Unanswered::Stopping)
+    }
+
     /// How long a question waits.
     pub fn wait(&self) -> Duration {
         self.wait
+    }
+}
+
+/// A command that was put.
+#[derive(Debug)]
+pub struct Begun(oneshot::Receiver<Answer>);
+
+impl Begun {
+    /// Its answer, if it comes in this time.
+    pub async fn within(self, wait: Duration) -> Result<Answer, Unanswered> {
+        let answer = timeout(wait, self.0).await.map_err(|_| Unanswered::Late(wait))?;
+        answer.map_err(|_| Unanswered::Stopping)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct FakeLoop {
     pub orders: mpsc::Receiver<String>,
     /// Whom a door turned away.
     pub turned: mpsc::Receiver<TurnedAway>,
+    /// What the door of Telegram said of its way there.
+    pub heard: mpsc::Receiver<Option<String>>,
     pub questions: std::sync::Arc<std::sync::atomic::AtomicUsize>,
     _thread: JoinHandle<()>,
 }
@@ -51,6 +53,7 @@ impl FakeLoop {
         let (commands, mut requests) = tokio::sync::mpsc::channel::<Request>(COMMAND_QUEUE);
         let (told, orders) = mpsc::channel();
         let (turn, turned) = mpsc::channel();
+        let (hears, heard) = mpsc::channel();
         let (pulses, beats) = watch::channel(None);
         let questions = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let asked = questions.clone();
@@ -165,6 +168,10 @@ impl FakeLoop {
                             Answer::Ending(receipt(&current, kind))
                         }
                     }
+                    Command::Hearing { fault } => {
+                        let _ = hears.send(fault);
+                        Answer::Done
+                    }
                     Command::TurnedAway(turned_away) => {
                         let _ = turn.send(turned_away);
                         Answer::Done
@@ -173,7 +180,12 @@ impl FakeLoop {
                 let _ = reply.send(answer);
             }
         });
-        Self { commands, beats, state_dir: "/nonexistent".into(), orders, turned, questions, _thread: thread }
+        Self { commands, beats, state_dir: "/nonexistent".into(), orders, turned, heard, questions, _thread: thread }
+    }
+
+    /// How often it was asked how things stand.
+    pub fn asked(&self) -> usize {
+        self.questions.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// What the doors need of it.
@@ -217,8 +229,10 @@ pub fn difference() -> Difference {
 /// Who gave an order, the same on every host.
 fn said(by: &Access) -> String {
     match &by.who.principal {
-        Principal::User(peer) => format!("uid {}", peer.uid),
-        other @ (Principal::Key(_) | Principal::Token(_) | Principal::Certificate(_)) => other.to_string(),
+        Principal::User(user) => format!("uid {}", user.uid),
+        other @ (Principal::Key(_) | Principal::Token(_) | Principal::Certificate(_) | Principal::Telegram(_)) => {
+            other.to_string()
+        }
     }
 }
 

@@ -146,6 +146,11 @@ impl Connections {
         }
     }
 
+    /// A slot, if one is free.
+    pub fn free_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
     /// Waits until closing begins.
     pub async fn closing(&mut self) {
         let _ = self.closing.wait_for(|closing| *closing).await;
@@ -259,7 +264,9 @@ pub fn host(headers: &HeaderMap) -> Option<&str> {
 pub fn same_origin(headers: &HeaderMap) -> Option<bool> {
     let origin = headers.get(header::ORIGIN)?.to_str().ok();
     let authority = origin.and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    Some(matches!((authority, host(headers)), (Some(from), Some(host)) if from.eq_ignore_ascii_case(host)))
+    Some(
+        matches!((authority, host(headers)), (Some(from), Some(host)) if !host.is_empty() && from.eq_ignore_ascii_case(host)),
+    )
 }
 
 /// An answer in JSON.

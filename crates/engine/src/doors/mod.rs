@@ -16,9 +16,11 @@ mod range;
 mod reference_tests;
 pub mod remote;
 mod stall;
+pub mod telegram;
 mod thread;
 mod turned_away;
 
 pub use beat::Pulse;
 pub use http::Limits;
+pub use stall::sent_bytes;
 pub use thread::{HttpDoors, Link, Listeners, StartFailed};

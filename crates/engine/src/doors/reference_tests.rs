@@ -215,7 +215,7 @@ fn every_route_is_described_and_every_description_has_its_route() {
     let openapi = document("openapi.json");
     for route in control::ROUTES {
         let roles: BTreeMap<&str, &str> =
-            route.controls().iter().map(|control| (control.row().name, control.row().least.name())).collect();
+            route.controls().map(|control| (control.row().name, control.row().least.name())).collect();
         assert_eq!(openapi["paths"][route.path]["post"]["x-failstop-roles"], json!(roles), "{}", route.path);
     }
     let page = reference("http.md");
@@ -259,6 +259,19 @@ fn every_reference_within_the_documents_leads_somewhere() {
     assert!(count > 50, "{count}");
 }
 
+/// Figures that are known, unknown, and bad.
+fn failstop_figures() -> Vec<crate::thresholds::Standing> {
+    let figure = "[[thresholds.figure]]\nname = \"waiting\"\ncomponent = \"bot\"\nunit = \"orders\"\nwarning = 10\n";
+    let config = crate::config::tests::with(figure);
+    let now = failstop_core::Monotonic::from_nanos(1_000_000_000);
+    let mut watcher = crate::thresholds::Watcher::new(&config, now);
+    let mut custom = crate::metrics::custom::Custom::default();
+    custom.report("websocket_latency", 2_000.0, now);
+    custom.report("nonce_rate", 2_000.0, now);
+    watcher.look(now, crate::thresholds::Which::Due, &crate::thresholds::Outside::default(), &custom);
+    watcher.standings(now, jiff::Timestamp::UNIX_EPOCH, true)
+}
+
 /// A site with a threshold of each kind.
 fn site() -> observe::Site {
     let of = |component: Option<&str>, effect| observe::Threshold {
@@ -270,8 +283,17 @@ fn site() -> observe::Site {
         for_seconds: 0.0,
         effect,
     };
-    let all = vec![of(None, "warning"), of(Some("bot"), "restart")];
-    observe::Site::default().judging(tokio::sync::watch::channel(all).1)
+    let thresholds = vec![of(None, "warning"), of(Some("bot"), "restart")];
+    let figures = failstop_figures();
+    let hint = crate::thresholds::Hint {
+        figure: "bot.queue".to_owned(),
+        value: 900.0,
+        median: 110.0,
+        deviations: 8.5,
+        since: "2026-11-27T00:00:00.000Z".to_owned(),
+    };
+    let shown = crate::thresholds::Shown { figures: figures.into(), hints: [hint].into() };
+    observe::Site::default().judging(tokio::sync::watch::channel(observe::Judging { thresholds, shown }).1)
 }
 
 /// Statuses with everything, with nothing, and with a coverage.

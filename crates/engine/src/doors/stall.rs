@@ -3,10 +3,26 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+/// What all doors of this process have written, bytes: only to show what failstop itself costs, so one count does for all.
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that the doors of this process have sent since it started, to sockets of any kind.
+pub fn sent_bytes() -> u64 {
+    SENT.load(Ordering::Relaxed)
+}
+
+fn counted(outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    if let Poll::Ready(Ok(bytes)) = &outcome {
+        SENT.fetch_add(u64::try_from(*bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+    outcome
+}
 
 /// Wraps a stream.
 #[derive(Debug)]
@@ -49,7 +65,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stalling<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let outcome = counted(Pin::new(&mut self.stream).poll_write(cx, bytes));
         self.watched(cx, outcome)
     }
 
@@ -68,11 +84,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        let outcome = counted(Pin::new(&mut self.stream).poll_write_vectored(cx, pieces));
         self.watched(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[test]
+    fn what_is_written_is_counted() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let before = sent_bytes();
+        runtime.block_on(async {
+            let (one, mut other) = tokio::io::duplex(4096);
+            let mut one = Stalling::new(one, Duration::from_secs(20));
+            one.write_all(&[7; 3000]).await.unwrap();
+            other.read_exact(&mut [0; 3000]).await.unwrap();
+        });
+        assert!(sent_bytes() >= before + 3000);
     }
 }

@@ -6,6 +6,7 @@ use super::control::{self, ControlListener};
 use super::observe::{self, ObserveListener};
 use super::range::Ranges;
 use super::remote::{self, RemoteListener};
+use super::telegram;
 use super::turned_away::Turned;
 use crate::access::Used;
 use crate::command::CommandSender;
@@ -29,6 +30,8 @@ pub struct Listeners {
     pub observe: Option<ObserveListener>,
     /// The control listener.
     pub remote: Option<RemoteListener>,
+    /// Whom Telegram's door hears, as it may change; nobody while there is none.
+    pub telegram: Option<watch::Receiver<Option<telegram::Settings>>>,
 }
 
 /// What the doors reach behind them.
@@ -48,6 +51,7 @@ pub struct HttpDoors {
     closing: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
     forbidden: Arc<AtomicU64>,
+    strangers: Arc<AtomicU64>,
 }
 
 /// The doors' thread could not be started.
@@ -70,13 +74,17 @@ impl HttpDoors {
         let beats = Arc::new(Beats::new(commands.clone(), beats, beat::EVERY));
         let ranges = Arc::new(Ranges::new(state_dir));
         let turned = Arc::new(Turned::new(commands.clone()));
-        let forbidden = turned.count();
+        let (forbidden, strangers) = (turned.count(), turned.strangers());
         let used = Arc::new(Used::default());
         let serve = move || {
             // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             runtime.block_on(async {
-                let Listeners { control, observe, remote } = listeners;
+                let Listeners { control, observe, remote, telegram } = listeners;
+                let telegram = telegram.map(|settings| {
+                    let behind = telegram::Behind { commands: commands.clone(), turned: Arc::clone(&turned) };
+                    tokio::spawn(telegram::serve(settings, behind, closed.clone()))
+                });
                 let control = control.map(|listener| {
                     let behind = control::Behind {
                         commands: commands.clone(),
@@ -99,7 +107,7 @@ impl HttpDoors {
                 let in_peace = closing.wait_for(|closing| *closing).await.is_ok();
                 if in_peace {
                     let ended = async {
-                        for door in [control, observe, remote].into_iter().flatten() {
+                        for door in [control, observe, remote, telegram].into_iter().flatten() {
                             let _ = door.await;
                         }
                     };
@@ -110,12 +118,17 @@ impl HttpDoors {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("http".to_owned()).stack_size(512 * 1024).spawn(serve)?;
-        Ok(Self { closing, thread: Some(thread), forbidden })
+        Ok(Self { closing, thread: Some(thread), forbidden, strangers })
     }
 
     /// Counts what was asked by those who were known and had not the role for it.
     pub fn forbidden(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.forbidden)
+    }
+
+    /// Counts messages over Telegram of who is not listed.
+    pub fn strangers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.strangers)
     }
 
     /// Closes all doors: no new connections, answers under way are sent, at most half a second.

@@ -60,15 +60,24 @@ impl Bounded {
 pub(super) struct Turned {
     commands: CommandSender,
     unproved: Mutex<Bounded>,
+    refused: Mutex<Bounded>,
     forbidden: Mutex<Bounded>,
     count: Arc<AtomicU64>,
+    strangers: Arc<AtomicU64>,
 }
 
 impl Turned {
     /// Nobody yet.
     pub fn new(commands: CommandSender) -> Self {
         let bounded = || Mutex::new(Bounded::new(clock::now()));
-        Self { commands, unproved: bounded(), forbidden: bounded(), count: Arc::default() }
+        Self {
+            commands,
+            unproved: bounded(),
+            refused: bounded(),
+            forbidden: bounded(),
+            count: Arc::default(),
+            strangers: Arc::default(),
+        }
     }
 
     /// Counts those who were known and had not the role.
@@ -76,9 +85,25 @@ impl Turned {
         Arc::clone(&self.count)
     }
 
+    /// Counts those over Telegram who are not listed.
+    pub fn strangers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.strangers)
+    }
+
+    /// Somebody over Telegram is not listed.
+    pub fn stranger(&self, who: &str, why: &str) {
+        self.strangers.fetch_add(1, Ordering::Relaxed);
+        self.unproved(who, why);
+    }
+
     /// Somebody proved nothing.
     pub fn unproved(&self, peer: &str, why: &str) {
         self.tell(&self.unproved, |before| TurnedAway::Unproved { peer: peer.to_owned(), why: why.to_owned(), before });
+    }
+
+    /// A process of this host may not speak at all.
+    pub fn refused(&self, peer: &str, why: &str) {
+        self.tell(&self.refused, |before| TurnedAway::Refused { peer: peer.to_owned(), why: why.to_owned(), before });
     }
 
     /// Somebody has not the role.

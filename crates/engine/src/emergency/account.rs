@@ -2,6 +2,9 @@
 
 use std::fs;
 
+/// The group that may nothing: the kernel's for those that have no number here.
+const NOBODYS_GROUP: u32 = 65_534;
+
 /// A user, as far as a program must be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -27,11 +30,15 @@ impl Account {
 
     /// The user with this number.
     pub fn numbered(uid: u32) -> Self {
-        Self::named(&uid.to_string()).unwrap_or_else(|| Self::bare(uid))
+        Self::named(&uid.to_string()).unwrap_or_else(|| Self::bare(uid, ""))
     }
 
-    fn bare(uid: u32) -> Self {
-        Self { uid, gid: uid, groups: vec![uid], name: uid.to_string(), home: "/".to_owned() }
+    /// A user that nobody has named. The group of the same number is its own, unless it is one that somebody has named: what that
+    /// one may is not for everybody who has its number.
+    fn bare(uid: u32, group: &str) -> Self {
+        let is_named = group.lines().any(|line| line.split(':').nth(2).and_then(|gid| gid.parse().ok()) == Some(uid));
+        let gid = if is_named { NOBODYS_GROUP } else { uid };
+        Self { uid, gid, groups: vec![gid], name: uid.to_string(), home: "/".to_owned() }
     }
 
     fn of(name: &str, passwd: &str, group: &str) -> Option<Self> {
@@ -42,7 +49,7 @@ impl Account {
             let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
             (*user == name || number == Some(uid)).then(|| (uid, gid, (*user).to_owned(), (*home).to_owned()))
         });
-        let Some((uid, gid, name, home)) = found else { return number.map(Self::bare) };
+        let Some((uid, gid, name, home)) = found else { return number.map(|uid| Self::bare(uid, group)) };
         let mut groups = vec![gid];
         for line in group.lines() {
             let fields: Vec<&str> = line.split(':').collect();
@@ -78,6 +85,9 @@ mod tests {
         assert_eq!(bot.as_ref(), Some(&expected));
         assert_eq!(Account::of("1001", passwd, group), bot);
         assert_eq!(Account::of("nobody-here", passwd, group), None);
-        assert_eq!(Account::of("4242", passwd, group), Some(Account::bare(4242)));
+        let bare = |uid, gid| Account { uid, gid, groups: vec![gid], name: uid.to_string(), home: "/".to_owned() };
+        assert_eq!(Account::of("4242", passwd, group), Some(bare(4242, 4242)));
+        // 70 is the group `venue`, whose it is not.
+        assert_eq!(Account::of("70", passwd, group), Some(bare(70, NOBODYS_GROUP)));
     }
 }

@@ -8,10 +8,11 @@ use super::tail::Tail;
 use crate::process::extinguish::extinguish;
 use crate::process::pidfd::PidFd;
 use crate::process::spawn::{ResolveError, resolve};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -94,7 +95,6 @@ fn start(setting: &Setting<'_>) -> Result<(Child, PipeReader), String> {
     command
         .arg0(program)
         .args(setting.action.argv.iter().skip(1))
-        .current_dir(&setting.action.directory)
         .env_clear()
         .envs(setting.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
@@ -103,24 +103,23 @@ fn start(setting: &Setting<'_>) -> Result<(Child, PipeReader), String> {
     let parent = std::process::id();
     let groups: Option<Vec<libc::gid_t>> = setting.account.map(|account| account.groups.clone());
     let ids = setting.account.map(|account| (account.uid, account.gid));
+    let directory = CString::new(setting.action.directory.as_os_str().as_bytes())
+        .map_err(|_| "the name of its folder has a zero byte".to_owned())?;
     // SAFETY: between fork and exec it makes system calls alone and allocates nothing; what it owns was made before.
     unsafe {
-        command.pre_exec(move || become_it(parent, ids, groups.as_deref()));
+        command.pre_exec(move || become_it(parent, ids, groups.as_deref(), &directory));
     }
     let directory = setting.action.directory.display();
     let child = command.spawn().map_err(|error| {
-        let place = if setting.action.directory.is_dir() {
-            String::new()
-        } else {
-            format!(" (there is no folder {directory})")
-        };
-        format!("{} cannot be started: {error}{place}", file.display())
+        let place =
+            if setting.action.directory.is_dir() { String::new() } else { " (there is no such folder)".to_owned() };
+        format!("{} cannot be started in {directory}: {error}{place}", file.display())
     })?;
     Ok((child, reader))
 }
 
 /// In the new process, before its program: a session of its own, an end that comes with the runner's, its user, and no more power.
-fn become_it(parent: u32, ids: Option<(u32, u32)>, groups: Option<&[libc::gid_t]>) -> io::Result<()> {
+fn become_it(parent: u32, ids: Option<(u32, u32)>, groups: Option<&[libc::gid_t]>, directory: &CStr) -> io::Result<()> {
     let check = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
     let unused: libc::c_ulong = 0;
     // SAFETY: calls that take numbers, and pointers to what lives across them.
@@ -129,7 +128,7 @@ fn become_it(parent: u32, ids: Option<(u32, u32)>, groups: Option<&[libc::gid_t]
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE] {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE] {
             libc::signal(signal, libc::SIG_DFL);
         }
         if let Some(groups) = groups {
@@ -139,6 +138,8 @@ fn become_it(parent: u32, ids: Option<(u32, u32)>, groups: Option<&[libc::gid_t]
             check(libc::setgid(gid))?;
             check(libc::setuid(uid))?;
         }
+        // As its user: root may enter what that one may not.
+        check(libc::chdir(directory.as_ptr()))?;
         check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as libc::c_ulong, unused, unused, unused))?;
         let kill = libc::c_ulong::from(libc::SIGKILL.unsigned_abs());
         check(libc::prctl(libc::PR_SET_PDEATHSIG, kill, unused, unused, unused))?;

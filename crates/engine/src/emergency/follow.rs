@@ -1,7 +1,10 @@
-//! Starts a runner from a command, and listens to it. The command may end, be interrupted or lose its terminal: the runner goes on.
+//! Starts a runner from a command, and listens to it; or reads what one said that the engine started. The command may end, be interrupted or lose its terminal: the runner goes on; but a
+//! drill ends with its command.
 
+use super::run::Cause;
 use super::runner::{NAME, Order, Word};
-use std::io::{self, PipeReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, PipeReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +12,18 @@ use std::time::{Duration, Instant};
 
 /// The longest line that is understood, bytes.
 const LINE_MAX: usize = 4 << 20;
+
+/// The last word in what a runner said into this file.
+///
+/// # Errors
+/// Those of reading.
+pub fn last_word(file: &mut File) -> io::Result<Option<Word>> {
+    let end = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(end.saturating_sub(LINE_MAX as u64)))?;
+    let mut text = Vec::new();
+    file.take(LINE_MAX as u64).read_to_end(&mut text)?;
+    Ok(text.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice(line).ok()))
+}
 
 /// A runner that was started.
 #[derive(Debug)]
@@ -40,8 +55,11 @@ pub fn start(order: &Order) -> io::Result<Following> {
     let (words, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0(NAME).env_clear().current_dir("/").stdin(Stdio::piped()).stdout(writer).stderr(Stdio::null());
-    // Its own group: what a terminal sends to the command's is not for it, even before it has a session of its own.
-    let mut child = command.process_group(0).spawn()?;
+    if order.cause != Cause::Drill {
+        // Its own group: what a terminal sends to the command's is not for it, even before it has a session of its own.
+        command.process_group(0);
+    }
+    let mut child = command.spawn()?;
     drop(command);
     // It reads to the end before it does anything, so this never waits for long.
     if let Some(mut stdin) = child.stdin.take() {

@@ -8,24 +8,29 @@
 //! (docs/adr/0095-who-runs-emergency-actions.md).
 //!
 //! ```text
-//! STATE/emergency/  lock  plan.json (the last start's actions, for a day on which the configuration cannot be read)
+//! STATE/emergency/  lock (who has it may take so long)  plan.json (the last start's actions, for a day on which the configuration cannot be read)
 //!                   run-kill-switch.json  run-failsafe.json  run-drill.json (what was done)  failsafe.json (for which halts)
 //! ```
 
 mod account;
 mod execute;
 mod follow;
+mod given;
 mod lock;
 mod plan;
+mod remains;
 mod run;
 pub mod runner;
+mod saying;
 mod tail;
+mod waiting;
 
-pub use follow::{Followed, Following, start};
-pub use lock::{is_runner, make_folder, runner_of};
+pub use account::Account;
+pub use follow::{Followed, Following, last_word, start};
+pub use lock::{Held, held, is_runner, make_folder, runner_of};
 pub use plan::{Action, Plan, PlanError};
 pub use run::{BEGINNINGS_MAX, Cause, Ended, Outcome, Run, RunError, Step, key_of, seconds};
-pub use runner::{Order, PATH, Word};
+pub use runner::{Came, Order, PATH, Word};
 
 /// The folder of all this within the state directory.
 pub const FOLDER: &str = "emergency";

@@ -1,12 +1,13 @@
 //! Which actions there are: as the configuration says or, where that cannot be read, as it said at the last start.
 
 use super::FOLDER;
-use crate::config::{Config, EMERGENCY_PAUSE, EmergencyAction, EmergencyKind, EmergencyWhen, Variables};
+use super::run::Cause;
+use crate::config::{Config, EMERGENCY_PAUSE, EmergencyAction, EmergencyKind, EmergencyWhen, Variables, Writer};
 use crate::kill_switch::durable;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,21 +121,17 @@ impl Plan {
         }
     }
 
-    /// The part of it that is for this emergency.
+    /// The part of it that is run for this.
     #[must_use]
-    pub fn for_when(&self, when: EmergencyWhen) -> Self {
-        let actions = self.actions.iter().filter(|action| action.when.contains(&when)).cloned().collect();
+    pub fn run_for(&self, cause: Cause) -> Self {
+        let is_for = |action: &&Action| cause.when().is_none_or(|when| action.when.contains(&when));
+        let actions = self.actions.iter().filter(is_for).cloned().collect();
         Self { actions, ..self.clone() }
     }
 
     /// How long all of it may take.
     pub fn longest(&self) -> Duration {
         self.actions.iter().map(Action::longest).fold(Duration::ZERO, Duration::saturating_add)
-    }
-
-    /// Whether one of the actions is of this kind.
-    pub fn has(&self, kind: EmergencyKind) -> bool {
-        self.actions.iter().any(|action| action.kind == kind)
     }
 
     /// Writes it down for a day on which the configuration cannot be read. An empty one, too: what was taken out must not run.
@@ -148,20 +145,20 @@ impl Plan {
         durable::replace_private(&state_dir.join(FOLDER).join(FILE), &text)
     }
 
-    /// What the last start wrote down, and the owner of the file that says so.
+    /// What the last start wrote down, and who may write the file that says so.
     ///
     /// # Errors
     /// [`PlanError`].
-    pub fn saved(state_dir: &Path) -> Result<(Self, u32), PlanError> {
+    pub fn saved(state_dir: &Path) -> Result<(Self, Writer), PlanError> {
         let path = state_dir.join(FOLDER).join(FILE);
         let failed = |source| PlanError::Io { path: path.clone(), source };
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
         let file = File::options().read(true).custom_flags(flags).open(&path).map_err(failed)?;
-        let owner = file.metadata().map_err(failed)?.uid();
+        let writer = Writer::of(&file).map_err(failed)?;
         let mut text = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(failed)?;
         let plan = serde_json::from_slice(&text).map_err(|source| PlanError::Malformed { path, source })?;
-        Ok((plan, owner))
+        Ok((plan, writer))
     }
 }
 
@@ -189,8 +186,9 @@ mod tests {
         assert_eq!(plan.actions[0].longest(), Duration::from_secs(3 * 2 + 2));
         assert_eq!(plan.longest(), Duration::from_secs(8 + 30));
         assert_eq!(plan.longest(), config.emergency.longest(), "both count alike");
-        assert!(plan.has(EmergencyKind::CancelAll) && !plan.has(EmergencyKind::ClosePositions));
-        let of_the_switch = plan.for_when(EmergencyWhen::KillSwitch);
+        assert_eq!(plan.actions[0].kind, EmergencyKind::CancelAll);
+        assert_eq!(plan.run_for(Cause::Drill), plan, "a drill rehearses everything");
+        let of_the_switch = plan.run_for(Cause::KillSwitch);
         assert_eq!(of_the_switch.actions.len(), 1);
         assert_eq!(of_the_switch.actions[0].name, "cancel");
     }
@@ -202,10 +200,10 @@ mod tests {
         assert!(matches!(Plan::saved(dir.path()), Err(PlanError::Io { .. })));
         let plan = Plan::of(&crate::config::tests::with(TWO));
         plan.save(dir.path(), "2026-11-03T09:14:07Z".to_owned()).unwrap();
-        let (read, owner) = Plan::saved(dir.path()).unwrap();
+        let (read, writer) = Plan::saved(dir.path()).unwrap();
         assert_eq!(read.saved, "2026-11-03T09:14:07Z");
         assert_eq!(Plan { saved: String::new(), ..read }, plan);
-        assert_eq!(owner, nix::unistd::geteuid().as_raw());
+        assert_eq!(writer, Writer::Owner(nix::unistd::geteuid().as_raw()));
         let path = dir.path().join(FOLDER).join(FILE);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&path, "{").unwrap();

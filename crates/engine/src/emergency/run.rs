@@ -5,6 +5,7 @@ use super::FOLDER;
 use super::plan::{Action, Plan};
 use crate::config::{EmergencyKind, EmergencyWhen};
 use crate::kill_switch::{Latch, durable};
+use failstop_client::status::{EmergencyRun, EmergencyStep};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -42,11 +43,12 @@ impl Cause {
         }
     }
 
-    /// What of a plan is run for it. A drill rehearses the kill switch.
-    pub const fn when(self) -> EmergencyWhen {
+    /// Which actions of a plan are run for it; `None` for every one: a drill rehearses what any emergency may run.
+    pub const fn when(self) -> Option<EmergencyWhen> {
         match self {
-            Self::KillSwitch | Self::Drill => EmergencyWhen::KillSwitch,
-            Self::Failsafe => EmergencyWhen::Failsafe,
+            Self::KillSwitch => Some(EmergencyWhen::KillSwitch),
+            Self::Failsafe => Some(EmergencyWhen::Failsafe),
+            Self::Drill => None,
         }
     }
 
@@ -162,7 +164,7 @@ pub enum Outcome {
         /// How often it was begun.
         beginnings: u32,
     },
-    /// A drill that the kill switch ended.
+    /// A drill that the kill switch ended, or whoever had begun it.
     Interrupted,
 }
 
@@ -185,7 +187,7 @@ impl Outcome {
             Self::GivenUp { beginnings } => {
                 format!("begun {beginnings} times, each time ended with whoever ran it; not tried again")
             }
-            Self::Interrupted => "interrupted: the kill switch was engaged".to_owned(),
+            Self::Interrupted => "interrupted: the kill switch was engaged, or the drill was ended".to_owned(),
         }
     }
 }
@@ -217,6 +219,27 @@ pub enum RunError {
 }
 
 impl Run {
+    /// What the status says of it.
+    pub fn summary(&self) -> EmergencyRun {
+        let (done, failed) = self.counts();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let step = |step: &Step| EmergencyStep {
+            name: step.name.clone(),
+            kind: step.kind.word().to_owned(),
+            state: step.state().to_owned(),
+            detail: step.text(),
+        };
+        EmergencyRun {
+            trace: self.id.clone(),
+            cause: self.cause.word().to_owned(),
+            begun: self.begun.clone(),
+            finished: self.finished.clone(),
+            done: count(done),
+            failed: count(failed),
+            actions: self.steps.iter().map(step).collect(),
+        }
+    }
+
     /// The run of this plan, nothing done yet.
     pub fn new(
         id: String,
@@ -289,6 +312,12 @@ impl Run {
     /// Whether every action was tried.
     pub fn is_finished(&self) -> bool {
         self.finished.is_some()
+    }
+
+    /// Whether it was ended before everything was tried.
+    pub fn is_interrupted(&self) -> bool {
+        let was = |step: &Step| step.ended.as_ref().is_some_and(|ended| ended.outcome == Outcome::Interrupted);
+        self.steps.iter().any(was)
     }
 
     /// How many actions were done, and how many not.

@@ -1,27 +1,28 @@
 //! The process that runs emergency actions: failstop's own file under another name, started by the engine or by
 //! `failstop kill-switch`, with its [`Order`] on standard input. It says on standard output how it goes ([`Word`], a line each),
-//! whether or not anybody reads it.
+//! as far as anybody reads it.
 //!
 //! It takes no signal but SIGKILL, except in a drill: whoever started it may end, hang up or be stopped, and it goes on.
 
-use super::account::Account;
 use super::execute::{Setting, attempt};
-use super::lock::{Lock, make_folder, runner_of};
+use super::given::{account, environment};
+use super::lock::{Held, Lock, announced_by, held, make_folder};
 use super::plan::{Action, Plan};
-use super::run::{BEGINNINGS_MAX, Cause, Ended, Outcome, Run, Step, key_of};
+use super::remains::kill_of_run;
+use super::run::{BEGINNINGS_MAX, Cause, Ended, Outcome, Run, key_of};
+use super::saying::Saying;
 use super::tail::Tail;
+use super::waiting::{Next, Seen, Waiting};
 use crate::clock;
-use crate::config::{EMERGENCY_PAUSE, Inherited, env_file};
+use crate::config::{EMERGENCY_PAUSE, Inherited};
 use crate::kill_switch::{LATCH_FILE, read_latch};
 use crate::process::pidfd::kill_exactly;
 use crate::process::procfs;
-use crate::process::user::User;
 use serde::{Deserialize, Serialize};
-use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What it is called, by its zeroth argument and in lists of processes.
@@ -36,14 +37,35 @@ const ORDER_MAX: u64 = 4 << 20;
 /// Between two looks at a lock that another runner has.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How much longer than its own actions may take another runner is waited for before it is ended.
-const OTHERS_SLACK: Duration = Duration::from_secs(60);
-
-/// How long another runner may be stopped (SIGSTOP) before it is ended: it holds everybody up.
-const STOPPED_FOR: Duration = Duration::from_secs(1);
-
 /// The programs that are found without a path.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How a runner ends that came to its end. Any other status, and a signal, is the end of one that did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Every action is done.
+    Done,
+    /// Every action was tried, and some are not done.
+    Failed,
+    /// Nothing was begun (any more): its last word says why.
+    Refused,
+}
+
+impl Came {
+    /// The exit status that says so.
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Refused => 3,
+        }
+    }
+
+    /// What an exit status says; `None` where it says nothing of these.
+    pub fn of_status(status: i32) -> Option<Self> {
+        [Self::Done, Self::Failed, Self::Refused].into_iter().find(|came| i32::from(came.status()) == status)
+    }
+}
 
 /// What is to be run, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +84,9 @@ pub struct Order {
     pub reason: String,
     /// What is to be done.
     pub plan: Plan,
-    /// The user whose word the plan is: only root's may name other users.
-    pub plan_owner: u32,
+    /// The user whose word the plan is: only root's may name other users. `None` where others may write it, too: nobody can say
+    /// whose it is, and root runs none of it.
+    pub plan_of: Option<u32>,
     /// What the actions may inherit, by name.
     pub inherited: Vec<(String, String)>,
 }
@@ -100,6 +123,7 @@ pub fn run_if_runner() -> Option<ExitCode> {
     if std::env::args_os().next()? != NAME {
         return None;
     }
+    let mut saying = Saying::on_stdout();
     let mut text = Vec::new();
     let order = io::stdin()
         .take(ORDER_MAX)
@@ -109,21 +133,23 @@ pub fn run_if_runner() -> Option<ExitCode> {
     let order = match order {
         Ok(order) => order,
         Err(why) => {
-            say(&Word::Refused(format!("what is to be run cannot be read: {why}")));
-            return Some(ExitCode::FAILURE);
+            saying.say(&Word::Refused(format!("what is to be run cannot be read: {why}")));
+            saying.finish();
+            return Some(Came::Refused.status().into());
         }
     };
     settle(order.cause);
-    Some(if perform(&order, &mut say) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // By its end whoever waits for the lock has it: nothing of this run is.
+    let came = perform(&order, &mut |word| saying.say(word));
+    saying.finish();
+    Some(came.status().into())
 }
 
-/// Whoever reads it may be gone; what is done is done all the same, and on the disk.
-fn say(word: &Word) {
-    if let Ok(mut line) = serde_json::to_vec(word) {
-        line.push(b'\n');
-        let mut out = io::stdout();
-        let _ = out.write_all(&line).and_then(|()| out.flush());
-    }
+/// Somebody has enough of this drill.
+static DRILL_ENDS: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn end_drill(_signal: libc::c_int) {
+    DRILL_ENDS.store(true, Ordering::Relaxed);
 }
 
 /// A process that outlives whoever started it and inherits every orphan of its own.
@@ -131,12 +157,24 @@ fn settle(cause: Cause) {
     let unused: libc::c_ulong = 0;
     let ignored: &[libc::c_int] = match cause {
         Cause::KillSwitch | Cause::Failsafe => &[libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT],
-        // A drill ends when somebody has enough of it.
+        // A drill ends when somebody has enough of it, with what it runs.
         Cause::Drill => &[],
     };
-    // SAFETY: options that take a number or a literal, and dispositions of this process, which has one thread.
+    let dies_with_its_command = match cause {
+        Cause::KillSwitch | Cause::Failsafe => 0,
+        // Nobody would see how it went.
+        Cause::Drill => libc::c_ulong::from(libc::SIGTERM.unsigned_abs()),
+    };
+    let end: extern "C" fn(libc::c_int) = end_drill;
+    // SAFETY: options that take a number or a literal, and dispositions of this process, which has one thread; the handler stores
+    // into an atomic and no more.
     unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, unused, unused, unused, unused);
+        if cause == Cause::Drill {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
+                libc::signal(signal, end as libc::sighandler_t);
+            }
+        }
+        libc::prctl(libc::PR_SET_PDEATHSIG, dies_with_its_command, unused, unused, unused);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong, unused, unused, unused);
         libc::prctl(libc::PR_SET_NAME, c"failstop-actns".as_ptr());
         if cause != Cause::Drill {
@@ -154,16 +192,21 @@ fn settle(cause: Cause) {
     }
 }
 
-/// Runs everything that is still to be run; whether every action is done.
-fn perform(order: &Order, say: &mut dyn FnMut(&Word)) -> bool {
+/// Runs everything that is still to be run.
+fn perform(order: &Order, say: &mut dyn FnMut(&Word)) -> Came {
     let kept = order.state_dir.as_deref().map_or_else(
         || Err("the state directory is not known".to_owned()),
         |state| make_folder(state).map(|folder| (state, folder)).map_err(|error| error.to_string()),
     );
+    let mut beside = None;
     let (_lock, kept) = match kept {
         Ok((state, folder)) => match lock(order, state, &folder, say) {
-            Ok(Some(lock)) => (Some(lock), Ok(state)),
-            Ok(None) => return false,
+            Ok(Turn::Ours(lock)) => (Some(lock), Ok(state)),
+            Ok(Turn::Theirs) => return Came::Refused,
+            Ok(Turn::Beside(why)) => {
+                beside = Some(why);
+                (None, Ok(state))
+            }
             Err(error) => (None, Err(error.to_string())),
         },
         Err(why) => (None, Err(why)),
@@ -172,49 +215,77 @@ fn perform(order: &Order, say: &mut dyn FnMut(&Word)) -> bool {
         Ok(run) => run,
         Err(why) => {
             say(&Word::Refused(why));
-            return false;
+            return Came::Refused;
         }
     };
+    run.not_kept = run.not_kept.or(beside);
     for at in 0..run.steps.len() {
         if run.steps.get(at).is_none_or(|step| step.ended.is_some()) {
             continue;
         }
         if order.only_while_latched && is_released(order) {
             say(&Word::Refused("the kill switch was released meanwhile; what was not begun is not run".to_owned()));
-            return false;
+            return Came::Refused;
+        }
+        if is_to_stop(order) {
+            // Begun by nobody: the whole rest is.
+            interrupt(&mut run);
+            break;
         }
         step(order, &mut run, at, &kept, say);
     }
-    run.finished.get_or_insert_with(now);
+    if !run.is_interrupted() {
+        run.finished.get_or_insert_with(now);
+    }
     keep(&mut run, &kept);
     say(&Word::Run(run.clone()));
-    run.counts().1 == 0
+    if run.counts().1 == 0 { Came::Done } else { Came::Failed }
 }
 
-/// The lock; `None` where a drill finds another at work.
-fn lock(order: &Order, state: &Path, folder: &Path, say: &mut dyn FnMut(&Word)) -> io::Result<Option<Lock>> {
-    let begun = Instant::now();
-    let mut stopped_since: Option<Instant> = None;
-    let mut told = false;
+/// Whose turn it is.
+enum Turn {
+    /// This one's.
+    Ours(Lock),
+    /// Another's; a drill waits for nobody.
+    Theirs,
+    /// This one's, although another has the lock, and why.
+    Beside(String),
+}
+
+/// Waits for the lock, with a bound.
+fn lock(order: &Order, state: &Path, folder: &Path, say: &mut dyn FnMut(&Word)) -> io::Result<Turn> {
+    let longest = order.plan.longest();
+    let mut waiting: Option<Waiting> = None;
     loop {
         if let Some(lock) = Lock::try_take(folder)? {
-            return Ok(Some(lock));
+            // Without room for it whoever waits takes the most that there is.
+            let _ = lock.announce(longest);
+            return Ok(Turn::Ours(lock));
         }
-        let other = runner_of(state);
-        if !told {
+        let held = held(state);
+        let other = match held {
+            Held::By(other) => Some(other),
+            Held::No | Held::Unseen => None,
+        };
+        if waiting.is_none() {
             say(&Word::Waits { pid: other.map_or(0, |other| other.pid) });
-            told = true;
         }
         if order.cause == Cause::Drill {
-            return Ok(None);
+            return Ok(Turn::Theirs);
         }
-        let is_stopped = other.is_some_and(|other| procfs::stat(other.pid).is_ok_and(|stat| stat.state == 'T'));
-        stopped_since = is_stopped.then(|| stopped_since.unwrap_or_else(Instant::now));
-        let hopeless = stopped_since.is_some_and(|since| since.elapsed() >= STOPPED_FOR)
-            || begun.elapsed() >= order.plan.longest() + OTHERS_SLACK;
-        if let Some(other) = other.filter(|_| hopeless) {
-            // What it ran dies with it; what it had begun is begun again.
-            let _ = kill_exactly(other);
+        let seen = Seen {
+            held,
+            is_stopped: other.is_some_and(|other| procfs::stat(other.pid).is_ok_and(|stat| stat.state == 'T')),
+            longest: other.and_then(|other| announced_by(other, state)),
+        };
+        let now = Instant::now();
+        match waiting.get_or_insert_with(|| Waiting::new(longest, now)).next(seen, now) {
+            Next::Wait => {}
+            Next::End(other) => {
+                // One that cannot be ended is waited for with a bound.
+                let _ = kill_exactly(other);
+            }
+            Next::WorkBeside(why) => return Ok(Turn::Beside(why)),
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -246,6 +317,21 @@ fn is_released(order: &Order) -> bool {
     order.state_dir.as_deref().is_some_and(|state| key_of(&read_latch(state)).is_none())
 }
 
+/// Whether what is not begun is not to begin, and what runs is to end: a drill holds up nothing real.
+fn is_to_stop(order: &Order) -> bool {
+    let latch = order.state_dir.as_ref().map(|state| state.join(LATCH_FILE));
+    let is_engaged = || latch.is_some_and(|latch| std::fs::symlink_metadata(latch).is_ok());
+    order.cause == Cause::Drill && (DRILL_ENDS.load(Ordering::Relaxed) || is_engaged())
+}
+
+/// Everything that has not ended was not done.
+fn interrupt(run: &mut Run) {
+    for step in run.steps.iter_mut().filter(|step| step.ended.is_none()) {
+        let (outcome, said) = (Outcome::Interrupted, Vec::new());
+        step.ended = Some(Ended { at: now(), took_ms: 0, tries: 0, outcome, said, said_bytes: 0, left: 0 });
+    }
+}
+
 /// Runs one action of the run to its end.
 fn step(order: &Order, run: &mut Run, at: usize, kept: &Result<&Path, String>, say: &mut dyn FnMut(&Word)) {
     let Some(name) = run.steps.get(at).map(|step| step.name.clone()) else { return };
@@ -256,6 +342,10 @@ fn step(order: &Order, run: &mut Run, at: usize, kept: &Result<&Path, String>, s
     let beginnings = run.steps.get(at).map_or(0, |step| step.beginnings);
     if beginnings >= BEGINNINGS_MAX {
         return end(run, at, Outcome::GivenUp { beginnings }, (0, 0), (&Tail::default(), &[], 0), kept, say);
+    }
+    if beginnings > 0 {
+        // Whoever ran it died; what that left must not work beside this one.
+        kill_of_run(&run.id);
     }
     if let Some(step) = run.steps.get_mut(at) {
         step.beginnings = beginnings.saturating_add(1);
@@ -289,8 +379,8 @@ fn end(
 
 /// Tries an action until it is done or its tries are used up.
 fn try_it(order: &Order, run: &Run, at: usize, action: &Action) -> (super::execute::Tried, u32, Vec<String>) {
-    let not_started =
-        |why| super::execute::Tried { outcome: Outcome::NotStarted { why }, tail: Tail::default(), left: 0 };
+    let not_begun = |outcome| super::execute::Tried { outcome, tail: Tail::default(), left: 0 };
+    let not_started = |why| not_begun(Outcome::NotStarted { why });
     let account = match account(order, action) {
         Ok(account) => account,
         Err(why) => return (not_started(why), 0, Vec::new()),
@@ -299,12 +389,12 @@ fn try_it(order: &Order, run: &Run, at: usize, action: &Action) -> (super::execu
         Ok(both) => both,
         Err(why) => return (not_started(why), 0, Vec::new()),
     };
-    let latch = order.state_dir.as_ref().map(|state| state.join(LATCH_FILE));
-    let is_drill = order.cause == Cause::Drill;
-    // A drill holds up nothing real.
-    let stop = || is_drill && latch.as_ref().is_some_and(|latch| std::fs::symlink_metadata(latch).is_ok());
+    let stop = || is_to_stop(order);
     let mut tries = 0;
     loop {
+        if stop() {
+            return (not_begun(Outcome::Interrupted), tries, secrets);
+        }
         tries += 1;
         let mut environment = environment.clone();
         environment.push(("FAILSTOP_TRY".into(), tries.to_string().into()));
@@ -315,86 +405,6 @@ fn try_it(order: &Order, run: &Run, at: usize, action: &Action) -> (super::execu
         }
         std::thread::sleep(EMERGENCY_PAUSE);
     }
-}
-
-/// As whom an action runs; `None` as this process's own user.
-fn account(order: &Order, action: &Action) -> Result<Option<Account>, String> {
-    let own = nix::unistd::geteuid().as_raw();
-    let named = match action.user.as_deref() {
-        Some(user) => Some(Account::named(user).ok_or_else(|| format!("there is no user \"{user}\""))?),
-        None => None,
-    };
-    let state_owner = order.state_dir.as_deref().and_then(|state| std::fs::metadata(state).ok()).map(|it| it.uid());
-    let uid = run_as(own, named.as_ref().map(|account| account.uid), state_owner, order.plan_owner)?;
-    Ok((uid != own).then(|| named.unwrap_or_else(|| Account::numbered(uid))))
-}
-
-/// The user that an action runs as. Root runs nothing of somebody else's as anybody but that one: otherwise whoever may write a
-/// configuration could have root, who stops a system in an emergency, run whatever it says.
-fn run_as(own: u32, named: Option<u32>, state_owner: Option<u32>, plan_owner: u32) -> Result<u32, String> {
-    if own != 0 {
-        return match named {
-            Some(other) if other != own => Err(format!("only root can run it as {}", User(other))),
-            Some(_) | None => Ok(own),
-        };
-    }
-    let wanted = named.or(state_owner);
-    match (plan_owner, wanted) {
-        (0, wanted) => Ok(wanted.unwrap_or(0)),
-        (owner, None) => Ok(owner),
-        (owner, Some(wanted)) if wanted == owner => Ok(owner),
-        (owner, Some(wanted)) => Err(format!(
-            "the configuration is {}'s, and root runs nothing of it as {}: give the file to root",
-            User(owner),
-            User(wanted)
-        )),
-    }
-}
-
-/// Names and values, as a program is given them.
-type Variables = Vec<(OsString, OsString)>;
-
-/// The whole environment of an action, and the values in it that are not to be shown.
-fn environment(
-    order: &Order,
-    run: &Run,
-    at: usize,
-    action: &Action,
-    account: Option<&Account>,
-) -> Result<(Variables, Vec<String>), String> {
-    let user = account.cloned().unwrap_or_else(|| Account::numbered(nix::unistd::geteuid().as_raw()));
-    let mut all: Vec<(String, String)> = vec![
-        ("PATH".to_owned(), PATH.to_owned()),
-        ("HOME".to_owned(), user.home),
-        ("USER".to_owned(), user.name.clone()),
-        ("LOGNAME".to_owned(), user.name),
-        ("LANG".to_owned(), "C.UTF-8".to_owned()),
-    ];
-    let wanted = Inherited::of(action.inherit.clone());
-    all.extend(order.inherited.iter().filter(|(name, _)| wanted.has(OsStr::new(name))).cloned());
-    let mut secrets: Vec<String> = action.env.values().cloned().collect();
-    all.extend(action.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-    if let Some(file) = &action.env_file {
-        let variables = env_file(file).map_err(|error| format!("env_file {} {error}", file.display()))?;
-        secrets.extend(variables.iter().map(|(_, value)| value.clone()));
-        all.extend(variables);
-    }
-    let step: Option<&Step> = run.steps.get(at);
-    let text = |text: &str| text.replace('\0', " ");
-    let ours = [
-        ("FAILSTOP_ACTION", text(&action.name)),
-        ("FAILSTOP_ACTION_KIND", action.kind.word().to_owned()),
-        ("FAILSTOP_EMERGENCY", order.cause.word().to_owned()),
-        ("FAILSTOP_SYSTEM", text(&order.plan.system)),
-        ("FAILSTOP_REASON", text(&run.reason)),
-        ("FAILSTOP_BY", text(&run.by)),
-        ("FAILSTOP_TRACE_ID", run.id.clone()),
-        ("FAILSTOP_DRILL", if order.cause == Cause::Drill { "1" } else { "0" }.to_owned()),
-        // Above 1: it was begun before, and nobody knows how that ended.
-        ("FAILSTOP_BEGINNING", step.map_or(1, |step| step.beginnings).to_string()),
-    ];
-    all.extend(ours.map(|(name, value)| (name.to_owned(), value)));
-    Ok((all.into_iter().map(|(name, value)| (name.into(), value.into())).collect(), secrets))
 }
 
 /// What cannot be kept is run all the same, and says so.

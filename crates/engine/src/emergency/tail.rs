@@ -9,6 +9,8 @@ const KEPT_BYTES: usize = 4096;
 const LINES_MAX: usize = 6;
 /// The longest such line, characters.
 const LINE_MAX: usize = 240;
+/// What stands in the place of a secret.
+const MASK: &[u8] = b"***";
 /// Shorter values of variables are no secrets, and would be found everywhere.
 const SECRET_MIN: usize = 6;
 
@@ -35,11 +37,20 @@ impl Tail {
 
     /// The last lines, fit to print, with `secrets` taken out.
     pub fn lines(&self, secrets: &[String]) -> Vec<String> {
-        let bytes: Vec<u8> = self.last.iter().copied().collect();
-        let mut text = String::from_utf8_lossy(&bytes).into_owned();
-        for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_MIN) {
-            text = text.replace(secret.as_str(), "***");
+        let mut bytes: Vec<u8> = self.last.iter().copied().collect();
+        // The longest first: one may be in another.
+        let mut secrets: Vec<&[u8]> =
+            secrets.iter().map(String::as_bytes).filter(|secret| secret.len() >= SECRET_MIN).collect();
+        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        if self.total > bytes.len() as u64 {
+            // What was kept may begin in the middle of one.
+            let cut = secrets.iter().filter_map(|secret| end_of(secret, &bytes)).max().unwrap_or(0);
+            bytes.splice(..cut, if cut > 0 { MASK } else { b"" }.iter().copied());
         }
+        for secret in secrets {
+            bytes = masked(&bytes, secret);
+        }
+        let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let shown = lines.iter().skip(lines.len().saturating_sub(LINES_MAX));
         shown
@@ -52,6 +63,30 @@ impl Tail {
             })
             .collect()
     }
+}
+
+/// How many of the first of these bytes are the end of this secret, where some are.
+fn end_of(secret: &[u8], bytes: &[u8]) -> Option<usize> {
+    (1..secret.len()).rev().find(|length| bytes.starts_with(&secret[secret.len() - length..]))
+}
+
+/// The same bytes without this secret.
+fn masked(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(first) = rest.first() {
+        match rest.strip_prefix(secret) {
+            Some(after) => {
+                out.extend_from_slice(MASK);
+                rest = after;
+            }
+            None => {
+                out.push(*first);
+                rest = &rest[1..];
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -81,5 +116,22 @@ mod tests {
         tail.push(b"key=hunter2hunter2 ok\n\n\x1b[2Jx\xff\n");
         let secrets = ["hunter2hunter2".to_owned(), "ok".to_owned()];
         assert_eq!(tail.lines(&secrets), ["key=*** ok", "\\u{1b}[2Jx\u{fffd}"]);
+    }
+
+    #[test]
+    fn no_end_of_a_secret_is_left_where_what_was_kept_begins_in_it() {
+        let secret = "0123456789abcdef".to_owned();
+        for cut in 0..secret.len() {
+            let mut tail = Tail::default();
+            tail.push(format!("key={secret}{}", ".".repeat(KEPT_BYTES - cut)).as_bytes());
+            let line = tail.lines(std::slice::from_ref(&secret)).concat();
+            let shown = line.chars().filter(char::is_ascii_alphanumeric).count();
+            assert_eq!(shown, 0, "{cut} bytes of it were kept: {line}");
+        }
+        let mut tail = Tail::default();
+        tail.push(b"longersecret");
+        let both = ["secret".to_owned(), "longersecret".to_owned()];
+        assert_eq!(tail.lines(&both), ["***"], "one is in the other");
+        assert_eq!(tail.lines(&["secret".to_owned()]), ["longer***"]);
     }
 }

@@ -15,11 +15,24 @@ use failstop_core::Monotonic;
 use ring::{Ring, Steps};
 use std::time::Duration;
 
-/// How many of the bots' own figures are kept; of further ones only how many there are. The engine's are kept always.
-pub const BOT_FIGURES: usize = 24;
+/// How many of the figures that bots and sources of the configuration add are kept; of further ones only how many there are. The
+/// engine's are kept always.
+pub const ADDED_FIGURES: usize = 24;
+
+/// What the names of bots' figures begin with.
+const BOT: &str = "bot.";
+
+/// What the names of sources' figures begin with.
+const SOURCE: &str = "custom.";
 
 /// Between two looks at the engine's own figures.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// A figure's newest value counts as its value now for so many steps of the hour: a minute.
+const STEPS_OF_NOW: usize = 12;
+
+/// So many minutes up to now are not what a figure is held against.
+const MINUTES_OF_NOW: usize = 5;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +60,8 @@ pub struct History {
     hour: Steps,
     day: Steps,
     own: Vec<Kept>,
-    bots: Vec<(String, Kept)>,
+    /// By whole name: `bot.daily_pnl`, `custom.queue`.
+    added: Vec<(String, Kept)>,
     next: Monotonic,
 }
 
@@ -95,7 +109,7 @@ impl History {
             hour: Steps::new(Span::Hour.step(), now),
             day: Steps::new(Span::Day.step(), now),
             own: Own::ALL.iter().map(|_| Kept::new()).collect(),
-            bots: Vec::new(),
+            added: Vec::new(),
             next: now,
         }
     }
@@ -131,35 +145,65 @@ impl History {
 
     /// A figure that a bot reports.
     pub fn note_of_bot(&mut self, now: Monotonic, name: &str, value: f64) {
+        self.note_added(now, BOT, name, value);
+    }
+
+    /// A figure that a source of the configuration says.
+    pub fn note_of_source(&mut self, now: Monotonic, name: &str, value: f64) {
+        self.note_added(now, SOURCE, name, value);
+    }
+
+    fn note_added(&mut self, now: Monotonic, whose: &str, name: &str, value: f64) {
         self.pass(now);
-        let at = match self.bots.iter().position(|(known, _)| known == name) {
+        let at = match self.added.iter().position(|(known, _)| known.strip_prefix(whose) == Some(name)) {
             Some(at) => at,
-            None if self.bots.len() < BOT_FIGURES => {
-                self.bots.push((name.to_owned(), Kept::new()));
-                self.bots.len() - 1
+            None if self.added.len() < ADDED_FIGURES => {
+                self.added.push((format!("{whose}{name}"), Kept::new()));
+                self.added.len() - 1
             }
             None => return,
         };
-        if let Some((_, kept)) = self.bots.get_mut(at) {
+        if let Some((_, kept)) = self.added.get_mut(at) {
             kept.note(value);
         }
     }
 
     /// Closes the steps that are over, for every figure together.
     fn pass(&mut self, now: Monotonic) {
-        let Self { hour, day, own, bots, .. } = self;
+        let Self { hour, day, own, added, .. } = self;
         let over = (hour.pass(now), day.pass(now));
         if over == (0, 0) {
             return;
         }
-        for kept in own.iter_mut().chain(bots.iter_mut().map(|(_, kept)| kept)) {
+        for kept in own.iter_mut().chain(added.iter_mut().map(|(_, kept)| kept)) {
             kept.hour.close(over.0);
             kept.day.close(over.1);
         }
     }
 
-    /// Everything of a span up to now, as little as has to be copied while the loop waits. `reported`: how many figures bots
-    /// report in all.
+    /// Every figure that is known now, with its means of the last day a minute each, in any order; the last few minutes are not among
+    /// them. The name is that of [`Answer`]. Copies, so only for whoever asked for it.
+    pub fn for_each_past(&self, mut each: impl FnMut(&str, f64, &mut Vec<f64>)) {
+        let mut past = Vec::with_capacity(Span::Day.points());
+        let mut of = |name: &str, kept: &Kept| {
+            let now = kept.hour.last(STEPS_OF_NOW).into_iter().rev().find_map(Point::mean);
+            let Some(now) = now else { return };
+            let mut points = kept.day.last(Span::Day.points());
+            points.truncate(points.len().saturating_sub(MINUTES_OF_NOW));
+            past.clear();
+            past.extend(points.into_iter().filter_map(Point::mean).map(f64::from));
+            each(name, f64::from(now), &mut past);
+        };
+        for (figure, kept) in Own::ALL.iter().zip(&self.own) {
+            of(figure.name(), kept);
+        }
+        for (name, kept) in &self.added {
+            of(name, kept);
+        }
+    }
+
+    /// Everything of a span up to now, as little as has to be copied while the loop waits. `reported`: how many figures are
+    /// added in all.
     pub fn extract(&self, span: Span, now: Monotonic, wall: jiff::Timestamp, reported: usize) -> Extract {
         let steps = match span {
             Span::Hour => &self.hour,
@@ -172,14 +216,14 @@ impl History {
         };
         let own =
             Own::ALL.iter().zip(&self.own).map(|(figure, kept)| (figure.name().to_owned(), figure.unit(), of(kept)));
-        let bots = self.bots.iter().map(|(name, kept)| (format!("bot.{name}"), "", of(kept)));
+        let added = self.added.iter().map(|(name, kept)| (name.clone(), "", of(kept)));
         Extract {
             span,
             made: wall,
             first: wall.saturating_sub(now.since(begins)).unwrap_or(wall),
             points,
-            series: own.chain(bots).collect(),
-            left_out: reported.saturating_sub(self.bots.len()),
+            series: own.chain(added).collect(),
+            left_out: reported.saturating_sub(self.added.len()),
         }
     }
 }

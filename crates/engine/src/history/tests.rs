@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
-use super::{BOT_FIGURES, History, Own, Span};
+use super::{ADDED_FIGURES, History, Own, Span};
 use failstop_client::history::{History as Answer, Series};
 use failstop_core::Monotonic;
 use std::time::Duration;
@@ -110,8 +110,20 @@ fn bots_have_so_many_figures_and_no_more() {
         history.note_of_bot(at(1.0), &format!("m{number}"), f64::from(number));
     }
     let answer = history.extract(Span::Day, at(1.0), wall(1.0), 40).answer();
-    assert_eq!((answer.series.len(), answer.left_out), (BOT_FIGURES, 40 - BOT_FIGURES as u64));
+    assert_eq!((answer.series.len(), answer.left_out), (ADDED_FIGURES, 40 - ADDED_FIGURES as u64));
     assert_eq!(series(&answer, "bot.m3").mean, [Some(3.0)]);
+}
+
+#[test]
+fn a_bots_figure_and_a_sources_of_one_name_are_two() {
+    let mut history = History::new(at(0.0));
+    history.note_of_bot(at(1.0), "queue", 3.0);
+    history.note_of_source(at(1.0), "queue", 5.0);
+    history.note_of_bot(at(1.0), "custom.queue", 7.0);
+    let answer = history.extract(Span::Day, at(1.0), wall(1.0), 3).answer();
+    let means: Vec<(&str, Option<f32>)> =
+        answer.series.iter().map(|series| (series.name.as_str(), series.mean[0])).collect();
+    assert_eq!(means, [("bot.queue", Some(3.0)), ("custom.queue", Some(5.0)), ("bot.custom.queue", Some(7.0))]);
 }
 
 #[test]
@@ -126,4 +138,22 @@ fn looks_come_at_their_time() {
     assert!(history.is_due(at(0.0)));
     history.look(at(0.0), []);
     assert!(!history.is_due(at(4.9)) && history.is_due(at(5.0)));
+}
+
+#[test]
+fn the_past_of_a_figure_leaves_out_the_last_minutes_and_figures_that_are_silent() {
+    let mut history = History::new(at(0.0));
+    for minute in 0..30 {
+        history.note_of_bot(at(f64::from(minute) * 60.0), "x", f64::from(minute));
+    }
+    let of = |history: &History| {
+        let mut found = Vec::new();
+        history.for_each_past(|name, now, past| found.push((name.to_owned(), now, past.clone())));
+        found
+    };
+    let past: Vec<f64> = (0..25).map(f64::from).collect();
+    assert_eq!(of(&history), [("bot.x".to_owned(), 29.0, past)]);
+    history.note(at(29.0 * 60.0 + 65.0), Own::Memory, 1.0);
+    let names: Vec<String> = of(&history).into_iter().map(|(name, _, _)| name).collect();
+    assert_eq!(names, ["memory_bytes"], "nothing is said of what was not reported for a minute");
 }

@@ -114,6 +114,18 @@ pub enum LatchError {
     },
 }
 
+impl LatchError {
+    /// What went wrong, wherever the latch is.
+    pub fn without_place(&self) -> String {
+        match self {
+            Self::Read { path: _, source } => format!("read: {source}"),
+            Self::Malformed { path: _, source } => format!("malformed: {source}"),
+            Self::Write { path: _, source } => format!("write: {source}"),
+            Self::Remove { path: _, source } => format!("remove: {source}"),
+        }
+    }
+}
+
 /// Reads the latch.
 ///
 /// A state directory that does not exist cannot hold a latch and cannot prove that there was none: it counts as

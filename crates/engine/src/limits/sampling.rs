@@ -224,7 +224,7 @@ impl ProcessSample {
 
 /// Figures of any one process, without its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ProcessFigures {
+pub(crate) struct ProcessFigures {
     /// Processor time, user and system, without children.
     pub cpu: Duration,
     /// Since its start.
@@ -235,7 +235,7 @@ pub(super) struct ProcessFigures {
 
 impl ProcessFigures {
     /// Reads them; `None` when it is gone.
-    pub(super) fn of(pid: u32) -> Option<Self> {
+    pub(crate) fn of(pid: u32) -> Option<Self> {
         let stat = Stat::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)?;
         let tick = clock_tick();
         Some(Self {

@@ -2,6 +2,7 @@
 
 use super::histogram::{DISK, Histogram, MICROSECONDS};
 use crate::output::Lost;
+use crate::thresholds::Shown;
 use failstop_core::{Cause, HealthStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,12 +39,16 @@ pub struct Meters {
     pub(super) order_latency: Histogram,
     /// How often the breaker of what only shows tripped.
     pub breaker_trips: u64,
+    /// Figures and their levels, as last looked at.
+    pub(crate) thresholds: Shown,
     /// Output of components that got lost, as last looked at.
     pub(crate) output_lost: Lost,
     /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
     refused_signatures: Option<Arc<AtomicU64>>,
     /// Controls that somebody known had not the role for; counted by the doors.
     forbidden: Option<Arc<AtomicU64>>,
+    /// Messages over Telegram of who is not listed; counted by that door.
+    strangers: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Meters {
@@ -54,7 +59,7 @@ impl Default for Meters {
 
 impl Meters {
     /// Nothing counted yet.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             healthy: 0,
             degraded: 0,
@@ -74,9 +79,11 @@ impl Meters {
             breaker_trips: 0,
             gate_decision: Histogram::new(&DISK),
             order_latency: Histogram::new(&DISK),
+            thresholds: Shown::default(),
             output_lost: Lost { from_files: 0, from_screen: 0, from_journal: 0 },
             refused_signatures: None,
             forbidden: None,
+            strangers: None,
         }
     }
 
@@ -86,13 +93,24 @@ impl Meters {
         Self { refused_signatures, forbidden: Some(forbidden), ..Self::new() }
     }
 
+    /// The same, with the count of Telegram's door.
+    #[must_use]
+    pub fn with_strangers(self, strangers: Arc<AtomicU64>) -> Self {
+        Self { strangers: Some(strangers), ..self }
+    }
+
+    /// Messages over Telegram of who is not listed.
+    pub(super) fn strangers(&self) -> u64 {
+        self.strangers.as_ref().map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
     /// Controls that somebody known had not the role for.
     pub(super) fn forbidden(&self) -> u64 {
         self.forbidden.as_ref().map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Requests that the control listener did not believe; `None` where there is no listener.
-    pub(super) fn refused_signatures(&self) -> Option<u64> {
+    pub(crate) fn refused_signatures(&self) -> Option<u64> {
         self.refused_signatures.as_ref().map(|count| count.load(Ordering::Relaxed))
     }
 

@@ -25,8 +25,11 @@ pub fn render(format: Format, status: &Status, meters: &Meters, process: Option<
     }
     super::alerts::alerts(&mut text, &status.alerts);
     bot(&mut text, status, meters);
+    super::thresholds::thresholds(&mut text, &meters.thresholds);
+    super::added::custom(&mut text, &status.custom);
     output(&mut text, meters);
     breaker(&mut text, status, meters);
+    super::added::footprint(&mut text, status.footprint.as_ref());
     host(&mut text, status);
     if let Some(process) = process {
         engine_process(&mut text, process);
@@ -315,6 +318,8 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     }
     text.family("failstop_control_forbidden", Kind::Counter, "Controls that somebody known had not the role for.")
         .sample(&[], whole(meters.forbidden()));
+    text.family("failstop_telegram_strangers", Kind::Counter, "Messages over Telegram that nobody who is listed sent.")
+        .sample(&[], whole(meters.strangers()));
 }
 
 fn host(text: &mut Exposition, status: &Status) {

@@ -201,6 +201,19 @@ fn the_values_are_those_of_the_status() {
     assert_eq!(value(&families, "failstop_health_checks_total", &[("status", "healthy")]), Some(5.0));
     assert_eq!(value(&families, "failstop_health_checks_total", &[("status", "error")]), Some(1.0));
     assert_eq!(value(&families, "failstop_bot_metric", &[("metric", "daily_pnl")]), Some(-12.5));
+    let log_size = [("metric", "log_file_size"), ("source", "log_file_size")];
+    let load = [("metric", "load"), ("source", "node")];
+    assert_eq!(value(&families, "failstop_custom_metric", &log_size), Some(1234.0));
+    assert_eq!(value(&families, "failstop_custom_metric", &load), None, "stale");
+    assert_eq!(value(&families, "failstop_custom_metric_age_seconds", &load), Some(600.0));
+    assert_eq!(value(&families, "failstop_custom_source_up", &[("source", "node")]), Some(0.0));
+    let failed = [("source", "node"), ("outcome", "failed")];
+    assert_eq!(value(&families, "failstop_custom_source_tries_total", &failed), Some(3.0));
+    assert_eq!(value(&families, "failstop_bot_metrics_refused_total", &[]), Some(2.0));
+    assert_eq!(value(&families, "failstop_footprint_memory_bytes", &[]), Some(9e6));
+    assert_eq!(value(&families, "failstop_footprint_cap", &[("of", "cpu_ratio")]), Some(0.25));
+    assert_eq!(value(&families, "failstop_footprint_cap", &[("of", "written_bytes_a_day")]), None);
+    assert_eq!(value(&families, "failstop_footprint_over", &[]), Some(0.0));
     assert_eq!(value(&families, "failstop_host_cpu_ratio", &[]), Some(0.125));
     assert_eq!(value(&families, "failstop_journal_seq", &[]), Some(18_441.0));
     // 100 µs, 200 µs, 3 ms, 400 ms and 6 s.

@@ -19,6 +19,7 @@ pub use journal::is_the_journal;
 pub use log_file::Rotation;
 pub use marks::{APART_MS, LogTimes, log_times};
 
+use crate::masking;
 use crate::printable::printable;
 use failstop_core::{Instance, Slot};
 use queue::{Queue, Weighed};
@@ -222,7 +223,7 @@ impl Output {
     pub fn note(&self, slot: Slot, instance: Instance, text: &str) {
         let Some(component) = self.index(slot) else { return };
         let time = crate::clock::wall();
-        let text = format!("start {}: {}\n", instance.0, printable(text));
+        let text = format!("start {}: {}\n", instance.0, masking::text(&printable(text)));
         let chunk = |line: String| Chunk {
             source: Source::Component(component),
             bytes: line.into_bytes(),
@@ -239,7 +240,11 @@ impl Output {
     /// Prints a line of failstop's own on standard output, in turn with what components print, without ever waiting for
     /// whoever reads it.
     pub fn say(&self, line: &str) {
-        self.screen.offer(Chunk { source: Source::Failstop, bytes: format!("{line}\n").into_bytes(), at_ms: 0 });
+        self.screen.offer(Chunk {
+            source: Source::Failstop,
+            bytes: format!("{}\n", masking::text(line)).into_bytes(),
+            at_ms: 0,
+        });
     }
 
     /// Bytes that got lost, since the start.

@@ -3,6 +3,7 @@
 use super::lines::LineCutter;
 use super::queue::Queue;
 use super::{Chunk, Source};
+use crate::masking;
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -146,7 +147,7 @@ impl Reader {
 
     fn hand_on(&self, pipe: &Pipe, bytes: Vec<u8>) {
         let at_ms = crate::clock::wall().as_millisecond();
-        let chunk = Chunk { source: Source::Component(pipe.component), bytes, at_ms };
+        let chunk = Chunk { source: Source::Component(pipe.component), bytes: masking::lines(bytes), at_ms };
         let Takers { files, screen, journal } = &self.takers;
         for taker in [screen, journal].into_iter().flatten() {
             taker.offer(chunk.clone());

@@ -63,6 +63,19 @@ impl Rig {
 }
 
 #[test]
+fn of_a_wallet_only_the_end_is_kept_and_shown() {
+    let rig = Rig::new(true, Rotation::default());
+    let mut out = rig.stream(0);
+    out.write_all(b"paid 0x5aAeb6053F3E94C9b9A09f").unwrap();
+    out.write_all(b"33669435E7Ef1BeAed\n").unwrap();
+    drop(out);
+    rig.output.say("to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa");
+    let (state, shown) = rig.finish();
+    assert_eq!(std::fs::read_to_string(log_path(state.path(), "bot")).unwrap(), "paid …1BeAed\n");
+    assert!(shown.contains("| paid …1BeAed\n") && shown.contains("to …DivfNa\n"), "{shown}");
+}
+
+#[test]
 fn both_streams_end_in_the_components_log_line_by_line() {
     let rig = Rig::new(false, Rotation::default());
     let (mut out, mut err) = (rig.stream(0), rig.stream(0));

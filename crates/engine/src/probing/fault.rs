@@ -142,5 +142,6 @@ const WORDS_MAX: usize = 120;
 
 /// Words that a peer chose, short and on one line.
 pub(crate) fn peers_words(text: &str) -> String {
-    crate::printable::printable(text.trim()).chars().take(WORDS_MAX).collect()
+    // Covered first: what is cut off an address makes it none.
+    crate::masking::text(&crate::printable::printable(text.trim())).chars().take(WORDS_MAX).collect()
 }

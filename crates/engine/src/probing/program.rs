@@ -71,6 +71,9 @@ async fn by_the_loop(
         argv: argv.as_slice().to_vec(),
         environment: Vec::new(),
         input: Vec::new(),
+        stdout: None,
+        withheld: Vec::new(),
+        account: None,
         folder,
         timeout,
         // Whoever asked may have given up.

@@ -303,6 +303,38 @@ mod tests {
     }
 
     #[test]
+    fn other_terms_hold_from_the_next_try_on_which_comes_no_later_than_they_want_it() {
+        let mut rhythm = Rhythm::new(Terms::plain(300 * SECOND, 3), at(0));
+        assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: true });
+        assert_eq!(rhythm.due(), Some(at(300)));
+        rhythm.retime(Terms::plain(10 * SECOND, 3), at(7));
+        assert_eq!(rhythm.due(), Some(at(17)));
+        rhythm.retime(Terms::plain(60 * SECOND, 3), at(8));
+        assert_eq!(rhythm.due(), Some(at(17)), "not put off");
+        assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: false }, "it is known to answer");
+        assert_eq!(rhythm.due(), Some(at(77)));
+        rhythm.begin(at(77));
+        rhythm.retime(Terms::plain(20 * SECOND, 3), at(78));
+        assert_eq!(rhythm.due(), None, "the one under way goes on");
+        assert_eq!(rhythm.ended(at(79), true, false), Ended::Good { news: false });
+        assert_eq!(rhythm.due(), Some(at(97)));
+    }
+
+    #[test]
+    fn failed_tries_count_under_other_terms_and_what_was_told_stays_told() {
+        let mut rhythm = Rhythm::new(Terms::plain(30 * SECOND, 5), at(0));
+        for _ in 0..2 {
+            assert_eq!(one(&mut rhythm, false, 0).1, Ended::Failed { news: false });
+        }
+        rhythm.retime(Terms::plain(10 * SECOND, 3), at(31));
+        assert_eq!(rhythm.due(), Some(at(41)));
+        assert_eq!(one(&mut rhythm, false, 0).1, Ended::Failed { news: true }, "the third, of three now");
+        rhythm.retime(Terms::plain(10 * SECOND, 2), at(42));
+        assert_eq!(one(&mut rhythm, false, 0).1, Ended::Failed { news: false }, "told once");
+        assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: true });
+    }
+
+    #[test]
     fn whoever_waits_for_an_answer_has_a_try_now() {
         let mut rhythm = Rhythm::new(Terms::of_dependency(300 * SECOND, 3), at(0));
         assert_eq!(one(&mut rhythm, true, 0).1, Ended::Good { news: true });

@@ -1,10 +1,12 @@
 //! A program of the user's that runs once beside the components: one that probes a dependency, one that carries an alert.
 //! Whoever wants one asks the engine's loop, since the loop alone starts and reaps processes.
 
+use crate::emergency::Account;
 use core::time::Duration;
 use failstop_core::Exit;
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// What the loop is asked to run.
@@ -15,6 +17,12 @@ pub struct ProgramRequest {
     pub environment: Vec<(String, String)>,
     /// What it reads from its standard input.
     pub input: Vec<u8>,
+    /// Where its standard output goes; `None`: nowhere.
+    pub stdout: Option<OwnedFd>,
+    /// Variables of the engine's own that it does not have.
+    pub withheld: Vec<String>,
+    /// The user that it runs as, where that is not the engine's own.
+    pub account: Option<Account>,
     /// Its working directory, absolute.
     pub folder: PathBuf,
     /// After this long it is killed, with everything below it.

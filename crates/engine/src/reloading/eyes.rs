@@ -21,6 +21,9 @@ pub const RESTLESS: Duration = Duration::from_secs(10);
 /// The file is looked at so often whether or not anything was seen († 30 s).
 pub const CHECK_EVERY: Duration = Duration::from_secs(30);
 
+/// The most assignments that may lie over the file at a time.
+pub const SET_MAX: usize = 256;
+
 /// A configuration that is valid as a whole.
 #[derive(Debug)]
 pub struct Candidate {
@@ -32,6 +35,8 @@ pub struct Candidate {
     pub sha256: String,
     /// What lay over the file.
     pub overrides: Overrides,
+    /// What of that was known to be in force when it was read.
+    pub known: Overrides,
     /// The alert channels that it means, with their secrets read.
     pub channels: ReadyChannels,
 }
@@ -41,8 +46,30 @@ pub struct Candidate {
 pub enum Found {
     /// A valid configuration.
     Valid(Box<Candidate>),
-    /// None: what is wrong, with places, as people are told it.
-    Invalid(String),
+    /// None.
+    Invalid(Wrong),
+}
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// With the lines that it is about, for whoever asks: they may hold secrets.
+    pub in_full: String,
+    /// With their places alone, for alerts, status and the journal.
+    pub published: String,
+}
+
+impl Wrong {
+    /// What says nothing of the file's text.
+    fn plain(text: String) -> Self {
+        Self { in_full: text.clone(), published: text }
+    }
+}
+
+impl From<ConfigErrors> for Wrong {
+    fn from(errors: ConfigErrors) -> Self {
+        Self { in_full: errors.to_string(), published: errors.published() }
+    }
 }
 
 /// What a file looked like.
@@ -87,7 +114,8 @@ impl Eyes {
     pub fn noticed(&mut self, now: Monotonic) {
         let due = now.plus(REST);
         match &mut self.unrest {
-            Some(unrest) => (unrest.due, unrest.before) = (due, None),
+            // However often something happens: one that never rests is told of.
+            Some(unrest) => (unrest.due, unrest.before) = (due.min(unrest.since.plus(RESTLESS)), None),
             None => self.unrest = Some(Unrest { since: now, due, before: None }),
         }
     }
@@ -116,10 +144,10 @@ impl Eyes {
             return restless.then(|| {
                 self.judged = None;
                 let path = self.file.display();
-                Found::Invalid(format!(
+                Found::Invalid(Wrong::plain(format!(
                     "error: {path} has been changing for {} s without a rest\n  next: see what writes it; it is read once it rests",
                     RESTLESS.as_secs()
-                ))
+                )))
             });
         }
         self.unrest = None;
@@ -139,7 +167,14 @@ impl Eyes {
             self.unrest = None;
         }
         let mut overrides = self.overrides.clone();
-        overrides.set.extend_from_slice(more);
+        lay_over(&mut overrides.set, more);
+        if overrides.set.len() > SET_MAX.max(self.overrides.set.len()) {
+            return Found::Invalid(Wrong::plain(format!(
+                "error: {} values would be laid over the file, and at most {SET_MAX} may be\n  \
+                 next: write some of them into the file, and restart failstop to be rid of those that lie over it",
+                overrides.set.len()
+            )));
+        }
         self.judge(source, &overrides)
     }
 
@@ -148,24 +183,24 @@ impl Eyes {
         self.judge(self.read().1, &self.overrides)
     }
 
-    fn read(&self) -> (Sight, Result<Source, String>) {
+    fn read(&self) -> (Sight, Result<Source, Wrong>) {
         match read_source(&self.file) {
             Ok(source) => (Sight::Text(digest(&source.text)), Ok(source)),
             Err(problem) => {
-                let told = ConfigErrors::one(problem.located(&self.file, None)).to_string();
-                (Sight::Nothing(told.clone()), Err(told))
+                let wrong = Wrong::from(ConfigErrors::one(problem.located(&self.file, None)));
+                (Sight::Nothing(wrong.in_full.clone()), Err(wrong))
             }
         }
     }
 
-    fn judge(&self, source: Result<Source, String>, overrides: &Overrides) -> Found {
+    fn judge(&self, source: Result<Source, Wrong>, overrides: &Overrides) -> Found {
         let source = match source {
             Ok(source) => source,
-            Err(told) => return Found::Invalid(told),
+            Err(wrong) => return Found::Invalid(wrong),
         };
         let config = match Config::of(&source, overrides) {
             Ok(config) => config,
-            Err(errors) => return Found::Invalid(errors.to_string()),
+            Err(errors) => return Found::Invalid(errors.into()),
         };
         match ready_channels(&config) {
             Ok(channels) => Found::Valid(Box::new(Candidate {
@@ -173,10 +208,22 @@ impl Eyes {
                 config: Arc::new(config),
                 text: source.text,
                 overrides: overrides.clone(),
+                known: self.overrides.clone(),
                 channels,
             })),
-            Err(why) => Found::Invalid(format!("error: {why}")),
+            Err(why) => Found::Invalid(Wrong::plain(format!("error: {why}"))),
         }
+    }
+}
+
+/// Adds assignments `KEY=VALUE`. An earlier one of the same key has no say any more.
+fn lay_over(set: &mut Vec<String>, more: &[String]) {
+    fn key(assignment: &str) -> &str {
+        assignment.split_once('=').map_or(assignment, |(key, _)| key).trim()
+    }
+    for assignment in more {
+        set.retain(|earlier| key(earlier) != key(assignment));
+        set.push(assignment.clone());
     }
 }
 

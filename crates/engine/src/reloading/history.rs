@@ -1,8 +1,10 @@
-//! The versions of the configuration that were in force: `STATE/config/v-NNNNNNNN.toml`, the newest last. Bounded in number and in
-//! bytes, each written whole and durably, readable by nobody but failstop's user.
+//! The versions of the configuration that were in force: `STATE/config/v-NNNNNNNN.toml`, the newest last; and among them, as
+//! `v-NNNNNNNN.aside.toml`, what a command put another text in the place of. Bounded in number and in bytes, each written whole and
+//! durably, readable by nobody but failstop's user.
 
+use crate::kill_switch::durable::Next;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,12 @@ pub const KEPT_BYTES_MAX: u64 = 16 << 20;
 /// The most that is read of one version: more than a configuration may have.
 const VERSION_MAX_BYTES: u64 = 2 * crate::config::MAX_FILE_BYTES;
 
+/// How the name of a version ends that was in force.
+const IN_FORCE: &str = ".toml";
+
+/// How it ends where that is not known.
+const ASIDE: &str = ".aside.toml";
+
 /// The most names in the folder that are looked at.
 const NAMES_MAX: usize = 4_096;
 
@@ -23,10 +31,12 @@ const NAMES_MAX: usize = 4_096;
 pub struct Version {
     /// Its number, which rises.
     pub number: u64,
-    /// When it came into force.
+    /// When it came into force, or was put aside.
     pub at: jiff::Timestamp,
     /// How many bytes it has.
     pub bytes: u64,
+    /// Whether it is known to have been in force.
+    pub was_in_force: bool,
 }
 
 /// Why a version cannot be had or kept.
@@ -73,16 +83,18 @@ impl History {
         let mut versions = Vec::new();
         for entry in entries.take(NAMES_MAX) {
             let entry = entry.map_err(|source| self.failed(&self.folder, source))?;
-            let Some(number) = entry.file_name().to_str().and_then(number_of) else { continue };
+            let Some((number, was_in_force)) = entry.file_name().to_str().and_then(number_of) else { continue };
             // One that was removed meanwhile is none.
             let Ok(meta) = entry.metadata() else { continue };
             if !meta.is_file() {
                 continue;
             }
             let at = jiff::Timestamp::from_second(meta.mtime()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-            versions.push(Version { number, at, bytes: meta.size() });
+            versions.push(Version { number, at, bytes: meta.size(), was_in_force });
         }
-        versions.sort_unstable_by_key(|version| std::cmp::Reverse(version.number));
+        versions.sort_unstable_by_key(|version| std::cmp::Reverse((version.number, version.was_in_force)));
+        // One that was put aside and came into force after all, where its other name was left over.
+        versions.dedup_by_key(|version| version.number);
         Ok(versions)
     }
 
@@ -91,7 +103,14 @@ impl History {
     /// # Errors
     /// [`HistoryError`].
     pub fn read(&self, number: u64) -> Result<String, HistoryError> {
-        let path = self.path(number);
+        match self.read_named(number, true) {
+            Err(HistoryError::NoSuchVersion(_)) => self.read_named(number, false),
+            read => read,
+        }
+    }
+
+    fn read_named(&self, number: u64, was_in_force: bool) -> Result<String, HistoryError> {
+        let path = self.path(number, was_in_force);
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path);
         let file = match opened {
             Ok(file) => file,
@@ -106,12 +125,33 @@ impl History {
         String::from_utf8(bytes).map_err(|_| HistoryError::NotAVersion(path))
     }
 
-    /// Keeps a text as the newest version, and of the older ones as many as there may be. Nothing to do where it is the newest
-    /// already. Its number.
+    /// Keeps a text that is in force as the newest version, and of the older ones as many as there may be. Nothing to do where it is
+    /// the newest already. Its number.
     ///
     /// # Errors
     /// [`HistoryError`]; the versions that there were are untouched.
     pub fn keep(&self, text: &str, most: u32) -> Result<u64, HistoryError> {
+        self.keep_as(text, most, true)
+    }
+
+    /// Keeps a text that is about to be overwritten, whether or not it ever was in force. Nothing to do where it is the newest
+    /// version. Its number.
+    ///
+    /// # Errors
+    /// As [`History::keep`].
+    pub fn put_aside(&self, text: &str, most: u32) -> Result<u64, HistoryError> {
+        self.keep_as(text, most, false)
+    }
+
+    /// Whether any version is this text. One that cannot be read is none.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn holds(&self, text: &str) -> Result<bool, HistoryError> {
+        Ok(self.list()?.iter().any(|version| self.read(version.number).is_ok_and(|known| known == text)))
+    }
+
+    fn keep_as(&self, text: &str, most: u32, in_force: bool) -> Result<u64, HistoryError> {
         // A version that root keeps belongs to failstop's user, who reads it.
         let owner = self.owner();
         match DirBuilder::new().mode(0o700).create(&self.folder) {
@@ -129,29 +169,22 @@ impl History {
         let folder = File::open(&self.folder).map_err(|source| self.failed(&self.folder, source))?;
         folder.lock().map_err(|source| self.failed(&self.folder, source))?;
         let versions = self.list()?;
-        let newest = versions.first().map_or(0, |version| version.number);
         // One that cannot be read is no reason to keep no more.
-        if newest > 0 && self.read(newest).is_ok_and(|known| known == text) {
-            return Ok(newest);
+        let same = versions.first().filter(|newest| self.read(newest.number).is_ok_and(|known| known == text));
+        let number = match same {
+            Some(newest) if newest.was_in_force || !in_force => return Ok(newest.number),
+            // It was put aside before anybody heard that it is in force.
+            Some(newest) => newest.number,
+            None => versions.first().map_or(0, |newest| newest.number) + 1,
+        };
+        let path = self.path(number, in_force);
+        let next = Next::write(&path, self.folder.join("new"), text.as_bytes(), owner, 0o600);
+        let next = next.map_err(|unmade| self.failed(&path, unmade.into()))?;
+        next.place().map_err(|source| self.failed(&path, source))?;
+        if same.is_some() {
+            // Left over, it changes nothing.
+            let _ = fs::remove_file(self.path(number, false));
         }
-        let number = newest + 1;
-        let path = self.path(number);
-        let temporary = self.folder.join("new");
-        let written = (|| {
-            let _ = fs::remove_file(&temporary);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            if let Some((uid, gid)) = owner {
-                std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
-            }
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        })();
-        if let Err(source) = written {
-            let _ = fs::remove_file(&temporary);
-            return Err(self.failed(&path, source));
-        }
-        self.sync(&self.folder)?;
         self.thin_out(most)?;
         Ok(number)
     }
@@ -169,15 +202,15 @@ impl History {
         for (index, version) in self.list()?.into_iter().enumerate() {
             bytes = bytes.saturating_add(version.bytes);
             if index >= most || (index > 1 && bytes > KEPT_BYTES_MAX) {
-                let path = self.path(version.number);
+                let path = self.path(version.number, version.was_in_force);
                 fs::remove_file(&path).map_err(|source| self.failed(&path, source))?;
             }
         }
         Ok(())
     }
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("v-{number:08}.toml"))
+    fn path(&self, number: u64, was_in_force: bool) -> PathBuf {
+        self.folder.join(format!("v-{number:08}{}", if was_in_force { IN_FORCE } else { ASIDE }))
     }
 
     fn sync(&self, folder: &Path) -> Result<(), HistoryError> {
@@ -189,10 +222,13 @@ impl History {
     }
 }
 
-/// `v-00000012.toml`.
-fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("v-")?.strip_suffix(".toml")?;
-    (digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+/// `v-00000012.toml`, and whether it was in force.
+fn number_of(name: &str) -> Option<(u64, bool)> {
+    let rest = name.strip_prefix("v-")?;
+    let aside = rest.strip_suffix(ASIDE).map(|digits| (digits, false));
+    let (digits, was_in_force) = aside.or_else(|| Some((rest.strip_suffix(IN_FORCE)?, true)))?;
+    let number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    number.then(|| digits.parse().ok()).flatten().map(|number| (number, was_in_force))
 }
 
 #[cfg(test)]
@@ -222,6 +258,32 @@ mod tests {
         assert_eq!(mode(&state.path().join("config")), 0o700);
         assert_eq!(mode(&state.path().join("config/v-00000005.toml")), 0o600);
         assert!(!state.path().join("config/new").exists());
+    }
+
+    #[test]
+    fn what_is_put_aside_is_a_version_that_was_not_in_force_until_it_is() {
+        let state = tempfile::tempdir().unwrap();
+        let history = History::of(state.path());
+        let known = || -> Vec<(u64, bool)> {
+            history.list().unwrap().into_iter().map(|version| (version.number, version.was_in_force)).collect()
+        };
+        history.keep("one", 3).unwrap();
+        assert_eq!(history.put_aside("one", 3).unwrap(), 1, "it is kept");
+        assert_eq!(history.put_aside("two", 3).unwrap(), 2);
+        assert_eq!(history.put_aside("two", 3).unwrap(), 2);
+        assert_eq!(known(), [(2, false), (1, true)]);
+        assert_eq!(history.read(2).unwrap(), "two");
+        assert!(history.holds("one").unwrap() && history.holds("two").unwrap() && !history.holds("three").unwrap());
+        assert_eq!(history.keep("two", 3).unwrap(), 2, "the same one");
+        assert_eq!(known(), [(2, true), (1, true)]);
+        assert!(!state.path().join("config/v-00000002.aside.toml").exists());
+        fs::write(state.path().join("config/v-00000002.aside.toml"), "left over").unwrap();
+        assert_eq!((known().len(), history.read(2).unwrap()), (2, "two".to_owned()));
+        fs::remove_file(state.path().join("config/v-00000002.aside.toml")).unwrap();
+        for text in ["three", "four", "five"] {
+            history.put_aside(text, 3).unwrap();
+        }
+        assert_eq!(known(), [(5, false), (4, false), (3, false)], "bounded with the others");
     }
 
     #[test]

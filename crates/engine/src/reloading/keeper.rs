@@ -10,16 +10,22 @@ use crate::config::{Change, Config, Overrides, difference};
 use failstop_client::configuration::{Changed, Difference};
 use failstop_core::Monotonic;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many words to the thread may wait for it.
 const WORDS_WAITING: usize = 64;
+
+/// How many words that must not be lost may wait beside them. Each comes of something that the thread found, and of those there are
+/// fewer between it and the loop.
+const OWED_WAITING: usize = 128;
 
 /// The thread sleeps at least so long after something that was not about the file: names may come and go beside it without end.
 const BETWEEN_WAKES: Duration = Duration::from_millis(20);
@@ -100,8 +106,8 @@ pub enum Looked {
         by: By,
         /// What it is.
         found: Found,
-        /// Whether something was laid over it that is not kept yet.
-        more: bool,
+        /// What was laid over it that is not kept yet.
+        set: Vec<String>,
         /// Who waits.
         reply: Option<oneshot::Sender<Answer>>,
     },
@@ -113,8 +119,10 @@ pub enum Looked {
 #[derive(Debug)]
 pub struct Keeper {
     words: SyncSender<Word>,
+    owed: Arc<Mutex<VecDeque<Word>>>,
     wake: Arc<EventFd>,
     stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Keeper {
@@ -126,11 +134,13 @@ impl Keeper {
         let wake = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let stop = Arc::new(AtomicBool::new(false));
         let (words, waiting) = sync_channel(WORDS_WAITING);
+        let owed = Arc::new(Mutex::new(VecDeque::new()));
         let run = Run {
             eyes,
             history,
             looked,
             waiting,
+            owed: Arc::clone(&owed),
             wake: Arc::clone(&wake),
             stop: Arc::clone(&stop),
             watch: None,
@@ -141,8 +151,8 @@ impl Keeper {
             let _ = nix::sys::signal::SigSet::all().thread_block();
             run.run();
         };
-        std::thread::Builder::new().name("configuration".to_owned()).stack_size(STACK).spawn(serve)?;
-        Ok(Self { words, wake, stop })
+        let thread = std::thread::Builder::new().name("configuration".to_owned()).stack_size(STACK).spawn(serve)?;
+        Ok(Self { words, owed, wake, stop, thread })
     }
 
     /// Says something to the thread; given back where it does not take any more now.
@@ -160,6 +170,22 @@ impl Keeper {
             Err(Full(word) | Disconnected(word)) => Err(Box::new(word)),
         }
     }
+
+    /// Says something that the thread must hear, before whatever else waits for it: what is in force, since it reads wrongly until
+    /// it knows; and what has to be read again for that reason.
+    ///
+    /// # Errors
+    /// The word, undone: the thread has ended.
+    pub fn say_first(&self, word: Word) -> Result<(), Box<Word>> {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.thread.is_finished() || owed.len() == OWED_WAITING {
+            return Err(Box::new(word));
+        }
+        owed.push_back(word);
+        drop(owed);
+        let _ = self.wake.write(1);
+        Ok(())
+    }
 }
 
 impl Drop for Keeper {
@@ -175,6 +201,8 @@ struct Run {
     history: History,
     looked: mpsc::Sender<Looked>,
     waiting: Receiver<Word>,
+    /// What comes before them.
+    owed: Arc<Mutex<VecDeque<Word>>>,
     wake: Arc<EventFd>,
     stop: Arc<AtomicBool>,
     /// What tells of changes, while they are to be noticed and the host can tell.
@@ -190,7 +218,7 @@ impl Run {
             if self.stop.load(Ordering::Acquire) {
                 return;
             }
-            while let Ok(word) = self.waiting.try_recv() {
+            while let Some(word) = self.next_word() {
                 if !self.take(word) {
                     return;
                 }
@@ -204,11 +232,16 @@ impl Run {
                 self.eyes.check(now);
             }
             if let Some(found) = self.eyes.look(now)
-                && !self.tell(Looked::Read { by: By::Itself, found, more: false, reply: None })
+                && !self.tell(Looked::Read { by: By::Itself, found, set: Vec::new(), reply: None })
             {
                 return;
             }
         }
+    }
+
+    fn next_word(&self) -> Option<Word> {
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        owed.or_else(|| self.waiting.try_recv().ok())
     }
 
     /// Takes a word; whether anybody still wants to hear of anything.
@@ -216,7 +249,7 @@ impl Run {
         match word {
             Word::Read { by, set, reply } => {
                 let found = self.eyes.ask(&set);
-                self.tell(Looked::Read { by, found, more: !set.is_empty(), reply })
+                self.tell(Looked::Read { by, found, set, reply })
             }
             Word::Compare { running, reply } => {
                 let answer = match self.eyes.peek() {
@@ -224,7 +257,9 @@ impl Run {
                         changes: difference(&running, &candidate.config).iter().map(changed).collect(),
                         sha256: candidate.sha256,
                     })),
-                    Found::Invalid(why) => Answer::Refused(vec![why.trim_start_matches("error: ").to_owned()]),
+                    Found::Invalid(wrong) => {
+                        Answer::Refused(vec![wrong.in_full.trim_start_matches("error: ").to_owned()])
+                    }
                 };
                 // Whoever asked may have gone.
                 let _ = reply.send(answer);
@@ -303,4 +338,62 @@ fn poll(polled: &mut [libc::pollfd], timeout_ms: libc::c_int) {
     let count = libc::nfds_t::try_from(polled.len()).unwrap_or(0);
     // SAFETY: `polled` is an array of that many entries and lives across the call.
     unsafe { libc::poll(polled.as_mut_ptr(), count, timeout_ms) };
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use crate::config::Overrides;
+    use std::fs;
+
+    fn set_of(looked: Looked) -> Vec<String> {
+        match looked {
+            Looked::Read { found: Found::Valid(candidate), .. } => candidate.known.set,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_in_force_reaches_a_thread_that_takes_nothing_else_and_comes_before_whatever_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.toml");
+        let text =
+            "[system]\nname = \"demo\"\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n";
+        fs::write(&file, text).unwrap();
+        let (looked, mut found) = mpsc::channel(1);
+        let eyes = Eyes::new(&file, Overrides::default(), &crate::reloading::digest(text));
+        let keeper = Keeper::start(eyes, History::of(folder.path()), looked).unwrap();
+        let read = || Word::Read { by: By::Signal, set: Vec::new(), reply: None };
+        // Nobody hears what it finds, so it stands still sooner or later, and takes nothing more.
+        let mut said = 0;
+        let end = std::time::Instant::now() + Duration::from_secs(60);
+        let mut full = 0;
+        while full < 100 {
+            assert!(std::time::Instant::now() < end, "it takes words without end");
+            match keeper.say(read()) {
+                Ok(()) => (said, full) = (said + 1, 0),
+                Err(_) => {
+                    full += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        let overrides = Overrides { set: vec!["log.level=debug".to_owned()], ..Overrides::default() };
+        let word = Word::InForce { text: text.to_owned(), overrides: overrides.clone(), history: 3, watching: false };
+        keeper.say_first(word).unwrap();
+        let known: Vec<Vec<String>> = (0..said).map(|_| set_of(found.blocking_recv().unwrap())).collect();
+        let (before, after): (Vec<_>, Vec<_>) = known.iter().partition(|set| set.is_empty());
+        // One waits in the queue, and one was read and could not be handed over.
+        assert!(before.len() <= 2 && after.len() >= WORDS_WAITING, "{before:?} {after:?}");
+        assert!(after.iter().all(|set| **set == overrides.set));
+        drop(found);
+        // Its next finding is nobody's: it ends, and that is said.
+        keeper.say(read()).unwrap();
+        while !keeper.thread.is_finished() {
+            assert!(std::time::Instant::now() < end, "it goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(keeper.say_first(read()).is_err());
+    }
 }

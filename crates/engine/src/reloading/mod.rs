@@ -11,7 +11,7 @@ mod places;
 pub mod rewrite;
 mod watch;
 
-pub use eyes::{CHECK_EVERY, Candidate, Eyes, Found, REST, RESTLESS, digest};
+pub use eyes::{CHECK_EVERY, Candidate, Eyes, Found, REST, RESTLESS, Wrong, digest};
 pub use history::{CONFIG_DIR, History, HistoryError, KEPT_BYTES_MAX, Version};
 pub use keeper::{By, Keeper, Looked, Word, changed};
 pub use places::places;

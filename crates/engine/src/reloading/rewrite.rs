@@ -3,9 +3,10 @@
 
 use super::places::places;
 use crate::config::read_source;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use crate::kill_switch::durable::{Next, Unmade};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Why the file is left as it was.
@@ -86,33 +87,22 @@ pub fn rewrite(file: &Path, known: &str, text: &str) -> Result<(), RewriteError>
     }
     let target = fs::canonicalize(file).map_err(failed)?;
     let meta = fs::metadata(&target).map_err(failed)?;
-    let folder = folder_of(&target).to_owned();
-    let temporary = folder.join(temporary_name(&target));
-    let written = (|| {
-        let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
-        let made = new.metadata().map_err(failed)?;
-        if (made.uid(), made.gid()) != (meta.uid(), meta.gid()) {
-            let (uid, gid) = (meta.uid(), meta.gid());
-            fchown(&new, Some(uid), Some(gid)).map_err(|_| RewriteError::Owner { file: file.to_owned(), uid, gid })?;
-        }
-        new.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777)).map_err(failed)?;
-        new.write_all(text.as_bytes()).map_err(failed)?;
-        new.sync_all().map_err(failed)?;
-        // As late as can be: whoever wrote meanwhile is not overwritten.
-        match read_source(&target) {
-            Ok(now) if now.text == known => {}
-            Ok(_) | Err(_) => return Err(RewriteError::Changed { file: file.to_owned() }),
-        }
-        fs::rename(&temporary, &target).map_err(|source| match source.kind() {
-            ErrorKind::ResourceBusy => RewriteError::MountPoint { file: file.to_owned() },
-            _ => failed(source),
-        })?;
-        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+    let temporary = folder_of(&target).join(temporary_name(&target));
+    let owner = Some((meta.uid(), meta.gid()));
+    let next = Next::write(&target, temporary, text.as_bytes(), owner, meta.mode() & 0o7777);
+    let next = next.map_err(|unmade| match unmade {
+        Unmade::Owner { uid, gid, source: _ } => RewriteError::Owner { file: file.to_owned(), uid, gid },
+        Unmade::Io(source) => failed(source),
+    })?;
+    // As late as can be: whoever wrote meanwhile is not overwritten.
+    match read_source(&target) {
+        Ok(now) if now.text == known => {}
+        Ok(_) | Err(_) => return Err(RewriteError::Changed { file: file.to_owned() }),
     }
-    written
+    next.place().map_err(|source| match source.kind() {
+        ErrorKind::ResourceBusy => RewriteError::MountPoint { file: file.to_owned() },
+        _ => failed(source),
+    })
 }
 
 /// Whether the path goes by way of `..data`, as the kubelet mounts ConfigMaps and Secrets.
@@ -134,7 +124,7 @@ fn temporary_name(target: &Path) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =

@@ -8,8 +8,9 @@ use failstop_client::gate::{
     PriceFeed, PriceSource, SharedRatesEntry,
 };
 use failstop_client::status::{
-    AlertsSummary, Announced, BooksSummary, BreakerSummary, ChannelSummary, EmergencyRun, EmergencyStep,
-    EmergencySummary, EndKind, HostSummary, JournalSummary, QueueSummary, SeverityCounts, Status, VerifiedSummary,
+    AlertsSummary, Announced, BooksSummary, BreakerSummary, ChannelSummary, CustomMetric, CustomSummary, EmergencyRun,
+    EmergencyStep, EmergencySummary, EndKind, FootprintSummary, HostSummary, JournalSummary, MetricSource,
+    QueueSummary, SeverityCounts, Status, VerifiedSummary,
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
@@ -196,6 +197,66 @@ pub(crate) fn facts() -> HostFacts {
             result: "intact".to_owned(),
             seq: Some(18_000),
             detail: None,
+        }),
+        custom: CustomSummary {
+            metrics: BTreeMap::from([
+                (
+                    "log_file_size".to_owned(),
+                    CustomMetric {
+                        value: Some(1_234.0),
+                        unit: "bytes".to_owned(),
+                        source: "log_file_size".to_owned(),
+                        age_seconds: Some(12.5),
+                    },
+                ),
+                (
+                    "load".to_owned(),
+                    CustomMetric {
+                        value: None,
+                        unit: String::new(),
+                        source: "node".to_owned(),
+                        age_seconds: Some(600.0),
+                    },
+                ),
+            ]),
+            sources: vec![
+                MetricSource {
+                    name: "log_file_size".to_owned(),
+                    kind: "command".to_owned(),
+                    up: Some(true),
+                    taken: 5,
+                    failed: 1,
+                    fault: None,
+                    missing: Vec::new(),
+                },
+                MetricSource {
+                    name: "node".to_owned(),
+                    kind: "prometheus".to_owned(),
+                    up: Some(false),
+                    taken: 1,
+                    failed: 3,
+                    fault: Some("http://127.0.0.1:9100/metrics: no answer in time".to_owned()),
+                    missing: vec!["load".to_owned()],
+                },
+            ],
+            refused: 2,
+        },
+        footprint: Some(FootprintSummary {
+            memory_bytes: Some(9_000_000),
+            memory_is: "proportional".to_owned(),
+            memory_max_bytes: 100_000_000,
+            cpu_seconds: 1.5,
+            cpu_percent: Some(0.05),
+            cpu_max_percent: 25,
+            threads: 6,
+            open_files: 40,
+            written_bytes: Some(4_096),
+            written_in_a_day_bytes: Some(4_096),
+            written_in_a_day_max_bytes: None,
+            sent_bytes: 10_000,
+            sent_per_second_bytes: Some(100),
+            sent_per_second_max_bytes: Some(10_000),
+            over: None,
         }),
         emergency: EmergencySummary {
             configured: vec!["cancel-all".to_owned()],
@@ -404,4 +465,19 @@ fn a_fail_safe_halt_says_what_must_be_over() {
     let mut halt = halt(4, Cause::Failsafe, true);
     halt.trigger = Some(Trigger::MarketData);
     assert!(next_step(&halt, "demo").starts_with("when market data is fresh again: failstop resume"));
+}
+
+#[test]
+fn no_text_of_a_status_has_a_whole_address() {
+    let address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    let (mut view, mut facts) = (view(), facts());
+    view.halts[0].0.evidence = address.to_owned();
+    view.health.reasons.push(address.to_owned());
+    view.components[1].held = Some(Held { by: "ana".to_owned(), reason: address.to_owned() });
+    facts.components.get_mut("bot").unwrap().status_text = Some(address.to_owned());
+    facts.config.fault = Some(address.to_owned());
+    facts.emergency.run.iter_mut().for_each(|run| run.actions[0].detail = address.to_owned());
+    let status = serde_json::to_string(&from_view(&view, &facts)).unwrap();
+    assert!(!status.contains(address), "{status}");
+    assert_eq!(status.matches("…1BeAed").count(), 6, "{status}");
 }

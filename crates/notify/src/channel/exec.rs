@@ -35,6 +35,7 @@ impl Exec {
             variable("CAUSE", &notice.cause),
             variable("ENVIRONMENT", &notice.environment),
             variable("DRILL", if notice.drill { "1" } else { "0" }),
+            variable("TRACE_ID", notice.trace_id.as_deref().unwrap_or_default()),
             variable("TITLE", &message.text.headline),
         ];
         Call { command: self.command.clone(), environment, input: format!("{}\n", message.document()).into_bytes() }

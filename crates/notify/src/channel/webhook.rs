@@ -59,7 +59,10 @@ impl Webhook {
             .with("webhook-id", id)
             .with("webhook-timestamp", message.now.as_second().to_string())
             .with("webhook-signature", signature);
-        Ok(request)
+        Ok(match message.traceparent() {
+            Some(parent) => request.with("traceparent", parent),
+            None => request,
+        })
     }
 
     /// What an answer means, by the specification: anything but 2xx is tried again, 410 ends it.
@@ -152,6 +155,32 @@ mod tests {
         assert_eq!(a.body, b.body);
         assert_ne!(header(&a, "webhook-timestamp"), header(&b, "webhook-timestamp"));
         assert_ne!(header(&a, "webhook-signature"), header(&b, "webhook-signature"));
+    }
+
+    #[test]
+    fn the_receiver_can_follow_the_incident() {
+        let hook =
+            Webhook { url: Secret::new("https://h/x"), secret: Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD") };
+        let parent = |message: &Message| {
+            let request = hook.request(message).unwrap_or_else(|fault| panic!("{fault}"));
+            let found = request.headers.iter().find(|(header, _)| *header == "traceparent");
+            found.map(|(_, value)| value.expose().to_owned())
+        };
+        let mut sent = message(What::Trigger);
+        let first = parent(&sent).unwrap_or_default();
+        assert!(first.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && first.ends_with("-01"), "{first}");
+        assert_eq!(first.len(), 55);
+        for none in [
+            None,
+            Some("9f2c41ab03d1e877"),
+            Some("4BF92F3577B34DA6A3CE929D0E0E4736"),
+            Some("00000000000000000000000000000000"),
+        ] {
+            let mut notice = crate::notice::Notice::clone(&sent.order.notice);
+            notice.trace_id = none.map(str::to_owned);
+            sent.order.notice = std::sync::Arc::new(notice);
+            assert_eq!(parent(&sent), None, "{none:?}");
+        }
     }
 
     #[test]

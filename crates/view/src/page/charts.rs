@@ -48,7 +48,10 @@ pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
     let others = history
         .series
         .iter()
-        .filter_map(|series| Some((series, series.name.strip_prefix("bot.")?)))
+        .filter_map(|series| {
+            let name = series.name.strip_prefix("bot.").or_else(|| series.name.strip_prefix("custom."));
+            Some((series, name?))
+        })
         .filter(|(series, _)| !DRAWN.iter().any(|(name, _)| *name == series.name))
         .take(OF_BOTS)
         .map(|(series, name)| (series, text(name).into_owned()));

@@ -2,7 +2,7 @@
 
 use super::{Sight, text};
 use crate::number::grouped;
-use failstop_client::status::Status;
+use failstop_client::status::{CustomMetric, Status};
 use maud::{Markup, html};
 
 /// Figures that have a tile of their own.
@@ -45,6 +45,27 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     }
                 }
             }
+            @if !status.custom.metrics.is_empty() {
+                details #custom {
+                    summary { "Figures from programs and endpoints (" (status.custom.metrics.len()) ")" }
+                    table {
+                        thead { tr { th scope="col" { "figure" } th scope="col" { "value" } } }
+                        tbody { @for (name, metric) in &status.custom.metrics {
+                            tr data-key=(text(name)) { th scope="row" { (text(name)) } td { (custom(metric)) } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Its value and unit, as far as it is known.
+fn custom(metric: &CustomMetric) -> Markup {
+    html! {
+        @match metric.value {
+            Some(value) => { (value) @if !metric.unit.is_empty() { " " (text(&metric.unit)) } }
+            None => span.quiet { "not known" }
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{Sight, class, fact, glyph, nothing, text};
 use crate::Tone;
+use crate::component::at;
 use crate::number::grouped;
 use failstop_client::gate::{AwaitingEntry, GateStatus, LimitUse, PriceFeed};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 /// How many limits are shown before one asks for the others: those nearest to being reached.
@@ -24,7 +26,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
             @if !gate.awaiting.is_empty() {
                 div.card.warn {
                     h3 { "Wait for a confirmation" }
-                    ul.lines { @for entry in &gate.awaiting { (awaiting(entry, &gate.money)) } }
+                    ul.lines { @for entry in &gate.awaiting { (awaiting(entry, &gate.money, sight.now)) } }
                 }
             }
             div.cards {
@@ -80,7 +82,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     h3 { "Overrides" }
                     ul.lines {
                         @for entry in &gate.overrides {
-                            li data-key=(text(&entry.name)) { (text(&entry.limit)) " (" (text(&entry.scope)) "): " (text(&entry.value)) " until " (text(&entry.until)) }
+                            li data-key=(text(&entry.name)) { (text(&entry.limit)) " (" (text(&entry.scope)) "): " (text(&entry.value)) " until " (at(&entry.until, sight.now)) }
                         }
                     }
                 }
@@ -132,11 +134,11 @@ fn price(feed: &PriceFeed) -> Markup {
     }
 }
 
-fn awaiting(entry: &AwaitingEntry, money: &str) -> Markup {
+fn awaiting(entry: &AwaitingEntry, money: &str, now: Timestamp) -> Markup {
     html! {
         li data-key=(text(&entry.client_id)) {
             (text(&entry.side)) " " (text(&entry.quantity)) " " (text(&entry.instrument)) ", worth " (text(&entry.worth)) " " (text(money))
-            ", until " (text(&entry.until)) ": " code { "failstop orders confirm " (text(&entry.client_id)) }
+            ", until " (at(&entry.until, now)) ": " code { "failstop orders confirm " (text(&entry.client_id)) }
         }
     }
 }

@@ -7,13 +7,16 @@
 mod alerts;
 mod charts;
 mod does;
+mod figures;
 pub mod fleet;
 mod gate;
 mod login;
 mod may;
 mod record;
 mod runs;
+mod stands;
 
+pub use figures::Figure;
 pub use login::{POLICY as LOGIN_POLICY, logged_in, login};
 
 use crate::Tone;
@@ -66,6 +69,8 @@ pub struct Sight<'a> {
     pub alerts: Option<&'a AlertList>,
     /// A day of figures; `None` where they could not be had, or the reader has them already.
     pub history: Option<&'a History>,
+    /// Figures that are held against levels; none where nobody judges any.
+    pub figures: &'a [Figure<'a>],
     /// When it is made.
     pub now: Timestamp,
     /// Whether whoever reads it may act on this very page.
@@ -168,8 +173,10 @@ fn live(sight: &Sight<'_>) -> Markup {
             (head(sight))
             main #main {
                 (may::section(sight))
+                (stands::section(sight))
                 (runs::section(sight))
                 (does::section(sight))
+                (figures::section(sight))
                 (gate::section(sight))
                 (charts::section(sight.history, sight.now))
                 (alerts::section(sight))

@@ -34,6 +34,13 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     },
                     (_, _) => plain("none yet"),
                 }))
+                @if let Some(hash) = status.config.sha256.get(..12) {
+                    (fact("configuration", &html! {
+                        code title=(text(&status.config.sha256)) { (text(hash)) }
+                        ", in force since " (at(&status.config.since, sight.now))
+                        @if !status.config.hot_reload { "; changes wait for " code { "failstop config reload" } }
+                    }))
+                }
                 (fact("permit", &html! { (grouped(status.permit_lapses)) " lapses in this epoch" }))
                 @if let Some(host) = &status.host {
                     (fact("host", &html! {

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::fleet::{self, Answer, Member};
-use super::{ASSETS, POLICY, Sight, content, document, silent};
+use super::{ASSETS, Figure, POLICY, Sight, content, document, silent};
 use failstop_client::alerts::AlertList;
 use failstop_client::history::{History, Series};
 use failstop_client::status::Status;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Every text in it is `word`, where a text is free.
-fn status_of(word: &str) -> Value {
+pub(super) fn status_of(word: &str) -> Value {
     let mut status = json!({
         "system": word, "epoch": 7, "permission": "observe-only", "mode": "dry", "kill_switch": false, "environment": word,
         "health": {"status": "degraded", "overall_health": 0.5, "reasons": [word], "errors_per_minute": 3, "journal_write_age_seconds": 1.0, "snapshot_age_seconds": 3600.0},
@@ -35,10 +35,24 @@ fn status_of(word: &str) -> Value {
         "announced": {"kind": "restart", "until": word, "by": word, "reason": word},
         "books": {"snapshot": {"seq": 18400, "sha256": "cd", "file": word, "day": word, "recorded": 18402, "taken": "2026-11-03T00:00:00Z"},
             "orders_open": 3, "orders_in_doubt": 1, "discrepancies": [word], "violations": 2, "booked": 40},
-        "verified": {"at": word, "result": word, "seq": 18000, "detail": word}
+        "verified": {"at": word, "result": word, "seq": 18000, "detail": word},
+        "config": {"sha256": format!("{word}0123456789abcdef"), "since": word, "since_unix": 0, "hot_reload": false, "fault": word, "fault_since": word, "pending_restart": [word]},
+        "emergency": {"configured": [word], "run": run_of(word, "kill-switch"), "drill": run_of(word, word)},
+        "custom": {"metrics": {word: {"value": 7.5, "unit": word, "source": word, "age_seconds": 1.0},
+            "stale": {"value": null, "unit": "", "source": word, "age_seconds": 900.0}}, "sources": [], "refused": 0}
     });
     status["gate"] = gate_of(word);
     status
+}
+
+fn run_of(word: &str, cause: &str) -> Value {
+    json!({
+        "trace": word, "cause": cause, "begun": word, "finished": word, "done": 1, "failed": 1,
+        "actions": [
+            {"name": word, "kind": word, "state": "failed", "detail": word},
+            {"name": "close", "kind": "close-positions", "state": "done", "detail": "done after 41 ms"}
+        ]
+    })
 }
 
 fn gate_of(word: &str) -> Value {
@@ -91,6 +105,7 @@ fn history_of(word: &str) -> History {
             series("permission", "level"),
             series("memory_bytes", "bytes"),
             series(&format!("bot.{word}"), word),
+            series(&format!("custom.{word}"), word),
         ],
         left_out: 0,
     }
@@ -104,10 +119,12 @@ fn now() -> Timestamp {
 fn pages(word: &str) -> Vec<String> {
     let status: Status = serde_json::from_value(status_of(word)).unwrap();
     let (alerts, history) = (alerts_of(word), history_of(word));
+    let figures = ["warning", "unknown", word].map(|level| Figure { name: word, value: Some(2.5), unit: word, level });
     let sight = |controls| Sight {
         status: &status,
         alerts: Some(&alerts),
         history: Some(&history),
+        figures: &figures,
         now: now(),
         controls,
         fleet: true,
@@ -135,8 +152,19 @@ fn pages(word: &str) -> Vec<String> {
     ]
 }
 
-fn sight_of(status: &Status) -> Sight<'_> {
-    Sight { status, alerts: None, history: None, now: now(), controls: false, fleet: false }
+pub(super) fn sight_of(status: &Status) -> Sight<'_> {
+    Sight { status, alerts: None, history: None, figures: &[], now: now(), controls: false, fleet: false }
+}
+
+#[test]
+fn times_of_the_gate_are_as_every_other_time() {
+    let mut status: Status = serde_json::from_value(status_of("word")).unwrap();
+    let gate = status.gate.as_mut().unwrap();
+    "2026-11-03T21:09:07.250Z".clone_into(&mut gate.awaiting[0].until);
+    "2026-11-04T20:00:00.000Z".clone_into(&mut gate.overrides[0].until);
+    let page = content(&sight_of(&status));
+    assert!(page.contains(", until 21:09:07Z: ") && page.contains(" until 2026-11-04T20:00:00Z"), "{page}");
+    assert!(!page.contains("21:09:07.250"), "{page}");
 }
 
 #[test]
@@ -238,6 +266,31 @@ fn the_gate_is_shown_where_there_is_one_and_the_nearest_limit_first() {
     );
     let without = Status { gate: None, ..status };
     assert!(!content(&sight_of(&without)).contains("The gate"));
+}
+
+#[test]
+fn what_needs_a_look_is_shown_with_what_to_do_and_only_then() {
+    let mut value = status_of("demo");
+    value["config"]["fault"] = "line 3: no such key".into();
+    let status: Status = serde_json::from_value(value).unwrap();
+    let page = content(&sight_of(&status));
+    let place = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what} in {page}"));
+    let order = [
+        "What needs a look",
+        "Emergency actions · kill-switch · 1 done, 1 failed",
+        "close: done after 41 ms",
+        "do by hand what failed",
+        "What the configuration file says is not in force",
+        "line 3: no such key",
+        "waits for a restart: <code>demo</code>",
+        "restart the engine for these keys",
+        "What runs",
+        "demo01234567",
+    ];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+    let calm = Status { emergency: Default::default(), config: Default::default(), ..status };
+    let page = content(&sight_of(&calm));
+    assert!(!page.contains("What needs a look") && !page.contains("not in force"), "{page}");
 }
 
 #[test]

@@ -31,7 +31,10 @@ pub(crate) fn loss_of(view: &View<'_>, book: &Book, account: usize, of: LossOf) 
     };
     match of {
         LossOf::Account => {
-            book.lines.busy(account).try_for_each(|(instrument, line)| add(instrument, &line.holding))?;
+            book.lines.busy(account).try_for_each(|(instrument, line)| {
+                // What was held is not what is held: nothing says what it won or lost since.
+                if line.unknown { Err(Gap::Unknown) } else { add(instrument, &line.holding) }
+            })?;
         }
         LossOf::Holder(holder) => {
             book.holdings(holder, account).try_for_each(|(instrument, holding)| add(instrument, holding))?;

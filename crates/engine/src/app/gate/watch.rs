@@ -5,30 +5,17 @@ use crate::alerts::Concern;
 use crate::clock;
 use crate::gate::{ConfirmationNews, Desk};
 use core::time::Duration;
-use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, OrderText, SHARE_ONE, Side};
-use failstop_core::{Cause, Input, Mode, Monotonic};
+use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, OrderText, Side};
+use failstop_core::{Cause, Degree, Input, Mode, Monotonic};
 
 /// Results follow each trade at once, and prices this often at most.
 const RESULTS_EVERY: Duration = Duration::from_millis(250);
-
-/// Below this share of orders that end well people are told (once there are enough of them).
-const SUCCESS_LEAST: f64 = 0.85;
-
-/// A venue that takes longer than this for an order is told.
-const EXECUTION_MOST: Duration = Duration::from_secs(5);
-
-/// What is lost of the opening equity, in millionths, before people are warned, and before that is critical.
-const LOSS_WARNING: u128 = SHARE_ONE * 12 / 100;
-const LOSS_CRITICAL: u128 = SHARE_ONE * 15 / 100;
-
-/// What is lost in money before that is critical, where the opening equity is unknown.
-const LOSS_MONEY: u128 = 50;
 
 impl Engine {
     /// Starts the gate, once everything that the journal has was given back to it.
     pub(in crate::app) fn start_gate(&mut self) {
         let (now, wall_us) = (clock::now(), wall_us());
-        let Some(desk) = &mut self.desk else { return };
+        let Some(desk) = &mut self.desk else { return self.nothing_of_the_gate_concerns() };
         desk.start(now, wall_us);
         let left_out = desk.gate.left_out();
         if left_out > 0 {
@@ -42,6 +29,14 @@ impl Engine {
         self.alerts.confirmations_over(clock::wall());
         self.look_at_day(now);
         self.look_at_results(now);
+    }
+
+    /// Without a gate nothing of it concerns anybody: what an earlier life told of one is over.
+    fn nothing_of_the_gate_concerns(&mut self) {
+        self.alerts.confirmations_over(clock::wall());
+        for concern in Concern::OF_GATE {
+            self.concern(concern, None);
+        }
     }
 
     /// Where something of today was left out the day's loss and rates begin with less than is used: somebody has to know, and to say
@@ -114,6 +109,8 @@ impl Engine {
     /// Tells the core where the daily loss is reached, or is not any more; and people where it is near.
     fn look_at_results(&mut self, now: Monotonic) {
         let paper = self.core.mode() == Mode::Dry;
+        let shares = [Degree::Warning, Degree::Critical].map(|degree| self.loss_share(degree));
+        let money = [Degree::Warning, Degree::Critical].map(|degree| self.thresholds.level("daily_pnl", degree));
         let Some(desk) = &mut self.desk else { return };
         desk.results_due = None;
         let results = desk.gate.daily_results(now, paper);
@@ -128,10 +125,11 @@ impl Engine {
         let worst = results.iter().filter_map(|result| Some((result.lost?, result))).max_by_key(|(lost, _)| *lost);
         // Where no opening equity says what a loss means, so much money does.
         let one = desk.gate.policy().money.units_in_one();
-        let mut unknown = results.iter().filter(|result| result.lost.is_none());
-        let much = unknown
-            .find(|result| result.result.is_some_and(|units| units < 0 && units.unsigned_abs() >= LOSS_MONEY * one));
-        let (warning, critical) = near(worst, much);
+        let unknown = || results.iter().filter(|result| result.lost.is_none());
+        let much = money.map(|level| {
+            level.map(|level| unknown().find(|result| result.result.is_some_and(|units| is_lost(units, level, one))))
+        });
+        let (warning, critical) = near(worst, shares, much);
         let words = |result: Option<&DailyResult>| result.map(|result| in_words(desk, result, paper));
         let (warning, critical) = (words(warning), words(critical));
         let known = are_known(&results);
@@ -140,29 +138,7 @@ impl Engine {
         }
         self.concern_where(known, Concern::LossWarning, warning);
         self.concern_where(known, Concern::LossCritical, critical);
-        self.look_at_performance(now);
-    }
-
-    /// Whether orders fare badly.
-    fn look_at_performance(&mut self, now: Monotonic) {
-        let Some(desk) = &self.desk else { return };
-        let judged = desk.performance.judged(now);
-        let success = judged.success.filter(|success| *success < SUCCESS_LEAST).map(|success| {
-            format!(
-                "{:.1} % of the orders of the last 24 hours ended well; {:.0} % are wanted",
-                success * 100.0,
-                SUCCESS_LEAST * 100.0
-            )
-        });
-        let slow = judged.latency.filter(|latency| *latency > EXECUTION_MOST).map(|latency| {
-            format!(
-                "the venue took {:.1} s for an order; {} s are wanted",
-                latency.as_secs_f64(),
-                EXECUTION_MOST.as_secs()
-            )
-        });
-        self.concern_where(judged.knows_success(), Concern::SuccessRate, success);
-        self.concern_where(judged.knows_latency(), Concern::SlowOrders, slow);
+        self.look_at_figures_of_orders(now);
     }
 
     /// Whether the venue's own request budgets are nearly used up.
@@ -249,11 +225,24 @@ fn to_confirm(order: &OrderText) -> String {
 }
 
 /// The losses that are news: what people are warned of, and what is critical. `worst` is the account that lost the largest share of its
-/// opening equity, in millionths; `much` one that lost much money, where no opening equity says what that means.
-fn near<T: Copy>(worst: Option<(u128, T)>, much: Option<T>) -> (Option<T>, Option<T>) {
-    let at_least = |share| worst.filter(|(lost, _)| *lost >= share).map(|(_, what)| what);
-    let critical = at_least(LOSS_CRITICAL).or(much);
-    (at_least(LOSS_WARNING).or(critical), critical)
+/// opening equity, in millionths, and `shares` says which share is what; `much` one that lost much money, where no opening equity says
+/// what that means.
+fn near<T: Copy>(
+    worst: Option<(u128, T)>,
+    shares: [Option<u128>; 2],
+    much: [Option<Option<T>>; 2],
+) -> (Option<T>, Option<T>) {
+    let at_least = |share: Option<u128>| worst.filter(|(lost, _)| share.is_some_and(|share| *lost >= share));
+    let [warning, critical] = shares.map(|share| at_least(share).map(|(_, what)| what));
+    let [much_warning, much_critical] = much.map(Option::flatten);
+    let critical = critical.or(much_critical);
+    (warning.or(much_warning).or(critical), critical)
+}
+
+/// Whether so many units of money are a result as bad as a level, in whole money.
+#[expect(clippy::cast_precision_loss, reason = "a level is no sum that is booked")]
+fn is_lost(units: i128, level: f64, one: u128) -> bool {
+    units < 0 && units as f64 <= level * one as f64
 }
 
 fn wall_us() -> u64 {
@@ -263,10 +252,12 @@ fn wall_us() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failstop_core::gate::SHARE_ONE;
 
     #[test]
     fn a_loss_that_is_critical_warns_as_well_and_a_warning_hides_nothing_critical() {
         let percent = |lost: u128| Some((SHARE_ONE * lost / 100, "worst"));
+        let shares = [12, 15].map(|percent| Some(SHARE_ONE * percent / 100));
         for (worst, much, told) in [
             (None, None, (None, None)),
             (percent(11), None, (None, None)),
@@ -277,8 +268,18 @@ mod tests {
             (percent(12), Some("much"), (Some("worst"), Some("much"))),
             (percent(15), Some("much"), (Some("worst"), Some("worst"))),
         ] {
-            assert_eq!(near(worst, much), told, "{worst:?} {much:?}");
+            assert_eq!(near(worst, shares, [None, Some(much)]), told, "{worst:?} {much:?}");
         }
+        assert_eq!(near(percent(90), [None; 2], [None; 2]), (None, None), "switched off");
+        assert_eq!(near(None, shares, [Some(Some("much")), Some(None)]), (Some("much"), None), "a warning in money");
+    }
+
+    #[test]
+    fn a_result_is_as_bad_as_a_level_at_it() {
+        for (units, lost) in [(-4_999, false), (-5_000, true), (-5_001, true), (0, false), (5_000, false)] {
+            assert_eq!(is_lost(units, -50.0, 100), lost, "{units}");
+        }
+        assert!(!is_lost(0, 0.0, 100), "nothing is no loss");
     }
 
     #[test]

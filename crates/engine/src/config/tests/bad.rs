@@ -28,6 +28,27 @@ const CASES: &[(&str, &str)] = &[
         "orders of another kind",
         "!\n[system]\nname = \"demo\"\n\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"maybe\"\n",
     ),
+    (
+        "two sources of metrics of one name",
+        "[[metrics.command]]\nname = \"x\"\ncommand = [\"a\"]\n[[metrics.prometheus]]\nname = \"x\"\nurl = \"http://h/m\"\ntake = [{ metric = \"y\" }]\n",
+    ),
+    (
+        "two metrics of one name",
+        "[[metrics.command]]\nname = \"x\"\ncommand = [\"a\"]\n[[metrics.prometheus]]\nname = \"z\"\nurl = \"http://h/m\"\ntake = [{ metric = \"y\", name = \"x\" }]\n",
+    ),
+    ("metrics of which nothing is taken", "[[metrics.prometheus]]\nname = \"z\"\nurl = \"http://h/m\"\ntake = []\n"),
+    (
+        "a fold that is none",
+        "[[metrics.command]]\nname = \"x\"\ncommand = [\"a\"]\ntake = [{ metric = \"y\", fold = \"mean\" }]\n",
+    ),
+    (
+        "a label that is a number",
+        "[[metrics.command]]\nname = \"x\"\ncommand = [\"a\"]\ntake = [{ metric = \"y\", labels = { code = 429 } }]\n",
+    ),
+    (
+        "a metric's name that breaks a line",
+        "[[metrics.command]]\nname = \"x\"\ncommand = [\"a\"]\ntake = [{ metric = \"y\\nz\" }]\n",
+    ),
     ("no component", "!\n[system]\nname = \"demo\"\n"),
     ("no system", "!\n[[component]]\nname = \"bot\"\ncommand = [\"./bot\"]\norders = \"asks\"\n"),
     ("empty file", "!"),

@@ -380,9 +380,12 @@ fn the_template_is_valid_for_any_name_and_command() {
 #[test]
 fn every_profile_row_names_a_key() {
     for row in VOCABULARY.profiles {
-        let (section, key) = row.key.split_once('.').unwrap();
-        let info = VOCABULARY.section(section).unwrap();
-        assert!((info.keys)().iter().any(|known| known.name == key), "{}", row.key);
+        let (section, path) = row.key.split_once('.').unwrap();
+        let mut keys = Some((VOCABULARY.section(section).unwrap().keys)());
+        for word in path.split('.') {
+            let known = keys.and_then(|keys| keys.iter().find(|known| known.name == word));
+            keys = (known.unwrap_or_else(|| panic!("{}", row.key)).nested)();
+        }
         assert_eq!(row.values.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["production", "development"]);
         for (_, value) in row.values {
             assert!(parse_value(value, &Origin::BuiltIn).is_some(), "{} = {value}", row.key);

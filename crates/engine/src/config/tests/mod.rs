@@ -30,6 +30,18 @@ pub(crate) fn with(lines: &str) -> Config {
     load(format!("{LEAST}{lines}")).unwrap()
 }
 
+/// What is said first of a configuration of one component with these lines at its end, and what to do about it; for other modules'
+/// tests.
+pub(crate) fn refused(lines: &str) -> (String, String) {
+    let problem = load(format!("{LEAST}{lines}")).unwrap_err().problems.remove(0);
+    (problem.message, problem.help)
+}
+
+/// The least configuration under a profile, for other modules' tests.
+pub(crate) fn profiled(profile: &str) -> Config {
+    load_with(LEAST, 0o600, &Overrides { profile: Some(profile.to_owned()), ..Overrides::default() }).unwrap()
+}
+
 /// The systems of a fleet as this list names them, for other modules' tests.
 pub(crate) fn fleet(list: &str) -> Vec<FleetSystem> {
     load(format!("{LEAST}[observe]\nfleet = {list}\n")).unwrap().observe.fleet

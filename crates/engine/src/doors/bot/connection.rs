@@ -2,11 +2,11 @@
 
 use super::lines::{Lines, Next};
 use super::outbox::{BACKLOG_PAUSE, Connection, MAX_OUTSTANDING};
+use super::watched::Watched;
 use super::{BotEvent, BotRequest};
 use failstop_client::wire::{Code, MAX_LINE, decode};
+use std::io;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,26 +15,16 @@ const PATIENCE: u32 = 64;
 const TOO_LONG_COUNTS: u32 = 16;
 
 /// Serves one client to its end.
-pub(super) async fn serve(
-    connection: Connection,
-    reader: OwnedReadHalf,
-    events: mpsc::Sender<BotEvent>,
-    stall: Duration,
-) {
+pub(super) async fn serve(connection: Connection, events: mpsc::Sender<BotEvent>, stall: Duration) {
     let id = connection.id();
     if events.send(BotEvent::Opened(connection.clone())).await.is_err() {
         return;
     }
-    Task {
-        connection: connection.clone(),
-        reader,
-        events: events.clone(),
-        lines: Lines::default(),
-        bad_lines: 0,
-        stall,
+    let mut task =
+        Task { connection: connection.clone(), events: events.clone(), lines: Lines::default(), bad_lines: 0, stall };
+    if let Err(error) = task.run().await {
+        tracing::warn!(%error, connection = id.0, "a connection of the bot socket could not be watched and is closed");
     }
-    .run()
-    .await;
     // The loop may hold the connection for longer; the client is told now.
     connection.shut();
     // The loop may be gone, then nobody needs to know.
@@ -43,7 +33,6 @@ pub(super) async fn serve(
 
 struct Task {
     connection: Connection,
-    reader: OwnedReadHalf,
     events: mpsc::Sender<BotEvent>,
     lines: Lines,
     bad_lines: u32,
@@ -57,29 +46,34 @@ enum Then {
 }
 
 impl Task {
-    async fn run(&mut self) {
+    /// Runs until the client is through.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    async fn run(&mut self) -> io::Result<()> {
+        let mut watched = Watched::new(self.connection.socket())?;
         let mut ended = false;
         let mut stalled_since = None;
         loop {
             let standing = self.connection.standing();
             let owed = standing.backlog > 0 || standing.outstanding > 0;
             if standing.closed || (ended && !owed) {
-                return;
+                return Ok(());
             }
+            watched = watched.for_room(standing.backlog > 0)?;
             let reads = !ended && standing.backlog < BACKLOG_PAUSE && standing.outstanding < MAX_OUTSTANDING;
             // Waiting for an answer is not the client's fault; not taking answers is.
             let stalls = standing.backlog > 0 && !reads;
             stalled_since = if stalls { stalled_since.or_else(|| Some(Instant::now())) } else { None };
-            let stall_ends = stalled_since.unwrap_or_else(Instant::now) + self.stall;
             let mut space = self.lines.space();
             tokio::select! {
                 biased;
                 () = self.connection.woken() => {}
-                writable = self.connection.writable(), if standing.backlog > 0 => match writable {
-                    Ok(()) => self.connection.flush(),
-                    Err(_) => return,
-                },
-                read = self.reader.read_buf(&mut space), if reads => {
+                room = watched.room(), if standing.backlog > 0 => {
+                    room?;
+                    self.connection.flush();
+                }
+                read = watched.read(&mut space), if reads => {
                     let then = match read {
                         Ok(0) => {
                             ended = true;
@@ -90,10 +84,10 @@ impl Task {
                         Err(_) => Then::Close,
                     };
                     if matches!(then, Then::Close) {
-                        return;
+                        return Ok(());
                     }
                 }
-                () = sleep_until(stall_ends), if stalls => return,
+                () = patience_ends(stalled_since, self.stall), if stalls => return Ok(()),
             }
         }
     }
@@ -129,6 +123,10 @@ impl Task {
         // Waits while the loop is busy: the client's further lines wait in its own socket.
         if self.events.send(event).await.is_err() { Then::Close } else { Then::Go }
     }
+}
+
+async fn patience_ends(stalled_since: Option<Instant>, stall: Duration) {
+    sleep_until(stalled_since.unwrap_or_else(Instant::now) + stall).await;
 }
 
 /// What a line asks for, if it can be read. Blank ones ask for nothing.

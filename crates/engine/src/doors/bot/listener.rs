@@ -153,12 +153,18 @@ impl BotDoor {
                 turn_away(&stream, Code::TooManyConnections, error);
                 continue;
             };
+            let stream = match stream.into_std() {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "the bot socket could not keep a connection");
+                    continue;
+                }
+            };
             next_id += 1;
-            let (reader, writer) = stream.into_split();
-            let connection = Connection::new(ConnectionId(next_id), peer, writer);
+            let connection = Connection::new(ConnectionId(next_id), peer, stream);
             let (events, stall) = (events.clone(), self.stall);
             tokio::spawn(async move {
-                connection::serve(connection, reader, events, stall).await;
+                connection::serve(connection, events, stall).await;
                 drop(place);
             });
         }

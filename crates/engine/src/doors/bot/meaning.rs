@@ -1,6 +1,7 @@
 //! Translates between the bot socket's words and the core's.
 
 use super::feed_clock::FeedClock;
+use crate::masking;
 use failstop_client::wire;
 use failstop_core::{Mode, Permission, QueueState, Rights, Sign};
 use jiff::Timestamp;
@@ -54,16 +55,18 @@ pub fn meaning(message: wire::Message, feeds: &mut FeedClock, now: Timestamp) ->
             },
             depth: queue.depth,
         }),
-        wire::Message::Error(error) => {
-            Meaning::Sign(Sign::Error { severity: error.severity, fatal: error.fatal, message: error_text(&error) })
-        }
+        wire::Message::Error(error) => Meaning::Sign(Sign::Error {
+            severity: error.severity,
+            fatal: error.fatal,
+            message: masking::owned(error_text(&error)),
+        }),
         wire::Message::Halt(halt) => Meaning::Sign(Sign::Halt {
             cap: match halt.cap {
                 wire::HaltCap::ReduceOnly => Permission::ReduceOnly,
                 wire::HaltCap::ObserveOnly => Permission::ObserveOnly,
                 wire::HaltCap::Shutdown => Permission::Shutdown,
             },
-            reason: halt.reason,
+            reason: masking::owned(halt.reason),
         }),
         wire::Message::Event(event) => Meaning::Event(event),
         books @ (wire::Message::Posting(_)
@@ -71,7 +74,9 @@ pub fn meaning(message: wire::Message, feeds: &mut FeedClock, now: Timestamp) ->
         | wire::Message::Capital(_)
         | wire::Message::Position(_)
         | wire::Message::StrategyState(_)) => Meaning::Books(Box::new(books)),
-        wire::Message::SnapshotRequest(request) => Meaning::Snapshot(request),
+        wire::Message::SnapshotRequest(request) => {
+            Meaning::Snapshot(wire::SnapshotRequest { reason: masking::option(request.reason) })
+        }
         gate @ (wire::Message::Price(_)
         | wire::Message::ApiUsage(_)
         | wire::Message::Order(_)
@@ -162,6 +167,17 @@ mod tests {
         ] {
             assert_eq!(of(line), Ok(Meaning::Sign(sign)), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_bot_says_in_words_shows_the_last_characters_of_a_wallet_only() {
+        let line =
+            r#"{"type":"halt","cap":"reduce-only","reason":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed is empty"}"#;
+        let reason = "…1BeAed is empty".to_owned();
+        assert_eq!(of(line), Ok(Meaning::Sign(Sign::Halt { cap: Permission::ReduceOnly, reason })));
+        let line = r#"{"type":"error","kind":"api","message":"from TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t","severity":1}"#;
+        let message = "api: from …gjLj6t".to_owned();
+        assert_eq!(of(line), Ok(Meaning::Sign(Sign::Error { severity: 1, fatal: false, message })));
     }
 
     #[test]

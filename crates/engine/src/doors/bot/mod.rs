@@ -14,6 +14,7 @@ mod lines;
 mod listener;
 mod meaning;
 mod outbox;
+mod watched;
 
 pub use feed_clock::{BadTime, FeedClock};
 pub use listener::{BindError, BotDoor, Options, places_of_each};

@@ -2,13 +2,13 @@
 
 use crate::command::Peer;
 use failstop_client::wire::{Code, Id, Push, Reply};
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
 use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::Interest;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 /// From here on nothing more is read from a client until it has taken some of its answers, in bytes.
@@ -29,7 +29,7 @@ pub struct Connection(Arc<Shared>);
 struct Shared {
     id: ConnectionId,
     peer: Peer,
-    socket: OwnedWriteHalf,
+    socket: Arc<UnixStream>,
     state: Mutex<State>,
     /// Wakes the connection's task: there is a backlog, or room for requests, or the end.
     wake: Notify,
@@ -59,7 +59,8 @@ pub(super) struct Standing {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, peer: Peer, socket: OwnedWriteHalf) -> Self {
+    pub(super) fn new(id: ConnectionId, peer: Peer, socket: UnixStream) -> Self {
+        let socket = Arc::new(socket);
         Self(Arc::new(Shared { id, peer, socket, state: Mutex::default(), wake: Notify::new() }))
     }
 
@@ -99,12 +100,17 @@ impl Connection {
     pub(super) fn shut(&self) {
         self.state().closed = true;
         // It fails only where the client has done it already.
-        let _ = shutdown(self.0.socket.as_ref().as_raw_fd(), Shutdown::Both);
+        let _ = shutdown(self.0.socket.as_raw_fd(), Shutdown::Both);
     }
 
     /// Refuses something that carries no request: a line that could not be read.
     pub(super) fn refuse(&self, id: Option<&Id>, code: Code, error: String) {
         self.line(&mut self.state(), |line| Reply::Refused { code, error }.write_line(id, line));
+    }
+
+    /// For its task to watch.
+    pub(super) fn socket(&self) -> Arc<UnixStream> {
+        self.0.socket.clone()
     }
 
     /// Takes on a request that has to be answered.
@@ -125,10 +131,6 @@ impl Connection {
 
     pub(super) async fn woken(&self) {
         self.0.wake.notified().await;
-    }
-
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        self.0.socket.writable().await
     }
 
     /// Sends as much of the backlog as the socket takes.
@@ -186,15 +188,10 @@ impl Connection {
 
     /// How many bytes the socket took at once; 0 when it takes none now.
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let socket = self.0.socket.as_ref();
-        let sent = socket.try_io(Interest::WRITABLE, || {
-            // Without MSG_NOSIGNAL a client that went away could end the engine.
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            send(socket.as_raw_fd(), bytes, flags).map_err(io::Error::from)
-        });
-        match sent {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-            sent => sent,
+        // Without MSG_NOSIGNAL a client that went away could end the engine.
+        match send(self.0.socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            sent => Ok(sent?),
         }
     }
 

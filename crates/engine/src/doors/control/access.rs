@@ -31,7 +31,7 @@ fn answer(who: &Who, roster: Result<Option<Roster>, String>, used: &Used) -> Res
     let admin = matches!(who.standing, Standing::Role(Role::Admin | Role::SuperAdmin));
     let own = match &who.principal {
         Principal::Token(name) | Principal::Certificate(name) => Some(name),
-        Principal::User(_) | Principal::Key(_) => None,
+        Principal::User(_) | Principal::Key(_) | Principal::Telegram(_) => None,
     };
     let (roster, fault) = match roster {
         Ok(roster) => (roster.unwrap_or_default(), None),
@@ -41,7 +41,7 @@ fn answer(who: &Who, roster: Result<Option<Roster>, String>, used: &Used) -> Res
     let tokens = seen.map(|entry| TokenEntry {
         name: entry.name.clone(),
         role: entry.role.name().to_owned(),
-        last_used: used.last(&entry.name).map(crate::status::rfc3339),
+        last_used: used.last(&entry.sign()).map(crate::status::rfc3339),
     });
     let list = AccessList {
         by: who.principal.to_string(),

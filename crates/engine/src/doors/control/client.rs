@@ -171,15 +171,25 @@ impl ControlClient {
         }
     }
 
+    /// The good answer to a question.
+    fn asked<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let body = self.asked_whole(path)?;
+        self.read(&body)
+    }
+
+    fn asked_whole(&self, path: &str) -> Result<Bytes, ClientError> {
+        let (code, body) = self.exchange(Method::GET, path, Vec::new(), self.question())?;
+        self.good(code, &body)?;
+        Ok(body)
+    }
+
     /// The status.
     ///
     /// # Errors
     ///
     /// See [`ClientError`].
     pub fn status(&self) -> Result<Status, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/status", Vec::new(), self.question())?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked("/api/status")
     }
 
     /// The metrics in Prometheus text.
@@ -188,8 +198,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn metrics(&self) -> Result<String, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/metrics", Vec::new(), self.question())?;
-        self.good(code, &body)?;
+        let body = self.asked_whole("/metrics")?;
         String::from_utf8(body.into()).map_err(|error| self.unreadable(error.to_string()))
     }
 
@@ -212,9 +221,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn alerts(&self) -> Result<AlertList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/alerts", Vec::new(), self.question())?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked("/api/alerts")
     }
 
     /// Every process of the system with what it uses.
@@ -223,9 +230,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn processes(&self) -> Result<ProcessList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/processes", Vec::new(), self.question())?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked("/api/processes")
     }
 
     /// The open orders.
@@ -234,9 +239,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn orders(&self) -> Result<OrderList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/orders", Vec::new(), self.question())?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked("/api/orders")
     }
 
     /// As whom one asks, and which tokens there are.
@@ -245,9 +248,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn access(&self) -> Result<AccessList, ClientError> {
-        let (code, body) = self.exchange(Method::GET, super::access::PATH, Vec::new(), self.question())?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked(super::access::PATH)
     }
 
     /// Every value of the configuration that is in force.
@@ -256,9 +257,7 @@ impl ControlClient {
     ///
     /// See [`ClientError`].
     pub fn configuration(&self) -> Result<InForce, ClientError> {
-        let (code, body) = self.exchange(Method::GET, "/api/config", Vec::new(), QUESTION)?;
-        self.good(code, &body)?;
-        self.read(&body)
+        self.asked("/api/config")
     }
 
     /// What of the configuration file is not in force.

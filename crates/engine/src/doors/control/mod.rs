@@ -31,6 +31,10 @@ use tokio::sync::watch;
 /// The longest path of a Unix socket, bytes (`sun_path` without its last zero).
 pub const SOCKET_PATH_MAX: usize = 107;
 
+/// So many who may not speak here are told so at one time. They have places of their own: any user of the host may connect where
+/// some have a role, and must keep nobody out who has one.
+const REFUSED_CONNECTIONS: usize = 8;
+
 /// What the control socket needs to know.
 #[derive(Clone)]
 pub struct ControlSettings {
@@ -183,9 +187,9 @@ pub(super) async fn serve(listener: ControlListener, behind: Behind, closing: wa
     let Behind { commands, beats, ranges, turned, used } = behind;
     let streams = Streams::new(beats, settings.limits.streams, settings.limits.answer);
     let asker = Arc::new(Asker::new(commands, settings.limits.answer));
-    let (acting, reading): (page::Page, page::Page) = [true, false]
-        .map(|controls| page::Page::new(&asker, dashboard, controls, &settings.limits, closing.clone()))
-        .into();
+    let page::Pages { acting, reading } = page::Pages::new(&asker, dashboard, &settings.limits, closing.clone());
+    let refused_limits = Limits { connections: REFUSED_CONNECTIONS, ..settings.limits.clone() };
+    let refused_connections = Connections::new(refused_limits, closing.clone());
     let mut connections = Connections::new(settings.limits.clone(), closing);
     let orders = Arc::new(settings.orders());
     // Fails only outside a runtime or without descriptors; commands then say that no engine answers.
@@ -196,25 +200,32 @@ pub(super) async fn serve(listener: ControlListener, behind: Behind, closing: wa
             () = connections.closing() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let router = match peer::judge(&stream, &settings.component_processes, &settings.holders) {
-                    Ok((peer, role)) => {
-                        let page = if role >= Role::Admin { &acting } else { &reading };
-                        let who = Who { principal: Principal::User(peer), standing: Standing::Role(role) };
-                        let pages = with_journal(with_beat(page.pages(), &streams), &ranges, &asker);
-                        let pages = access::with_access(pages, settings.token_file.clone(), &used);
-                        let router = routes::with_controls(pages, ROUTES, &asker, &orders, &turned);
-                        page::guarded(routes::ended(router)).layer(Extension(who))
+            Ok((stream, _)) => match peer::judge(&stream, &settings.component_processes, &settings.holders) {
+                Ok((peer, role)) => {
+                    let page = if role >= Role::Admin { &acting } else { &reading };
+                    let user = settings.holders.user(peer.uid);
+                    let who = Who { principal: Principal::User(user), standing: Standing::Role(role) };
+                    let pages = with_journal(with_beat(page.pages(), &streams), &ranges, &asker);
+                    let pages = access::with_access(pages, settings.token_file.clone(), &used);
+                    let router = routes::with_controls(pages, ROUTES, &asker, &orders, &turned);
+                    let router = page::guarded(routes::ended(router)).layer(Extension(who));
+                    tokio::spawn(connections.clone().serve(stream, router, slot));
+                }
+                Err(refused) => {
+                    turned.refused(&peer::described(&stream, &settings.holders), &refused.to_string());
+                    // Beyond those few it is closed unanswered.
+                    if let Some(place) = refused_connections.free_slot() {
+                        let router = routes::refusing_router(&refused);
+                        tokio::spawn(refused_connections.clone().serve(stream, router, place));
                     }
-                    Err(refused) => routes::refusing_router(&refused),
-                };
-                tokio::spawn(connections.clone().serve(stream, router, slot));
-            }
+                }
+            },
             Err(error) => wait_after_accept_error(&error).await,
         }
     }
     drop((listener, file));
     connections.ended().await;
+    refused_connections.ended().await;
 }
 
 #[cfg(test)]

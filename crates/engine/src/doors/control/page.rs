@@ -22,20 +22,30 @@ pub(in crate::doors) struct Page {
     live: Arc<Live>,
 }
 
-impl Page {
-    /// Nobody watches yet.
-    pub fn new(
-        asker: &Arc<Asker>,
-        dashboard: bool,
-        controls: bool,
-        limits: &Limits,
-        closing: watch::Receiver<bool>,
-    ) -> Self {
-        let site = Arc::new(Site::of_control(dashboard, controls));
-        let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing);
-        Self { asker: Arc::clone(asker), site, live }
-    }
+/// The two pages of one door, whose watchers share its places.
+#[derive(Debug)]
+pub(in crate::doors) struct Pages {
+    /// For those who may act.
+    pub acting: Page,
+    /// For those who may look.
+    pub reading: Page,
+}
 
+impl Pages {
+    /// Nobody watches yet.
+    pub fn new(asker: &Arc<Asker>, dashboard: bool, limits: &Limits, closing: watch::Receiver<bool>) -> Self {
+        let [with, without] = [true, false].map(|controls| Arc::new(Site::of_control(dashboard, controls)));
+        let live = Live::new(Arc::clone(asker), Arc::clone(&with), limits, closing);
+        let beside = live.beside(Arc::clone(&without));
+        let asker = || Arc::clone(asker);
+        Self {
+            acting: Page { asker: asker(), site: with, live },
+            reading: Page { asker: asker(), site: without, live: beside },
+        }
+    }
+}
+
+impl Page {
     /// It, with everything that whoever is let in may ask.
     pub fn pages(&self) -> Router {
         let router = pages::with_pages(Router::new(), pages::ON_CONTROL, &self.asker, &Arc::default());

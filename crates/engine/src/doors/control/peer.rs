@@ -76,6 +76,19 @@ pub enum PeerRefused {
     },
 }
 
+/// Who connected, in words for people: user and process, as far as the kernel says.
+pub fn described(stream: &impl AsFd, holders: &Holders) -> String {
+    match of(stream) {
+        Ok(Peer { pid, uid, gid: _ }) => format!("{}, process {pid}", holders.user(uid)),
+        Err(_) => "somebody of whom the kernel does not say who it is".to_owned(),
+    }
+}
+
+fn of(stream: &impl AsFd) -> Result<Peer, PeerRefused> {
+    let credentials = getsockopt(stream, sockopt::PeerCredentials).map_err(PeerRefused::Unknown)?;
+    Ok(Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() })
+}
+
 /// Judges the peer of `stream`: who it is, and as what.
 ///
 /// # Errors
@@ -86,8 +99,7 @@ pub fn judge(
     component_processes: &ComponentProcesses,
     holders: &Holders,
 ) -> Result<(Peer, Role), PeerRefused> {
-    let credentials = getsockopt(stream, sockopt::PeerCredentials).map_err(PeerRefused::Unknown)?;
-    let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
+    let peer = of(stream)?;
     let role = match holders.role_of(peer.uid, &[]) {
         // Nobody can be more, whatever his groups; and root must not hang on a kernel that does not tell them.
         Some(Role::SuperAdmin) => Role::SuperAdmin,

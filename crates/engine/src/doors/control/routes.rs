@@ -27,58 +27,40 @@ use std::time::Duration;
 pub struct Route {
     /// The path; `{name}` is a component's name.
     pub path: &'static str,
-    action: Action,
+    /// The control that it gives.
+    first: Control,
+    /// And those that the same path gives by what its body says.
+    others: &'static [Control],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    Resume,
-    Mode,
-    EmergencyStop,
-    ReleaseKillSwitch,
-    Maintenance,
-    End(EndKind),
-    StartComponent,
-    StopComponent,
-    RestartComponent,
-    ReloadComponent,
-    AcknowledgeAlert,
-    TestAlerts,
-    TakeSnapshot,
-    ResolveOrder,
-    Import,
-    ConfirmOrder,
-    OverrideLimit,
-    EndOverride,
-    ResetBreaker,
-    CompareConfig,
-    ReloadConfig,
+const fn route(path: &'static str, first: Control) -> Route {
+    Route { path, first, others: &[] }
 }
 
 /// Every path of the control socket that takes POST.
 pub const ROUTES: &[Route] = &[
-    Route { path: "/api/control/resume", action: Action::Resume },
-    Route { path: "/api/control/mode", action: Action::Mode },
-    Route { path: "/api/control/emergency-stop", action: Action::EmergencyStop },
-    Route { path: "/api/control/kill-switch/release", action: Action::ReleaseKillSwitch },
-    Route { path: "/api/control/maintenance", action: Action::Maintenance },
-    Route { path: "/api/control/stop", action: Action::End(EndKind::Stop) },
-    Route { path: "/api/control/restart", action: Action::End(EndKind::Restart) },
-    Route { path: "/api/control/component/{name}/start", action: Action::StartComponent },
-    Route { path: "/api/control/component/{name}/stop", action: Action::StopComponent },
-    Route { path: "/api/control/component/{name}/restart", action: Action::RestartComponent },
-    Route { path: "/api/control/component/{name}/reload", action: Action::ReloadComponent },
-    Route { path: "/api/control/alerts/ack", action: Action::AcknowledgeAlert },
-    Route { path: "/api/control/alerts/test", action: Action::TestAlerts },
-    Route { path: "/api/control/snapshot", action: Action::TakeSnapshot },
-    Route { path: "/api/control/orders/resolve", action: Action::ResolveOrder },
-    Route { path: "/api/control/import", action: Action::Import },
-    Route { path: "/api/control/orders/confirm", action: Action::ConfirmOrder },
-    Route { path: "/api/control/limits/override", action: Action::OverrideLimit },
-    Route { path: "/api/control/limits/end", action: Action::EndOverride },
-    Route { path: "/api/control/breaker/reset", action: Action::ResetBreaker },
-    Route { path: "/api/control/config/diff", action: Action::CompareConfig },
-    Route { path: "/api/control/config/reload", action: Action::ReloadConfig },
+    route("/api/control/resume", Control::Resume),
+    Route { path: "/api/control/mode", first: Control::ModeDry, others: &[Control::ModeLive] },
+    route("/api/control/emergency-stop", Control::EmergencyStop),
+    route("/api/control/kill-switch/release", Control::ReleaseKillSwitch),
+    Route { path: "/api/control/maintenance", first: Control::MaintenanceOn, others: &[Control::MaintenanceOff] },
+    route("/api/control/stop", Control::StopEngine),
+    route("/api/control/restart", Control::RestartEngine),
+    route("/api/control/component/{name}/start", Control::StartComponent),
+    route("/api/control/component/{name}/stop", Control::StopComponent),
+    route("/api/control/component/{name}/restart", Control::RestartComponent),
+    route("/api/control/component/{name}/reload", Control::ReloadComponent),
+    route("/api/control/alerts/ack", Control::AcknowledgeAlert),
+    route("/api/control/alerts/test", Control::TestAlerts),
+    route("/api/control/snapshot", Control::TakeSnapshot),
+    route("/api/control/orders/resolve", Control::ResolveOrder),
+    route("/api/control/import", Control::Import),
+    route("/api/control/orders/confirm", Control::ConfirmOrder),
+    route("/api/control/limits/override", Control::OverrideLimit),
+    route("/api/control/limits/end", Control::EndOverride),
+    route("/api/control/breaker/reset", Control::ResetBreaker),
+    route("/api/control/config/diff", Control::CompareConfig),
+    route("/api/control/config/reload", Control::ReloadConfig),
 ];
 
 /// Why a request is not put to the loop.
@@ -134,36 +116,13 @@ impl BadRequest {
 
 impl Route {
     /// The controls that it gives, by what is asked.
-    pub const fn controls(&self) -> &'static [Control] {
-        match self.action {
-            Action::Resume => &[Control::Resume],
-            Action::Mode => &[Control::ModeDry, Control::ModeLive],
-            Action::EmergencyStop => &[Control::EmergencyStop],
-            Action::ReleaseKillSwitch => &[Control::ReleaseKillSwitch],
-            Action::Maintenance => &[Control::MaintenanceOn, Control::MaintenanceOff],
-            Action::End(EndKind::Stop) => &[Control::StopEngine],
-            Action::End(EndKind::Restart) => &[Control::RestartEngine],
-            Action::StartComponent => &[Control::StartComponent],
-            Action::StopComponent => &[Control::StopComponent],
-            Action::RestartComponent => &[Control::RestartComponent],
-            Action::ReloadComponent => &[Control::ReloadComponent],
-            Action::AcknowledgeAlert => &[Control::AcknowledgeAlert],
-            Action::TestAlerts => &[Control::TestAlerts],
-            Action::TakeSnapshot => &[Control::TakeSnapshot],
-            Action::ResolveOrder => &[Control::ResolveOrder],
-            Action::Import => &[Control::Import],
-            Action::ConfirmOrder => &[Control::ConfirmOrder],
-            Action::OverrideLimit => &[Control::OverrideLimit],
-            Action::EndOverride => &[Control::EndOverride],
-            Action::ResetBreaker => &[Control::ResetBreaker],
-            Action::CompareConfig => &[Control::CompareConfig],
-            Action::ReloadConfig => &[Control::ReloadConfig],
-        }
+    pub fn controls(&self) -> impl Iterator<Item = Control> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
     }
 
     /// Whether a watchdog may give what it gives.
     pub fn is_watchdogs(&self) -> bool {
-        self.controls().iter().all(|control| control.row().watchdogs)
+        self.controls().all(|control| control.row().watchdogs)
     }
 }
 
@@ -190,12 +149,12 @@ pub(in crate::doors) fn with_controls<'a>(
     turned: &Arc<Turned>,
 ) -> Router {
     routes.into_iter().fold(router, |router, route| {
-        let action = route.action;
+        let control = route.first;
         let context = (Arc::clone(asker), Arc::clone(orders), Arc::clone(turned));
         let handle = move |Extension(who): Extension<Who>, path: RawPathParams, headers: HeaderMap, body: Body| async move {
             let (asker, orders, turned) = context;
             let by = who.asks(trace_of(&headers));
-            let response = match parse(action, &orders, by.clone(), &path, &headers, body).await {
+            let response = match parse(control, &orders, by.clone(), &path, &headers, body).await {
                 Ok(command) => match asker.put(command, orders.limits.order).await {
                     Err(Unanswered::Forbidden(forbidden)) => {
                         turned.forbidden(&by, forbidden);
@@ -294,7 +253,7 @@ fn answered(answer: Result<Answer, Unanswered>) -> Response {
 }
 
 async fn parse(
-    action: Action,
+    control: Control,
     orders: &Orders,
     by: Access,
     path: &RawPathParams,
@@ -302,38 +261,39 @@ async fn parse(
     body: Body,
 ) -> Result<Command, BadRequest> {
     let bytes = read(&orders.limits, headers, body).await?;
-    let (order, reason) = match action {
-        Action::End(kind) => {
+    let (order, reason) = match control {
+        Control::StopEngine | Control::RestartEngine => {
+            let kind = if control == Control::StopEngine { EndKind::Stop } else { EndKind::Restart };
             let (expected_epoch, reason) = if orders.from_afar { end_from_afar(&bytes)? } else { end(&bytes)? };
             return Ok(Command::End { kind, expected_epoch, reason, by });
         }
-        Action::AcknowledgeAlert => {
+        Control::AcknowledgeAlert => {
             let wire::AcknowledgeAlert { id } = serde_json::from_slice(&bytes)?;
             let id = Some(id).filter(|id| (1..=wire::ALERT_ID_MAX_BYTES).contains(&id.len()));
             return Ok(Command::AcknowledgeAlert { id: id.ok_or(BadRequest::AlertId)?, by });
         }
-        Action::TestAlerts => {
+        Control::TestAlerts => {
             let wire::TestAlerts { channel } = or_empty(&bytes)?;
             return Ok(Command::TestAlerts { channel, by });
         }
-        Action::TakeSnapshot => {
+        Control::TakeSnapshot => {
             let wire::TakeSnapshot { reason } = or_empty(&bytes)?;
             return Ok(Command::Book { what: BooksOrder::TakeSnapshot { reason: optional(reason)? }, by });
         }
-        Action::ResolveOrder => {
+        Control::ResolveOrder => {
             let wire::ResolveOrder { id, outcome, reason, source } = serde_json::from_slice(&bytes)?;
             let what = BooksOrder::ResolveOrder { id, outcome, reason: needed(reason)?, source };
             return Ok(Command::Book { what, by });
         }
-        Action::Import => {
+        Control::Import => {
             let wire::Import { statement } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), by });
         }
-        Action::ConfirmOrder => {
+        Control::ConfirmOrder => {
             let wire::ConfirmOrder { id } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Gate { what: GateOrder::Confirm { client_id: id }, by });
         }
-        Action::OverrideLimit => {
+        Control::OverrideLimit => {
             let wire::OverrideLimit { limit, scope, of, value, for_seconds, reason } = serde_json::from_slice(&bytes)?;
             if !(1..=wire::OVERRIDE_MAX_SECONDS).contains(&for_seconds) {
                 return Err(BadRequest::Span);
@@ -342,32 +302,32 @@ async fn parse(
             let what = GateOrder::Override { limit, scope, of, value, span, reason: needed(reason)? };
             return Ok(Command::Gate { what, by });
         }
-        Action::EndOverride => {
+        Control::EndOverride => {
             let wire::EndOverride { name } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Gate { what: GateOrder::EndOverride { name }, by });
         }
-        Action::ResetBreaker => {
+        Control::ResetBreaker => {
             let wire::ResetBreaker {} = or_empty(&bytes)?;
             return Ok(Command::ResetBreaker { by });
         }
-        Action::CompareConfig => {
+        Control::CompareConfig => {
             let wire::CompareConfig {} = or_empty(&bytes)?;
             return Ok(Command::CompareConfig { by });
         }
-        Action::ReloadConfig => {
+        Control::ReloadConfig => {
             let wire::ReloadConfig { set } = or_empty(&bytes)?;
             if set.len() > wire::SET_MAX || set.iter().any(|one| one.len() > wire::SET_MAX_BYTES) {
                 return Err(BadRequest::Set);
             }
             return Ok(Command::ReloadConfig { set, by });
         }
-        Action::Resume => {
+        Control::Resume => {
             let wire::Resume { halts, reason, confirm } = serde_json::from_slice(&bytes)?;
             confirmed(orders, &confirm)?;
             let halts = halts.iter().map(|name| halt_id(name)).collect::<Result<_, _>>()?;
             (Order::Resume(halts), needed(reason)?)
         }
-        Action::Mode => {
+        Control::ModeDry | Control::ModeLive => {
             let wire::SetMode { mode, reason, confirm } = serde_json::from_slice(&bytes)?;
             let mode = match mode {
                 ModeWord::Dry => Mode::Dry,
@@ -378,20 +338,20 @@ async fn parse(
             };
             (Order::Mode(mode), optional(reason)?)
         }
-        Action::EmergencyStop => {
+        Control::EmergencyStop => {
             let wire::EmergencyStop { reason } = serde_json::from_slice(&bytes)?;
             (Order::KillSwitchEngage, needed(reason)?)
         }
-        Action::ReleaseKillSwitch => {
+        Control::ReleaseKillSwitch => {
             let wire::ReleaseKillSwitch { reason, confirm } = serde_json::from_slice(&bytes)?;
             confirmed(orders, &confirm)?;
             (Order::KillSwitchRelease, needed(reason)?)
         }
-        Action::Maintenance => maintenance(serde_json::from_slice(&bytes)?)?,
-        Action::StartComponent => component(Order::StartComponent, orders, path, &bytes)?,
-        Action::StopComponent => component(Order::StopComponent, orders, path, &bytes)?,
-        Action::RestartComponent => component(Order::RestartComponent, orders, path, &bytes)?,
-        Action::ReloadComponent => component(Order::ReloadComponent, orders, path, &bytes)?,
+        Control::MaintenanceOn | Control::MaintenanceOff => maintenance(serde_json::from_slice(&bytes)?)?,
+        Control::StartComponent => component(Order::StartComponent, orders, path, &bytes)?,
+        Control::StopComponent => component(Order::StopComponent, orders, path, &bytes)?,
+        Control::RestartComponent => component(Order::RestartComponent, orders, path, &bytes)?,
+        Control::ReloadComponent => component(Order::ReloadComponent, orders, path, &bytes)?,
     };
     Ok(Command::Operate { order, reason, by })
 }

@@ -324,6 +324,63 @@ for line in sys.stdin:
     print(d.split(b' ')[1].decode())
 ";
 
+/// Holds so many connections as another user, and lets go of them when its input ends.
+const HOLD_AS_NOBODY: &str = "\
+import os,socket,sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+held=[]
+for _ in range(int(sys.argv[2])):
+    s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); held.append(s)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn whoever_has_no_role_keeps_nobody_out_however_many_connections_it_holds() {
+    if uid() != 0 {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let control = Control { viewers: vec!["50001".to_owned()], ..Control::off() };
+    // Silence ends no connection while the test lasts.
+    let limits = Limits { header: 20 * PATIENCE, ..Limits::CONTROL };
+    let (holders, _) = Holders::find(&control);
+    let open = open_with(Does::Answers(Box::new(status())), ControlSettings { holders, limits, ..settings() });
+    std::fs::set_permissions(open.directory.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let mut child = std::process::Command::new("python3")
+        .args(["-c", HOLD_AS_NOBODY])
+        .arg(open.socket())
+        .arg(Limits::CONTROL.connections.to_string())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0u8; 4]).unwrap();
+    let answered = open.send(&get("/health"));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(answered.code, 200);
+}
+
+#[test]
+fn refused_peers_leave_a_trace_and_not_one_for_each_of_a_flood() {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let settings = ControlSettings { component_processes: Arc::new(move |pid| pid == own), ..settings() };
+    let open = open_with(Does::Answers(Box::new(status())), settings);
+    for _ in 0..30 {
+        assert_eq!(open.send(&post("/api/control/resume", "{}")).code, 403);
+    }
+    let told = open.fake.turned.recv_timeout(PATIENCE).unwrap();
+    let said = format!("{told:?}");
+    assert!(said.contains("belongs to a component") && said.contains(&format!("process {own}\"")), "{said}");
+    let Open { fake: FakeLoop { turned, commands, .. }, doors, directory: _directory } = open;
+    doors.close();
+    drop(commands);
+    let told = 1 + turned.iter().count();
+    // Ten at once, and one for each minute that this takes.
+    assert!((10..30).contains(&told), "{told}");
+}
+
 #[test]
 fn every_control_is_taken_from_whom_the_table_says_and_from_nobody_else() {
     if uid() != 0 {
@@ -488,6 +545,39 @@ fn the_page_with_controls_is_here_and_only_for_who_may_act() {
         assert_eq!(reply.code, 403, "{path}");
         assert!(!reply.body.contains("<html"), "{path}");
     }
+}
+
+/// Asks as another user to watch, and says what is answered.
+const WATCH_AS: &str = "\
+import os,socket,sys
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(sys.argv[3].encode())
+print(s.recv(4096).decode().split(' ')[1])
+";
+
+#[test]
+fn the_places_of_those_who_watch_are_the_doors_whatever_page_they_are_shown() {
+    if uid() != 0 {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    let control = Control { viewers: vec!["50001".to_owned()], ..Control::off() };
+    let limits = Limits { viewers: 1, ..Limits::CONTROL };
+    let settings = ControlSettings { holders: Holders::find(&control).0, limits, ..settings() };
+    let open = open_with(Does::Answers(Box::new(status())), settings);
+    std::fs::set_permissions(open.directory.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let watch = "GET /ws HTTP/1.1\r\nhost: failstop\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut watching = open.connect();
+    watching.write_all(watch.as_bytes()).unwrap();
+    let mut begins = [0; 13];
+    std::io::Read::read_exact(&mut watching, &mut begins).unwrap();
+    assert_eq!(&begins, b"HTTP/1.1 101 ");
+    let mut asked = std::process::Command::new("python3");
+    let answered = asked.args(["-c", WATCH_AS]).arg(open.socket()).args(["50001", watch]).output().unwrap();
+    assert_eq!(String::from_utf8(answered.stdout).unwrap(), "503\n");
+    drop(watching);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) const FLEET: &str = "/fleet";
 
 /// Adds what the pages need to a router.
-pub(super) fn with_dashboard(router: Router, asker: &Arc<Asker>, site: &Arc<Site>) -> Router {
+pub(super) fn with_dashboard(router: Router, site: &Arc<Site>) -> Router {
     if !site.dashboard {
         return router;
     }
@@ -27,11 +27,8 @@ pub(super) fn with_dashboard(router: Router, asker: &Arc<Asker>, site: &Arc<Site
     if site.fleet.is_none() {
         return router;
     }
-    let (site, asker) = (Arc::clone(site), Arc::clone(asker));
-    router.route(
-        FLEET,
-        get(move || async move { if shed::is_shed(&asker).await { shed::answer() } else { fleet(&site).await } }),
-    )
+    let site = Arc::clone(site);
+    router.route(FLEET, get(move || async move { fleet(&site).await }))
 }
 
 /// The page of this system.
@@ -41,13 +38,19 @@ pub(super) async fn front(asker: &Asker, site: &Site) -> Response {
         Ok(status) => status,
         Err(unanswered) => return html(StatusCode::SERVICE_UNAVAILABLE, page::silent(&unanswered.to_string(), now)),
     };
+    if status.breaker.is_shed() {
+        return shed::answer();
+    }
     // A page without incidents or charts says so; how things stand is what it must not be without.
     let alerts = asker.alerts().await.ok();
     let history = asker.history(Span::Day).await.ok();
+    let shown = site.shown();
+    let figures = shown.lines();
     let sight = Sight {
         status: &status,
         alerts: alerts.as_deref(),
         history: history.as_deref(),
+        figures: &figures,
         now,
         controls: site.controls,
         fleet: site.fleet.is_some(),
@@ -57,6 +60,7 @@ pub(super) async fn front(asker: &Asker, site: &Site) -> Response {
 
 async fn fleet(site: &Site) -> Response {
     match &site.fleet {
+        Some(_) if *site.shed.borrow() => shed::answer(),
         Some(fleet) => html(StatusCode::OK, page::fleet::document(&fleet.members().await, clock::wall())),
         None => problem(StatusCode::NOT_FOUND, "no other systems are configured in [observe] fleet"),
     }

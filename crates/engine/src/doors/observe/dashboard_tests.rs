@@ -98,6 +98,9 @@ fn the_page_is_whole_and_its_headers_allow_nothing_else() {
         assert_eq!(reply.header("access-control-allow-origin"), None);
     }
     assert!(!page.body.contains("<form"), "here one only reads");
+    assert_eq!(open.fake.asked(), 1, "how things stand is asked once for a page");
+    assert_eq!(open.get("/api/metrics/history").code, 200);
+    assert_eq!(open.fake.asked(), 1, "and not for figures over time");
 }
 
 #[test]
@@ -120,13 +123,15 @@ fn what_only_shows_gives_way_to_a_busy_host_and_nothing_else() {
     let mut busy = status();
     busy.breaker = BreakerSummary { state: "shed".to_owned(), ..BreakerSummary::default() };
     let fleet = crate::config::tests::fleet("[{ name = \"other\", url = \"http://127.0.0.1:1\" }]");
-    let site = Site { fleet: Some(Fleet::new(fleet)), ..Site::default() };
+    let (_loop, shed) = tokio::sync::watch::channel(true);
+    let site = Site { fleet: Some(Fleet::new(fleet)), shed, ..Site::default() };
     let open = open_with(Does::Answers(Box::new(busy)), Limits::OBSERVE, site);
     for path in ["/", "/fleet", "/api/metrics/history", "/api/metrics/history?range=1h"] {
         let reply = open.get(path);
         assert_eq!((reply.code, reply.header("retry-after")), (503, Some("60")), "{path}");
         assert!(reply.body.contains("`failstop breaker status`"), "{path}: {}", reply.body);
     }
+    assert_eq!(open.fake.asked(), 1, "the loop is not asked for more of what is not shown");
     for route in super::ROUTES.iter().filter(|route| !["/", "/api/metrics/history"].contains(&route.path)) {
         // Some say by their code that this system is not well.
         assert!(!open.get(route.path).body.contains("too busy"), "{}", route.path);

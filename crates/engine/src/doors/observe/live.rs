@@ -114,6 +114,21 @@ impl Live {
         })
     }
 
+    /// Of the same door, and of its places, for who is shown another page.
+    pub fn beside(&self, site: Arc<Site>) -> Arc<Self> {
+        Arc::new(Self {
+            asker: Arc::clone(&self.asker),
+            site,
+            told: watch::Sender::new(None),
+            viewers: Arc::clone(&self.viewers),
+            most: self.most,
+            write: self.write,
+            watch: self.watch,
+            closing: self.closing.clone(),
+            ticking: Mutex::default(),
+        })
+    }
+
     fn open(
         self: Arc<Self>,
         uri: &Uri,
@@ -254,10 +269,13 @@ impl Live {
         if self.site.dashboard
             && let Value::Object(fields) = &mut update
         {
+            let shown = self.site.shown();
+            let figures = shown.lines();
             let sight = Sight {
                 status,
                 alerts: Some(&alerts),
                 history: history.as_deref(),
+                figures: &figures,
                 now: clock::wall(),
                 controls: self.site.controls,
                 fleet: self.site.fleet.is_some(),

@@ -13,7 +13,7 @@ pub use health::{HealthAnswer, health_answer};
 pub(super) use live::Live;
 pub use pages::{ROUTES, Route};
 pub use site::Site;
-pub use thresholds::{Threshold, thresholds};
+pub use thresholds::{Judging, Threshold, thresholds};
 
 use super::ask::Asker;
 use super::beat::{Beats, Streams};

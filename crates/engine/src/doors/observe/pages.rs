@@ -55,35 +55,6 @@ enum Page {
     Feeds,
 }
 
-impl Page {
-    /// Whether it is for people to look at, and nothing decides by it.
-    fn only_shows(self, site: &Site) -> bool {
-        match self {
-            Self::Front => site.dashboard,
-            Self::History => true,
-            Self::Paths
-            | Self::Thresholds
-            | Self::Healthz
-            | Self::Livez
-            | Self::Readyz
-            | Self::Health
-            | Self::HealthStatus
-            | Self::HealthUptime
-            | Self::LastSnapshot
-            | Self::Status
-            | Self::Metrics
-            | Self::MetricsJson
-            | Self::Alerts
-            | Self::Config
-            | Self::Processes
-            | Self::Orders
-            | Self::Risk
-            | Self::Rates
-            | Self::Feeds => false,
-        }
-    }
-}
-
 /// Every path of the observe address.
 pub const ROUTES: &[Route] = &[
     Route { path: "/", page: Page::Front },
@@ -137,7 +108,7 @@ pub(super) fn router(
     let site = Arc::new(site);
     let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing.clone());
     let router = live::with_live(with_beat(with_pages(Router::new(), ROUTES, asker, &site), streams), &live);
-    let router = dashboard::with_dashboard(router, asker, &site);
+    let router = dashboard::with_dashboard(router, &site);
     router.method_not_allowed_fallback(only_get).fallback(unknown_path)
 }
 
@@ -156,7 +127,7 @@ pub(crate) fn with_pages(router: Router, routes: &[Route], asker: &Arc<Asker>, s
 /// Adds the page and what it needs to a router of another door.
 pub(in crate::doors) fn with_front(router: Router, asker: &Arc<Asker>, site: &Arc<Site>, live: &Arc<Live>) -> Router {
     let front = &[Route { path: "/", page: Page::Front }];
-    dashboard::with_dashboard(live::with_live(with_pages(router, front, asker, site), live), asker, site)
+    dashboard::with_dashboard(live::with_live(with_pages(router, front, asker, site), live), site)
 }
 
 async fn only_get() -> Response {
@@ -174,14 +145,12 @@ pub(crate) async fn unknown_path(uri: Uri) -> Response {
 }
 
 async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &HeaderMap) -> Response {
-    if page.only_shows(site) && shed::is_shed(asker).await {
-        return shed::answer();
-    }
     match page {
         Page::Front if site.dashboard => dashboard::front(asker, site).await,
         Page::Front | Page::Paths => paths(),
+        Page::History if *site.shed.borrow() => shed::answer(),
         Page::History => history(asker, uri).await,
-        Page::Thresholds => json(StatusCode::OK, &json!({ "thresholds": *site.thresholds.borrow() })),
+        Page::Thresholds => json(StatusCode::OK, &site.thresholds.borrow().answer()),
         Page::Metrics => metrics(asker, headers).await,
         Page::Livez => match asker.status().await {
             Ok(_) => text(StatusCode::OK, "ok\n"),
@@ -431,6 +400,8 @@ pub(super) fn metrics_json(status: &Status) -> Value {
         "feeds": status.feeds,
         "queue": status.queue,
         "metrics": status.metrics,
+        "custom": status.custom.metrics,
+        "footprint": status.footprint,
         "host": status.host,
     })
 }

@@ -1,6 +1,5 @@
-//! What only shows gives way while the host is too busy: the loop's status says so, and the doors obey.
+//! What only shows gives way while the host is too busy: the loop says so, and the doors obey.
 
-use crate::doors::ask::Asker;
 use crate::doors::http::problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -11,11 +10,6 @@ const RETRY_AFTER: &str = "60";
 /// What is said instead.
 pub(super) const WORDS: &str = "this host is too busy: pictures and figures over time give way until it has room again, and trading is \
                                 guarded as before; /api/status, /health and /metrics answer, `failstop breaker status` says more";
-
-/// Whether it gives way now. Where the loop does not answer, whoever asks is told that in its own way.
-pub(super) async fn is_shed(asker: &Asker) -> bool {
-    asker.status().await.is_ok_and(|status| status.breaker.is_shed())
-}
 
 /// The answer of what gives way.
 pub(super) fn answer() -> Response {

@@ -1,8 +1,9 @@
 //! What the observe address shows beside the state of its engine, by configuration.
 
 use super::fleet::Fleet;
-use super::thresholds::Threshold;
+use super::thresholds::Judging;
 use crate::config::Config;
+use crate::thresholds::Shown;
 use tokio::sync::watch;
 
 /// What is shown.
@@ -13,7 +14,9 @@ pub struct Site {
     /// Whether whoever gets a page from here may act on it: the control socket's do.
     pub controls: bool,
     /// What is judged by which number, as it is now.
-    pub thresholds: watch::Receiver<Vec<Threshold>>,
+    pub thresholds: watch::Receiver<Judging>,
+    /// Whether what only shows gives way to a busy host now.
+    pub shed: watch::Receiver<bool>,
     /// Other systems on one page.
     pub(super) fleet: Option<Fleet>,
 }
@@ -21,7 +24,13 @@ pub struct Site {
 impl Default for Site {
     /// The dashboard, and nothing that a configuration names.
     fn default() -> Self {
-        Self { dashboard: true, controls: false, thresholds: watch::channel(Vec::new()).1, fleet: None }
+        Self {
+            dashboard: true,
+            controls: false,
+            thresholds: watch::channel(Judging::default()).1,
+            shed: watch::channel(false).1,
+            fleet: None,
+        }
     }
 }
 
@@ -33,13 +42,19 @@ impl Site {
 
     /// The same with these thresholds.
     #[must_use]
-    pub fn judging(self, thresholds: watch::Receiver<Vec<Threshold>>) -> Self {
+    pub fn judging(self, thresholds: watch::Receiver<Judging>) -> Self {
         Self { thresholds, ..self }
     }
 
-    /// As the configuration says; thresholds may change while it is shown.
-    pub fn of(config: &Config, thresholds: watch::Receiver<Vec<Threshold>>) -> Self {
+    /// How figures stand now.
+    pub(super) fn shown(&self) -> Shown {
+        self.thresholds.borrow().shown.clone()
+    }
+
+    /// As the configuration says; thresholds may change while it is shown, and so may whether it gives way.
+    pub fn of(config: &Config, thresholds: watch::Receiver<Judging>, shed: watch::Receiver<bool>) -> Self {
         Self {
+            shed,
             dashboard: config.observe.dashboard,
             fleet: (!config.observe.fleet.is_empty()).then(|| Fleet::new(config.observe.fleet.clone())),
             ..Self::default().judging(thresholds)

@@ -7,7 +7,6 @@ use crate::status::tests::status;
 use failstop_client::status::Status;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 struct Open {
@@ -368,7 +367,7 @@ fn a_flood_asks_the_loop_seldom_and_every_answer_is_fresh() {
     });
     // At most one question in 20 ms, however fast the 400 requests came.
     let most = begun.elapsed().as_millis() / 20 + 2;
-    let questions = open.fake.questions.load(Ordering::SeqCst);
+    let questions = open.fake.asked();
     assert!(questions as u128 <= most, "{questions} questions in {:?}", begun.elapsed());
 }
 

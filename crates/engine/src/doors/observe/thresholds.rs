@@ -1,6 +1,7 @@
 //! `/api/thresholds`: which figure is judged by which number, and what follows. From the configuration as it is in force.
 
 use crate::config::Config;
+use crate::thresholds::Shown;
 use failstop_core::{LimitAction, Resource, Thresholds};
 use serde::Serialize;
 use std::time::Duration;
@@ -27,6 +28,31 @@ pub struct Threshold {
 impl Threshold {
     fn new(key: &str, figure: &'static str, (above, unit): (f64, &'static str), effect: &'static str) -> Self {
         Self { key: key.to_owned(), component: None, figure, above, unit, for_seconds: 0.0, effect }
+    }
+}
+
+/// Everything that is judged: by the limits and ages of the configuration, and the figures by their levels.
+#[derive(Clone, Debug, Default)]
+pub struct Judging {
+    /// Limits and ages.
+    pub thresholds: Vec<Threshold>,
+    /// Figures, and hints at what is unlike its last day.
+    pub shown: Shown,
+}
+
+impl Judging {
+    /// As the configuration has it, before anything was looked at.
+    pub fn of(config: &Config) -> Self {
+        Self { thresholds: thresholds(config), shown: Shown::default() }
+    }
+
+    /// The answer of `/api/thresholds`.
+    pub(super) fn answer(&self) -> serde_json::Value {
+        serde_json::json!({
+            "thresholds": self.thresholds,
+            "figures": *self.shown.figures,
+            "hints": *self.shown.hints,
+        })
     }
 }
 
@@ -62,27 +88,26 @@ pub fn thresholds(config: &Config) -> Vec<Threshold> {
         ),
     ];
     let of_system = limits.policy(failsafe.emergency_shutdown);
-    let judging = Judging { component: None, action: of_system.action, emergency: of_system.emergency_shutdown };
-    all.extend(judging.rows(|resource| of_system.thresholds(resource)));
+    let held = Held { component: None, action: of_system.action, emergency: of_system.emergency_shutdown };
+    all.extend(held.rows(|resource| of_system.thresholds(resource)));
     for component in &config.components {
-        let of_component = component.limits.policy();
-        let judging = Judging { component: Some(component.name.as_str()), action: of_component.action, ..judging };
-        let governed = of_system.memory_max.is_some();
-        all.extend(judging.rows(|resource| of_component.thresholds(resource, governed)));
+        let of_component = component.limits.policy(of_system.memory_max.is_some());
+        let held = Held { component: Some(component.name.as_str()), action: of_component.action, ..held };
+        all.extend(held.rows(|resource| of_component.thresholds(resource)));
     }
     all
 }
 
 /// Whose use of resources is judged, and what may follow.
 #[derive(Clone, Copy)]
-struct Judging<'a> {
+struct Held<'a> {
     /// `None`: all components together.
     component: Option<&'a str>,
     action: LimitAction,
     emergency: bool,
 }
 
-impl Judging<'_> {
+impl Held<'_> {
     /// What the core holds every resource against, a row for each number.
     fn rows(self, thresholds: impl Fn(Resource) -> Option<Thresholds>) -> Vec<Threshold> {
         Resource::ALL.into_iter().filter_map(|one| Some(self.of(one, thresholds(one)?))).flatten().collect()

@@ -3,7 +3,7 @@
 
 use super::login;
 use super::proof::{Shown, Unproved, from_here, schemes, shown};
-use crate::access::{Pace, Role, Roster, SessionId, SessionLimits, Sessions, Standing, Throttle, Used, Who};
+use crate::access::{Pace, Role, Roster, SessionId, SessionLimits, Sessions, Sign, Standing, Throttle, Used, Who};
 use crate::clock;
 use crate::command::Principal;
 use crate::doors::beat::Streamed;
@@ -28,6 +28,13 @@ use tokio::sync::Semaphore;
 
 /// So many wait at one time for the answer that they proved nothing; further ones get it at once, so that they hold no connection.
 const WAITING_MAX: usize = 64;
+
+/// Somebody of the file of tokens, and what he showed.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub who: Who,
+    by: Sign,
+}
 
 /// Believes or refuses, and signs what is answered to a watchdog.
 #[derive(Debug)]
@@ -94,20 +101,22 @@ impl Gate {
     }
 
     /// Whose token this is, by the file as it is now.
-    pub fn of_token(&self, digest: Digest) -> Result<Who, Unproved> {
+    pub fn of_token(&self, digest: Digest) -> Result<Known, Unproved> {
         let roster = self.roster()?;
         let entry = roster.find(digest).ok_or(Unproved::UnknownToken)?;
-        Ok(Who { principal: Principal::Token(entry.name.clone()), standing: Standing::Role(entry.role) })
+        let who = Who { principal: Principal::Token(entry.name.clone()), standing: Standing::Role(entry.role) };
+        Ok(Known { who, by: entry.sign() })
     }
 
     /// Who somebody is whose certificate an authority of ours signed for this name.
-    fn of_certificate(&self, name: &str) -> Result<Who, Unproved> {
-        let entry = self.roster()?.certified(name).map(|entry| entry.role);
-        let role = entry.ok_or_else(|| Unproved::NoRole(name.to_owned()))?;
-        Ok(Who { principal: Principal::Certificate(name.to_owned()), standing: Standing::Role(role) })
+    fn of_certificate(&self, name: &str) -> Result<Known, Unproved> {
+        let roster = self.roster()?;
+        let entry = roster.certified(name).ok_or_else(|| Unproved::NoRole(name.to_owned()))?;
+        let who = Who { principal: Principal::Certificate(name.to_owned()), standing: Standing::Role(entry.role) };
+        Ok(Known { who, by: entry.sign() })
     }
 
-    fn of_session(&self, id: &SessionId) -> Result<Who, Unproved> {
+    fn of_session(&self, id: &SessionId) -> Result<Known, Unproved> {
         let token = lock(&self.sessions).token_of(id, clock::now()).ok_or(Unproved::Over)?;
         self.of_token(token).map_err(|unproved| match unproved {
             // Its token was revoked meanwhile: the session is no guess.
@@ -195,33 +204,37 @@ impl Inside {
         let shown = shown(request.headers(), self.gate.takes_tokens());
         if let (Shown::Nothing, Some(name)) = (&shown, certified) {
             return match self.gate.of_certificate(name) {
-                Ok(who) => self.known(who, request, false).await,
+                Ok(known) => self.known(known, request, false).await,
                 Err(unproved) => self.refuse(peer, &unproved).await,
             };
         }
         match shown {
             Shown::Signature(header) => self.signed(peer, header.as_deref(), request).await,
             Shown::Token(Ok(token)) => match self.gate.of_token(token.digest()) {
-                Ok(who) => self.known(who, request, false).await,
+                Ok(known) => self.known(known, request, false).await,
                 Err(unproved) => self.refuse(peer, &unproved).await,
             },
             Shown::Token(Err(error)) => self.refuse(peer, &Unproved::NotAToken(error)).await,
             Shown::Session(id) => match self.gate.of_session(&id) {
                 Ok(_) if login::is_logout(&request) => login::log_out(self, &id, &request),
-                Ok(who) if self.has_login() && login::is_login(request.uri()) => {
+                Ok(known) if self.has_login() && login::is_login(request.uri()) => {
                     if *request.method() == Method::POST {
                         login::log_in(self, peer, request).await
                     } else {
-                        login::way_out(&who)
+                        login::way_out(&known.who)
                     }
                 }
-                Ok(who) => self.known(who, request, true).await,
+                Ok(known) => self.known(known, request, true).await,
                 Err(_) if self.has_login() && login::is_for_anybody(&request) => self.anybody(peer, request).await,
                 Err(_) if self.has_login() && login::is_a_visit(&request) => login::lead_there(),
                 Err(unproved) => self.refuse(peer, &unproved).await,
             },
             Shown::Nothing if self.has_login() && login::is_for_anybody(&request) => self.anybody(peer, request).await,
             Shown::Nothing if self.has_login() && login::is_a_visit(&request) => login::lead_there(),
+            // A page of ours whose cookie has run out meanwhile: nobody guesses.
+            Shown::Nothing if self.has_login() && from_here(request.headers(), true) => {
+                self.refuse(peer, &Unproved::Over).await
+            }
             Shown::Nothing if self.gate.takes_tokens() => self.refuse(peer, &Unproved::Nothing).await,
             Shown::Nothing => self.signed(peer, None, request).await,
         }
@@ -238,15 +251,13 @@ impl Inside {
 
     /// Somebody whose proof is good. A browser sends a session's along by itself, also for a page of somebody else's: what changes
     /// anything, or goes on, must say that it is from a page of ours.
-    async fn known(&self, who: Who, mut request: Request, by_itself: bool) -> Response {
+    async fn known(&self, Known { who, by }: Known, mut request: Request, by_itself: bool) -> Response {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let goes_on = request.headers().contains_key(header::UPGRADE);
-        if !from_here(request.headers(), request.uri(), by_itself && (!reads || goes_on)) {
+        if !from_here(request.headers(), by_itself && (!reads || goes_on)) {
             return problem(StatusCode::FORBIDDEN, "a page of another origin may not ask here");
         }
-        if let Principal::Token(name) | Principal::Certificate(name) = &who.principal {
-            self.used.note(name, clock::wall());
-        }
+        self.used.note(&by, clock::wall());
         let router = match who.standing {
             Standing::Role(Role::Viewer) => &self.reading,
             Standing::Role(Role::Admin | Role::SuperAdmin) => &self.acting,
@@ -265,6 +276,7 @@ impl Inside {
         // Where there is a header that could not be read it is no signature of ours.
         let header = header.or_else(|| parts.headers.contains_key(header::AUTHORIZATION).then_some(""));
         match self.gate.signer(&parts, &body, header, clock::wall_ms()) {
+            Err(Refusal::Malformed) if self.gate.takes_tokens() => self.refuse(peer, &Unproved::Scheme).await,
             Err(refusal) => self.refuse(peer, &Unproved::Signature(refusal)).await,
             Ok(signer) => {
                 let who = Who { principal: Principal::Key(signer.key.clone()), standing: Standing::Watchdog };

@@ -84,7 +84,7 @@ fn see(path: &'static str) -> Response {
 pub(super) async fn log_in(inside: &Inside, peer: SocketAddr, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Else a foreign page could log this browser in as somebody else.
-    if !from_here(&parts.headers, &parts.uri, true) {
+    if !from_here(&parts.headers, true) {
         return foreign();
     }
     if !is_form(&parts.headers) {
@@ -114,7 +114,7 @@ pub(super) async fn log_in(inside: &Inside, peer: SocketAddr, request: Request) 
 
 /// The session is over.
 pub(super) fn log_out(inside: &Inside, id: &SessionId, request: &Request) -> Response {
-    if !from_here(request.headers(), request.uri(), true) {
+    if !from_here(request.headers(), true) {
         return foreign();
     }
     inside.gate.log_out(id);

@@ -15,7 +15,7 @@ pub use tls::{Tls, TlsError, not_after};
 use super::ask::Asker;
 use super::beat::{Streams, with_beat};
 use super::control::access::with_access;
-use super::control::page::Page;
+use super::control::page::{Page, Pages};
 use super::control::routes::{Orders, ended, with_controls};
 use super::control::{Behind, ROUTES};
 use super::http::{Connections, Limits, drop_dead_peers, wait_after_accept_error};
@@ -159,13 +159,13 @@ pub(super) async fn serve(listener: RemoteListener, behind: Behind, closing: wat
     let body_bytes = Limits::CONTROL.body_bytes;
     let orders = Orders { system, components, limits: Limits { body_bytes, ..limits.clone() }, from_afar: true };
     let orders = Arc::new(orders);
-    let people = |controls: bool| {
-        let page = Page::new(&asker, dashboard, controls, &limits, closing.clone());
+    let people = |page: &Page| {
         let router = with_journal(page.pages(), &ranges, &asker);
         let router = with_access(router, gate.token_file().cloned(), &used);
         ended(with_controls(router, ROUTES, &asker, &orders, &turned))
     };
-    let (acting, reading) = (people(true), people(false));
+    let Pages { acting, reading } = Pages::new(&asker, dashboard, &limits, closing.clone());
+    let (acting, reading) = (people(&acting), people(&reading));
     let watchdogs = pages::with_pages(Router::new(), pages::ON_CONTROL, &asker, &Arc::default());
     let watchdogs = with_journal(with_beat(watchdogs, &streams), &ranges, &asker);
     let ends = ROUTES.iter().filter(|route| route.is_watchdogs());

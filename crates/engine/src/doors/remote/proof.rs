@@ -1,7 +1,8 @@
 //! What somebody shows to prove who he is, as it stands in a request's headers, and why it proves nothing.
 
 use crate::access::SessionId;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use crate::doors::http::same_origin;
+use axum::http::{HeaderMap, StatusCode, header};
 use failstop_client::signed::{self, Refusal};
 use failstop_client::token::{Token, TokenError};
 
@@ -51,12 +52,10 @@ fn session(headers: &HeaderMap) -> Shown {
 }
 
 /// Whether a request comes from a page of this very host, as far as its browser says so; `needed`: it must say so.
-pub(super) fn from_here(headers: &HeaderMap, uri: &Uri, needed: bool) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return !needed };
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-    let page = origin.to_str().ok().and_then(|origin| origin.strip_prefix("https://"));
-    matches!((page, host), (Some(page), Some(host)) if !host.is_empty() && page.eq_ignore_ascii_case(host))
+pub(super) fn from_here(headers: &HeaderMap, needed: bool) -> bool {
+    let Some(same) = same_origin(headers) else { return !needed };
+    // A page that came without TLS is not ours, whatever its host.
+    same && headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
 }
 
 /// Why nothing is proved.
@@ -65,6 +64,9 @@ pub(super) enum Unproved {
     /// A signature, or none where only those are taken.
     #[error(transparent)]
     Signature(#[from] Refusal),
+    /// A header of no scheme that is taken here, where tokens are.
+    #[error("{}, nor `Bearer failstop_…`, as a token is shown", Refusal::Malformed)]
+    Scheme,
     /// Nothing was shown.
     #[error(
         "this needs a token (`authorization: Bearer failstop_…`, `--token-file` on the command line) or a signed request: \
@@ -107,6 +109,7 @@ impl Unproved {
                 | Refusal::TooOld
                 | Refusal::Replayed,
             )
+            | Self::Scheme
             | Self::Nothing
             | Self::NotAToken(_)
             | Self::UnknownToken
@@ -118,7 +121,7 @@ impl Unproved {
     /// Whether that may have been a guess. A session that ran out and a file that cannot be read are nobody's.
     pub const fn is_a_try(&self) -> bool {
         match self {
-            Self::Signature(_) | Self::Nothing | Self::NotAToken(_) | Self::UnknownToken => true,
+            Self::Signature(_) | Self::Scheme | Self::Nothing | Self::NotAToken(_) | Self::UnknownToken => true,
             Self::NoRole(_) | Self::Over | Self::NoRoster => false,
         }
     }
@@ -168,11 +171,10 @@ mod tests {
 
     #[test]
     fn a_page_of_another_origin_is_told_from_ours() {
-        let uri = Uri::from_static("/");
         let judge = |origin: Option<&str>, needed| {
             let mut pairs = vec![("host", "bot-host:8443")];
             pairs.extend(origin.map(|origin| ("origin", origin)));
-            from_here(&headers(&pairs), &uri, needed)
+            from_here(&headers(&pairs), needed)
         };
         assert!(judge(Some("https://bot-host:8443"), true) && judge(Some("https://BOT-HOST:8443"), true));
         assert!(judge(None, false) && !judge(None, true));

@@ -1,4 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+use super::super::given::{environment, run_as};
 use super::*;
 
 fn plan(lines: &str) -> Plan {
@@ -15,7 +16,7 @@ fn order(plan: Plan, cause: Cause) -> Order {
         by: "ann".to_owned(),
         reason: "two\0lines".to_owned(),
         plan,
-        plan_owner: 0,
+        plan_of: Some(0),
         inherited: vec![("HTTPS_PROXY".to_owned(), "p".to_owned()), ("HOME".to_owned(), "/x".to_owned())],
     }
 }
@@ -43,9 +44,14 @@ fn root_runs_what_is_somebody_elses_as_that_one_alone() {
         (0, Some(0), Some(7), 7, Err(())),
         (0, Some(9), Some(7), 7, Err(())),
     ] {
-        let found = run_as(own, named, state_owner, plan_owner);
+        let found = run_as(own, named, state_owner, Some(plan_owner));
         assert_eq!(found.map_err(drop), expected, "{own} {named:?} {state_owner:?} {plan_owner}");
     }
+    // What anybody may have written is nobody's word.
+    for state_owner in [None, Some(0), Some(7)] {
+        assert!(run_as(0, None, state_owner, None).is_err());
+    }
+    assert_eq!(run_as(7, None, None, None), Ok(7));
 }
 
 #[test]
@@ -94,6 +100,16 @@ fn a_file_of_variables_that_cannot_be_read_is_a_reason_and_shows_no_value() {
     assert_eq!(secrets, ["hunter2"]);
     std::fs::write(&file, "hunter2\n").unwrap();
     assert!(!found().unwrap_err().contains("hunter2"));
+}
+
+#[test]
+fn what_is_no_file_gives_no_variables_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("venue.env");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let order = order(plan(&format!("env_file = \"{}\"\n", pipe.display())), Cause::KillSwitch);
+    let found = environment(&order, &run_of(&order), 0, &order.plan.actions[0], None);
+    assert!(found.unwrap_err().contains("venue.env is no regular file"));
 }
 
 #[test]

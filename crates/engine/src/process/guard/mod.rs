@@ -187,6 +187,7 @@ fn become_guard(engine_pid: i32, link: OwnedFd, notify_socket: Option<OsString>)
         unsafe { libc::prctl(libc::PR_SET_NAME, GUARD_NAME.as_ptr()) };
         Ok((PidFd::open(engine_pid)?, Signals::open()?))
     };
+    give_back_what_is_free();
     match prepare() {
         Ok((engine, signals)) => Ok(watch::until_all_is_over(engine_pid, &engine, &signals, link, notify_socket)),
         Err(source) => {
@@ -197,6 +198,15 @@ fn become_guard(engine_pid: i32, link: OwnedFd, notify_socket: Option<OsString>)
             Err(SplitError::System { what: "making the guard ready", source })
         }
     }
+}
+
+/// Returns to the kernel what reading the command line left free: the guard, which lives as long as the system, never needs as much.
+fn give_back_what_is_free() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number, and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 fn set_process_option(option: i32, value: i32) -> io::Result<()> {

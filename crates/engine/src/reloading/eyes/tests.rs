@@ -86,8 +86,8 @@ fn a_file_that_never_rests_is_told_and_read_once_it_does() {
         }
         match eyes.look(at(ms)) {
             None => {}
-            Some(Found::Invalid(why)) => {
-                assert!(why.contains("without a rest"), "{why}");
+            Some(Found::Invalid(wrong)) => {
+                assert!(wrong.published.contains("without a rest"), "{wrong:?}");
                 told += 1;
             }
             Some(Found::Valid(_)) => panic!("it was changing"),
@@ -95,6 +95,32 @@ fn a_file_that_never_rests_is_told_and_read_once_it_does() {
     }
     assert_eq!(told, 1);
     assert!(matches!(eyes.look(at(10_500)), Some(Found::Valid(_))), "twice the same: it rests");
+}
+
+#[test]
+fn a_file_that_is_touched_without_end_is_told_and_taken_once_it_rests() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.toml");
+    fs::write(&file, version(1)).unwrap();
+    let mut eyes = eyes(&file);
+    let mut told = 0;
+    for ms in (0..10_500).step_by(50) {
+        eyes.noticed(at(ms));
+        match eyes.look(at(ms)) {
+            None => {}
+            Some(Found::Invalid(wrong)) => {
+                assert!(wrong.published.contains("without a rest"), "{wrong:?}");
+                told += 1;
+            }
+            Some(Found::Valid(_)) => panic!("something happened to it just now"),
+        }
+    }
+    assert_eq!(told, 1);
+    let mut taken = 0;
+    for ms in (10_500..11_500).step_by(50) {
+        taken += usize::from(matches!(eyes.look(at(ms)), Some(Found::Valid(_))));
+    }
+    assert_eq!(taken, 1, "it rests");
 }
 
 #[test]
@@ -107,16 +133,38 @@ fn what_is_wrong_is_told_once_with_its_place() {
         eyes.look(at(ms + 100)).or_else(|| eyes.look(at(ms + 200)))
     };
     let told = |found| match found {
-        Some(Found::Invalid(told)) => told,
+        Some(Found::Invalid(wrong)) => wrong,
         other => panic!("{other:?}"),
     };
-    assert!(told(look(0)).contains("no such file"), "a vanished file is an invalid one");
+    assert!(told(look(0)).in_full.contains("no such file"), "a vanished file is an invalid one");
     assert!(look(1_000).is_none(), "said once");
     fs::write(&file, version(1).replace("errors_per_minute", "errors_per_minuet")).unwrap();
-    let why = told(look(2_000));
-    assert!(why.contains("f.toml:4:1") && why.contains("did you mean"), "{why}");
+    let wrong = told(look(2_000));
+    for why in [wrong.in_full, wrong.published] {
+        assert!(why.contains("f.toml:4:1") && why.contains("did you mean"), "{why}");
+    }
     fs::write(&file, version(1)).unwrap();
     assert!(matches!(look(3_000), Some(Found::Valid(_))));
+}
+
+#[test]
+fn a_line_that_is_wrong_is_shown_to_whoever_asks_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.toml");
+    let mut eyes = eyes(&file);
+    for (line, at) in [
+        ("env = { VENUE = \"geheim }", "f.toml:12:"),
+        ("env.VENUE = geheim", "f.toml:12:"),
+        ("env.VENUE: geheim", "f.toml:12:"),
+        ("env = { VENUE = 0xdec0de }", "f.toml:12:17"),
+        ("env = { V = \"geheim\" }\nstop_graze = \"5s\"", "f.toml:13:1"),
+    ] {
+        fs::write(&file, format!("{}{line}\n", version(1))).unwrap();
+        let Found::Invalid(Wrong { in_full, published }) = eyes.ask(&[]) else { panic!("{line}") };
+        assert!(in_full.contains(line.lines().last().unwrap()), "{in_full}");
+        assert!(published.contains(at), "{published}");
+        assert!(!["geheim", "dec0de", "14598366"].iter().any(|value| published.contains(value)), "{published}");
+    }
 }
 
 #[test]
@@ -130,6 +178,30 @@ fn whoever_asks_is_answered_at_once_with_more_laid_over_it() {
     assert_eq!(candidate.overrides.set, ["health.errors_per_minute=77"]);
     let Found::Valid(candidate) = eyes.ask(&[]) else { panic!("it is not kept before it is in force") };
     assert_eq!(candidate.config.health.errors_per_minute, 1);
+}
+
+#[test]
+fn a_later_assignment_of_a_key_takes_the_earlier_ones_place_and_there_is_a_most_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.toml");
+    fs::write(&file, version(1)).unwrap();
+    let mut eyes = eyes(&file);
+    for number in 0..1_000 {
+        let set = ["log.level=debug".to_owned(), format!("health.errors_per_minute={}", number + 1)];
+        let Found::Valid(candidate) = eyes.ask(&set) else { panic!() };
+        assert_eq!(candidate.config.health.errors_per_minute, number + 1);
+        eyes.overrides = candidate.overrides;
+    }
+    assert_eq!(eyes.overrides.set, ["log.level=debug", "health.errors_per_minute=1000"]);
+    // As many keys as there may be, and one more.
+    eyes.overrides.set = (0..SET_MAX - 1).map(|index| format!("component.bot.env.V{index}=1")).collect();
+    let Found::Valid(candidate) = eyes.ask(&["component.bot.env.LAST=1".to_owned()]) else { panic!() };
+    eyes.overrides = candidate.overrides;
+    assert_eq!(eyes.overrides.set.len(), SET_MAX);
+    let Found::Invalid(Wrong { in_full: why, .. }) = eyes.ask(&["health.errors_per_minute=3".to_owned()]) else {
+        panic!("one too many")
+    };
+    assert!(why.contains("laid over the file") && why.contains("next:"), "{why}");
 }
 
 /// What somebody does to the file.

@@ -117,6 +117,20 @@ fn an_admin_sees_which_tokens_are_used_and_a_viewer_its_own() {
 }
 
 #[test]
+fn a_new_token_of_an_old_name_was_never_shown() {
+    let open = with_tokens();
+    let used = |byte| -> Vec<bool> {
+        let list = open.with("GET", "/api/access", "", &bearer(byte)).json();
+        list["tokens"].as_array().unwrap().iter().map(|token| token["last_used"].is_string()).collect()
+    };
+    assert_eq!(used(1), [true]);
+    let lines = line("vera", Role::Viewer, 9) + &line("ada", Role::Admin, 2);
+    private(&open.files.dir.path().join("tokens"), &lines);
+    assert_eq!(used(2), [false, true]);
+    assert_eq!(used(9), [true]);
+}
+
+#[test]
 fn what_is_no_proof_is_refused_counted_told_and_helped() {
     let open = with_tokens();
     let cases = [
@@ -126,6 +140,7 @@ fn what_is_no_proof_is_refused_counted_told_and_helped() {
         (bearer(3).replace("0303", "0304"), "the token's checksum is wrong"),
         (bearer(3) + &bearer(3), "is not `Failstop-HMAC-SHA256"),
         ("authorization: Basic c3VlOnN1ZQ==\r\n".to_owned(), "is not `Failstop-HMAC-SHA256"),
+        ("authorization: Token failstop_12\r\n".to_owned(), "nor `Bearer failstop_…`, as a token is shown"),
     ];
     let count = cases.len() as u64;
     for (headers, says) in cases {
@@ -294,6 +309,19 @@ fn a_browser_logs_in_with_a_token_and_acts_by_its_cookie() {
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(stop(OURS), 401);
     assert_eq!(open.told(), None);
+}
+
+#[test]
+fn a_page_of_ours_whose_cookie_ran_out_is_no_guess() {
+    let open = with_tokens();
+    for (method, target) in [("GET", "/ws"), ("POST", "/api/control/emergency-stop")] {
+        let reply = open.with(method, target, "{\"reason\":\"r\"}", "origin: https://x\r\n");
+        assert_eq!(reply.code, 401, "{target}");
+        assert!(reply.json()["error"].as_str().unwrap().contains("session is over: log in again"), "{reply:?}");
+    }
+    assert_eq!((open.refused.load(Ordering::Relaxed), open.told()), (0, None));
+    assert_eq!(open.with("GET", "/ws", "", "origin: https://evil.example\r\n").code, 401);
+    assert_eq!(open.refused.load(Ordering::Relaxed), 1);
 }
 
 #[test]

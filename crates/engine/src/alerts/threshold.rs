@@ -1,0 +1,104 @@
+//! What people hear of a figure that is beyond a level: one incident a figure, from the first level to its end.
+
+use super::delivery::Delivery;
+use super::notice::clock_time;
+use crate::thresholds::Heard;
+use failstop_core::{Degree, News};
+use failstop_notify::{Change, Key, Notice, Severity};
+
+const CAUSE: &str = "threshold";
+const RUNBOOK: &str = "docs/runbooks/threshold.md";
+
+impl Delivery {
+    /// Tells what is new of a figure.
+    pub fn threshold(&mut self, heard: &Heard, at: jiff::Timestamp) {
+        let degree = match heard.news {
+            News::Begun(degree) | News::Worse(degree) | News::Eased(degree) => degree,
+            News::Over => return self.threshold_over(&heard.name, &heard.what, at),
+        };
+        let severity = match degree {
+            Degree::Warning => Severity::Warning,
+            Degree::Critical | Degree::Emergency => Severity::Critical,
+        };
+        let system = self.sender().system.clone();
+        let number = u64::try_from(at.as_second()).unwrap_or_default();
+        let open = self.threshold_incidents().into_iter().find(|(name, _)| *name == heard.name);
+        let key = match open.map_or_else(|| Key::of(&system, CAUSE, Some(&heard.name), number), |(_, key)| Ok(key)) {
+            Ok(key) => key,
+            Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
+        };
+        let title = format!("{system}: {}: {}", degree.word(), heard.what);
+        let mut notice = self.of_threshold(key, Change::Trigger, severity, title, at);
+        notice.message = format!("At {}: {}.", clock_time(at), heard.what);
+        notice.component.clone_from(&heard.component);
+        notice.metadata.clone_from(&heard.facts);
+        notice.root_cause = Some(match heard.news {
+            News::Eased(_) => "it was worse before, and is not good yet".to_owned(),
+            News::Begun(_) | News::Worse(_) | News::Over => "the figure says so; failstop only compares it".to_owned(),
+        });
+        let action = match degree {
+            Degree::Warning | Degree::Critical => format!(
+                "see the figure's last day on the dashboard and what changed; its levels are below [{}]",
+                heard.key
+            ),
+            Degree::Emergency => {
+                "everything is shut down, unless thresholds may not: find out why the figure is so far off before \
+                 `failstop resume`"
+                    .to_owned()
+            }
+        };
+        notice.recommended_action = Some(action);
+        self.report(notice);
+    }
+
+    /// Tells that a figure is good again, or is not looked at any more.
+    pub fn threshold_over(&mut self, name: &str, what: &str, at: jiff::Timestamp) {
+        for (_, key) in self.threshold_incidents().into_iter().filter(|(open, _)| open == name) {
+            let title = format!("{}: over: {name}", self.sender().system);
+            let mut notice = self.of_threshold(key, Change::Resolve, Severity::Warning, title, at);
+            notice.message = format!("At {}: {what}.", clock_time(at));
+            self.report(notice);
+        }
+    }
+
+    /// The figures of which an incident is open, each with its key.
+    pub fn threshold_incidents(&self) -> Vec<(String, Key)> {
+        let named = |key: Key| Some((figure_of(&self.sender().system, &key)?.to_owned(), key));
+        self.open_incidents(CAUSE).into_iter().filter_map(named).collect()
+    }
+
+    fn of_threshold(&self, key: Key, change: Change, severity: Severity, title: String, at: jiff::Timestamp) -> Notice {
+        let sender = self.sender();
+        let mut notice = Notice::new(key, change, severity, title, at);
+        notice.system.clone_from(&sender.system);
+        notice.environment.clone_from(&sender.environment);
+        CAUSE.clone_into(&mut notice.cause);
+        notice.runbook = Some(RUNBOOK.to_owned());
+        notice
+    }
+}
+
+/// The figure in `system/threshold/figure/number`.
+fn figure_of<'k>(system: &str, key: &'k Key) -> Option<&'k str> {
+    let rest = key.as_str().strip_prefix(system)?.strip_prefix('/')?.strip_prefix(CAUSE)?.strip_prefix('/')?;
+    rest.rsplit_once('/').map(|(figure, _)| figure)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+
+    #[test]
+    fn a_key_says_which_figure_it_is_of() {
+        let of = |system: &str, figure: &str| {
+            let key = Key::of(system, CAUSE, Some(figure), 7).unwrap();
+            figure_of(system, &key).map(str::to_owned)
+        };
+        assert_eq!(of("demo", "success_rate").as_deref(), Some("success_rate"));
+        assert_eq!(of("demo", "a-b").as_deref(), Some("a-b"));
+        let other = Key::of("demo", "limit", Some("success_rate"), 7).unwrap();
+        assert_eq!(figure_of("demo", &other), None);
+        assert_eq!(figure_of("another", &Key::of("demo", CAUSE, Some("x"), 7).unwrap()), None);
+    }
+}

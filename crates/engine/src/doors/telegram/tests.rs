@@ -1,0 +1,293 @@
+//! The door against a bot API of our own on loopback, and a loop that says what it was told.
+
+#![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+
+#[path = "../../../../../tests/e2e/bot_api.rs"]
+mod bot_api;
+
+use super::Settings;
+use crate::command::TurnedAway;
+use crate::config::{Config, Overrides};
+use crate::doors::fake_loop::{Does, FakeLoop};
+use crate::doors::{HttpDoors, Listeners};
+use crate::status::tests::status;
+use bot_api::{BotApi, Odd, PATIENCE, TOKEN, refused};
+use failstop_settings::Source;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+const VIEWER: i64 = 5;
+const ADMIN: i64 = 6;
+const SUPER_ADMIN: i64 = 7;
+const STRANGER: i64 = 99;
+
+struct Open {
+    api: BotApi,
+    fake: FakeLoop,
+    settings: watch::Sender<Option<Settings>>,
+    _doors: HttpDoors,
+    _folder: tempfile::TempDir,
+}
+
+fn settings_of(api: &BotApi, folder: &std::path::Path, lists: &str) -> Settings {
+    std::fs::write(folder.join("token"), TOKEN).unwrap();
+    let text = format!(
+        "[system]\nname = \"demo\"\n[[component]]\nname = \"bot\"\ncommand = [\"true\"]\norders = \"asks\"\n\
+         [telegram]\nbot_token = {{ file = \"{}\" }}\napi_base = \"http://{}\"\nwait = \"1s\"\n{lists}",
+        folder.join("token").display(),
+        api.address()
+    );
+    let source = Source { file: "failstop.toml".into(), text, world_readable: false };
+    Settings::of(&Config::of(&source, &Overrides::default()).unwrap()).unwrap()
+}
+
+const LISTS: &str = "viewers = [5]\nadmins = [6]\nsuper_admins = [7]\n";
+
+/// A door that listens already, unless something piled up.
+fn open_at(api: BotApi, does: Does) -> Open {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeLoop::start(does);
+    let (settings, heard) = watch::channel(Some(settings_of(&api, folder.path(), LISTS)));
+    let doors = HttpDoors::open(Listeners { telegram: Some(heard), ..Listeners::default() }, fake.link()).unwrap();
+    api.until("the first question", |state| state.asked.iter().any(|(_, asked)| asked["timeout"] == 1).then_some(()));
+    Open { api, fake, settings, _doors: doors, _folder: folder }
+}
+
+fn open() -> Open {
+    open_at(BotApi::start(), Does::Answers(Box::new(status())))
+}
+
+impl Open {
+    /// What the loop is told next.
+    #[track_caller]
+    fn told(&self) -> String {
+        self.fake.orders.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// What is to be typed to confirm what was asked for last.
+    #[track_caller]
+    fn word(&self, user: i64) -> String {
+        let asked = self.api.until("a confirmation to be asked for", |state| {
+            let last = state.sent.iter().rev().find(|(chat, text)| *chat == user && text.contains(", type\n"));
+            last.map(|(_, text)| text.clone())
+        });
+        asked.lines().nth(1).unwrap().to_owned()
+    }
+
+    /// Everything that was written before this has been taken.
+    #[track_caller]
+    fn settled(&self) {
+        self.api.write(VIEWER, "/whoami");
+        let before = self.api.sent().iter().filter(|(_, text)| text.contains("you are telegram user")).count();
+        self.api.until("an answer", |state| {
+            let now = state.sent.iter().filter(|(_, text)| text.contains("you are telegram user")).count();
+            (now > before).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_stop_is_given_at_once_and_answered_with_its_trace() {
+    let open = open();
+    open.api.write(ADMIN, "/emergency_stop odd fills");
+    assert_eq!(open.told(), "KillSwitchEngage \"odd fills\" telegram user 6");
+    let answer = open.api.answered(ADMIN, "done: engage the kill switch (reason: odd fills)");
+    assert!(answer.starts_with("demo: ") && answer.lines().last().unwrap().starts_with("trace "), "{answer}");
+    assert_eq!(open.fake.heard.recv_timeout(PATIENCE).unwrap(), None, "all is well");
+}
+
+#[test]
+fn what_loosens_is_given_after_its_confirmation_was_read_for_good() {
+    let open = open();
+    open.api.write(SUPER_ADMIN, "/emergency_resume looked into");
+    let word = open.word(SUPER_ADMIN);
+    assert!(open.fake.orders.try_recv().is_err(), "before it is confirmed");
+    let id = open.api.write(SUPER_ADMIN, &word);
+    assert_eq!(open.told(), "KillSwitchRelease \"looked into\" telegram user 7");
+    // The loop is told after Telegram, so it stands there by now.
+    let confirmed = open.api.change(|state| {
+        let confirms = |asked: &Value| asked["offset"] == id + 1 && asked["timeout"] == 0 && asked["limit"] == 1;
+        state.asked.iter().any(|(method, asked)| method == "getUpdates" && confirms(asked))
+    });
+    assert!(confirmed, "{:?}", open.api.change(|state| state.asked.clone()));
+    open.api.answered(SUPER_ADMIN, "done: release the kill switch");
+}
+
+#[test]
+fn what_loosens_is_not_given_where_telegram_cannot_be_told() {
+    let open = open();
+    open.api.write(SUPER_ADMIN, "/resume looked into");
+    let word = open.word(SUPER_ADMIN);
+    open.api.change(|state| state.confirms_nothing = true);
+    open.api.write(SUPER_ADMIN, &word);
+    open.api.answered(SUPER_ADMIN, "not done: release every latched halt");
+    open.api.change(|state| state.confirms_nothing = false);
+    open.api.write(SUPER_ADMIN, &word);
+    open.api.answered(SUPER_ADMIN, "nothing waits to be confirmed");
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn an_update_that_comes_again_and_again_is_heard_once() {
+    let api = BotApi::start();
+    let open = open_at(api, Does::Answers(Box::new(status())));
+    open.api.change(|state| state.repeats = true);
+    open.api.write(ADMIN, "/execution_mode dry");
+    assert_eq!(open.told(), "Mode(Dry) \"\" telegram user 6");
+    open.settled();
+    open.settled();
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn what_piled_up_is_not_carried_out_and_its_sender_is_told() {
+    let api = BotApi::start();
+    for _ in 0..120 {
+        api.write(STRANGER, "hello");
+    }
+    api.write(ADMIN, "/emergency_stop");
+    api.write(STRANGER, "hello");
+    let open = open_at(api, Does::Answers(Box::new(status())));
+    open.api.answered(ADMIN, "What was written before was not carried out");
+    open.settled();
+    assert!(open.fake.orders.try_recv().is_err());
+    open.api.write(ADMIN, "/emergency_stop again");
+    assert_eq!(open.told(), "KillSwitchEngage \"again\" telegram user 6");
+    assert!(open.api.sent().iter().all(|(chat, _)| *chat != STRANGER), "{:?}", open.api.sent());
+}
+
+#[test]
+fn strangers_and_groups_are_counted_and_get_no_answer() {
+    let open = open();
+    open.api.write(STRANGER, "/emergency_stop");
+    let group = |id: i64| {
+        json!({ "update_id": id, "message": {
+            "message_id": 1, "date": bot_api::unix_now(), "text": "/emergency_stop",
+            "from": { "id": ADMIN, "is_bot": false, "first_name": "x" }, "chat": { "id": -5, "type": "group" },
+        } })
+    };
+    open.api.push(group);
+    let turned = || match open.fake.turned.recv_timeout(PATIENCE).unwrap() {
+        TurnedAway::Unproved { peer, why, .. } => (peer, why),
+        other @ (TurnedAway::Refused { .. } | TurnedAway::Forbidden { .. }) => panic!("{other:?}"),
+    };
+    assert_eq!(turned(), ("telegram user 99".to_owned(), "is not listed in [telegram]".to_owned()));
+    assert_eq!(turned(), ("telegram user 6".to_owned(), "only a private chat with the bot counts".to_owned()));
+    open.settled();
+    assert!(open.api.sent().iter().all(|(chat, _)| *chat == VIEWER), "{:?}", open.api.sent());
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn whoever_may_not_is_told_and_that_is_recorded() {
+    let open = open();
+    open.api.write(VIEWER, "/emergency_stop");
+    open.api.answered(VIEWER, "`emergency stop` needs the role admin, and you are viewer");
+    let turned = open.fake.turned.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(turned, TurnedAway::Forbidden { .. }), "{turned:?}");
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn questions_are_answered_for_a_telephone() {
+    let open = open();
+    for (text, says) in [
+        ("/system_status", "OBSERVE-ONLY"),
+        ("/health", "health "),
+        ("/alerts", "demo/hung/bot/7-31"),
+        ("/orders", "IN DOUBT (engine-gone)"),
+        ("/risk_summary", "trading day"),
+        ("/rate_limits", "of "),
+        ("/price_feeds", "required"),
+        ("/help", "/whoami"),
+    ] {
+        open.api.write(VIEWER, text);
+        open.api.answered(VIEWER, says);
+    }
+    assert!(open.api.sent().iter().all(|(_, text)| text.starts_with("demo: ") && !text.contains(TOKEN)));
+}
+
+#[test]
+fn refusals_of_the_loop_are_passed_on() {
+    let open = open_at(BotApi::start(), Does::Refuses(vec!["data is old; look at the feed".to_owned()]));
+    open.api.write(ADMIN, "/component stop bot");
+    let answer = open.api.answered(ADMIN, "refused: stop bot");
+    assert!(answer.contains("data is old; look at the feed"), "{answer}");
+}
+
+/// Whatever Telegram answers, the next order is heard.
+fn survives(odd: Vec<Odd>) {
+    let open = open();
+    let many = odd.len();
+    open.api.change(|state| state.odd = odd.into());
+    open.api.until("them to be answered so", |state| state.odd.is_empty().then_some(()));
+    open.api.write(ADMIN, "/emergency_stop");
+    assert_eq!(open.told(), "KillSwitchEngage \"ordered over Telegram\" telegram user 6", "after {many}");
+}
+
+#[test]
+fn refusals_of_telegram_are_outlived() {
+    let says = |code: u16, body: &str| Odd::Says(code, body.to_owned());
+    survives(vec![
+        says(409, &refused(409, "Conflict: terminated by other getUpdates request")),
+        says(401, &refused(401, "Unauthorized")),
+        says(502, "<html>bad gateway</html>"),
+    ]);
+}
+
+#[test]
+fn telegrams_own_pause_is_kept() {
+    let flood = r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":2}}"#;
+    survives(vec![Odd::Says(429, flood.to_owned())]);
+}
+
+#[test]
+fn garbage_is_outlived() {
+    let says = |body: &str| Odd::Says(200, body.to_owned());
+    survives(vec![says("{"), Odd::HangsUp, says(r#"{"ok":true,"result":{}}"#)]);
+}
+
+#[test]
+fn wrong_types_are_outlived() {
+    let says = |body: &str| Odd::Says(200, body.to_owned());
+    let strange = r#"{"ok":true,"result":[null,{"update_id":"5"},{"update_id":50,"message":[]},{"update_id":51,"message":{"from":7}}]}"#;
+    survives(vec![says(strange), says(r#"{"ok":true,"result":[1]}"#)]);
+}
+
+#[test]
+fn a_hang_is_outlived() {
+    survives(vec![Odd::Hangs]);
+}
+
+#[test]
+fn a_message_that_is_larger_than_any_is_passed_over() {
+    let large = format!(r#"{{"ok":true,"result":[{{"update_id":100,"message":{{"text":"{}"#, "a".repeat(300 * 1024));
+    // As it comes with others, and then by itself.
+    survives(vec![Odd::Says(200, large.clone()), Odd::Says(200, large)]);
+}
+
+#[test]
+fn other_people_are_heard_once_they_are_listed_and_nobody_where_nobody_is() {
+    let open = open();
+    open.api.write(STRANGER, "/whoami");
+    assert!(open.fake.turned.recv_timeout(PATIENCE).is_ok());
+    let with_stranger = settings_of(&open.api, open._folder.path(), "viewers = [5, 99]\n");
+    open.settings.send_replace(Some(with_stranger));
+    open.api.write(STRANGER, "/whoami");
+    open.api.answered(STRANGER, "you are telegram user 99, viewer");
+    open.api.write(ADMIN, "/emergency_stop");
+    open.settled();
+    assert!(open.fake.orders.try_recv().is_err(), "not any more");
+    assert_eq!(open.fake.heard.recv_timeout(PATIENCE).unwrap(), None, "all is well");
+    open.settings.send_replace(None);
+    assert_eq!(open.fake.heard.recv_timeout(PATIENCE).unwrap(), None, "and so it is where nobody is to be heard");
+    open.api.write(ADMIN, "/emergency_stop now");
+    let before = open.api.change(|state| state.asked.len());
+    open.settings.send_replace(Some(settings_of(&open.api, open._folder.path(), LISTS)));
+    open.api.until("it to listen again", |state| {
+        state.asked.iter().skip(before).any(|(_, asked)| asked["timeout"] == 1).then_some(())
+    });
+    open.api.answered(ADMIN, "What was written before was not carried out");
+    open.api.write(ADMIN, "/emergency_stop then");
+    assert_eq!(open.told(), "KillSwitchEngage \"then\" telegram user 6");
+}

@@ -1,0 +1,122 @@
+//! Figures and their levels, on a whole system: who is told, what health says, and what an emergency ends in.
+
+use crate::system::{PATIENCE, System, has_halt};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A system whose bot reports these figures once, looked at every second.
+fn system(figures: &[(&str, f64)], keys: &str) -> System {
+    let says = figures.iter().map(|(name, value)| json!({"type": "metric", "name": name, "value": value}).to_string());
+    let says: Vec<String> = says.map(|line| format!("\"send\", {}", json!(line))).collect();
+    System::new(&format!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ready\", {}]\norders = \"asks\"\nreadiness = {{ notify = true }}\n\
+         [limits]\nsample_every = \"1s\"\n{keys}",
+        says.join(", ")
+    ))
+}
+
+fn answer(system: &System) -> Value {
+    let (code, text) = system.get("/api/thresholds");
+    assert_eq!(code, 200, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Waits until a figure is at a level.
+#[track_caller]
+fn wait_level(system: &System, name: &str, level: &str) -> Value {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let all = answer(system);
+        let found = all["figures"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+        if let Some(found) = found.filter(|one| one["level"] == level) {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {name} at {level}: {all:#}\nlog:\n{}", system.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until people are told so.
+#[track_caller]
+fn wait_told(system: &System, title: &str) -> Value {
+    let end = Instant::now() + PATIENCE;
+    let title = format!("{}: {title}", system.name);
+    loop {
+        let all = alerts(system);
+        if let Some(found) = all.iter().find(|alert| alert["title"] == title.as_str()) {
+            return found.clone();
+        }
+        assert!(Instant::now() < end, "waited in vain for {title}: {all:#?}\nlog:\n{}", system.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn alerts(system: &System) -> Vec<Value> {
+    let output = system.run("alerts list", &["--format", "json"]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    list["alerts"].as_array().unwrap().iter().filter(|alert| alert["cause"] == "threshold").cloned().collect()
+}
+
+#[test]
+fn a_figure_beyond_its_level_is_told_degrades_health_and_is_over_when_the_level_is_another() {
+    let keys = "[thresholds]\nevery = \"1s\"\n[thresholds.websocket_latency]\ncritical = 1500\nclear_for = \"1s\"\n\
+                [[thresholds.figure]]\nname = \"waiting\"\nmetric = \"orders.waiting\"\ncomponent = \"bot\"\nunit = \"orders\"\nwarning = 10\n";
+    let mut system = system(&[("websocket_latency", 2_000.0), ("orders.waiting", 11.0)], keys);
+    system.start();
+    let active = system.wait_active();
+    assert_eq!(active["permission"], "active");
+    let latency = wait_level(&system, "websocket_latency", "critical");
+    assert_eq!(
+        (&latency["value"], &latency["warning"], &latency["critical"]),
+        (&json!(2000.0), &json!(1000.0), &json!(1500.0))
+    );
+    assert_eq!((&latency["source"], &latency["key"]), (&json!("written"), &json!("thresholds.websocket_latency")));
+    let waiting = wait_level(&system, "waiting", "warning");
+    assert_eq!((&waiting["component"], &waiting["unit"]), (&json!("bot"), &json!("orders")));
+    assert_eq!(wait_level(&system, "nonce_rate", "unknown")["source"], "default");
+
+    let told = wait_told(&system, "critical: websocket_latency is 2000 ms, above the critical level of 1500 ms");
+    assert_eq!((&told["severity"], &told["component"]), (&json!("critical"), &Value::Null), "{told:#}");
+    let told = wait_told(&system, "warning: waiting of bot is 11 orders, above the warning level of 10 orders");
+    assert_eq!((&told["severity"], &told["component"]), (&json!("warning"), &json!("bot")), "{told:#}");
+    let health = system.wait_status("a degraded health", |status| status["health"]["status"] == "degraded");
+    assert!(health["health"]["reasons"].to_string().contains("websocket_latency is 2000 ms"), "{health}");
+    assert_eq!((&health["permission"], system.get("/health").0), (&json!("active"), 200), "nothing is halted");
+    assert!(system.get("/metrics").1.contains("\nfailstop_threshold_level{threshold=\"websocket_latency\"} 2\n"));
+
+    for key in ["critical", "warning"] {
+        let set = system.run("config set", &[&format!("thresholds.websocket_latency.{key}"), "3000"]);
+        assert_eq!(set.status.code(), Some(0), "{}", String::from_utf8_lossy(&set.stderr));
+    }
+    wait_level(&system, "websocket_latency", "good");
+    system.wait_status("a healthy system", |status| status["health"]["status"] == "healthy");
+    assert_eq!(system.stop(), 0);
+    let told = alerts(&system);
+    let open: Vec<&Value> = told.iter().filter(|alert| alert["resolved_at"].is_null()).collect();
+    assert_eq!((told.len(), open.len()), (2, 1), "one incident a figure, and the other one goes on: {told:#?}");
+}
+
+#[test]
+fn an_emergency_shuts_everything_down_until_somebody_resumes() {
+    let mut system = system(&[("daily_pnl", -500.0)], "[thresholds]\nevery = \"1h\"\n");
+    system.start();
+    let status = system.wait_status("the shutdown", |status| status["permission"] == "shutdown");
+    assert!(has_halt(&status, "failsafe"), "{status}");
+    assert!(status["halts"].to_string().contains("daily_pnl is -500, below the emergency level of -100"), "{status}");
+    assert_eq!(system.stop(), 5);
+}
+
+#[test]
+fn where_thresholds_may_not_shut_down_an_emergency_is_told_and_nothing_else() {
+    let keys = "[failsafe]\nemergency_shutdown = false\n";
+    let mut system = system(&[("daily_pnl", -500.0)], keys);
+    system.start();
+    system.wait_active();
+    let result = wait_level(&system, "daily_pnl", "emergency");
+    assert_eq!(result["emergency"], Value::Null, "it is none");
+    system.wait_status("a degraded health", |status| status["health"]["status"] == "degraded");
+    let told = wait_told(&system, "emergency: daily_pnl is -500, below the emergency level of -100");
+    assert_eq!(told["severity"], "critical", "{told:#}");
+    assert_eq!(system.status().unwrap()["permission"], "active");
+    assert_eq!(system.stop(), 0);
+}
