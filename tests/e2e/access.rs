@@ -332,7 +332,8 @@ fn users_of_the_host_do_what_their_role_may() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = place.path().join("failstop");
-    fs::copy(failstop(), &program).unwrap();
+    // By a program of its own: a file that this one still had open for writing while another test forks could not be run.
+    assert!(Command::new("cp").arg(failstop()).arg(&program).status().unwrap().success());
     let run = |user: u32, command: &str, arguments: &[&str]| {
         Command::new(&program)
             .args(command.split(' '))
@@ -368,7 +369,8 @@ fn whoever_changes_the_tokens_leaves_the_file_its_owner_or_leaves_it_alone() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let (program, tokens) = (place.path().join("failstop"), place.path().join("tokens"));
-    fs::copy(failstop(), &program).unwrap();
+    // By a program of its own: a file that this one still had open for writing while another test forks could not be run.
+    assert!(Command::new("cp").arg(failstop()).arg(&program).status().unwrap().success());
     let run = |user: u32, name: &str| {
         let mut command = Command::new(&program);
         command.args(["token", "new", name, "--role", "viewer", "--file"]).arg(&tokens);

@@ -44,6 +44,10 @@ pub struct State {
     pub odd: VecDeque<Odd>,
     /// Questions that confirm and do not wait are refused.
     pub confirms_nothing: bool,
+    /// They are answered once this is over.
+    pub confirms_later: bool,
+    /// Nobody who sends a message is answered, nor is it sent.
+    pub mute: bool,
     /// Updates come as often as they are asked for, confirmed or not.
     pub repeats: bool,
 }
@@ -127,6 +131,11 @@ impl BotApi {
         state.asked.push((method.to_owned(), asked.clone()));
         changed.notify_all();
         if method == "sendMessage" {
+            if state.mute {
+                drop(state);
+                std::thread::sleep(PATIENCE);
+                return None;
+            }
             let (chat, text) = (asked["chat_id"].as_i64()?, asked["text"].as_str()?.to_owned());
             state.sent.push((chat, text));
             changed.notify_all();
@@ -144,7 +153,11 @@ impl BotApi {
         }
         let wait = Duration::from_secs(asked["timeout"].as_u64()?);
         let limit = usize::try_from(asked["limit"].as_u64()?).ok()?;
-        if state.confirms_nothing && wait.is_zero() && limit == 1 {
+        let confirms = wait.is_zero() && asked["offset"].as_i64() >= Some(0);
+        if confirms {
+            state = changed.wait_while(state, |state| state.confirms_later).unwrap();
+        }
+        if state.confirms_nothing && confirms {
             return Some((500, refused(500, "Internal Server Error")));
         }
         match asked["offset"].as_i64() {
@@ -166,12 +179,7 @@ impl BotApi {
 
     /// Somebody writes something now.
     pub fn write(&self, user: i64, text: &str) -> i64 {
-        self.push(|id| {
-            json!({ "update_id": id, "message": {
-                "message_id": id, "date": unix_now(), "text": text,
-                "from": { "id": user, "is_bot": false, "first_name": "x" }, "chat": { "id": user, "type": "private" },
-            } })
-        })
+        self.push(|id| message(id, user, text))
     }
 
     /// An update that is made of its number.
@@ -212,6 +220,14 @@ impl BotApi {
     pub fn sent(&self) -> Vec<(i64, String)> {
         self.change(|state| state.sent.clone())
     }
+}
+
+/// Somebody's message of now, as an update of this number.
+pub fn message(id: i64, user: i64, text: &str) -> Value {
+    json!({ "update_id": id, "message": {
+        "message_id": id, "date": unix_now(), "text": text,
+        "from": { "id": user, "is_bot": false, "first_name": "x" }, "chat": { "id": user, "type": "private" },
+    } })
 }
 
 /// The body of a refusal.

@@ -126,6 +126,31 @@ fn a_stop_from_a_phone_holds_over_a_restart_and_is_released_once() {
 }
 
 #[test]
+fn a_stop_by_the_command_line_leaves_what_was_asked_for_over_telegram() {
+    let api = BotApi::start();
+    let mut system = system(&api);
+    system.start();
+    system.wait_active();
+    listens(&api);
+    // It was confirmed, and Telegram does not say yet that the word was read.
+    api.write(SUPER_ADMIN, "/resume looked into");
+    let typed = word(&api, SUPER_ADMIN);
+    api.change(|state| state.confirms_later = true);
+    let id = api.write(SUPER_ADMIN, &typed);
+    api.until("it to be confirmed", |state| {
+        let confirms = |asked: &Value| asked["offset"] == id + 1 && asked["timeout"] == 0;
+        state.asked.iter().any(|(_, asked)| confirms(asked)).then_some(())
+    });
+    let engaged = system.run("kill-switch engage", &["--reason", "odd fills"]);
+    assert_eq!(engaged.status.code(), Some(0), "{}", String::from_utf8_lossy(&engaged.stderr));
+    system.wait_status("the kill switch", |status| status["kill_switch"] == true);
+    api.change(|state| state.confirms_later = false);
+    let answer = api.answered(SUPER_ADMIN, "refused: release every latched halt");
+    assert!(answer.contains("the kill switch was engaged since this was asked for"), "{answer}");
+    assert_eq!(system.stop(), 5);
+}
+
+#[test]
 fn people_are_listed_and_taken_out_while_it_runs() {
     let api = BotApi::start();
     let mut system = system(&api);

@@ -4,6 +4,7 @@
 //! it stands in the journal.
 
 use super::booked;
+use super::notes::{self, word};
 use super::number::{counted, size};
 use failstop_engine::announce;
 use failstop_engine::printable::printable;
@@ -61,52 +62,15 @@ fn describe(kind: &str, body: &Value) -> (String, String) {
             let number = |key: &str| body[key].as_u64().unwrap_or(0);
             ("journal", format!("segment sealed, {}, {}", counted(number("records"), "record"), size(number("bytes"))))
         }
-        "x.failstop.control" => ("control", given(body)),
-        "x.failstop.control_forbidden" => {
-            let [control, by, role, needs] = ["control", "by", "role", "needs"].map(|key| word(body, key));
-            ("control", format!("{control} refused to {by} ({role}): it needs {needs}"))
-        }
-        "x.failstop.control_refused" => {
-            ("control", format!("turned away {}: {}", word(body, "peer"), word(body, "why")))
-        }
-        "x.failstop.alert" => {
-            let [alert, change, severity] = ["alert", "change", "severity"].map(|key| word(body, key));
-            ("alert", format!("{alert}: {change} ({severity}){}", traced(body)))
-        }
-        "x.failstop.trace" => ("trace", format!("{} was raised by a request{}", word(body, "halt"), traced(body))),
-        "x.failstop.control_unproved" => {
-            ("control", format!("a request from {} proved nothing: {}", word(body, "peer"), word(body, "why")))
-        }
         other => {
+            if let Some((topic, words)) = notes::describe(other, body) {
+                return (topic.to_owned(), words);
+            }
             let payload = body.to_string();
             return booked::describe(other, &payload).unwrap_or_else(|| (other.to_owned(), payload));
         }
     };
     (topic.to_owned(), words)
-}
-
-/// `, trace 4bf92f35`: as much of it as people type.
-fn traced(body: &Value) -> String {
-    let short = body["trace_id"].as_str().map(|trace| trace.get(..8).unwrap_or(trace));
-    short.map_or_else(String::new, |short| format!(", trace {short}"))
-}
-
-/// A control that somebody gave.
-fn given(body: &Value) -> String {
-    let [control, by, role] = ["control", "by", "role"].map(|key| word(body, key));
-    match body["reason"].as_str() {
-        Some(reason) if !reason.is_empty() => format!("{control} by {by} ({role}): {reason}"),
-        Some(_) | None => format!("{control} by {by} ({role})"),
-    }
-}
-
-/// A value of the body as a word; what is missing is said as `?`.
-fn word(body: &Value, key: &str) -> String {
-    match &body[key] {
-        Value::String(text) => text.clone(),
-        Value::Null => "?".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 /// Thousandths as `0.50`.

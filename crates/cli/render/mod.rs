@@ -7,6 +7,7 @@ pub mod config;
 pub mod event;
 pub mod gate;
 pub mod nagios;
+mod notes;
 pub mod orders;
 pub mod processes;
 pub mod report;

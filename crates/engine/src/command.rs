@@ -13,6 +13,7 @@ use failstop_core::Order;
 use failstop_core::gate::{LimitName, NAME_MAX, Scope};
 use failstop_journal::ledger::{Outcome, Statement};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where doors put their requests. Bounded, so that a flood waits in its own connection and not in memory.
@@ -79,11 +80,29 @@ impl std::fmt::Display for Principal {
     }
 }
 
+/// How often the kill switch was engaged in this life of the engine, by whatever way. The loop counts. A door where something is confirmed
+/// some time after it was asked for reads the count when it is asked, and sends it along.
+#[derive(Clone, Debug, Default)]
+pub struct Engagements(Arc<AtomicU64>);
+
+impl Engagements {
+    /// How often. A door may read an older count than the loop's, which leaves more and loosens nothing.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It was engaged once more.
+    pub fn one_more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A request from a door, with the way back: there is none for what whoever asks may not.
 #[derive(Debug)]
 pub struct Request {
     command: Command,
     reply: oneshot::Sender<Answer>,
+    meant_at: Option<u64>,
 }
 
 impl Request {
@@ -92,7 +111,17 @@ impl Request {
     /// # Errors
     /// [`Forbidden`], which names the role that is needed.
     pub fn new(command: Command, reply: oneshot::Sender<Answer>) -> Result<Self, Forbidden> {
-        judge(&command).map(|()| Self { command, reply })
+        judge(&command).map(|()| Self { command, reply, meant_at: None })
+    }
+
+    /// The same, which was meant when the kill switch had been engaged so often: a later engagement leaves it. `None`: it is meant now.
+    pub fn meant_at(self, engagements: Option<u64>) -> Self {
+        Self { meant_at: engagements, ..self }
+    }
+
+    /// Whether the kill switch was engaged since it was meant.
+    pub fn is_overtaken(&self, engagements: &Engagements) -> bool {
+        self.meant_at.is_some_and(|meant_at| meant_at != engagements.count())
     }
 
     /// What is asked, and the way back.

@@ -318,6 +318,7 @@ impl Engine {
             }
             Ok(Released::EngagedAgain { latch, anew }) => {
                 if anew {
+                    self.leave_what_loosens();
                     self.emergency_released();
                 }
                 self.latch_seen = latch::identity(&latch);

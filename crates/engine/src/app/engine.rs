@@ -149,6 +149,8 @@ pub struct Engine {
     pub(super) thresholds: Watcher,
     pub(super) hints: Hints,
     pub(super) log_files: LogFiles,
+    /// Whether the code that only the start needed is still in memory.
+    pub(super) holds_start_code: bool,
     /// Whether what only shows gives way.
     pub(super) breaker: Breaker,
     /// What the doors hear of it.
@@ -160,6 +162,7 @@ pub struct Engine {
     pub(super) alerts: Delivery,
     /// Orders to resume that wait for checks.
     pub(super) resumes: Vec<(Order, String, String, RequestId)>,
+    pub(super) engagements: command::Engagements,
     pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
     pub(super) next_request: u64,
     pub(super) announcer: Announcer,
@@ -529,7 +532,7 @@ impl Engine {
             return;
         }
         self.permit.revoke();
-        self.leave_resumes();
+        self.leave_what_loosens();
         self.trees.forget_prepared();
         for slot in self.blueprints.iter().map(|blueprint| blueprint.slot).collect::<Vec<_>>() {
             self.drop_stored(slot);

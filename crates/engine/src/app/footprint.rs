@@ -14,7 +14,8 @@ impl Engine {
         let reading = measure(own, self.facts.guard_pid());
         self.footprint.note(now, reading);
         let over = self.footprint.over();
-        self.concern(Concern::Footprint, over);
+        // A trip empties the windows: what is not judged yet is not over.
+        self.concern_where(self.footprint.is_known(), Concern::Footprint, over);
     }
 
     /// What only shows was shed, or is back.

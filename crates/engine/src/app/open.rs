@@ -34,7 +34,7 @@ use crate::announce::{Announcer, Format as LineFormat};
 use crate::books::Books;
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
-use crate::command::{self};
+use crate::command::{self, Engagements};
 use crate::config::{Destination, Format, Listen, PricePoll};
 use crate::custom::Sources as CustomSources;
 use crate::doors::bot::{self, BotDoor};
@@ -216,7 +216,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let refused_signatures = remote.as_ref().map(RemoteListener::refused);
     let (beats, listeners_of_beats) = watch::channel(None);
     let (hears, heard) = watch::channel(telegram::Settings::of(&config));
-    let link = Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone() };
+    let engagements = Engagements::default();
+    let link =
+        Link { commands, beats: listeners_of_beats, state_dir: state_dir.clone(), engagements: engagements.clone() };
     let listeners = Listeners { control: Some(control), observe, remote, telegram: Some(heard) };
     let doors = HttpDoors::open(listeners, link)?;
 
@@ -353,9 +355,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         thresholds: Watcher::new(&config, started_at),
         hints: Hints::default(),
         log_files: LogFiles::default(),
+        holds_start_code: true,
         breaker: Breaker::new(config.breaker.policy()),
         shed,
         resumes: Vec::new(),
+        engagements,
         requests: BTreeMap::new(),
         next_request: 1,
         announcer: Announcer::new(format, config.name()),

@@ -14,8 +14,15 @@ use failstop_core::{Cause, Input, Order, RequestId, Trigger};
 
 impl Engine {
     pub(super) fn command(&mut self, request: Request) {
+        let overtaken = request.is_overtaken(&self.engagements);
         let (command, reply) = request.into_parts();
         self.audit(&command);
+        if overtaken {
+            let why =
+                "the kill switch was engaged since this was asked for: look again, and ask again if you still mean it";
+            let _ = reply.send(command::Answer::Refused(vec![why.to_owned()]));
+            return;
+        }
         match command {
             Command::Status => {
                 let status = Box::new(self.status());
@@ -81,7 +88,7 @@ impl Engine {
     /// An operator's order. One that would lift an integrity halt waits for the checks to be made anew.
     fn operate(&mut self, order: Order, by: String, reason: String, request: RequestId) {
         if order == Order::KillSwitchEngage {
-            self.leave_resumes();
+            self.leave_what_loosens();
         }
         if order == Order::KillSwitchRelease
             && let Some(why) = self.emergency_stands()
@@ -110,15 +117,10 @@ impl Engine {
         }
     }
 
-    /// An incident that ended before the notifier had listed it is ended now.
-    pub(super) fn look_at_telegram(&mut self) {
-        if !self.concerns.contains_key(&Concern::Telegram) {
-            self.alerts.concern(Concern::Telegram, None, clock::wall());
-        }
-    }
-
-    /// What was to loosen once checks have been made was meant before somebody stopped everything.
-    pub(super) fn leave_resumes(&mut self) {
+    /// The kill switch was engaged. What was to loosen once checks have been made, and what is still to be confirmed at a door, was meant
+    /// before that.
+    pub(super) fn leave_what_loosens(&mut self) {
+        self.engagements.one_more();
         for (_, _, _, request) in std::mem::take(&mut self.resumes) {
             let why =
                 "the kill switch was engaged while checks were made: look again, and ask again if you still mean it";

@@ -1,6 +1,7 @@
 //! What is looked at again and again: what components, engine and host use, and whatever else is due at that pace.
 
 use super::engine::Engine;
+use crate::process::own_code;
 use core::time::Duration;
 use failstop_core::{Input, Monotonic, Slot};
 
@@ -36,7 +37,6 @@ impl Engine {
         self.look_at_concerns(now);
         self.look_at_thresholds(now);
         self.look_at_unproved(now);
-        self.look_at_telegram();
         self.alerts.catch_up();
         if self.alerts.is_behind() {
             self.reconcile_alerts();
@@ -51,6 +51,12 @@ impl Engine {
         for stuck in self.trees.stuck() {
             let text = format!("pid {} ({}) does not die of SIGKILL", stuck.process.id.pid, stuck.process.comm);
             self.say(&stuck.component, &text);
+        }
+        // By the first sample the start is through, and little of what ran for it runs again.
+        if std::mem::take(&mut self.holds_start_code)
+            && let Err(error) = own_code::let_go()
+        {
+            tracing::debug!(%error, "the start's code stays in memory");
         }
     }
 

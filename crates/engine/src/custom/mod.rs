@@ -207,7 +207,7 @@ pub struct Sources {
     /// `None` where no page is asked.
     prober: Option<Prober>,
     outcomes: mpsc::Sender<Tried>,
-    /// Variables that hold secrets of failstop's own.
+    /// Variables that hold secrets of failstop's own, or held them in this life.
     secrets: Vec<String>,
     next_serial: u64,
     next_id: usize,
@@ -234,7 +234,12 @@ impl Sources {
     /// Another configuration: what is the same in it goes on as it was. Gives the processes that run for nobody any more, and why pages
     /// cannot be asked, where they cannot.
     pub fn adopt(&mut self, config: &Config, now: Monotonic) -> (Vec<i32>, Option<StartFailed>) {
-        self.secrets = config.secrets().filter_map(|own| own.secret.variable()).map(str::to_owned).collect();
+        // They only grow: what the configuration names no more is still in this process's environment.
+        for name in config.secrets().filter_map(|own| own.secret.variable()) {
+            if !self.secrets.iter().any(|known| known == name) {
+                self.secrets.push(name.to_owned());
+            }
+        }
         let pages_before = self.pages();
         let mut before = std::mem::take(&mut self.sources);
         for spec in Spec::all(&config.metrics) {

@@ -268,6 +268,10 @@ fn a_program_has_no_secret_of_failstops_own_and_what_its_user_has() {
     ));
     let run = bed.sources.begin_due(at(0)).remove(0);
     assert_eq!(run.withheld, ["OUR_KEY"]);
+    assert!(bed.sources.adopt(&with(COMMANDS), at(1)).1.is_none());
+    assert!(matches!(bed.printed(1, &run, "1"), Outcome::Read { .. }));
+    let run = bed.sources.begin_due(at(10)).remove(0);
+    assert_eq!(run.withheld, ["OUR_KEY"], "it is in the environment all the same");
     let account =
         Account { uid: 7, gid: 7, groups: vec![7], name: "trader".to_owned(), home: "/home/trader".to_owned() };
     let has = environment(&[("HOME".to_owned(), "/elsewhere".to_owned())], Some(&account));

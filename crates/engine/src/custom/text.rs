@@ -225,11 +225,8 @@ fn quoted(text: &str) -> Result<(Cow<'_, str>, &str), LineFault> {
 /// What somebody said, short and on one line.
 fn short(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let mut short: String = crate::printable::printable(line).chars().take(FOUND_MAX).collect();
-    if line.chars().nth(FOUND_MAX).is_some() || text.lines().nth(1).is_some() {
-        short.push_str("...");
-    }
-    short
+    let short = crate::masking::shortened(line, FOUND_MAX);
+    if text.lines().nth(1).is_some() && !short.ends_with("...") { short + "..." } else { short }
 }
 
 #[cfg(test)]
@@ -332,6 +329,16 @@ mod tests {
             number("7 megabytes, more or less, as far as one can tell from here\nand more".as_bytes()).unwrap_err();
         assert!(long.to_string().ends_with("7 megabytes, more or less, as far as one..."), "{long}");
         assert_eq!(number(b"\xff"), Err(Unread::NotText));
+    }
+
+    #[test]
+    fn an_address_in_a_numbers_place_is_covered() {
+        let address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let said = number(address.as_bytes()).unwrap_err().to_string();
+        assert!(said.ends_with("printed: …1BeAed"), "{said}");
+        let page = format!("a{{to=\"{address}\"}} x");
+        let said = fold(page.as_bytes(), &[take("a", &[], Fold::Sum)]).unwrap_err().to_string();
+        assert!(said.contains("…1BeAed") && !said.contains("5aAeb6"), "{said}");
     }
 
     /// As a library writes it.

@@ -237,9 +237,10 @@ impl Asker {
     }
 
     /// Puts one command, so that it stands before all that are put later; its answer is waited for elsewhere.
-    pub async fn begin(&self, command: Command) -> Result<Begun, Unanswered> {
+    /// `meant_at`: see [`Request::meant_at`].
+    pub async fn begin(&self, command: Command, meant_at: Option<u64>) -> Result<Begun, Unanswered> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::new(command, reply)?;
+        let request = Request::new(command, reply)?.meant_at(meant_at);
         let put = timeout(self.wait, self.commands.send(request)).await.map_err(|_| Unanswered::Late(self.wait))?;
         put.map(|()| Begun(answer)).map_err(|_| Unanswered::Stopping)
     }

@@ -4,7 +4,9 @@
 
 use super::{Link, Pulse};
 use crate::access::Access;
-use crate::command::{Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Principal, Request, TurnedAway};
+use crate::command::{
+    Answer, BooksOrder, COMMAND_QUEUE, Command, CommandSender, Engagements, Principal, Request, TurnedAway,
+};
 use crate::history::{Extract, History, Own, Span};
 use crate::limits::processes::Membership;
 use crate::metrics::{Format, Meters, render};
@@ -39,6 +41,8 @@ pub struct FakeLoop {
     pub beats: watch::Receiver<Option<Pulse>>,
     /// Where the journal is looked for.
     pub state_dir: std::path::PathBuf,
+    /// It refuses what was meant before one of these.
+    pub engagements: Engagements,
     pub orders: mpsc::Receiver<String>,
     /// Whom a door turned away.
     pub turned: mpsc::Receiver<TurnedAway>,
@@ -57,6 +61,8 @@ impl FakeLoop {
         let (pulses, beats) = watch::channel(None);
         let questions = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let asked = questions.clone();
+        let engagements = Engagements::default();
+        let engaged = engagements.clone();
         let thread = std::thread::spawn(move || {
             let mut kept: Vec<oneshot::Sender<Answer>> = Vec::new();
             let mut beaten = 0;
@@ -64,7 +70,13 @@ impl FakeLoop {
                 Does::Answers(status) => status.clone(),
                 Does::Counts | Does::Refuses(_) | Does::Hangs | Does::Beats(_) => Box::new(status()),
             };
-            while let Some((command, reply)) = requests.blocking_recv().map(Request::into_parts) {
+            while let Some(request) = requests.blocking_recv() {
+                let overtaken = request.is_overtaken(&engaged);
+                let (command, reply) = request.into_parts();
+                if overtaken {
+                    let _ = reply.send(Answer::Refused(vec!["engaged since".to_owned()]));
+                    continue;
+                }
                 if matches!(does, Does::Hangs) || matches!(does, Does::Beats(most) if beaten >= most) {
                     kept.push(reply);
                     continue;
@@ -180,7 +192,17 @@ impl FakeLoop {
                 let _ = reply.send(answer);
             }
         });
-        Self { commands, beats, state_dir: "/nonexistent".into(), orders, turned, heard, questions, _thread: thread }
+        Self {
+            commands,
+            beats,
+            state_dir: "/nonexistent".into(),
+            engagements,
+            orders,
+            turned,
+            heard,
+            questions,
+            _thread: thread,
+        }
     }
 
     /// How often it was asked how things stand.
@@ -190,7 +212,12 @@ impl FakeLoop {
 
     /// What the doors need of it.
     pub fn link(&self) -> Link {
-        Link { commands: self.commands.clone(), beats: self.beats.clone(), state_dir: self.state_dir.clone() }
+        Link {
+            commands: self.commands.clone(),
+            beats: self.beats.clone(),
+            state_dir: self.state_dir.clone(),
+            engagements: self.engagements.clone(),
+        }
     }
 }
 

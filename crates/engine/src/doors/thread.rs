@@ -9,7 +9,7 @@ use super::remote::{self, RemoteListener};
 use super::telegram;
 use super::turned_away::Turned;
 use crate::access::Used;
-use crate::command::CommandSender;
+use crate::command::{CommandSender, Engagements};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Link {
     pub beats: watch::Receiver<Option<Pulse>>,
     /// Where the journal's files are.
     pub state_dir: PathBuf,
+    /// How often the kill switch was engaged, as the loop counts.
+    pub engagements: Engagements,
 }
 
 /// All HTTP doors, open. Dropping it closes them without waiting.
@@ -70,7 +72,7 @@ impl HttpDoors {
         // The journal's lines are read beside this thread, and nothing else.
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build()?;
-        let Link { commands, beats, state_dir } = link;
+        let Link { commands, beats, state_dir, engagements } = link;
         let beats = Arc::new(Beats::new(commands.clone(), beats, beat::EVERY));
         let ranges = Arc::new(Ranges::new(state_dir));
         let turned = Arc::new(Turned::new(commands.clone()));
@@ -82,7 +84,8 @@ impl HttpDoors {
             runtime.block_on(async {
                 let Listeners { control, observe, remote, telegram } = listeners;
                 let telegram = telegram.map(|settings| {
-                    let behind = telegram::Behind { commands: commands.clone(), turned: Arc::clone(&turned) };
+                    let behind =
+                        telegram::Behind { commands: commands.clone(), turned: Arc::clone(&turned), engagements };
                     tokio::spawn(telegram::serve(settings, behind, closed.clone()))
                 });
                 let control = control.map(|listener| {

@@ -1,6 +1,6 @@
 //! The last that a program printed: bounded, printable, and without the secrets that it was given.
 
-use crate::printable::printable;
+use crate::masking::shortened;
 use std::collections::VecDeque;
 
 /// The most bytes that are kept of what a program prints.
@@ -53,15 +53,7 @@ impl Tail {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let shown = lines.iter().skip(lines.len().saturating_sub(LINES_MAX));
-        shown
-            .map(|line| {
-                let mut short: String = line.chars().take(LINE_MAX).collect();
-                if short.len() < line.len() {
-                    short.push_str("...");
-                }
-                printable(&short).into_owned()
-            })
-            .collect()
+        shown.map(|line| shortened(line, LINE_MAX)).collect()
     }
 }
 
@@ -116,6 +108,17 @@ mod tests {
         tail.push(b"key=hunter2hunter2 ok\n\n\x1b[2Jx\xff\n");
         let secrets = ["hunter2hunter2".to_owned(), "ok".to_owned()];
         assert_eq!(tail.lines(&secrets), ["key=*** ok", "\\u{1b}[2Jx\u{fffd}"]);
+    }
+
+    #[test]
+    fn an_address_at_the_cut_is_covered() {
+        let address = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+        for at in LINE_MAX - address.len()..=LINE_MAX {
+            let mut tail = Tail::default();
+            tail.push(format!("{}:{address}\n", "-".repeat(at - 1)).as_bytes());
+            let line = tail.lines(&[]).concat();
+            assert!(!line.contains("TR7"), "{at}: {line}");
+        }
     }
 
     #[test]

@@ -162,6 +162,14 @@ impl Footprint {
         (!over.is_empty()).then_some(over)
     }
 
+    /// Whether all that is judged by a whole window has one, and the memory could be read: only then nothing exceeded means that all
+    /// caps hold. What was written is judged by what there is of the day.
+    pub fn is_known(&self) -> bool {
+        let is_whole = |trail: &Trail| trail.past().is_some_and(|(span, _)| span >= WINDOW);
+        let memory = self.last().is_some_and(|last| last.memory.is_some());
+        memory && is_whole(&self.cpu) && (self.caps.sent_per_second.is_none() || is_whole(&self.sent))
+    }
+
     /// Whether its memory is beyond the cap: then what is kept only to be shown is given up, too.
     pub fn memory_is_over(&self) -> bool {
         let memory = self.last().and_then(|last| last.memory);

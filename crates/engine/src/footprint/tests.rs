@@ -96,3 +96,27 @@ fn what_was_before_a_trip_is_not_held_against_what_comes_after() {
     footprint.note(at(690), Reading { cpu: used + Duration::from_secs(80), ..reading() });
     assert!(footprint.share(false).unwrap() > 1_000 && footprint.share(true) == Some(90));
 }
+
+#[test]
+fn what_is_not_judged_yet_is_not_over() {
+    assert!(!Footprint::new(CAPS).is_known() && !after(570, 0, 0).is_known());
+    let mut footprint = after(600, 500, 0);
+    assert!(footprint.is_known() && footprint.over().is_some());
+    // It trips: what only shows is shed, and the windows are empty.
+    footprint.begin_anew();
+    let used = Duration::from_millis(600 * 500);
+    for second in (630..=1_200).step_by(30) {
+        footprint.note(at(second), Reading { cpu: used, ..reading() });
+        assert_eq!((footprint.over(), footprint.is_known()), (None, second == 1_200), "{second}");
+    }
+    footprint.note(at(1_230), Reading { cpu: used, memory: None, ..reading() });
+    assert!(!footprint.is_known(), "the memory could not be read");
+    // What has no cap needs no window.
+    let mut free = Footprint::new(Caps { sent_per_second: None, ..CAPS });
+    for second in (0..=600).step_by(30) {
+        free.note(at(second), Reading { sent: 1_000 - second, ..reading() });
+    }
+    assert!(free.is_known());
+    free.adopt(CAPS);
+    assert!(!free.is_known(), "a counter that fell began anew");
+}

@@ -4,6 +4,7 @@
 //! What is an address is told by its form and, where the form has one, by its check sum ([`shape`]), so that ids of orders,
 //! hashes and records keep every character. It is done to texts, never to a field that something is found by.
 
+mod escape;
 mod shape;
 
 use std::borrow::Cow;
@@ -45,6 +46,18 @@ pub fn option(given: Option<String>) -> Option<String> {
     given.map(owned)
 }
 
+/// At most `most` characters of `text` as it may be shown, fit to print; behind what is cut stand three dots.
+pub fn shortened(given: &str, most: usize) -> String {
+    // Covered first: what is cut off an address makes it none.
+    let covered = text(given);
+    let shown = crate::printable::printable(&covered);
+    let mut short: String = shown.chars().take(most).collect();
+    if short.len() < shown.len() {
+        short.push_str("...");
+    }
+    short
+}
+
 /// Lines that need not be UTF-8, as they may be shown.
 pub fn lines(given: Vec<u8>) -> Vec<u8> {
     if !ON.load(Ordering::Relaxed) {
@@ -77,9 +90,8 @@ fn covered(text: &[u8]) -> Option<Vec<u8>> {
         let more = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let end = from + shape::SHORTEST + more;
         let word = text.get(from..end).unwrap_or_default();
-        // In JSON and in quoted texts the letter of an escape (`\n`) stands before the word without being of it.
-        let is_escaped = from > 0 && text.get(from - 1) == Some(&b'\\');
-        if let Some(found) = shape::find(word, is_escaped) {
+        let before = text.get(..from).unwrap_or_default();
+        if let Some(found) = shape::find(word, escape::within(before, word)) {
             let out = out.get_or_insert_with(|| Vec::with_capacity(text.len()));
             out.extend_from_slice(text.get(copied..from + found.starts).unwrap_or_default());
             match found.kind {

@@ -39,16 +39,15 @@ pub(super) enum Kind {
     Key,
 }
 
-/// What `word` is, if it is one: letters and digits with neither before nor after it, the letter of an escape apart.
-pub(super) fn find(word: &[u8], is_escaped: bool) -> Option<Found> {
+/// What `word` is, if it is one: letters and digits with neither before nor after it. The first `escape` of them may be of an escape.
+pub(super) fn find(word: &[u8], escape: usize) -> Option<Found> {
     if let Some(starts) = of_evm(word) {
         return Some(Found { starts, kind: Kind::Address });
     }
     let whole = kind(word).map(|kind| Found { starts: 0, kind });
     whole.or_else(|| {
-        let starts = usize::from(is_escaped);
-        let rest = word.get(starts..).filter(|rest| is_escaped && rest.len() >= SHORTEST)?;
-        kind(rest).map(|kind| Found { starts, kind })
+        let rest = word.get(escape..).filter(|rest| escape > 0 && rest.len() >= SHORTEST)?;
+        kind(rest).map(|kind| Found { starts: escape, kind })
     })
 }
 

@@ -85,6 +85,65 @@ fn of_a_key_nothing_is_shown() {
     }
 }
 
+/// Colour codes and other escapes, raw and as texts write them.
+const ESCAPES: &[&str] = &[
+    "\x1b[32m",
+    "\x1b[1;32m",
+    "\x1b[0m",
+    "\x1b[m",
+    "\x1b[38;5;208m",
+    "\x1b[38:2::1:2:3m",
+    "\x1b[38;2;255;255;255;48;2;255;255;255m",
+    "\x1b[1m\x1b[32m",
+    "\x1b[2K",
+    "\x1bM",
+    "\\u001b[32m",
+    "\\u001B[0m",
+    "\\x1b[1;32m",
+    "\\u{1b}[32m",
+    "\\033[32m",
+    "\\e[32m",
+    "^[[32m",
+    "\u{fffd}[32m",
+    "\\u0007",
+    "\\x07",
+    "\\n",
+];
+
+#[test]
+fn an_escape_uncovers_nothing() {
+    for escape in ESCAPES {
+        for address in ADDRESSES {
+            let (around, wanted) = (format!("to {escape}{address}{escape}."), last(address));
+            assert_eq!(shown(&around), format!("to {escape}{wanted}{escape}."));
+        }
+        for key in KEYS {
+            assert_eq!(shown(&format!("{escape}{key}{escape}")), format!("{escape}{COVER}{escape}"));
+        }
+        for id in IDS {
+            let text = format!("{escape}{id}{escape}");
+            assert_eq!(shown(&text), text);
+        }
+    }
+    for word in ADDRESSES.iter().chain(KEYS) {
+        let json = serde_json::json!({ "to": format!("\x1b[1;32m{word}\x1b[0m") }).to_string();
+        let covered = shown(&json);
+        assert!(!covered.contains(word), "{covered}");
+        assert!(serde_json::from_str::<serde_json::Value>(&covered).is_ok(), "{covered}");
+    }
+}
+
+#[test]
+fn what_is_cut_was_covered_before() {
+    for (address, most) in ADDRESSES.iter().flat_map(|address| (0..60).map(move |most| (address, most))) {
+        let said = shortened(&format!("at \x1b[32m{address}\x1b[0m"), most);
+        let (begins, _) = address.split_at(SHOWN + 1);
+        assert!(!said.contains(begins), "{said}");
+    }
+    assert_eq!(shortened("four", 4), "four");
+    assert_eq!(shortened("fou\nr", 4), "fou\\...");
+}
+
 #[test]
 fn ids_keep_every_character() {
     for id in IDS {
@@ -124,10 +183,15 @@ fn piece() -> impl Strategy<Value = (String, String)> {
     ]
 }
 
+/// What stands between two pieces.
+fn gap() -> impl Strategy<Value = String> {
+    prop_oneof!["[ ,:;/=\"'\\[\\]{}()…é]{1,3}", prop::sample::select(ESCAPES).prop_map(str::to_owned)]
+}
+
 proptest! {
     #[test]
     fn what_is_no_address_is_as_it_was_and_no_address_is_left(
-        pieces in prop::collection::vec((piece(), "[ ,:;/=\"'\\[\\]{}()…é]{1,3}"), 0..12),
+        pieces in prop::collection::vec((piece(), gap()), 0..12),
     ) {
         let text: String = pieces.iter().map(|((text, _), gap)| format!("{text}{gap}")).collect();
         let wanted: String = pieces.iter().map(|((_, shown), gap)| format!("{shown}{gap}")).collect();

@@ -157,9 +157,5 @@ impl Poll {
 
 /// What a page says, short and on one line.
 fn short(text: &str) -> String {
-    let mut short: String = crate::printable::printable(text).chars().take(FOUND_MAX).collect();
-    if text.chars().nth(FOUND_MAX).is_some() {
-        short.push_str("...");
-    }
-    short
+    crate::masking::shortened(text, FOUND_MAX)
 }

@@ -23,6 +23,7 @@ pub mod leftovers;
 pub mod lock;
 pub mod mark;
 pub mod namespace;
+pub mod own_code;
 pub mod past_guard;
 pub mod pidfd;
 pub mod privileges;

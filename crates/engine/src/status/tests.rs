@@ -481,3 +481,23 @@ fn no_text_of_a_status_has_a_whole_address() {
     assert!(!status.contains(address), "{status}");
     assert_eq!(status.matches("…1BeAed").count(), 6, "{status}");
 }
+
+#[test]
+fn no_text_that_somebody_else_wrote_shows_an_address() {
+    let address = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+    let fault = || Some(format!("said {address}"));
+    let mut facts = facts();
+    facts.custom.sources[1].fault = fault();
+    facts.alerts.channels.get_mut("slack").unwrap().last_error = fault();
+    facts.alerts.problem = fault();
+    facts.config.fault = fault();
+    facts.verified.as_mut().unwrap().detail = fault();
+    facts.books.discrepancies = vec![format!("statement {address}: 0.01 apart")];
+    let gate = facts.gate.as_mut().unwrap();
+    gate.shared_rates.as_mut().unwrap().fault = fault();
+    gate.polls = vec![PollEntry { fault: fault(), ..PollEntry::default() }];
+    let status = from_view(&view(), &facts);
+    let text = serde_json::to_string(&status).unwrap();
+    assert!(!text.contains(address), "{text}");
+    assert_eq!(text.matches("…gjLj6t").count(), 8, "{text}");
+}

@@ -66,7 +66,7 @@ macro_rules! row {
                 $crate::config::thresholds::in_order(side, self.warning, self.critical, places, reading);
                 $(
                     let _: &str = $times;
-                    $crate::config::thresholds::row::times_make_sense(self.emergency_times, places, reading);
+                    $crate::config::thresholds::row::times_make_sense(side, self.emergency_times, self.critical, places, reading);
                 )?
             }
         }
@@ -103,16 +103,35 @@ pub(super) const below: Side = Side::Below;
 
 /// An emergency that came before what is critical would be none.
 pub(super) fn times_make_sense(
+    side: Side,
     times: Mark,
+    critical: Mark,
     places: &failstop_settings::Places<'_>,
     reading: &mut failstop_settings::Reading<'_>,
 ) {
-    if let Some(times) = times.at()
-        && times < 1.0
-    {
+    let Some(times) = times.at() else { return };
+    if times < 1.0 {
         let message = format!("`emergency_times` of {} is {times}: that comes before `critical`", places.label);
         let origin = places.first_of(&["emergency_times"]);
         let help = "write a number from 1, or \"off\"";
         reading.refuse(failstop_settings::Kind::OutOfRange, &origin, message, help);
+        return;
+    }
+    let Some(critical) = critical.at() else { return };
+    // Twice a level on the good side of 0 lies further on the good side, and twice 0 is 0.
+    let emergency = times * critical;
+    let beyond = match side {
+        Side::Above => emergency > critical,
+        Side::Below => emergency < critical,
+    };
+    if times > 1.0 && !beyond {
+        let message = format!(
+            "{times} times `critical` ({critical}) of {} is {emergency}: everything would be shut down at what is not even critical, or no \
+             worse than that",
+            places.label
+        );
+        let origin = places.first_of(&["critical", "emergency_times"]);
+        let help = "write emergency_times = \"off\", or another `critical`";
+        reading.refuse(failstop_settings::Kind::Contradiction, &origin, message, help);
     }
 }

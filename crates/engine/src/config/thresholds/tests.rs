@@ -63,6 +63,20 @@ fn one_level_may_be_changed_and_the_others_stay() {
 }
 
 #[test]
+fn an_emergency_lies_beyond_what_is_critical_or_is_the_same_where_that_is_said() {
+    for (text, level) in [
+        ("critical = 10\nemergency_times = \"off\"\n", None),
+        ("critical = 10\nemergency_times = 1\n", Some(10.0)),
+        ("critical = \"off\"\n", None),
+        ("critical = -0.5\n", Some(-1.0)),
+    ] {
+        let config = with(&format!("[thresholds.daily_pnl]\n{text}"));
+        let (_, row) = config.thresholds.rows().find(|(name, _)| *name == "daily_pnl").unwrap();
+        assert_eq!(row.emergency, level, "{text}");
+    }
+}
+
+#[test]
 fn figures_of_the_users_own() {
     let config = with(
         "[[thresholds.figure]]\nname = \"waiting\"\nmetric = \"orders.waiting\"\ncomponent = \"bot\"\nunit = \"orders\"\n\
@@ -94,6 +108,9 @@ fn what_makes_no_sense_is_refused_with_its_remedy() {
         (format!("{figure}warning = \"waived\"\n"), "must be a number", "like 0.5"),
         (format!("{figure}warning = 1\nmetric = \"{}\"\n", "m".repeat(129)), "too long", "128 bytes"),
         ("[thresholds.daily_pnl]\nemergency_times = 0.5\n".to_owned(), "before `critical`", "from 1"),
+        ("[thresholds.daily_pnl]\ncritical = 10\n".to_owned(), "2 times `critical` (10)", "emergency_times = \"off\""),
+        ("[thresholds.daily_pnl]\ncritical = 0\n".to_owned(), "is 0: everything", "emergency_times = \"off\""),
+        ("[thresholds.api_error_rate]\ncritical = 0\n".to_owned(), "is 0: everything", "another `critical`"),
         ("[thresholds.success_rat]\ncritical = 1\n".to_owned(), "unknown key", "success_rate"),
         ("[thresholds.success_rate]\nemergency_times = 2\n".to_owned(), "unknown key", ""),
         ("[thresholds.anomaly]\ndeviations = 1\n".to_owned(), "out of range", "from 2"),

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::{ObserveListener, ROUTES, health_answer};
+use crate::command::Engagements;
 use crate::doors::fake_loop::{Does, FakeLoop, Reply, exchange, get, reply};
 use crate::doors::{HttpDoors, Limits, Link, Listeners};
 use crate::status::tests::status;
@@ -267,7 +268,7 @@ fn a_loop_that_is_gone_is_an_error_at_once() {
     let listener = ObserveListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = listener.address();
     let (_beats, pulses) = tokio::sync::watch::channel(None);
-    let link = Link { commands, beats: pulses, state_dir: "/nonexistent".into() };
+    let link = Link { commands, beats: pulses, state_dir: "/nonexistent".into(), engagements: Engagements::default() };
     let doors = HttpDoors::open(Listeners { observe: Some(listener), ..Listeners::default() }, link).unwrap();
     let reply = exchange(TcpStream::connect(address).unwrap(), &get("/health"));
     assert_eq!((reply.code, &reply.json()["error"]), (500, &"the engine is stopping".into()));

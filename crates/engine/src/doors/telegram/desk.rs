@@ -43,6 +43,8 @@ pub(super) struct Moment {
     pub now: Monotonic,
     /// By the wall's: Unix seconds.
     pub wall: i64,
+    /// How often the kill switch was engaged by now.
+    pub engagements: u64,
 }
 
 /// What each message needs of chance.
@@ -104,8 +106,9 @@ pub(super) enum Step {
         by: Access,
         /// Which.
         what: What,
-        /// Whether it waits until Telegram knows that the message was read.
-        loosens: bool,
+        /// For what was confirmed: how often the kill switch had been engaged when it was asked for. It waits until Telegram knows that the
+        /// message was read.
+        loosens: Option<u64>,
         /// What else is said.
         note: Option<String>,
     },
@@ -124,7 +127,17 @@ struct Pending {
     trace: TraceId,
     word: String,
     until: Monotonic,
+    engagements: u64,
     shown: String,
+}
+
+/// What of a user's messages was heard.
+#[derive(Debug, Default)]
+struct Spoken {
+    /// When, within [`SPOKEN_WITHIN`]: at most [`SPOKEN_MAX`].
+    heard: VecDeque<Monotonic>,
+    /// When it was said last that there are too many.
+    told: Option<Monotonic>,
 }
 
 /// What is known of the messages so far. Bounded by the number of users that are listed.
@@ -134,7 +147,7 @@ pub(super) struct Desk {
     last: Option<i64>,
     heard_at: Monotonic,
     pending: BTreeMap<i64, Pending>,
-    spoken: BTreeMap<i64, VecDeque<Monotonic>>,
+    spoken: BTreeMap<i64, Spoken>,
 }
 
 impl Desk {
@@ -203,22 +216,15 @@ impl Desk {
             return Step::Stranger { user: Some(user), why: "is not listed in [telegram]" };
         };
         let said = read(&words.text, &settings.components);
-        // Whoever may not engage it is one who asks for something like any other.
-        let stop = matches!(&said, Said::Order(what) if what.is_emergency_stop())
-            && Control::EmergencyStop.allows(Standing::Role(role));
-        if !stop && !self.may_speak(user, at.now) {
-            // Said once: at the first that is not heard.
-            return match self.spoken.get_mut(&user) {
-                Some(spoken) if spoken.len() == SPOKEN_MAX => {
-                    spoken.push_back(at.now);
-                    say(
-                        user,
-                        settings,
-                        "too many messages within a minute: they are not heard, but for /emergency_stop",
-                    )
-                }
-                Some(_) | None => Step::Nothing,
-            };
+        if !stops(&said, role) && !self.may_speak(user, at.now) {
+            // Said at the first that is not heard, and then no more often than once in that time.
+            let spoken = self.spoken.entry(user).or_default();
+            if spoken.told.is_some_and(|told| at.now.since(told) < SPOKEN_WITHIN) {
+                return Step::Nothing;
+            }
+            spoken.told = Some(at.now);
+            let text = "too many messages within a minute: they are not heard, but for /emergency_stop";
+            return say(user, settings, text);
         }
         let speaker = Speaker { user, role, doubt: doubt(words.date, at.wall) };
         match said {
@@ -247,9 +253,9 @@ impl Desk {
             return Step::Forbidden { user, by, forbidden };
         }
         if what.is_emergency_stop() {
-            // What anybody was about to loosen was meant before this.
+            // What anybody was about to loosen was meant before this. The loop's count follows, and says so of stops by other doors.
             self.pending.clear();
-            return Step::Give { user, by, what, loosens: false, note };
+            return Step::Give { user, by, what, loosens: None, note };
         }
         if let Some(doubt) = doubt {
             return say(user, settings, &with(&doubt, note.as_deref()));
@@ -257,12 +263,13 @@ impl Desk {
         // Every command of `What` is a control.
         let waits = ordered(&command).is_none_or(|Ordered { control, .. }| waits(control));
         if !waits {
-            return Step::Give { user, by, what, loosens: false, note };
+            return Step::Give { user, by, what, loosens: None, note };
         }
         let (word, shown) = (format!("{} {:04}", settings.system, chance.code), what.words(&settings.components));
         let until = at.now.plus(CONFIRM_WITHIN);
         let text = format!("to {shown}, type\n{word}\nwithin {} s. Anything else leaves it.", CONFIRM_WITHIN.as_secs());
-        self.pending.insert(user, Pending { what, trace: chance.trace, word, until, shown });
+        let pending = Pending { what, trace: chance.trace, word, until, engagements: at.engagements, shown };
+        self.pending.insert(user, pending);
         say(user, settings, &with(&text, note.as_deref()))
     }
 
@@ -272,9 +279,15 @@ impl Desk {
         let Some(pending) = self.pending.remove(&user) else {
             return say(user, settings, "nothing waits to be confirmed; /help lists the commands");
         };
-        let Pending { what, trace, word, until, shown } = pending;
+        let Pending { what, trace, word, until, engagements, shown } = pending;
         if at.now >= until {
             let text = format!("the time was up, and it was not done: {shown}. Ask for it again if you still mean it");
+            return say(user, settings, &text);
+        }
+        if at.engagements != engagements {
+            let text = format!(
+                "the kill switch was engaged since you asked, and it was not done: {shown}. Look again, and ask again if you still mean it"
+            );
             return say(user, settings, &text);
         }
         // Telephones begin with a capital letter, and put spaces where they like.
@@ -289,7 +302,7 @@ impl Desk {
         }
         let by = access(user, role, trace);
         match judge(&what.clone().command(by.clone())) {
-            Ok(()) => Step::Give { user, by, what, loosens: true, note: None },
+            Ok(()) => Step::Give { user, by, what, loosens: Some(engagements), note: None },
             Err(forbidden) => Step::Forbidden { user, by, forbidden },
         }
     }
@@ -302,15 +315,27 @@ impl Desk {
 
     fn may_speak(&mut self, user: i64, now: Monotonic) -> bool {
         let spoken = self.spoken.entry(user).or_default();
-        while spoken.front().is_some_and(|first| now.since(*first) >= SPOKEN_WITHIN) {
-            spoken.pop_front();
+        while spoken.heard.front().is_some_and(|first| now.since(*first) >= SPOKEN_WITHIN) {
+            spoken.heard.pop_front();
         }
-        let may = spoken.len() < SPOKEN_MAX;
+        let may = spoken.heard.len() < SPOKEN_MAX;
         if may {
-            spoken.push_back(now);
+            spoken.heard.push_back(now);
         }
         may
     }
+}
+
+/// Whether this update is an emergency stop by somebody who may, heard or not.
+pub(super) fn is_stop(update: &Update, settings: &Settings) -> bool {
+    let Heard::Words(words) = &update.heard else { return false };
+    let role = settings.people.role_of(words.user);
+    role.is_some_and(|role| stops(&read(&words.text, &settings.components), role))
+}
+
+/// Whoever may not engage it is one who asks for something like any other.
+fn stops(said: &Said, role: Role) -> bool {
+    matches!(said, Said::Order(what) if what.is_emergency_stop()) && Control::EmergencyStop.allows(Standing::Role(role))
 }
 
 fn access(user: i64, role: Role, trace: TraceId) -> Access {

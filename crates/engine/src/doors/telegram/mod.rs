@@ -19,13 +19,13 @@ mod tests;
 
 pub use people::{People, Settings};
 
-use super::ask::Asker;
+use super::ask::{Asker, Unanswered};
 use super::turned_away::Turned;
 use crate::access::TraceId;
 use crate::clock;
-use crate::command::{Command, CommandSender, Request};
+use crate::command::{Command, CommandSender, Engagements, Request};
 use api::{Api, Came, Fault, Question as Asked};
-use desk::{CODES, Chance, Desk, Moment, Step};
+use desk::{CODES, Chance, Desk, Moment, Step, is_stop};
 use pace::Pace;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// How long a question about the system waits for the loop.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Answers and orders under way at one time; what comes beyond is not heard, but for the emergency stop.
+/// Answers under way at one time; one beyond is not given. Orders are put all the same.
 const WORK_MAX: usize = 16;
+
+/// Answers to emergency stops that may be under way beside those.
+const STOPS_MAX: usize = 16;
+
+/// Whose messages were passed over is told to so many: no more of them are looked at.
+const PASSED_OVER_MAX: usize = PILED_UP_MAX as usize;
 
 /// The most updates of one answer.
 const UPDATES_MAX: u32 = 16;
@@ -59,6 +65,8 @@ pub(super) struct Behind {
     pub commands: CommandSender,
     /// Who is told of those who are turned away.
     pub turned: Arc<Turned>,
+    /// How often the kill switch was engaged.
+    pub engagements: Engagements,
 }
 
 /// Hears whoever is listed, as the settings have it at the time, until `closing`. Runs on the doors' thread.
@@ -67,7 +75,7 @@ pub(super) async fn serve(
     behind: Behind,
     mut closing: watch::Receiver<bool>,
 ) {
-    let Behind { commands, turned } = behind;
+    let Behind { commands, turned, engagements } = behind;
     let asker = Arc::new(Asker::new(commands.clone(), ANSWER_WITHIN));
     let mut session: Option<Session> = None;
     let mut silent = false;
@@ -76,7 +84,7 @@ pub(super) async fn serve(
         session = match (wanted, session.take()) {
             (None, _) => None,
             (Some(wanted), Some(open)) if open.settings.same_bot(&wanted) => Some(open.going_by(wanted)),
-            (Some(wanted), _) => Some(Session::new(wanted, &asker, &turned, &commands)),
+            (Some(wanted), _) => Some(Session::new(wanted, &asker, &turned, &commands, &engagements)),
         };
         let Some(open) = &mut session else {
             // What an earlier life told of the way to Telegram is over where there is none.
@@ -136,6 +144,7 @@ struct Session {
     asker: Arc<Asker>,
     turned: Arc<Turned>,
     commands: CommandSender,
+    engagements: Engagements,
 }
 
 /// What a question brought, and when it was put.
@@ -172,7 +181,13 @@ impl Read {
 }
 
 impl Session {
-    fn new(settings: Settings, asker: &Arc<Asker>, turned: &Arc<Turned>, commands: &CommandSender) -> Self {
+    fn new(
+        settings: Settings,
+        asker: &Arc<Asker>,
+        turned: &Arc<Turned>,
+        commands: &CommandSender,
+        engagements: &Engagements,
+    ) -> Self {
         let now = clock::now();
         Self {
             settings,
@@ -186,6 +201,7 @@ impl Session {
             asker: Arc::clone(asker),
             turned: Arc::clone(turned),
             commands: commands.clone(),
+            engagements: engagements.clone(),
         }
     }
 
@@ -271,40 +287,44 @@ impl Session {
             let text = format!(
                 "{system}: failstop listens from now on. What was written before was not carried out: send it again if you still mean it"
             );
-            self.send(user, text);
+            self.work_on(PASSED_OVER_MAX, user, async move { text });
         }
         !updates.is_empty()
     }
 
-    /// Whether any was new.
+    /// Whether any was new. Stops are put first: none waits for what stands before it, and what was to be loosened before it is left.
     async fn hear(&mut self, updates: &[update::Update]) -> bool {
-        let mut news = false;
+        let mut steps = Vec::with_capacity(updates.len());
         for update in updates {
-            let at = Moment { now: clock::now(), wall: clock::wall().as_second() };
+            let (now, wall) = (clock::now(), clock::wall().as_second());
+            let at = Moment { now, wall, engagements: self.engagements.count() };
             let chance = Chance { trace: TraceId::new(), code: code() };
-            let step = self.desk.hear(update, at, chance, &self.settings);
-            news |= step != Step::Nothing;
-            self.carry_out(step, update.id).await;
+            steps.push((update.id, self.desk.hear(update, at, chance, &self.settings)));
+        }
+        steps.retain(|(_, step)| *step != Step::Nothing);
+        let news = !steps.is_empty();
+        let (stops, others): (Vec<_>, Vec<_>) = steps
+            .into_iter()
+            .partition(|(_, step)| matches!(step, Step::Give { what, .. } if what.is_emergency_stop()));
+        let mut stop = stops.iter().map(|(id, _)| *id).max();
+        for (id, step) in stops.into_iter().chain(others) {
+            self.carry_out(step, id, &mut stop).await;
         }
         news
     }
 
-    async fn carry_out(&mut self, step: Step, id: i64) {
-        while self.work.try_join_next().is_some() {}
-        let busy = self.work.len() >= WORK_MAX;
+    /// `stop`: the number of the last emergency stop that was seen.
+    async fn carry_out(&mut self, step: Step, id: i64, stop: &mut Option<i64>) {
         match step {
             Step::Nothing => {}
             Step::Stranger { user, why } => {
                 let who = user.map_or_else(|| "telegram, nobody".to_owned(), |user| format!("telegram user {user}"));
                 self.turned.stranger(&who, why);
             }
-            Step::Say { .. } | Step::Ask { .. } | Step::Forbidden { .. } if busy => {
-                tracing::warn!("too many answers over Telegram are under way: a message is not answered");
-            }
             Step::Say { user, text } => self.send(user, text),
             Step::Ask { user, role, question, note } => {
                 let (asker, system) = (Arc::clone(&self.asker), self.settings.system.clone());
-                self.work_on(user, async move {
+                self.work_on(WORK_MAX, user, async move {
                     let text = answer::to_question(question, user, role, &system, &asker).await;
                     with(text, note)
                 });
@@ -323,49 +343,73 @@ impl Session {
             }
             Step::Give { user, by, what, loosens, note } => {
                 let shown = what.words(&self.settings.components);
-                let stop = what.is_emergency_stop();
-                if busy && !stop {
-                    return tracing::warn!(%by, "too many orders over Telegram are under way: one is not carried out");
-                }
-                if loosens && let Err(fault) = self.confirm_read(id).await {
-                    let text = format!(
-                        "{}: not done: {shown}. Telegram could not be told that your message was read, and a message that comes twice \
-                         must not loosen twice ({fault}). Ask for it again",
-                        self.settings.system
-                    );
+                if loosens.is_some()
+                    && let Err(why) = self.may_loosen(id, stop).await
+                {
+                    let text = format!("{}: not done: {shown}. {why}", self.settings.system);
                     return self.send(user, text);
                 }
-                let (asker, turned) = (Arc::clone(&self.asker), Arc::clone(&self.turned));
                 let (system, within, trace) = (self.settings.system.clone(), self.settings.order, by.trace);
-                let command = what.command(by.clone());
-                // Put here, in the order in which it was said; only the answer is waited for beside.
-                let given = asker.begin(command).await;
-                self.work_on(user, async move {
+                let room = if what.is_emergency_stop() { WORK_MAX + STOPS_MAX } else { WORK_MAX };
+                // Put here, in the order in which it was said, whether or not there is room for its answer; that alone is waited for beside.
+                let given = self.asker.begin(what.command(by.clone()), loosens).await;
+                if let Err(Unanswered::Forbidden(forbidden)) = &given {
+                    self.turned.forbidden(&by, *forbidden);
+                }
+                self.work_on(room, user, async move {
                     let answered = match given {
                         Ok(given) => given.within(within).await,
                         Err(unanswered) => Err(unanswered),
                     };
-                    if let Err(super::ask::Unanswered::Forbidden(forbidden)) = &answered {
-                        turned.forbidden(&by, *forbidden);
-                    }
                     with(format!("{system}: {}", answer::to_control(answered, &shown, trace)), note)
                 });
             }
         }
     }
 
-    /// Telegram takes back what was read up to here: it will not come again.
-    async fn confirm_read(&mut self, id: i64) -> Result<(), Fault> {
-        let question = Asked { offset: Some(id.saturating_add(1)), limit: 1, wait: Duration::ZERO };
-        // What it brings beside comes again with the next question.
-        self.api()?.updates(question).await.map(drop)
+    /// Whether what this update confirms may be put now; otherwise why not, and what to do.
+    async fn may_loosen(&mut self, id: i64, stop: &mut Option<i64>) -> Result<(), String> {
+        let left = |stop: Option<i64>| stop.is_some_and(|stop| stop > id);
+        if !left(*stop) {
+            let seen = self.confirm_read(id).await.map_err(|fault| {
+                format!(
+                    "Telegram could not be told that your message was read, and a message that comes twice must not loosen twice \
+                     ({fault}). Ask for it again"
+                )
+            })?;
+            *stop = seen.max(*stop);
+        }
+        if left(*stop) {
+            return Err(
+                "An emergency stop was written after it: look again, and ask again if you still mean it".to_owned()
+            );
+        }
+        Ok(())
+    }
+
+    /// Telegram takes back what was read up to here: it will not come again. The number of the last emergency stop that it has by now.
+    async fn confirm_read(&mut self, id: i64) -> Result<Option<i64>, Fault> {
+        let question = Asked { offset: Some(id.saturating_add(1)), limit: UPDATES_MAX, wait: Duration::ZERO };
+        // What it brings beside comes again with the next question, and is heard then.
+        match self.api()?.updates(question).await? {
+            Came::Whole(values) => {
+                let updates = values.iter().filter_map(update::read);
+                Ok(updates.filter(|update| is_stop(update, &self.settings)).map(|update| update.id).max())
+            }
+            Came::TooLarge { .. } => Ok(None),
+        }
     }
 
     fn send(&mut self, user: i64, text: String) {
-        self.work_on(user, async move { text });
+        self.work_on(WORK_MAX, user, async move { text });
     }
 
-    fn work_on(&mut self, user: i64, text: impl Future<Output = String> + Send + 'static) {
+    /// Sends a text once it is there, unless so many are under way.
+    fn work_on(&mut self, room: usize, user: i64, text: impl Future<Output = String> + Send + 'static) {
+        while self.work.try_join_next().is_some() {}
+        if self.work.len() >= room {
+            return tracing::warn!(user, "too many answers over Telegram are under way: one is not given");
+        }
         let Ok(api) = self.api() else { return };
         self.work.spawn(async move {
             let text = text.await;

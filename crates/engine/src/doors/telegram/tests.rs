@@ -5,7 +5,7 @@
 #[path = "../../../../../tests/e2e/bot_api.rs"]
 mod bot_api;
 
-use super::Settings;
+use super::{STOPS_MAX, Settings, WORK_MAX};
 use crate::command::TurnedAway;
 use crate::config::{Config, Overrides};
 use crate::doors::fake_loop::{Does, FakeLoop};
@@ -106,7 +106,7 @@ fn what_loosens_is_given_after_its_confirmation_was_read_for_good() {
     assert_eq!(open.told(), "KillSwitchRelease \"looked into\" telegram user 7");
     // The loop is told after Telegram, so it stands there by now.
     let confirmed = open.api.change(|state| {
-        let confirms = |asked: &Value| asked["offset"] == id + 1 && asked["timeout"] == 0 && asked["limit"] == 1;
+        let confirms = |asked: &Value| asked["offset"] == id + 1 && asked["timeout"] == 0;
         state.asked.iter().any(|(method, asked)| method == "getUpdates" && confirms(asked))
     });
     assert!(confirmed, "{:?}", open.api.change(|state| state.asked.clone()));
@@ -125,6 +125,79 @@ fn what_loosens_is_not_given_where_telegram_cannot_be_told() {
     open.api.write(SUPER_ADMIN, &word);
     open.api.answered(SUPER_ADMIN, "nothing waits to be confirmed");
     assert!(open.fake.orders.try_recv().is_err());
+}
+
+/// A release that is confirmed, and of which Telegram does not say yet that it was read.
+fn about_to_release() -> Open {
+    let open = open();
+    open.api.write(SUPER_ADMIN, "/emergency_resume looked into");
+    let word = open.word(SUPER_ADMIN);
+    open.api.change(|state| state.confirms_later = true);
+    let id = open.api.write(SUPER_ADMIN, &word);
+    open.api.until("it to be confirmed", |state| {
+        let confirms = |asked: &Value| asked["offset"] == id + 1 && asked["timeout"] == 0;
+        state.asked.iter().any(|(_, asked)| confirms(asked)).then_some(())
+    });
+    open
+}
+
+#[test]
+fn a_stop_by_another_door_leaves_what_telegram_is_just_told_of() {
+    let open = about_to_release();
+    open.fake.engagements.one_more();
+    open.api.change(|state| state.confirms_later = false);
+    let answer = open.api.answered(SUPER_ADMIN, "refused: release the kill switch");
+    assert!(answer.contains("engaged since"), "{answer}");
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn a_stop_that_comes_while_telegram_is_told_leaves_it_too() {
+    let open = about_to_release();
+    open.api.write(ADMIN, "/emergency_stop odd fills");
+    open.api.change(|state| state.confirms_later = false);
+    open.api.answered(SUPER_ADMIN, "not done: release the kill switch (reason: looked into). An emergency stop");
+    assert_eq!(open.told(), "KillSwitchEngage \"odd fills\" telegram user 6");
+    open.settled();
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn a_stop_of_many_messages_waits_for_none_of_them() {
+    let open = open();
+    open.api.write(SUPER_ADMIN, "/emergency_resume looked into");
+    let word = open.word(SUPER_ADMIN);
+    // Both with one question, and Telegram hangs from then on.
+    open.api.change(|state| {
+        state.confirms_later = true;
+        for (user, text) in [(SUPER_ADMIN, word.as_str()), (ADMIN, "/component stop bot"), (ADMIN, "/emergency_stop")] {
+            state.next += 1;
+            let message = bot_api::message(state.next, user, text);
+            state.updates.push(message);
+        }
+    });
+    assert_eq!(open.told(), "KillSwitchEngage \"ordered over Telegram\" telegram user 6");
+    assert!(open.told().starts_with("StopComponent"), "and the others after it");
+    open.api.answered(SUPER_ADMIN, "not done: release the kill switch (reason: looked into). An emergency stop");
+    assert!(open.fake.orders.try_recv().is_err());
+}
+
+#[test]
+fn orders_are_put_where_no_answer_can_be_sent() {
+    let open = open();
+    open.api.change(|state| state.mute = true);
+    for _ in 0..=WORK_MAX {
+        open.api.write(VIEWER, "/whoami");
+    }
+    open.api.write(ADMIN, "/execution_mode dry");
+    open.api.write(VIEWER, "/execution_mode dry");
+    assert_eq!(open.told(), "Mode(Dry) \"\" telegram user 6");
+    let turned = open.fake.turned.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(turned, TurnedAway::Forbidden { .. }), "{turned:?}");
+    for _ in 0..=WORK_MAX + STOPS_MAX {
+        open.api.write(ADMIN, "/emergency_stop");
+        assert_eq!(open.told(), "KillSwitchEngage \"ordered over Telegram\" telegram user 6");
+    }
 }
 
 #[test]

@@ -39,16 +39,17 @@ struct Table {
     next: i64,
     /// Seconds since the beginning.
     now: u64,
+    engagements: u64,
 }
 
 impl Table {
     fn new() -> Self {
-        Self { desk: Desk::new(Monotonic::from_nanos(0)), settings: settings(), next: 1, now: 0 }
+        Self { desk: Desk::new(Monotonic::from_nanos(0)), settings: settings(), next: 1, now: 0, engagements: 0 }
     }
 
     fn moment(&self) -> Moment {
         let now = Monotonic::from_nanos(self.now * 1_000_000_000);
-        Moment { now, wall: NOON + i64::try_from(self.now).unwrap() }
+        Moment { now, wall: NOON + i64::try_from(self.now).unwrap(), engagements: self.engagements }
     }
 
     fn hear(&mut self, id: i64, heard: Heard) -> Step {
@@ -119,7 +120,7 @@ fn text_of(control: Control) -> String {
 #[track_caller]
 fn given(step: Step, control: Control, must_loosen: bool) -> What {
     let Step::Give { by, what, loosens, .. } = step else { panic!("{control:?}: {step:?}") };
-    assert_eq!(loosens, must_loosen, "{control:?}");
+    assert_eq!(loosens.is_some(), must_loosen, "{control:?}");
     let command = what.clone().command(by);
     assert_eq!(ordered(&command).map(|ordered| ordered.control), Some(control));
     what
@@ -279,6 +280,20 @@ fn a_stop_leaves_whatever_anybody_was_about_to_loosen() {
 }
 
 #[test]
+fn a_stop_by_another_door_does_so_too() {
+    let mut table = Table::new();
+    table.engagements = 3;
+    assert!(table.text(SUPER_ADMIN, "/emergency_resume r").contains("demo 0042"));
+    table.engagements = 4;
+    assert!(table.text(SUPER_ADMIN, "demo 0042").contains("the kill switch was engaged since you asked"));
+    assert!(table.text(SUPER_ADMIN, "demo 0042").contains("nothing waits"));
+    // What is asked for after it is carried out, and says after which.
+    assert!(table.text(SUPER_ADMIN, "/emergency_resume r").contains("demo 0042"));
+    let step = table.says(SUPER_ADMIN, "demo 0042");
+    assert!(matches!(step, Step::Give { loosens: Some(4), .. }), "{step:?}");
+}
+
+#[test]
 fn a_role_is_that_of_now() {
     let mut table = Table::new();
     table.text(SUPER_ADMIN, "/emergency_resume r");
@@ -373,6 +388,24 @@ fn who_writes_too_much_is_told_once_and_his_stop_is_heard() {
     // What one may not costs no more answers than what one may.
     let refused = (0..100).filter(|_| matches!(table.says(VIEWER, "/emergency_stop"), Step::Forbidden { .. })).count();
     assert_eq!(refused, SPOKEN_MAX);
+}
+
+#[test]
+fn who_goes_on_writing_is_heard_thirty_times_a_minute_and_told_once_in_it() {
+    let mut table = Table::new();
+    for minute in 0..5 {
+        let (mut heard, mut told) = (0, 0);
+        for second in 0..60 {
+            table.now = minute * 60 + second;
+            match table.says(ADMIN, "/status") {
+                Step::Ask { .. } => heard += 1,
+                Step::Say { .. } => told += 1,
+                Step::Nothing => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((heard, told), (SPOKEN_MAX, 1), "minute {minute}");
+    }
 }
 
 #[test]
