@@ -306,8 +306,10 @@ impl Trees {
     /// `EPERM`, which is not expected of our own children.
     pub fn signal(&self, id: TreeId, signal: i32) -> io::Result<bool> {
         let Some(tree) = self.tree(id) else { return Ok(false) };
+        // Listed first: the end of the main process gives its children another parent, and one that moves is found under neither.
+        let members = self.members(id);
         let mut outcome = if tree.main_reaped { Ok(false) } else { tree.pidfd.signal(signal) };
-        for member in self.members(id).into_iter().filter(|member| *member != tree.main) {
+        for member in members.into_iter().filter(|member| *member != tree.main) {
             match PidFd::open_exactly(member).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal))) {
                 Ok(sent) => outcome = outcome.map(|before| before || sent),
                 Err(error) => outcome = outcome.and(Err(error)),
