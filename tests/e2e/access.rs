@@ -3,7 +3,7 @@
 
 use crate::browser::Browser;
 use crate::certificates::{Authority, private};
-use crate::system::{PATIENCE, System, failstop, has_halt};
+use crate::system::{System, failstop, has_halt};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -15,7 +15,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\n";
 
@@ -75,16 +74,11 @@ impl Listening {
     /// Waits for an incident of this cause.
     #[track_caller]
     fn wait_alert(&self, cause: &str) {
-        let end = Instant::now() + PATIENCE;
-        loop {
+        self.system.until(&format!("the alert {cause}"), || {
             let output = self.system.run("alerts list", &["--format", "json"]);
             let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            if list["alerts"].as_array().is_some_and(|alerts| alerts.iter().any(|alert| alert["cause"] == cause)) {
-                return;
-            }
-            assert!(Instant::now() < end, "waited in vain for {cause}; there is:\n{list}\nlog:\n{}", self.system.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            list["alerts"].as_array()?.iter().any(|alert| alert["cause"] == cause).then_some(())
+        });
     }
 
     /// The records of controls that were given, and that were refused.

@@ -44,11 +44,10 @@ fn value(system: &System, key: &str) -> String {
 
 #[track_caller]
 fn wait_value(system: &System, key: &str, wanted: &str) {
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    while value(system, key) != wanted {
-        assert!(std::time::Instant::now() < end, "{key} = {}; log:\n{}", value(system, key), system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    crate::system::until(
+        || format!("{key} = {wanted}, it is {}; log:\n{}", value(system, key), system.log()),
+        || (value(system, key) == wanted).then_some(()),
+    );
 }
 
 fn sha256(status: &Value) -> String {
@@ -66,27 +65,21 @@ fn told(system: &System) -> Vec<String> {
 
 #[track_caller]
 fn wait_told(system: &System, wanted: &[&str]) {
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    while told(system) != wanted {
-        assert!(std::time::Instant::now() < end, "{:?}\n{}", told(system), system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    crate::system::until(
+        || format!("{wanted:?}, told is {:?}; log:\n{}", told(system), system.log()),
+        || (told(system) == wanted).then_some(()),
+    );
 }
 
 /// Waits until these versions are kept, beside the loop.
 #[track_caller]
 fn wait_versions(system: &System, wanted: &[u64]) -> Value {
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    loop {
+    system.until(&format!("the versions {wanted:?}"), || {
         let history: Value = serde_json::from_str(&good(&system.run("config history", &["--format", "json"]))).unwrap();
         let number = |one: &Value| one["number"].as_u64().unwrap();
         let numbers: Vec<u64> = history.as_array().unwrap().iter().map(number).collect();
-        if numbers == wanted {
-            return history;
-        }
-        assert!(std::time::Instant::now() < end, "{numbers:?}; log:\n{}", system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+        (numbers == wanted).then_some(history)
+    })
 }
 
 #[test]
@@ -126,11 +119,7 @@ fn a_probe_the_log_and_a_limit_go_by_what_is_said_now() {
     let asked = || fs::read_to_string(system.path("asked")).unwrap_or_default().lines().count();
     let bounds = |status: &Value| status["components"][0]["memory_max_bytes"].as_u64();
     system.wait_status("the limit of the start", |status| bounds(status) == Some(500_000_000));
-    let end = std::time::Instant::now() + crate::system::PATIENCE;
-    while asked() == 0 {
-        assert!(std::time::Instant::now() < end, "it is asked once it is ready; log:\n{}", system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    system.until("the question once it is ready", || (asked() > 0).then_some(()));
     assert!(!system.log().contains("a probe was tried"), "that is for those who look for faults");
     let text = text_of(&system)
         .replace("interval = \"1h\"", "interval = \"100ms\"")
@@ -139,10 +128,7 @@ fn a_probe_the_log_and_a_limit_go_by_what_is_said_now() {
     write(&system, &format!("{text}[log]\nlevel = \"debug\"\n"));
     system.wait_status("the limit of now", |status| bounds(status) == Some(400_000_000));
     system.wait_log("a probe was tried");
-    while asked() < 4 {
-        assert!(std::time::Instant::now() < end, "it is asked once in 100 ms; log:\n{}", system.log());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    system.until("questions, one each 100 ms", || (asked() >= 4).then_some(()));
     assert_eq!(system.pid_of("bot"), pid, "nothing was restarted");
     let (_, thresholds) = system.get("/api/thresholds");
     let thresholds: Value = serde_json::from_str(&thresholds).unwrap();

@@ -8,7 +8,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
 
 const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ignore-term\"]\norders = \"asks\"\n";
 
@@ -44,11 +43,7 @@ pub fn ended(output: &Output, exit: i32) -> String {
 
 #[track_caller]
 pub fn until(what: &str, system: &System, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < end, "waited in vain: {what}; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    system.until(what, || holds().then_some(()));
 }
 
 pub fn records(system: &System, kind: &str) -> Vec<Value> {

@@ -1,11 +1,10 @@
 //! Metrics from programs and from Prometheus endpoints, on a whole system; and what failstop itself may use.
 
-use crate::system::{PATIENCE, System, alive};
+use crate::system::{System, alive};
 use crate::venue::{Does, Venue};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
 const BOT: &str = "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\n";
 
@@ -27,11 +26,7 @@ fn command(name: &str, program: &str, more: &str) -> String {
 #[track_caller]
 fn wait_gone(system: &System, file: &str) {
     let pid: i32 = system.wait_file(file).trim().parse().unwrap();
-    let end = Instant::now() + PATIENCE;
-    while alive(pid) {
-        assert!(Instant::now() < end, "{file}: {pid} lives on\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    system.until(&format!("the end of {pid} of {file}"), || (!alive(pid)).then_some(()));
 }
 
 #[test]

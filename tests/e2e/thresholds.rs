@@ -1,8 +1,7 @@
 //! Figures and their levels, on a whole system: who is told, what health says, and what an emergency ends in.
 
-use crate::system::{PATIENCE, System, has_halt};
+use crate::system::{System, has_halt, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 /// A system whose bot reports these figures once, looked at every second.
 fn system(figures: &[(&str, f64)], keys: &str) -> System {
@@ -24,31 +23,21 @@ fn answer(system: &System) -> Value {
 /// Waits until a figure is at a level.
 #[track_caller]
 fn wait_level(system: &System, name: &str, level: &str) -> Value {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let all = answer(system);
-        let found = all["figures"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
-        if let Some(found) = found.filter(|one| one["level"] == level) {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain for {name} at {level}: {all:#}\nlog:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let at_level = |one: &&Value| one["name"] == name && one["level"] == level;
+    until(
+        || format!("{name} at {level}: {:#}\nlog:\n{}", answer(system), system.log()),
+        || answer(system)["figures"].as_array().unwrap().iter().find(at_level).cloned(),
+    )
 }
 
 /// Waits until people are told so.
 #[track_caller]
 fn wait_told(system: &System, title: &str) -> Value {
-    let end = Instant::now() + PATIENCE;
     let title = format!("{}: {title}", system.name);
-    loop {
-        let all = alerts(system);
-        if let Some(found) = all.iter().find(|alert| alert["title"] == title.as_str()) {
-            return found.clone();
-        }
-        assert!(Instant::now() < end, "waited in vain for {title}: {all:#?}\nlog:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(
+        || format!("{title}: {:#?}\nlog:\n{}", alerts(system), system.log()),
+        || alerts(system).into_iter().find(|alert| alert["title"] == title.as_str()),
+    )
 }
 
 fn alerts(system: &System) -> Vec<Value> {

@@ -1,12 +1,11 @@
 //! One name follows a request or an incident through journal, log, alert, answer and command line; and of a wallet only the last
 //! characters are anywhere.
 
-use crate::system::{PATIENCE, System};
+use crate::system::System;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 const ALERTS: &str = "[alerts]\nchannels = [\"log_file\"]\n[alerts.log_file]\npath = \"DIR/alerts.jsonl\"\n\
                       [log]\nformat = \"json\"\n";
@@ -23,11 +22,7 @@ fn told(system: &System) -> Vec<(String, String)> {
 
 #[track_caller]
 fn until(what: &str, system: &System, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < end, "waited in vain: {what}; log:\n{}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    system.until(what, || holds().then_some(()));
 }
 
 fn events(system: &System, trace: &str) -> Vec<String> {
