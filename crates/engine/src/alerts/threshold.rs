@@ -1,10 +1,10 @@
 //! What people hear of a figure that is beyond a level: one incident a figure, from the first level to its end.
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Kind};
 use super::notice::clock_time;
 use crate::thresholds::Heard;
 use failstop_core::{Degree, News};
-use failstop_notify::{Change, Key, Notice, Severity};
+use failstop_notify::{Change, Key, Nature, Severity};
 
 const CAUSE: &str = "threshold";
 const RUNBOOK: &str = "docs/runbooks/threshold.md";
@@ -20,15 +20,16 @@ impl Delivery {
             Degree::Warning => Severity::Warning,
             Degree::Critical | Degree::Emergency => Severity::Critical,
         };
-        let system = self.sender().system.clone();
         let number = u64::try_from(at.as_second()).unwrap_or_default();
         let open = self.threshold_incidents().into_iter().find(|(name, _)| *name == heard.name);
-        let key = match open.map_or_else(|| Key::of(&system, CAUSE, Some(&heard.name), number), |(_, key)| Ok(key)) {
+        let key = match open
+            .map_or_else(|| Key::of(&self.sender().system, CAUSE, Some(&heard.name), number), |(_, key)| Ok(key))
+        {
             Ok(key) => key,
             Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
         };
-        let title = format!("{system}: {}: {}", degree.word(), heard.what);
-        let mut notice = self.of_threshold(key, Change::Trigger, severity, title, at);
+        let title = format!("{}: {}", degree.word(), heard.what);
+        let mut notice = self.notice(kind(severity), key, Change::Trigger, &title, at);
         notice.message = format!("At {}: {}.", clock_time(at), heard.what);
         notice.component.clone_from(&heard.component);
         notice.metadata.clone_from(&heard.facts);
@@ -54,8 +55,8 @@ impl Delivery {
     /// Tells that a figure is good again, or is not looked at any more.
     pub fn threshold_over(&mut self, name: &str, what: &str, at: jiff::Timestamp) {
         for (_, key) in self.threshold_incidents().into_iter().filter(|(open, _)| open == name) {
-            let title = format!("{}: over: {name}", self.sender().system);
-            let mut notice = self.of_threshold(key, Change::Resolve, Severity::Warning, title, at);
+            let title = format!("over: {name}");
+            let mut notice = self.notice(kind(Severity::Warning), key, Change::Resolve, &title, at);
             notice.message = format!("At {}: {what}.", clock_time(at));
             self.report(notice);
         }
@@ -66,16 +67,10 @@ impl Delivery {
         let named = |key: Key| Some((figure_of(&self.sender().system, &key)?.to_owned(), key));
         self.open_incidents(CAUSE).into_iter().filter_map(named).collect()
     }
+}
 
-    fn of_threshold(&self, key: Key, change: Change, severity: Severity, title: String, at: jiff::Timestamp) -> Notice {
-        let sender = self.sender();
-        let mut notice = Notice::new(key, change, severity, title, at);
-        notice.system.clone_from(&sender.system);
-        notice.environment.clone_from(&sender.environment);
-        CAUSE.clone_into(&mut notice.cause);
-        notice.runbook = Some(RUNBOOK.to_owned());
-        notice
-    }
+const fn kind(severity: Severity) -> Kind {
+    Kind { cause: CAUSE, severity, nature: Nature::Other, runbook: RUNBOOK }
 }
 
 /// The figure in `system/threshold/figure/number`.

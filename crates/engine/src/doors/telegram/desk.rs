@@ -346,7 +346,8 @@ fn say(user: i64, settings: &Settings, text: &str) -> Step {
     Step::Say { user, text: format!("{}: {text}", settings.system) }
 }
 
-fn with(text: &str, note: Option<&str>) -> String {
+/// A text, and below it what else is said.
+pub(super) fn with(text: &str, note: Option<&str>) -> String {
     note.map_or_else(|| text.to_owned(), |note| format!("{text}\n{note}"))
 }
 

@@ -326,7 +326,7 @@ impl Session {
                 let (asker, system) = (Arc::clone(&self.asker), self.settings.system.clone());
                 self.work_on(WORK_MAX, user, async move {
                     let text = answer::to_question(question, user, role, &system, &asker).await;
-                    with(text, note)
+                    desk::with(&text, note.as_deref())
                 });
             }
             Step::Forbidden { user, by, forbidden } => {
@@ -361,7 +361,7 @@ impl Session {
                         Ok(given) => given.within(within).await,
                         Err(unanswered) => Err(unanswered),
                     };
-                    with(format!("{system}: {}", answer::to_control(answered, &shown, trace)), note)
+                    desk::with(&format!("{system}: {}", answer::to_control(answered, &shown, trace)), note.as_deref())
                 });
             }
         }
@@ -447,13 +447,6 @@ fn code() -> u16 {
     let mut bytes = [0; 2];
     let _ = getrandom::fill(&mut bytes);
     u16::from_be_bytes(bytes) % CODES
-}
-
-fn with(text: String, note: Option<String>) -> String {
-    match note {
-        Some(note) => format!("{text}\n{note}"),
-        None => text,
-    }
 }
 
 /// Sends an answer. One that is lost is lost: what was done stands in the journal.

@@ -8,9 +8,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the API is where nothing says otherwise.
-const API_BASE: &str = "https://api.telegram.org";
-
 /// Users with their roles, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People(BTreeMap<i64, Role>);
@@ -74,7 +71,7 @@ impl Settings {
         let channel = channel.filter(|_| alerts.secrets().iter().any(|(key, _)| key == name));
         let token = telegram.bot_token.as_ref().or_else(|| channel.map(|channel| &channel.bot_token))?.clone();
         let api_base = telegram.api_base.as_ref().or_else(|| channel.map(|channel| &channel.api_base));
-        let api_base = api_base.map_or_else(|| API_BASE.to_owned(), ToString::to_string);
+        let api_base = api_base.map_or_else(|| failstop_notify::Telegram::API_BASE.to_owned(), ToString::to_string);
         let waits = config.witness.second_key().unwrap_or_default();
         Some(Self {
             system: config.name().to_owned(),
