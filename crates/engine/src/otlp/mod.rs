@@ -83,11 +83,6 @@ pub fn span(span: Span) {
     }
 }
 
-/// So many lines and spans did not reach the collector: no room, or no answer.
-pub fn dropped() -> u64 {
-    WAY.get().map_or(0, |way| way.dropped.load(Ordering::Relaxed))
-}
-
 /// Hears what is logged.
 #[derive(Debug)]
 pub struct Ears {

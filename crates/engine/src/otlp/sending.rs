@@ -21,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Before each further try of a batch; after the last it is dropped.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
-/// What the collector is told of once in so long on standard error, where it fails.
+/// What the collector misses is said once in so long on standard error.
 const SAID_EVERY: Duration = Duration::from_secs(600);
 
 /// Enough for TLS and JSON.
@@ -102,7 +102,7 @@ pub(super) fn start(settings: Settings, items: Receiver<Item>, dropped: Arc<Atom
         .build()
         .map_err(|error| cannot(format!("no runtime for it: {error}")))?;
     let thread = std::thread::Builder::new().name("otlp".to_owned()).stack_size(STACK_BYTES);
-    let sender = Sender { settings, client, runtime, dropped, said: None };
+    let sender = Sender { settings, client, runtime, dropped, losses: Losses::default() };
     thread.spawn(move || sender.run(&items)).map(drop).map_err(|error| cannot(format!("no thread for it: {error}")))
 }
 
@@ -111,8 +111,26 @@ struct Sender {
     client: Client,
     runtime: tokio::runtime::Runtime,
     dropped: Arc<AtomicU64>,
-    /// When it was last said that the collector fails.
-    said: Option<Instant>,
+    losses: Losses,
+}
+
+/// What was said of what is lost.
+#[derive(Default)]
+struct Losses {
+    told: u64,
+    at: Option<Instant>,
+}
+
+impl Losses {
+    /// Whether so many lost ones are to be said now: more than were said, and not so soon after that.
+    fn are_news(&mut self, all: u64, now: Instant) -> bool {
+        let is_soon = self.at.is_some_and(|at| now.saturating_duration_since(at) < SAID_EVERY);
+        if all <= self.told || is_soon {
+            return false;
+        }
+        *self = Self { told: all, at: Some(now) };
+        true
+    }
 }
 
 impl Sender {
@@ -133,6 +151,7 @@ impl Sender {
     }
 
     fn send(&mut self, batch: &[Item]) {
+        let mut fault = None;
         for (path, body) in requests(&self.settings.system, batch) {
             let count = if path == "/v1/logs" {
                 batch.iter().filter(|item| matches!(item, Item::Line(_))).count()
@@ -141,12 +160,14 @@ impl Sender {
             };
             if let Err(why) = self.try_to_send(path, &body.to_string()) {
                 let lost = u64::try_from(count).unwrap_or(u64::MAX);
-                let all = self.dropped.fetch_add(lost, Ordering::Relaxed).saturating_add(lost);
-                if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
-                    self.said = Some(Instant::now());
-                    tracing::warn!(%why, dropped = all, "the collector takes nothing; what it misses stands in the journal");
-                }
+                self.dropped.fetch_add(lost, Ordering::Relaxed);
+                fault = Some(why);
             }
+        }
+        let all = self.dropped.load(Ordering::Relaxed);
+        if self.losses.are_news(all, Instant::now()) {
+            let why = fault.unwrap_or_else(|| "more came than may wait for it".to_owned());
+            tracing::warn!(%why, dropped = all, "the collector misses some; what it misses stands in the journal");
         }
     }
 
