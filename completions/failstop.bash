@@ -46,6 +46,9 @@ _failstop() {
             failstop,init)
                 cmd="failstop__subcmd__init"
                 ;;
+            failstop,journal)
+                cmd="failstop__subcmd__journal"
+                ;;
             failstop,kill-switch)
                 cmd="failstop__subcmd__kill__subcmd__switch"
                 ;;
@@ -145,6 +148,9 @@ _failstop() {
             failstop__subcmd__config,show)
                 cmd="failstop__subcmd__config__subcmd__show"
                 ;;
+            failstop__subcmd__journal,retire)
+                cmd="failstop__subcmd__journal__subcmd__retire"
+                ;;
             failstop__subcmd__kill__subcmd__switch,drill)
                 cmd="failstop__subcmd__kill__subcmd__switch__subcmd__drill"
                 ;;
@@ -212,7 +218,7 @@ _failstop() {
 
     case "${cmd}" in
         failstop)
-            opts="-h -V --help --version init run check verify-data status kill-switch resume config mode maintenance token alerts ps stop start restart reload events export report logs snapshot orders import send gate limits breaker completions"
+            opts="-h -V --help --version init run check verify-data journal status kill-switch resume config mode maintenance token alerts ps stop start restart reload events export report logs snapshot orders import send gate limits breaker completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -772,7 +778,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__config__subcmd__set)
-            opts="-h --no-persist --config --state --runtime --url --token-file --ca --help"
+            opts="-h --at-restart --no-persist --config --state --runtime --url --token-file --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,7 +964,7 @@ _failstop() {
             return 0
             ;;
         failstop__subcmd__import)
-            opts="-h --account --complete --as-of --format --config --state --runtime --url --token-file --ca --help"
+            opts="-h --account --complete --as-of --correct --reason --pool --format --config --state --runtime --url --token-file --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -969,6 +975,14 @@ _failstop() {
                     return 0
                     ;;
                 --as-of)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1024,6 +1038,50 @@ _failstop() {
                     ;;
                 --orders)
                     COMPREPLY=($(compgen -W "asks direct none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__journal)
+            opts="-h --help retire"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        failstop__subcmd__journal__subcmd__retire)
+            opts="-h --reason --confirm --config --state --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

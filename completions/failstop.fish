@@ -30,6 +30,7 @@ complete -c failstop -n "__fish_failstop_needs_command" -f -a "init" -d 'Write a
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "run" -d 'Run the bot under failstop'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "check" -d 'Test the configuration and the host, as `run` does at its start'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "verify-data" -d 'Verify the journal, from its first record to its last'
+complete -c failstop -n "__fish_failstop_needs_command" -f -a "journal" -d 'Put a journal that does not verify aside'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "status" -d 'Show what the system may do, why, and what it does'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "kill-switch" -d 'Stop all trading at once, in whatever state the engine is'
 complete -c failstop -n "__fish_failstop_needs_command" -f -a "resume" -d 'Release latched halts, with a reason'
@@ -76,8 +77,8 @@ complete -c failstop -n "__fish_failstop_using_subcommand run" -l no-dashboard -
 complete -c failstop -n "__fish_failstop_using_subcommand run" -l exit-on-failsafe -d 'End with status 5 on a fail-safe shutdown, instead of staying up and answering'
 complete -c failstop -n "__fish_failstop_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand check" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
-complete -c failstop -n "__fish_failstop_using_subcommand check" -l only -d 'Run only this check; may be repeated' -r
-complete -c failstop -n "__fish_failstop_using_subcommand check" -l skip -d 'Leave out this check; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l only -d 'Run only these checks: names with commas between them; may be repeated' -r
+complete -c failstop -n "__fish_failstop_using_subcommand check" -l skip -d 'Leave out these checks: names with commas between them; may be repeated' -r
 complete -c failstop -n "__fish_failstop_using_subcommand check" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'
 junit\t'A JUnit report for CI'
@@ -100,10 +101,17 @@ complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l strict
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l nice -d 'Give way to other processes: lowest processor and disk priority'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -l quiet -d 'Print nothing when intact'
 complete -c failstop -n "__fish_failstop_using_subcommand verify-data" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and not __fish_seen_subcommand_from retire" -s h -l help -d 'Print help'
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and not __fish_seen_subcommand_from retire" -f -a "retire" -d 'Put a journal that does not verify aside, and begin a new one with its latches'
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and __fish_seen_subcommand_from retire" -l reason -d 'Why; it goes into the new journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and __fish_seen_subcommand_from retire" -l confirm -d 'The system\'s name, typed out' -r
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and __fish_seen_subcommand_from retire" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and __fish_seen_subcommand_from retire" -l state -d 'The state directory, without any configuration' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand journal; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l socket -d 'The engine\'s control socket, without any configuration' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l url -d 'The engine\'s observe address, as in http://127.0.0.1:8080, or its control listener, as in https://bot-host:8443' -r
-complete -c failstop -n "__fish_failstop_using_subcommand status" -l token-file -d 'The file with the token to show to a control listener' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand status" -l token-file -d 'The file with the token to show there, over TLS' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand status" -l section -d 'Print one part alone' -r -f -a "risk\t'Limits and what is used of them, results, overrides, orders that wait to be confirmed'
 rates\t'What is used of each rate, and of the venue\'s request budgets'
@@ -237,6 +245,7 @@ complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l url -d 'The control listener of a system on another host, as in https://bot-host:8443' -r
 complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l token-file -d 'The file with the token to show there' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
+complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l at-restart -d 'Write it although a key needs a restart: until then no other change of the file is taken'
 complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -l no-persist -d 'Leave the file alone: it holds until this engine ends'
 complete -c failstop -n "__fish_failstop_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand mode; and not __fish_seen_subcommand_from dry live" -s h -l help -d 'Print help'
@@ -262,7 +271,7 @@ complete -c failstop -n "__fish_failstop_using_subcommand mode; and __fish_seen_
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -s h -l help -d 'Print help'
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -f -a "on" -d 'Suppress restarts and alerts for a while; nothing is opened meanwhile'
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and not __fish_seen_subcommand_from on off" -f -a "off" -d 'End it before its time'
-complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l for -d 'For how long: `30m`, `4h`; at most 168h' -r
+complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l for -d 'For how long: `30m`, `4h`, `2d`; at most 7d' -r
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l reason -d 'Why; it goes into the journal and to the bots' -r
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand maintenance; and __fish_seen_subcommand_from on" -l state -d 'The state directory, instead of the configuration\'s' -r -F
@@ -473,6 +482,8 @@ complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand orders; and __fish_seen_subcommand_from resolve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l account -d 'The account that it is of, where the file names none' -r
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l as-of -d 'The time that it is of, as the venue writes it' -r
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l reason -d 'Why the book is wrong; it goes into the journal' -r
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l pool -d 'The pool whose part changes, where that is not plain' -r
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l format -d 'How the outcome is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l config -d 'The configuration [default: $FAILSTOP_CONFIG, else ./failstop.toml]' -r -F
@@ -482,6 +493,7 @@ complete -c failstop -n "__fish_failstop_using_subcommand import" -l url -d 'The
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l token-file -d 'The file with the token to show there' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l ca -d 'The authority that signed its certificate, PEM, beside those of the web' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand import" -l complete -d 'It names everything: what it does not name is nothing'
+complete -c failstop -n "__fish_failstop_using_subcommand import" -l correct -d 'It is true and the book is not: what differs is booked against suspense, so that both agree'
 complete -c failstop -n "__fish_failstop_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c failstop -n "__fish_failstop_using_subcommand send" -l socket -d 'The bot socket [default: $FAILSTOP_SOCKET]' -r -F
 complete -c failstop -n "__fish_failstop_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -503,7 +515,7 @@ complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_see
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -l format -d 'How it is printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l for -d 'For how long: `30m`, `4h`; at most 168h' -r
+complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l for -d 'For how long: `30m`, `4h`, `2d`; at most 7d' -r
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l reason -d 'Why; it goes into the journal' -r
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l component -d 'The limit of this component, not of the system' -r
 complete -c failstop -n "__fish_failstop_using_subcommand limits; and __fish_seen_subcommand_from override" -l instrument -d 'The limit of this instrument, not of the system' -r

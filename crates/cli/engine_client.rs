@@ -14,11 +14,11 @@ use failstop_client::status::Status;
 use failstop_engine::doors::control::FarError;
 use failstop_engine::doors::control::client::{ClientError, ControlClient};
 use failstop_engine::doors::control::wire::{
-    AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, EmergencyStop, EndOverride, Import,
-    Maintenance, ModeWord, OverrideLimit, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume, SetMode, TakeSnapshot,
-    TestAlerts,
+    AcknowledgeAlert, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder, CorrectBooks, EmergencyStop,
+    EndOverride, Import, Maintenance, ModeWord, OverrideLimit, ReleaseKillSwitch, ResetBreaker, ResolveOrder, Resume,
+    SetMode, TakeSnapshot, TestAlerts,
 };
-use failstop_engine::process::holder::{self, Closed, Held};
+use failstop_engine::process::holder::{self, Held};
 use failstop_engine::runtime_dir::{self, EngineInfo, EngineState, Lookup};
 use failstop_journal::ledger::{Outcome, Statement};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -69,13 +69,14 @@ impl Engine {
             state_dir: place.state.as_deref(),
         };
         let found = runtime_dir::find(&lookup);
-        let mut first = None;
+        let (mut first, mut has_socket) = (None, false);
         for dir in found.dirs {
             let named = place.runtime.as_ref().is_some_and(|runtime| *runtime == dir);
             if !named && is_anothers(&dir, place) {
                 continue;
             }
             let socket = runtime_dir::control_socket_path(&dir);
+            has_socket |= std::fs::symlink_metadata(&socket).is_ok();
             if let Some(pid) = frozen(&socket) {
                 // It would take the connection and answer nothing. And it is the one: whatever answers at a later place is not.
                 return Err(is_stopped(&socket, pid));
@@ -90,9 +91,25 @@ impl Engine {
             next: start_it(place.config.as_deref()),
         });
         if let Failure::NoEngine { what, next } = &mut failure {
-            if let Some(closed) = place.state.as_deref().and_then(closed) {
-                *what = format!("whether an engine of {} runs cannot be seen: {closed}", place.describe());
-                *next = closed.next();
+            match place.state.as_deref().map(holder::ask) {
+                Some(Held::Closed(closed)) => {
+                    *what = format!("whether an engine of {} runs cannot be seen: {closed}", place.describe());
+                    *next = closed.next();
+                }
+                // Its lock tells of it, whatever became of the place where it is reached.
+                Some(Held::By { engine, guard, .. }) if !has_socket => {
+                    *what = format!(
+                        "an engine of {} runs (process {}) and is not reached: it begins or ends now, or its runtime directory was removed \
+                         under it",
+                        place.describe(),
+                        engine.pid
+                    );
+                    *next = unreachable_engine(guard.unwrap_or(engine).pid);
+                }
+                Some(Held::Unseen { .. }) if !has_socket => {
+                    what.push_str("; yet somebody holds the lock of its state directory");
+                }
+                Some(Held::By { .. } | Held::Unseen { .. } | Held::Free | Held::Unknown(_)) | None => {}
             }
             for ignored in found.ignored {
                 what.push_str(&format!("; {ignored}"));
@@ -116,16 +133,17 @@ impl Engine {
         }
     }
 
-    /// The engine behind an observe address, as in `http://127.0.0.1:8080`, or with a token behind a control listener, as in
-    /// `https://bot-host:8443`.
+    /// The engine behind an observe address, as in `http://127.0.0.1:8080` or with TLS `https://bot-host:8080`, or with a token behind a
+    /// control listener, as in `https://bot-host:8443`.
     pub fn at_url(url: &str, remote: &RemoteArgs) -> Result<Self, Failure> {
         let usage = |what: String, next: &str| Failure::Usage { what, next: next.to_owned() };
-        if let Some(token_file) = &remote.token_file {
-            return match ControlClient::afar(url, token_file, remote.ca.as_deref()) {
+        if remote.token_file.is_some() || url.starts_with("https://") {
+            return match ControlClient::afar(url, remote.token_file.as_deref(), remote.ca.as_deref()) {
                 Ok(client) => Ok(Self::Afar(client)),
-                Err(error @ FarError::Url { .. }) => {
-                    Err(usage(error.to_string(), "write the control listener, as in https://bot-host:8443"))
-                }
+                Err(error @ FarError::Url { .. }) => Err(usage(
+                    error.to_string(),
+                    "write the control listener, as in https://bot-host:8443, or an observe address with TLS",
+                )),
                 Err(error @ FarError::Token(_)) => Err(usage(
                     error.to_string(),
                     "put the token there that `failstop token new` printed on the engine's host, mode 0600",
@@ -140,12 +158,11 @@ impl Engine {
                 }),
             };
         }
-        let observe = "write it as http://HOST:PORT, the engine's observe address; or with --token-file as https://HOST:PORT, its \
-                       control listener";
+        let observe = "write it as http://HOST:PORT, or with TLS as https://HOST:PORT, the engine's observe address; or with --token-file \
+                       as https://HOST:PORT, its control listener";
         let uri: Uri = url.parse().map_err(|error| usage(format!("--url {url}: {error}"), observe))?;
         match (uri.scheme_str(), uri.host()) {
             (Some("http"), Some(_)) => Ok(Self::Observe(uri)),
-            (Some("https"), Some(_)) => Err(usage(format!("--url {url}: a control listener wants a token"), observe)),
             _ => Err(usage(format!("--url {url}: not an address"), observe)),
         }
     }
@@ -302,6 +319,16 @@ impl Engine {
         self.ask(|client| client.import(Import { statement }))
     }
 
+    /// Makes the book agree with a statement.
+    pub fn correct_books(
+        &self,
+        statement: Statement,
+        pool: Option<String>,
+        reason: String,
+    ) -> Result<Imported, Failure> {
+        self.recorded(&ControlOrder::CorrectBooks(Box::new(CorrectBooks { statement, pool, reason })))
+    }
+
     fn order(&self, order: &ControlOrder) -> Result<(), Failure> {
         self.ask(|client| client.order(order))
     }
@@ -362,7 +389,7 @@ fn from_afar(error: ClientError) -> Failure {
         }
         ClientError::NoEngine { at, source } => (
             format!("no engine answers at {at}: {source}"),
-            "see whether the system runs there, and [control] listen in its configuration",
+            "see whether the system runs there, and [control] listen or [observe] listen in its configuration",
         ),
         ClientError::Unproved { .. } => (
             error.to_string(),
@@ -384,12 +411,12 @@ fn is_stopped(socket: &Path, pid: i32) -> Failure {
     }
 }
 
-/// What keeps this user from seeing whether an engine runs on this state directory.
-fn closed(state: &Path) -> Option<Closed> {
-    match holder::ask(state) {
-        Held::Closed(closed) => Some(closed),
-        Held::Free | Held::By { .. } | Held::Unseen { .. } | Held::Unknown(_) => None,
-    }
+/// What to do about an engine that runs and is not reached.
+fn unreachable_engine(pid: i32) -> String {
+    format!(
+        "ask again in a moment; if it stays so, restart it (`systemctl restart`, or `kill {pid}` and `failstop run`); \
+         `failstop kill-switch engage` works without it"
+    )
 }
 
 /// The number of the engine's process, if it is stopped (by SIGSTOP, or a debugger).

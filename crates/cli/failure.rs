@@ -86,6 +86,9 @@ pub enum Failure {
     /// Standard output cannot be written (and not because its reader has gone).
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+    /// It could not be done; the text says why, what became of it, and what to do next.
+    #[error("{0}")]
+    Undone(String),
     /// The operating system refused something that a command stands on.
     #[error("cannot {what}: {source}")]
     System {
@@ -106,6 +109,7 @@ impl Failure {
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
             | Self::Output(_)
+            | Self::Undone(_)
             | Self::System { .. } => Exit::Unknown,
         }
     }
@@ -136,7 +140,7 @@ impl Failure {
                 format!("error: {self}\n  next: name another file with --output, or move this one away")
             }
             Self::Unwritable { .. } => format!("error: {self}\n  next: choose a folder that you may write to"),
-            Self::Output(_) | Self::System { .. } => format!("error: {self}"),
+            Self::Output(_) | Self::Undone(_) | Self::System { .. } => format!("error: {self}"),
         }
     }
 }

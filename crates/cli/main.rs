@@ -25,6 +25,7 @@ use clap::Parser as _;
 use exit::Exit;
 use failstop_engine::doors::control::wire::ComponentVerb;
 use failure::Failure;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 // No thread and no runtime starts before a command is chosen: `run` forks its guard first.
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     if let Some(status) = failstop_engine::emergency::runner::run_if_runner() {
         return status;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(asked(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, the rest is usage.
@@ -62,12 +63,22 @@ fn main() -> ExitCode {
     })
 }
 
+/// `failstop help config set` asks for what `failstop config set --help` does.
+fn asked(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
+}
+
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     let exit = match command {
         Command::Run(args) => return commands::run::run(args),
         Command::Init(args) => commands::init::init(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::VerifyData(args) => commands::verify_data::verify_data(&args),
+        Command::Journal(args) => commands::journal::journal(&args.action),
         Command::Status(args) => commands::status::status(&args),
         Command::KillSwitch(args) => commands::kill_switch::kill_switch(args.action),
         Command::Resume(args) => commands::resume::resume(args),

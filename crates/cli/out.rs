@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::render::Layout;
+use crate::render::wrap::wrap;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -50,6 +51,20 @@ pub fn clear_screen() {
 /// How a report on standard output is laid out.
 pub fn layout() -> Layout {
     if io::stdout().is_terminal() { Layout::People } else { Layout::Lines }
+}
+
+/// How many columns the terminal has that standard output is; `None` where it is none, or does not say.
+fn width() -> Option<usize> {
+    let (columns, _) = ratatui::crossterm::terminal::size().ok().filter(|_| io::stdout().is_terminal())?;
+    (columns > 0).then_some(columns.into())
+}
+
+/// A report within the terminal's width, where that is known.
+pub fn fitted(text: String) -> String {
+    match width() {
+        Some(width) => wrap(&text, width),
+        None => text,
+    }
 }
 
 /// Standard output for many lines: buffered, handed over when asked to, bytes as they are.

@@ -3,12 +3,14 @@
 use crate::folder::Folder;
 
 /// Every command with a help of its own.
-const COMMANDS: [&str; 64] = [
+const COMMANDS: [&str; 66] = [
     "",
     "init",
     "run",
     "check",
     "verify-data",
+    "journal",
+    "journal retire",
     "status",
     "kill-switch",
     "kill-switch engage",
@@ -79,21 +81,36 @@ fn help_of_every_command() {
         let ran = folder.run(&arguments).ends(0).quiet();
         assert!(!ran.out.contains('\x1b'), "help has no colour");
         assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{command} is too wide");
+        assert!(ran.out.contains("\nExamples:\n  "), "{command} has no example");
         let name = if command.is_empty() { "failstop".to_owned() } else { command.replace(' ', "-") };
         insta::assert_snapshot!(format!("help-{name}"), ran.out);
     }
 }
 
-/// Whatever stands under "Commands:" in the help is in the list above, so that none goes unread.
+/// Whatever stands under "Commands:" in a help is in the list above, so that none goes unread.
 #[test]
 fn no_command_is_forgotten() {
     let folder = Folder::new();
-    let help = folder.run(&["--help"]).ends(0).out;
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    for line in listed {
-        let name = line.split_whitespace().next().unwrap();
-        assert!(COMMANDS.contains(&name), "{name} has no snapshot");
+    for command in COMMANDS {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = folder.run(&arguments).ends(0).out;
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        for line in listed.filter(|line| line.starts_with("  ") && !line.starts_with("    ")) {
+            let name = format!("{command} {}", line.split_whitespace().next().unwrap());
+            assert!(COMMANDS.contains(&name.trim_start()), "{name} has no snapshot");
+        }
     }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let folder = Folder::new();
+    for words in [["help"].as_slice(), &["help", "config"], &["help", "config", "set"]] {
+        let asked = folder.run(&[&words[1..], &["--help"]].concat()).ends(0).quiet().out;
+        assert_eq!(folder.run(words).ends(0).quiet().out, asked, "{words:?}");
+    }
+    assert!(folder.run(&["help", "nothing"]).ends(2).err.contains("nothing"));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::folder::{Folder, Ran, contents};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
 /// A line as the journal has it, but for its hash.
@@ -46,6 +48,32 @@ fn events_are_chosen_by_type_and_time() {
     assert_eq!(json(&["--since", "2026-11-07T00:00:02Z"]), second);
     assert_eq!(json(&["--since", "2026-11-06"]), first.clone() + &second);
     folder.run(&["events", "--since", "soon"]).ends(2);
+}
+
+#[test]
+fn a_journal_is_retired_by_whom_it_belongs_to_and_under_its_systems_name() {
+    let folder = Folder::with_system();
+    let retire =
+        |more: &[&str]| folder.run(&[&["journal", "retire", "--reason", "bit rot", "--confirm"], more].concat());
+    let none = retire(&[&folder.name]).ends(1);
+    assert!(none.err.contains("nothing to retire") && !folder.path("state/LOCK").exists(), "{}", none.err);
+    let (folder, ..) = three_records();
+    let wrong = folder.run(&["journal", "retire", "--reason", "bit rot", "--confirm", "other"]).ends(1);
+    assert!(wrong.err.contains(&folder.name), "{}", wrong.err);
+    if nix::unistd::geteuid().is_root() {
+        let state = folder.path("state");
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_failstop"));
+        command.args(["journal", "retire", "--reason", "x", "--confirm", &folder.name, "--state"]).arg(state);
+        let output = command.current_dir("/").uid(4_711).gid(4_711).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(3) && said.contains("or as root"), "{said}");
+    }
+    // None of its lines is vouched for by its hash: nothing is known, and that is said.
+    let done = folder.run(&["journal", "retire", "--reason", "bit rot", "--confirm", &folder.name]).ends(0);
+    assert!(done.out.contains("without an id, head no record") && done.out.contains("unread "), "{}", done.out);
+    assert!(folder.path("state/retired/unknown/journal/j-0000000000000002.ndjson").exists());
+    folder.run(&["verify-data"]).ends(0);
 }
 
 #[test]
@@ -97,6 +125,12 @@ fn logs_are_chosen_by_a_name_in_them() {
     );
     let found = folder.run(&["logs", "bot", "--trace", "4bf92f35"]).ends(0).quiet().out;
     assert_eq!(found, "order 2 sent traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n");
+    let none = folder.run(&["logs", "bot", "--trace", "00000000"]).ends(0);
+    assert!(
+        none.out.is_empty() && none.err.starts_with("note: of ") && none.err.contains("none names"),
+        "{}",
+        none.err
+    );
     folder.run(&["logs", "--trace", "x"]).ends(2);
 }
 

@@ -1,7 +1,10 @@
 //! `failstop kill-switch` without any engine: never started, configuration sound, broken or missing.
 
+use crate::engine::{engine, status};
 use crate::folder::{Folder, contents};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 fn latch(folder: &Folder, path: &str) -> Value {
     serde_json::from_slice(&contents(&folder.path(path))).unwrap()
@@ -116,6 +119,70 @@ fn nothing_could_be_done_is_three() {
     folder.run(&["kill-switch", "engage", "--reason", "x", "--state", "state"]).ends(3);
 }
 
+#[test]
+fn what_the_files_do_not_take_the_engine_may_and_its_refusal_is_nothing_done() {
+    let unwritable = || {
+        let folder = Folder::with_system();
+        // A file in the place of the state directory takes no latch, whoever one is.
+        folder.write("state", "");
+        folder
+    };
+    let mut stopped = status("shutdown", "healthy");
+    stopped["kill_switch"] = true.into();
+    stopped["components"][0]["pid"] = Value::Null;
+    stopped["components"][0]["state"] = "stopped".into();
+    let folder = unwritable();
+    let posted = engine(&folder, stopped.clone(), (200, json!({ "done": true })));
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "venue misprices"]).ends(0);
+    let (method, path, body) = posted.recv().unwrap();
+    assert_eq!((method.as_str(), path.as_str()), ("POST", "/api/control/emergency-stop"));
+    assert_eq!(body["reason"], "venue misprices");
+    for words in ["engaged with its engine's help", "took the order", "none left, as the engine says", "open orders"] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+
+    // Something still runs, or the engine's own latch failed.
+    stopped["kill_switch_unlatched"] = "write: no room".into();
+    let folder = unwritable();
+    let _posted = engine(&folder, stopped, (200, json!({ "done": true })));
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "x"]).ends(1);
+    assert!(ran.out.contains("write: no room"), "{}", ran.out);
+
+    let folder = unwritable();
+    let _posted = engine(&folder, status("active", "healthy"), (403, json!({ "error": "it needs the role admin" })));
+    let ran = folder.run(&["kill-switch", "engage", "--reason", "x"]).ends(3);
+    assert!(ran.out.contains("refused the order") && ran.out.contains("it needs the role admin"), "{}", ran.out);
+    assert!(ran.out.contains("goes on as before") && !ran.out.contains("keeps everything stopped"), "{}", ran.out);
+}
+
+#[test]
+fn where_no_latch_is_seen_the_engine_says_whether_it_is_engaged() {
+    let folder = Folder::with_system();
+    // There is nothing to read, and no engine.
+    let ran = folder.run(&["kill-switch", "status"]).ends(3);
+    assert!(ran.out.contains(": not known: ") && !ran.out.contains(": engaged"), "{}", ran.out);
+    let json = folder.run(&["kill-switch", "status", "--format", "json"]).ends(3);
+    assert!(serde_json::from_str::<Value>(&json.out).unwrap()["engaged"].is_null(), "{}", json.out);
+
+    let mut stopped = status("shutdown", "healthy");
+    stopped["kill_switch"] = true.into();
+    stopped["kill_switch_unlatched"] = "write: no room".into();
+    stopped["halts"] = json!([{"id": "h-4", "cause": "kill-switch", "cap": "shutdown", "latched": true,
+        "since": "2026-11-03T09:14:07.000Z", "evidence": "engaged by ana: venue is gone"}]);
+    std::fs::create_dir(folder.path("state")).unwrap();
+    let _posted = engine(&folder, stopped, (500, json!({})));
+    let ran = folder.run(&["kill-switch", "status"]).ends(1);
+    for words in
+        ["engaged since 2026-11-03T09:14:07.000Z: engaged by ana: venue is gone", "not on the disk", "write: no room"]
+    {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    let folder = Folder::with_system();
+    std::fs::create_dir(folder.path("state")).unwrap();
+    let _posted = engine(&folder, status("active", "healthy"), (500, json!({})));
+    folder.run(&["kill-switch", "status"]).ends(0);
+}
+
 const ACTION: &str = "[[emergency.action]]\nname = \"cancel\"\nkind = \"cancel-all\"\ncommand = [\"sh\", \"-c\", \"echo $FAILSTOP_EMERGENCY $FAILSTOP_DRILL >> ran\"]\n";
 
 #[test]
@@ -157,4 +224,32 @@ fn the_actions_are_in_the_order_of_the_file_and_each_engagement_runs_them_once()
         serde_json::from_str(&folder.run(&["kill-switch", "status", "--format", "json"]).ends(1).out).unwrap();
     assert_eq!(json["emergency"]["run"]["steps"][0]["ended"]["outcome"]["outcome"], "failed");
     assert!(json["emergency"]["running"].is_null() && json["emergency"]["drill"].is_null());
+}
+
+#[test]
+fn in_the_wrong_folder_it_is_said_how_to_find_the_system_without_a_configuration() {
+    let folder = Folder::new();
+    for arguments in [
+        &["kill-switch", "engage", "--reason", "now"][..],
+        &["kill-switch", "status"],
+        &["kill-switch", "release", "--reason", "over", "--confirm", "demo"],
+    ] {
+        let ran = folder.run(arguments).ends(2);
+        assert!(ran.err.contains("--state DIR") && !ran.err.contains("init"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn whoever_may_not_look_is_not_told_that_it_is_engaged() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can ask as somebody else");
+        return;
+    }
+    let folder = Folder::with_system();
+    folder.run(&["kill-switch", "engage", "--reason", "x"]).ends(0);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_failstop"));
+    command.args(["kill-switch", "status", "--state"]).arg(folder.path("state"));
+    let output = command.current_dir("/").uid(4_711).gid(4_711).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.code() == Some(3) && said.contains("not known") && said.contains("as root"), "{said}");
 }

@@ -13,6 +13,7 @@ mod init;
 mod journal;
 mod kill_switch;
 mod report;
+mod setting;
 mod usage;
 mod verify_data;
 mod watch;

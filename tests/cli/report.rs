@@ -2,6 +2,8 @@
 
 use crate::folder::Folder;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::path::Path;
 
 /// A line as the journal has it, but for its hash, written at that time of 7 November.
 fn line(seq: u64, clock: &str, kind: &str, body: &Value) -> String {
@@ -16,7 +18,7 @@ fn a_day() -> Folder {
     let folder = Folder::with_system();
     let halt = |id: u64, cause: &str| json!({ "id": id, "cause": cause, "scope": "system", "cap": "observe-only", "latched": true, "evidence": "seen" });
     let alert = |change: &str| json!({ "alert": "demo/hung/bot/1-1", "change": change, "severity": "critical", "trace_id": "ab" });
-    let figures = |memory: u64, requests: u64, errors: u64| json!({ "seconds": 3600, "memory_peak_bytes": memory, "errors_per_minute_peak": 7, "api_requests": requests, "api_errors": errors });
+    let figures = |memory: u64, requests: u64, errors: u64| json!({ "seconds": 3600, "memory_peak_bytes": memory, "errors_per_minute_peak": 7, "api_requests_rose": requests, "api_errors_rose": errors });
     let outcome = |id: &str, outcome: &str| json!({ "id": id, "outcome": outcome });
     let records = [
         ("00:00:00", "seg.open", json!({ "jid": "ab".repeat(16) })),
@@ -46,7 +48,7 @@ fn a_day() -> Folder {
         ("02:30:00", "x.failstop.alert", alert("resolve")),
         ("03:00:00", "order.outcome", outcome("1", "filled")),
         ("03:00:00", "order.outcome", outcome("2", "rejected")),
-        ("03:00:00", "x.failstop.figures", figures(300_000_000, 3_000, 5)),
+        ("03:00:00", "x.failstop.figures", figures(300_000_000, 2_000, 3)),
         ("04:00:00", "heartbeat", json!({ "permission": "active", "overall": 1000 })),
         // It dies, and is started an hour later.
         ("05:00:00", "seg.open", json!({ "jid": "ab".repeat(16) })),
@@ -62,7 +64,7 @@ fn a_day() -> Folder {
 #[test]
 fn a_dead_engines_journal_says_how_it_went() {
     let folder = a_day();
-    let json = folder.run(&["report", "--since", "2026-11-07", "--offline", "--format", "json"]).ends(0).quiet().out;
+    let json = folder.run(&["report", "--since", "2026-11-07", "--format", "json"]).ends(0).quiet().out;
     let report: Value = serde_json::from_str(&json).unwrap();
     let seconds = |name: &str| report["permission"][name]["seconds"].as_f64().unwrap();
     assert_eq!(seconds("active"), 2.0 * 3600.0 - 10.0 + 1.5 * 3600.0);
@@ -97,10 +99,51 @@ fn people_read_it_from_the_permission_down() {
         .collect();
     insta::assert_snapshot!(fixed.join("\n"));
     assert!(
-        out.starts_with(&format!("{}   2026-11-07 00:00Z to ", folder.name)) && out.contains("no engine runs"),
+        out.starts_with(&format!("{}   2026-11-07 00:00Z to ", folder.name))
+            && out.contains("whether an engine runs is not known"),
         "{out}"
     );
     assert!(out.contains("\npermission     active") && out.contains("3 h 29 min"), "{out}");
+}
+
+/// Holds the instance lock as an engine does.
+fn hold_lock(path: &Path) -> File {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+    // SAFETY: plain data; all zeros covers the whole file from its start.
+    let mut range: libc::flock = unsafe { std::mem::zeroed() };
+    range.l_type = libc::F_WRLCK as libc::c_short;
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    file
+}
+
+#[test]
+fn of_an_engine_that_does_not_answer_nothing_is_said_but_why() {
+    let folder = a_day();
+    // Its last word is that it is active.
+    let text = std::fs::read_to_string(folder.path("state/journal/j-0000000000000001.ndjson")).unwrap();
+    let until = text.lines().position(|line| line.contains("\"heartbeat\"")).unwrap();
+    let alive: String = text.lines().take(until + 1).map(|line| format!("{line}\n")).collect();
+    folder.write("state/journal/j-0000000000000001.ndjson", &alive);
+    let arguments = ["report", "--since", "2026-11-07", "--format", "json"];
+    let spans = |report: &str| {
+        let report: Value = serde_json::from_str(report).unwrap();
+        let seconds = |name: &str| report["permission"][name]["seconds"].as_f64().unwrap();
+        (report["engine"]["runs"].clone(), seconds("down") > 3_600.0, seconds("unknown") > 3_600.0)
+    };
+    // Nobody holds the lock: none runs.
+    assert_eq!(spans(&folder.run(&arguments).ends(0).quiet().out), (json!(false), true, false));
+    // Somebody does, and there is no socket.
+    let _held = hold_lock(&folder.path("state/LOCK"));
+    let ran = folder.run(&arguments).ends(0);
+    assert_eq!(spans(&ran.out), (Value::Null, false, true));
+    assert!(
+        ran.err.starts_with("warning: what an engine says is not in this: ") && ran.err.contains("next: "),
+        "{}",
+        ran.err
+    );
+    // A copy says nothing of the engine that it is of.
+    let arguments = [&arguments[..], &["--offline"]].concat();
+    assert_eq!(spans(&folder.run(&arguments).ends(0).quiet().out), (Value::Null, false, true));
 }
 
 #[test]

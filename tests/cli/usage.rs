@@ -36,6 +36,25 @@ fn wrong_words_are_usage() {
 }
 
 #[test]
+fn checks_are_named_one_by_one_or_with_commas() {
+    let folder = Folder::with_system();
+    let of = |arguments: &[&str]| {
+        let ran = Ran::of(
+            folder.command().args(["check", "--offline", "--format", "json"]).args(arguments).output().unwrap(),
+        );
+        let report: serde_json::Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err));
+        let made = report["checks"].as_array().unwrap().iter().filter(|check| check["reason"] != "--skip");
+        made.map(|check| check["name"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<String>>()
+    };
+    let both = of(&["--only", "secrets,command"]);
+    assert_eq!(both, ["secrets".to_owned(), "command".to_owned()].into());
+    assert_eq!(of(&["--only", "secrets", "--only", "command"]), both);
+    let rest = of(&["--skip", "secrets,command"]);
+    assert!(!rest.is_empty() && rest.is_disjoint(&both), "{rest:?}");
+}
+
+#[test]
 fn wrong_words_to_status_are_unknown_to_whoever_watches() {
     let folder = Folder::new();
     for arguments in [["status", "--nagios", "--watch"].as_slice(), &["status", "--socket", "a", "--url", "b"]] {
@@ -55,7 +74,6 @@ fn no_configuration_says_how_to_name_one() {
         &["events"],
         &["mode", "dry"],
         &["resume", "--reason", "x", "--confirm", "demo"],
-        &["kill-switch", "engage", "--reason", "x"],
     ] {
         let ran = folder.run(arguments).ends(2);
         assert!(ran.err.starts_with("error: no configuration at failstop.toml: "), "{arguments:?}: {}", ran.err);

@@ -112,9 +112,12 @@ fn commands_from_elsewhere_do_what_their_role_may_and_the_journal_says_who() {
     }
     let engage = ["--reason", "venue misbehaves"];
     let release = ["--reason", "looked into", "--confirm", &name];
-    ends(&listening.afar("vera", "kill-switch engage", &engage), 1, "needs the role admin, and this is viewer");
+    ends(&listening.afar("vera", "kill-switch engage", &engage), 3, "needs the role admin, and this is viewer");
     assert_eq!(listening.system.status().unwrap()["permission"], "active");
-    ends(&listening.afar("ada", "kill-switch engage", &engage), 0, "permission shutdown");
+    let engaged = listening.afar("ada", "kill-switch engage", &engage);
+    ends(&engaged, 0, "permission shutdown");
+    ends(&engaged, 0, "action     flatten: done");
+    ends(&engaged, 0, "not done   open orders at the venue stay as they are");
     listening.system.wait_status("the kill switch", |status| has_halt(status, "kill-switch"));
     listening.system.wait_status("its action", |status| status["emergency"]["run"]["finished"].is_string());
     assert!(listening.system.path("state/kill-switch").exists());
@@ -203,7 +206,7 @@ fn what_is_wrong_with_the_way_or_the_token_is_said_with_the_remedy() {
     let plain = url.replace("https", "http");
     ends(&listening.afar_to(&plain, authority, "ada", "kill-switch status", &[]), 2, "over TLS only");
     let path = format!("{url}/api");
-    ends(&listening.afar_to(&path, authority, "ada", "kill-switch status", &[]), 2, "the control listener alone");
+    ends(&listening.afar_to(&path, authority, "ada", "kill-switch status", &[]), 2, "write the host alone");
     ends(&listening.afar_to("nowhere", authority, "ada", "kill-switch status", &[]), 2, "--url nowhere");
     // A token that others may read, that is none, that nobody has.
     let file = listening.system.path("ada.token");
@@ -216,7 +219,7 @@ fn what_is_wrong_with_the_way_or_the_token_is_said_with_the_remedy() {
     ends(&listening.system.run("token revoke", &["ada"]), 0, "is revoked");
     ends(
         &listening.afar("ada", "kill-switch engage", &["--reason", "r"]),
-        1,
+        3,
         "this token is not known here: it was revoked",
     );
     ends(&listening.system.run("token revoke", &["ada"]), 1, "there is no token named ada");
@@ -346,6 +349,9 @@ fn users_of_the_host_do_what_their_role_may() {
     }
     ends(&run(51_004, "ps", &[]), 1, "user 51004 may not control this system");
     ends(&run(51_001, "restart", &["bot"]), 1, "needs the role admin, and this is viewer");
+    system.wait_record(1, "x.failstop.control_forbidden", |_| true);
+    let refused = system.records().iter().filter(|record| record["t"] == "x.failstop.control_refused").count();
+    assert_eq!(refused, 1, "one command, one refusal");
     ends(&run(51_002, "restart", &["bot"]), 0, "bot");
     ends(&run(51_002, "mode live", &["--confirm", &name]), 1, "needs the role super-admin, and this is admin");
     ends(&run(51_003, "maintenance on", &["--for", "1m", "--reason", "r"]), 0, "maintenance is on");
@@ -426,7 +432,7 @@ fn a_browser_logs_in_sees_what_its_token_may_and_acts() {
     // Its script too: what is pressed before it is there goes nowhere.
     browser.wait("the controls", "document.getElementById('stop') !== null && document.readyState === 'complete'");
     let give = format!(
-        "(() => {{ const f = document.getElementById('stop').elements; f.reason.value = 'from my phone'; f.confirm.value = '{}'; \
+        "(() => {{ document.getElementById('arm').open = true; const f = document.querySelector('#stop form').elements; f.reason.value = 'from my phone'; f.confirm.value = '{}'; \
          document.querySelector('button.danger').click(); return true; }})()",
         listening.system.name
     );

@@ -174,6 +174,27 @@ fn a_channel_that_hangs_for_ever_never_holds_up_the_renewal() {
 }
 
 #[test]
+fn a_guard_that_dies_is_recorded_and_told_by_the_next_start_alone() {
+    let receiver = Receiver::start(Answers::Takes);
+    let mut system = system(&receiver, BOT);
+    system.start();
+    system.wait_active();
+    let guard = system.guard_pid();
+    signal(guard, libc::SIGKILL);
+    system.wait_end();
+    system.start();
+    system.wait_record(1, "x.failstop.guard_died", |body| body["pid"] == guard);
+    let told = receiver.wait_taken("engine-died", "trigger");
+    assert!(told.text("title").contains("guard"), "{told:?}");
+    receiver.wait_taken("engine-died", "resolve");
+    assert_eq!(system.stop(), 0);
+    system.start();
+    system.wait_active();
+    assert_eq!(system.stop(), 0);
+    assert_eq!(receiver.taken("engine-died").len(), 2, "{:#?}", receiver.posted());
+}
+
+#[test]
 fn an_engine_that_dies_between_trigger_and_delivery_leaves_it_to_the_next_one() {
     let receiver = Receiver::start(Answers::Fails);
     let mut system = system(&receiver, BOT);

@@ -42,6 +42,8 @@ pub struct State {
     pub sent: Vec<(i64, String)>,
     /// Answers to the next questions.
     pub odd: VecDeque<Odd>,
+    /// Answers to the next messages, which are not sent.
+    pub odd_sent: VecDeque<Odd>,
     /// Questions that confirm and do not wait are refused.
     pub confirms_nothing: bool,
     /// They are answered once this is over.
@@ -130,7 +132,19 @@ impl BotApi {
         let mut state = lock.lock().unwrap();
         state.asked.push((method.to_owned(), asked.clone()));
         changed.notify_all();
-        if method == "sendMessage" {
+        let sends = method == "sendMessage";
+        let odd = if sends { &mut state.odd_sent } else { &mut state.odd };
+        match odd.pop_front() {
+            Some(Odd::Says(status, body)) => return Some((status, body)),
+            Some(Odd::HangsUp) => return None,
+            Some(Odd::Hangs) => {
+                drop(state);
+                std::thread::sleep(PATIENCE);
+                return None;
+            }
+            None => {}
+        }
+        if sends {
             if state.mute {
                 drop(state);
                 std::thread::sleep(PATIENCE);
@@ -140,16 +154,6 @@ impl BotApi {
             state.sent.push((chat, text));
             changed.notify_all();
             return Some((200, json!({ "ok": true, "result": { "message_id": 1 } }).to_string()));
-        }
-        match state.odd.pop_front() {
-            Some(Odd::Says(status, body)) => return Some((status, body)),
-            Some(Odd::HangsUp) => return None,
-            Some(Odd::Hangs) => {
-                drop(state);
-                std::thread::sleep(PATIENCE);
-                return None;
-            }
-            None => {}
         }
         let wait = Duration::from_secs(asked["timeout"].as_u64()?);
         let limit = usize::try_from(asked["limit"].as_u64()?).ok()?;

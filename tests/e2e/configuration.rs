@@ -90,7 +90,7 @@ fn a_live_key_is_taken_and_said_everywhere() {
     edit(&system, "errors_per_minute = 10", "errors_per_minute = 7");
     let record = system.wait_record(seq, "config.changed", |_| true);
     let key = serde_json::json!({ "key": "health.errors_per_minute", "from": "10", "to": "7" });
-    assert_eq!((&record["b"]["keys"], &record["b"]["by"]), (&serde_json::json!([key]), &"the file changed".into()));
+    assert_eq!((&record["b"]["keys"], &record["b"]["by"]), (&serde_json::json!([key]), &"an edit of the file".into()));
     let status = system.wait_status("the new text", |status| sha256(status) != before);
     assert_eq!(record["b"]["sha256"], status["config"]["sha256"]);
     assert_eq!(status["config"]["fault"], Value::Null);

@@ -143,7 +143,7 @@ fn without_a_script_everything_is_there_at_the_first_paint() {
     let page = browser.eval_on_one_document(&page);
     let text = page["text"].as_str().unwrap();
     assert_eq!(page["word"], "ACTIVE", "{text}");
-    for says in ["What runs", "What it does", "The last hour", "Alerts", "Record", "asked for anew every 5 s"] {
+    for says in ["What runs", "What it does", "The last 10 minutes", "Alerts", "Record", "asked for anew every 5 s"] {
         assert!(text.contains(says), "{says}: {text}");
     }
     assert!(page["charts"].as_u64() > Some(3), "{}: {text}", page["charts"]);
@@ -177,6 +177,11 @@ fn it_fits_a_phone_and_the_night_and_needs_no_mouse() {
     browser.look(360, 740, "light");
     browser.go(&format!("{origin}/"));
     browser.wait("the halt", &format!("{WORD} === 'SHUTDOWN'"));
+    // Who looks at it under stress sees what is open before anything that may wait.
+    browser.wait("the alert", "document.getElementById('alerts') !== null");
+    let order = "[...document.querySelectorAll('main h2')].map((one) => one.id)";
+    assert_eq!(browser.eval(&format!("({order})[0]")), "alerts", "{}", browser.eval(order));
+    assert_eq!(browser.eval("document.querySelector('.open a').innerText"), "1 alert is open");
     for details in ["coverage", "channels", "past", "figures"] {
         browser.eval(&format!("document.getElementById('{details}')?.setAttribute('open', ''); true"));
     }
@@ -352,7 +357,7 @@ fn the_emergency_stop_is_given_with_the_name_typed_and_only_so() {
     browser.wait("the controls", "document.getElementById('stop') !== null");
     let give = |name: &str| {
         format!(
-            "(() => {{ const f = document.getElementById('stop').elements; f.reason.value = 'venue misbehaves'; f.confirm.value = '{name}'; \
+            "(() => {{ document.getElementById('arm').open = true; const f = document.querySelector('#stop form').elements; f.reason.value = 'venue misbehaves'; f.confirm.value = '{name}'; \
              document.querySelector('button.danger').click(); return true; }})()"
         )
     };
@@ -363,6 +368,10 @@ fn the_emergency_stop_is_given_with_the_name_typed_and_only_so() {
     browser.eval(&give(&system.name));
     browser.wait("the kill switch", &format!("{WORD} === 'SHUTDOWN'"));
     browser.wait("the receipt", "document.querySelector('#stop .outcome').innerText === 'Done.'");
+    // In the form's place stands what the stop left to people, and the receipt with it.
+    browser.wait("what it left", "document.querySelector('#stop form') === null && document.getElementById('stop').innerText.includes('nothing was cancelled')");
+    assert_eq!(browser.eval("document.querySelector('#stop .outcome').innerText"), "Done.");
+    browser.picture("stopped");
     browser.did_well(&origin, &[]);
     let halts = system.status().unwrap()["halts"].clone();
     assert!(halts[0]["evidence"].as_str().unwrap().contains("venue misbehaves"), "{halts}");
@@ -370,5 +379,83 @@ fn the_emergency_stop_is_given_with_the_name_typed_and_only_so() {
     browser.wait("the incident", "document.querySelector('form[data-id] button') !== null");
     browser.eval("document.querySelector('form[data-id] button').click(); true");
     browser.wait("it is taken on", "document.querySelector('.alerts').innerText.includes('taken on by')");
+    // Released, it can be given again, and says nothing of the last time.
+    assert_eq!(
+        system.run("kill-switch release", &["--reason", "looked at", "--confirm", &system.name]).status.code(),
+        Some(0)
+    );
+    browser.wait("the form", "document.querySelector('#stop form') !== null");
+    assert_eq!(browser.eval("document.querySelector('#stop .outcome').innerText"), "");
     system.stop();
 }
+
+#[test]
+fn the_figures_above_the_charts_are_those_of_now() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    wait_figures(&system);
+    let mut browser = Browser::open();
+    browser.look(390, 844, "light");
+    browser.go(&format!("{origin}/"));
+    let shown = |name: &str| format!("document.querySelector('[data-now=\"{name}\"]')?.innerText");
+    browser.wait("the figure", &format!("{} === '200'", shown("bot.trades_executed")));
+    // As where the page says it once more.
+    let told = "[...document.querySelectorAll('.tile')].find((one) => one.innerText.startsWith('daily profit')).querySelector('dd').innerText";
+    assert_eq!(browser.eval(&shown("bot.daily_pnl")), browser.eval(told));
+    // Drawings come once a minute; their figures with every message: what was wrong is right by the next one, in the same drawing.
+    browser.eval("window.drawn = document.querySelector('[data-key=\"bot.daily_pnl\"] svg'); true");
+    browser.eval("document.querySelector('[data-now=\"bot.daily_pnl\"]').textContent = 'old'; true");
+    browser.wait("the figure of now", &format!("{} === '−12.50'", shown("bot.daily_pnl")));
+    assert_eq!(browser.eval("document.querySelector('[data-key=\"bot.daily_pnl\"] svg') === window.drawn"), true);
+    // Two of them beside each other on a phone.
+    let places = browser.eval(
+        "[...document.querySelectorAll('.charts .chart')].slice(0, 2).map((one) => one.getBoundingClientRect().top)",
+    );
+    assert_eq!(places[0], places[1]);
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+#[test]
+fn nothing_on_the_page_touches_its_neighbour_and_no_figure_is_broken() {
+    let (mut system, origin) = system();
+    system.start();
+    system.wait_active();
+    wait_figures(&system);
+    let mut browser = Browser::open();
+    for (width, height) in [(1280, 900), (390, 844), (320, 568)] {
+        browser.look(width, height, "light");
+        browser.go(&format!("{origin}/"));
+        browser.wait("active", &format!("{WORD} === 'ACTIVE'"));
+        assert_eq!(browser.eval(TOUCHING), json!([]), "{width}");
+        assert_eq!(browser.eval(BROKEN), json!([]), "{width}");
+    }
+    browser.did_well(&origin, &[]);
+    system.stop();
+}
+
+/// Boxes whose distance from what is beside or below them is not that of all others, in pixels.
+const TOUCHING: &str = r#"(() => {
+  const boxes = [...document.querySelectorAll('main .card, main .tile, main .chart, main .alert')].filter((one) => one.checkVisibility() && !one.parentElement.closest('.card'));
+  const at = boxes.map((one) => one.getBoundingClientRect());
+  const near = [];
+  boxes.forEach((one, i) => boxes.forEach((other, j) => {
+    if (i === j) return;
+    const beside = at[j].left - at[i].right, below = at[j].top - at[i].bottom;
+    const rows = Math.min(at[i].bottom, at[j].bottom) - Math.max(at[i].top, at[j].top);
+    const columns = Math.min(at[i].right, at[j].right) - Math.max(at[i].left, at[j].left);
+    if ((rows > 1 && columns > 1) || (rows > 1 && beside >= 0 && beside < 8) || (columns > 1 && below >= 0 && below < 8)) {
+      near.push(one.innerText.slice(0, 30) + ' / ' + other.innerText.slice(0, 30));
+    }
+  }));
+  return near;
+})()"#;
+
+/// Figures that go over more than one line.
+const BROKEN: &str = r#"[...document.querySelectorAll('.figure, .tile dd, .state, figcaption strong, td.num')]
+  .filter((one) => one.checkVisibility() && [...one.getClientRects()].length > 0)
+  .filter((one) => { const range = document.createRange(); range.selectNodeContents(one);
+    const rects = [...range.getClientRects()].filter((rect) => rect.width > 0);
+    return Math.max(...rects.map((rect) => rect.bottom)) - Math.min(...rects.map((rect) => rect.top)) > 2 * parseFloat(getComputedStyle(one).fontSize); })
+  .map((one) => one.innerText)"#;

@@ -246,3 +246,27 @@ fn a_command_that_could_not_write_the_latch_to_its_end_runs_nothing_beside_the_e
     assert_eq!(system.stop(), 5);
     assert_eq!(done(&system), ["cancel kill-switch 0 1"], "{said}");
 }
+
+#[test]
+fn what_an_action_prints_is_covered_wherever_it_is_kept() {
+    let address = "0x52908400098527886E0F7030069857D2E4169EE7";
+    let keys = "env = { OWN_KEY = \"hunter2-own\" }\ninherit_env = [\"VENUE_*\"]";
+    let script = format!("echo paid to {address} by $OWN_KEY and $VENUE_KEY; note");
+    let mut system = system(&action("pays", &script, keys));
+    system.start();
+    system.wait_active();
+    // So the command has to run it, whose environment it inherits.
+    signal(system.engine_pid(), libc::SIGSTOP);
+    let mut command = system.command("kill-switch engage");
+    let said = command.args(["--reason", "test"]).env("VENUE_KEY", "hunter2-inherited").stdin(Stdio::null()).output();
+    signal(system.engine_pid(), libc::SIGCONT);
+    let said = ended(&said.unwrap(), 0);
+    until("the journal has it", &system, || records(&system, "action").len() == 1);
+    assert_eq!(records(&system, "action")[0]["said"], serde_json::json!(["paid to …169EE7 by *** and ***"]));
+    let kept = fs::read_to_string(system.path("state/emergency/run-kill-switch.json")).unwrap();
+    let journal: String = system.records().iter().map(|record| record["b"].to_string()).collect();
+    for text in [&said, &kept, &journal, &system.log()] {
+        assert!(!text.contains(&address[2..20]) && !text.contains("hunter2"), "{text}");
+    }
+    assert_eq!(system.stop(), 5);
+}

@@ -143,3 +143,34 @@ fn what_failstop_may_not_give_is_said_by_check_and_refused_at_the_start() {
         assert!(!system.path("own/seen").exists(), "it was not started");
     }
 }
+
+#[test]
+fn programs_beside_the_components_have_no_secret_of_failstops_own() {
+    let look = |name: &str| format!("[\"/bin/sh\", \"-c\", \"env > {name}~; mv {name}~ {name}\"]");
+    let page = "[[metrics.prometheus]]\nname = \"nobody\"\nurl = \"http://127.0.0.1:1/\"\ntake = [{ metric = \"up\" }]\n\
+                headers = [{ name = \"K\", value = { env = \"OUR_KEY\" } }]\n";
+    let mut system = System::new(&format!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\"]\norders = \"asks\"\nreadiness = {{ exec = {} }}\n\
+         [[dependency]]\nname = \"venue\"\nexec = {}\n[alerts]\nchannels = [\"exec\"]\n[alerts.exec]\ncommand = {}\n\
+         [[metrics.command]]\nname = \"one\"\ncommand = {}\n{page}",
+        look("ready"),
+        look("venue"),
+        look("told"),
+        look("measured"),
+    ));
+    system.start_with(&[], &[("OUR_KEY", "s3cret"), ("NOT_SECRET", "7")]);
+    system.wait_active();
+    let engaged = system.run("kill-switch engage", &["--reason", "to be told"]);
+    assert_eq!(engaged.status.code(), Some(0), "{engaged:?}");
+    for program in ["ready", "venue", "told", "measured"] {
+        let seen = system.wait_file(program);
+        assert!(seen.contains("NOT_SECRET=7\n"), "{program}: {seen}");
+        assert!(!seen.contains("OUR_KEY") && !seen.contains("s3cret"), "{program}: {seen}");
+    }
+    // The same where a command asks: what passes there is what runs.
+    std::fs::remove_file(system.path("venue")).unwrap();
+    let mut check = system.command("check");
+    let checked = check.args(["--only", "endpoints"]).env("OUR_KEY", "s3cret").output().unwrap();
+    let seen = system.wait_file("venue");
+    assert!(!seen.contains("OUR_KEY"), "{seen}\n{checked:?}");
+}

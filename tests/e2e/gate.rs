@@ -244,6 +244,39 @@ fn a_daily_loss_halts_and_is_not_forgotten_by_a_crash() {
 }
 
 #[test]
+fn a_loss_of_much_money_shuts_down_where_no_opening_equity_says_what_it_means() {
+    let gate = GATE.replace(
+        "account_risk = \"1\"",
+        "account_risk = \"waived\"\ntotal_leverage = \"waived\"\ndaily_loss = \"waived\"",
+    );
+    let mut desk = live_before_capital(&format!("{gate}[limits]\nsample_every = \"1s\"\n"));
+    let bought = desk.say(&order("o-1", "buy", "1"));
+    assert_eq!(bought["allow"], true, "{bought}");
+    desk.booked(&fill("t-1", "o-1", "buy", "1", "1000"));
+    desk.booked(&result("o-1", "filled"));
+    let figure = |desk: &Bookkeeper| {
+        let (_, text) = desk.system.get("/api/thresholds");
+        let shown: Value = serde_json::from_str(&text).unwrap();
+        let found = shown["figures"].as_array().unwrap().iter().find(|one| one["name"] == "daily_pnl");
+        found.map(|one| (one["level"].clone(), one["value"].clone())).unwrap()
+    };
+    let shows = |desk: &Bookkeeper, level: &str, value: f64| {
+        desk.system.until(level, || (figure(desk) == (json!(level), json!(value))).then_some(()));
+    };
+    // At the level it is no emergency, and critical all the same.
+    assert_eq!(desk.say(&price("900", "900"))["ok"], true);
+    shows(&desk, "critical", -100.0);
+    let status = desk.system.wait_status("a degraded health", |status| status["health"]["status"] == "degraded");
+    assert_eq!(status["permission"], "active", "{status}");
+    assert_eq!(desk.say(&price("899", "899"))["ok"], true);
+    let status = desk.system.wait_status("the shutdown", |status| status["permission"] == "shutdown");
+    let words = "account main lost 101.00 USDT in this trading day; no opening equity says what that means";
+    assert!(has_halt(&status, "failsafe") && status["halts"].to_string().contains(words), "{status}");
+    shows(&desk, "emergency", -101.0);
+    assert_eq!(desk.system.stop(), 5);
+}
+
+#[test]
 fn a_limit_is_overridden_for_a_while_and_an_order_confirmed_once() {
     let mut desk = live("");
     desk.run("limits override", &["confirm_above", "100", "--for", "1h", "--reason", "try"], 0);

@@ -97,6 +97,28 @@ fn frozen_engine_also_when_it_wakes_at_the_worst_moment() {
     }
 }
 
+#[test]
+fn what_the_kill_switch_ended_while_the_engine_was_frozen_did_not_end_by_itself() {
+    let several = "[[component]]\nname = \"scanner\"\ncommand = [\"BOT\"]\norders = \"none\"\n";
+    let mut system = System::new(&format!("{several}{}", BOTS));
+    system.start();
+    system.wait_active();
+    let engine = system.engine_pid();
+    signal(engine, libc::SIGSTOP);
+    engage(&system);
+    assert!(system.survivors().is_empty());
+    signal(engine, libc::SIGCONT);
+    for component in ["scanner", "bot"] {
+        let exited = system.wait_record(1, "component.exited", |body| body["component"] == component);
+        assert_eq!((&exited["b"]["requested"], &exited["b"]["failure"]), (&true.into(), &false.into()), "{exited}");
+    }
+    let blamed = system.records().into_iter().filter(|record| record["t"] == "halt.raised");
+    let blamed: Vec<_> = blamed.filter(|record| record["b"]["cause"] == "component-down").collect();
+    // Until each is ready at its start it is down as well.
+    assert!(blamed.iter().all(|halt| !halt["b"]["evidence"].as_str().unwrap().contains("exited")), "{blamed:?}");
+    assert_eq!(system.stop(), 5);
+}
+
 /// Nothing readable is left of what the engine wrote down, the configuration is broken, and the engine is frozen.
 #[test]
 fn frozen_engine_that_has_left_no_word() {

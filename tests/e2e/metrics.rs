@@ -146,3 +146,77 @@ fn more_memory_than_it_may_sheds_what_only_shows_and_trading_goes_on() {
     assert_eq!((&status["permission"], &status["permit_lapses"]), (&"active".into(), &0.into()), "{status}");
     assert_eq!(system.stop(), 0);
 }
+
+#[test]
+fn authorities_that_are_no_file_are_a_fault_of_the_source_and_hold_up_nothing() {
+    let mut system = System::new(BOT);
+    let made = std::process::Command::new("mkfifo").arg(system.path("ca.pem")).status().unwrap();
+    assert!(made.success());
+    system.start();
+    system.wait_active();
+    let before = fs::read_to_string(system.path("failstop.toml")).unwrap();
+    let page = "[[metrics.prometheus]]\nname = \"node\"\nurl = \"https://127.0.0.1:1/\"\nca_file = \"ca.pem\"\ninterval = \"1s\"\n\
+                take = [{ metric = \"up\" }]\n";
+    fs::write(system.path("failstop.toml~"), format!("{before}{page}")).unwrap();
+    fs::rename(system.path("failstop.toml~"), system.path("failstop.toml")).unwrap();
+    let status = system.wait_status("a fault of the source", |status| {
+        status["custom"]["sources"].as_array().is_some_and(|sources| sources.iter().any(|one| one["fault"].is_string()))
+    });
+    let fault = source(&status, "node")["fault"].as_str().unwrap();
+    assert!(fault.ends_with("ca.pem is not a file; correct `ca_file`"), "{fault}");
+    assert_eq!((&status["permission"], &status["permit_lapses"]), (&"active".into(), &0.into()), "{status}");
+    assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn programs_for_metrics_that_hang_keep_nobody_from_being_told() {
+    let hanging = |number: usize| {
+        format!(
+            "[[metrics.command]]\nname = \"m{number}\"\ncommand = [\"sleep\", \"1000\"]\ninterval = \"1s\"\ntimeout = \"10m\"\n"
+        )
+    };
+    let hang: String = (0..64).map(hanging).collect();
+    let mut system = System::new(&format!(
+        "{BOT}[alerts]\nchannels = [\"exec\"]\n[alerts.exec]\ncommand = [\"/bin/sh\", \"-c\", \"cat > told~; mv told~ told\"]\n{hang}"
+    ));
+    system.start();
+    system.wait_active();
+    let status = system.wait_status("sources that found no room", |status| {
+        let sources = status["custom"]["sources"].as_array().unwrap();
+        sources.iter().filter(|source| source["fault"].is_string()).count() == 32
+    });
+    let faults = status["custom"]["sources"].to_string();
+    assert_eq!(faults.matches("32 programs for metrics run already").count(), 32, "{faults}");
+    let engaged = system.run("kill-switch engage", &["--reason", "to be told"]);
+    assert_eq!(engaged.status.code(), Some(0), "{engaged:?}");
+    system.until("an alert of the kill switch", || {
+        fs::read_to_string(system.path("told")).ok().filter(|told| told.contains("\"kill-switch\""))
+    });
+    system.stop();
+}
+
+#[test]
+fn what_was_given_up_for_memory_is_not_filled_again_by_what_a_bot_says() {
+    let say = format!(
+        "while ! test -e say; do sleep 0.1; done; {} send metric name=said value=1; sleep 1000",
+        crate::system::failstop()
+    );
+    let mut system = System::new(&format!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"/bin/sh\", \"-c\", \"{say}\"]\norders = \"none\"\n\
+         [limits]\nsample_every = \"1s\"\n[footprint]\nmemory_max = \"1MiB\"\n[breaker]\ncpu_percent = 100\nmemory_percent = 100\n"
+    ));
+    system.start();
+    system.wait_status("a breaker that tripped", |status| status["breaker"]["state"] == "shed");
+    fs::write(system.path("say"), "").unwrap();
+    system.wait_status("what the bot says", |status| status["metrics"]["said"] == 1.0);
+    for command in [&["config set", "footprint.memory_max", "1GiB"][..], &["breaker reset"]] {
+        let ran = system.run(command[0], &command[1..]);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    }
+    let (_, history) = system.until("figures over time", || {
+        Some(system.get("/api/metrics/history?range=1h"))
+            .filter(|(code, text)| *code == 200 && text.contains("memory_bytes"))
+    });
+    assert!(!history.contains("bot.said"), "{history}");
+    assert_eq!(system.stop(), 0);
+}

@@ -143,6 +143,24 @@ fn a_failed_fdatasync_closes_the_gate_and_ends_with_6() {
     nobody_is_told_that_the_engine_died(&system);
 }
 
+#[test]
+fn a_journal_file_that_is_removed_under_the_engine_is_found_with_the_next_record() {
+    let mut system = recording();
+    system.start();
+    system.wait_active();
+    for entry in std::fs::read_dir(system.path("state/journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "ndjson") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    // The component records as fast as it can.
+    assert_eq!(system.wait_end(), 6, "{}", system.log());
+    system.wait_no_survivors(PATIENCE);
+    assert!(system.log().contains("the file was removed or renamed"), "{}", system.log());
+    nobody_is_told_that_the_engine_died(&system);
+}
+
 /// An engine that ended because of its disk ended as it should.
 #[track_caller]
 fn nobody_is_told_that_the_engine_died(system: &System) {

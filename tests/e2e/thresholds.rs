@@ -96,6 +96,20 @@ fn an_emergency_shuts_everything_down_until_somebody_resumes() {
 }
 
 #[test]
+fn figures_have_times_of_their_own_and_an_emergency_waits_for_neither() {
+    let seldom = [("FAILSTOP__LIMITS__SAMPLE_EVERY", "10m")];
+    let mut looks = system(&[("websocket_latency", 2_000.0)], "[thresholds]\nevery = \"1s\"\n");
+    looks.start_with(&[], &seldom);
+    wait_level(&looks, "websocket_latency", "warning");
+    assert_eq!(looks.stop(), 0);
+
+    let mut reports = system(&[("daily_pnl", -500.0)], "[thresholds]\nevery = \"1h\"\n");
+    reports.start_with(&[], &seldom);
+    reports.wait_status("shutdown", |status| status["permission"] == "shutdown" && has_halt(status, "failsafe"));
+    assert_eq!(reports.stop(), 5);
+}
+
+#[test]
 fn where_thresholds_may_not_shut_down_an_emergency_is_told_and_nothing_else() {
     let keys = "[failsafe]\nemergency_shutdown = false\n";
     let mut system = system(&[("daily_pnl", -500.0)], keys);
@@ -108,4 +122,37 @@ fn where_thresholds_may_not_shut_down_an_emergency_is_told_and_nothing_else() {
     assert_eq!(told["severity"], "critical", "{told:#}");
     assert_eq!(system.status().unwrap()["permission"], "active");
     assert_eq!(system.stop(), 0);
+}
+
+#[test]
+fn what_bots_asked_of_their_venue_is_noted_when_a_short_run_ends() {
+    let count = |name: &str, endpoint: &str, value: u64| {
+        let line =
+            json!({"type": "metric", "name": name, "value": value, "labels": { "endpoint": endpoint }}).to_string();
+        format!("\"send\", {}", json!(line))
+    };
+    let says = [
+        count("api_requests", "orders", 1_000_000),
+        count("api_requests", "prices", 500),
+        count("api_errors", "prices", 3),
+        count("api_requests", "orders", 1_000_002),
+        count("api_requests", "prices", 505),
+        count("api_errors", "prices", 4),
+        json!("send").to_string(),
+        json!(json!({"type": "metric", "name": "said", "value": 1}).to_string()).to_string(),
+    ];
+    let mut system = System::new(&format!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ready\", {}]\norders = \"asks\"\nreadiness = {{ notify = true }}\n",
+        says.join(", ")
+    ));
+    system.start();
+    system.wait_status("what the bot says last", |status| status["metrics"]["said"] == 1.0);
+    assert_eq!(system.stop(), 0);
+    let records = system.records();
+    let place = |kind: &str| records.iter().position(|record| record["t"] == kind);
+    let noted: Vec<&Value> = records.iter().filter(|record| record["t"] == "x.failstop.figures").collect();
+    let [noted] = noted[..] else { panic!("{records:#?}") };
+    assert_eq!((&noted["b"]["api_requests_rose"], &noted["b"]["api_errors_rose"]), (&json!(7), &json!(1)), "{noted:#}");
+    assert!(noted["b"]["memory_peak_bytes"].as_u64() > Some(0), "{noted:#}");
+    assert!(place("x.failstop.figures") < place("engine.stopped"), "the end is the last of a life: {records:#?}");
 }

@@ -61,6 +61,9 @@ fn a_request_is_followed_from_its_header_to_the_alert_and_over_a_restart() {
     let listed = String::from_utf8(system.run("alerts list", &["--format", "json"]).stdout).unwrap();
     assert!(listed.contains(trace), "{listed}");
 
+    let recorded = serde_json::to_string(&system.records()).unwrap();
+    assert!(!recorded.contains(WALLET) && recorded.contains("…1BeAed is drained"), "{recorded}");
+
     // By the digits that a phone shows.
     let found = events(&system, &trace[..8]);
     for kind in ["x.failstop.control", "halt.raised", "x.failstop.trace", "x.failstop.alert"] {
@@ -109,6 +112,35 @@ fn an_incident_that_nobody_asked_for_has_a_name_of_its_own_and_what_the_bot_says
         records.iter().find(|record| record["t"] == "halt.raised" && record["b"]["cause"] == "bot-request").unwrap();
     assert_eq!(raised["b"]["evidence"].as_str().map(|text| text.contains("…1BeAed")), Some(true), "{raised}");
     assert!(!fs::read_to_string(system.path("alerts.jsonl")).unwrap().contains(WALLET));
+    system.stop();
+}
+
+#[test]
+fn an_incident_without_a_halt_is_found_by_the_digits_of_its_alert_from_its_beginning_to_its_end() {
+    let says = json!({ "type": "metric", "name": "websocket_latency", "value": 2_000 }).to_string();
+    let bot = format!(
+        "[[component]]\nname = \"bot\"\ncommand = [\"BOT\", \"ready\", \"send\", {}]\norders = \"none\"\n\
+         readiness = {{ notify = true }}\n[limits]\nsample_every = \"1s\"\n[thresholds]\nevery = \"1s\"\n\
+         [[metrics.command]]\nname = \"q\"\ncommand = [\"cat\", \"number\"]\ninterval = \"1s\"\n",
+        json!(says)
+    );
+    let mut system = System::new(&format!("{bot}{ALERTS}"));
+    system.start();
+    for cause in ["metrics-source", "threshold"] {
+        until(cause, &system, || told(&system).iter().any(|(of, _)| of == cause));
+    }
+    let trace = |cause: &str| told(&system).into_iter().find(|(of, _)| of == cause).unwrap().1;
+    let (source, figure) = (trace("metrics-source"), trace("threshold"));
+    until("the record of the source", &system, || events(&system, &source[..8]) == ["x.failstop.alert"]);
+    until("the records of the figure", &system, || {
+        events(&system, &figure[..8]) == ["x.failstop.threshold", "x.failstop.alert"]
+    });
+    assert!(system.log().contains(&source), "{}", system.log());
+    fs::write(system.path("number"), "7").unwrap();
+    until("the end of it", &system, || events(&system, &source[..8]) == ["x.failstop.alert"; 2]);
+    let changes: Vec<Value> = system.records().into_iter().filter(|record| record["b"]["trace_id"] == source).collect();
+    let changes: Vec<&Value> = changes.iter().map(|record| &record["b"]["change"]).collect();
+    assert_eq!(changes, ["trigger", "resolve"]);
     system.stop();
 }
 

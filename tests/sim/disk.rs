@@ -385,6 +385,10 @@ impl Storage for SimDisk {
         self.open(path)
     }
 
+    fn names(&self, path: &str, file: &SimFile) -> io::Result<bool> {
+        Ok(file.state()?.names.get(path) == Some(&file.inode))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.lock();
         let happens = state.begin()?;

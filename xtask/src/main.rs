@@ -5,6 +5,7 @@ mod bots;
 mod clients;
 mod generate;
 mod manual;
+mod order;
 mod package;
 mod peers;
 mod quickstart;
@@ -55,6 +56,15 @@ enum Task {
     Clients,
     /// Build the Debian package into target/debian.
     Package,
+    /// Build the release, watch which functions run at rest, and write the order in which they are linked. Takes minutes.
+    Order {
+        /// Only say how much of the committed order the release still has.
+        #[arg(long)]
+        check: bool,
+        /// A release that was built before, with its symbols.
+        #[arg(long)]
+        program: Option<std::path::PathBuf>,
+    },
     /// Install what the tests need, and nothing else.
     Setup,
 }
@@ -68,6 +78,7 @@ fn main() -> ExitCode {
         Task::Bench { filter } => bench::bench(filter.as_deref()),
         Task::Clients => clients::test(),
         Task::Package => package::package(),
+        Task::Order { check, program } => order::order(check, program),
         Task::Setup => setup::setup(),
     };
     match outcome {

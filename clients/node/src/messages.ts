@@ -50,7 +50,7 @@ export interface Metric {
 export interface Part {
   readonly name: string;
   readonly status: "healthy" | "degraded" | "critical";
-  /** 0 to 1. */
+  /** 0 to 1; the worse of it and `status` counts. */
   readonly health?: number | undefined;
   readonly detail?: string | undefined;
 }

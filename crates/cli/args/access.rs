@@ -1,7 +1,7 @@
 //! What may be typed after `mode`, `maintenance`, `breaker` and `token`, and to say which system on another host.
 
 use super::gate::duration;
-use super::{ConfigArg, Format, PlaceArgs, not_blank};
+use super::{ConfigArg, Format, PlaceArgs, help_within, not_blank};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub struct ModeArgs {
 #[derive(Debug, Subcommand)]
 pub enum ModeChoice {
     /// Paper only: no order reaches the exchange
+    #[command(after_help = help_within::MODE_DRY)]
     Dry {
         /// Why; it goes into the journal
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -41,6 +42,7 @@ pub enum ModeChoice {
         place: PlaceArgs,
     },
     /// Real orders, whenever the permission allows
+    #[command(after_help = help_within::MODE_LIVE)]
     Live {
         /// The system's name, typed out
         #[arg(long, value_name = "NAME-OF-SYSTEM")]
@@ -66,8 +68,9 @@ pub struct MaintenanceArgs {
 #[derive(Debug, Subcommand)]
 pub enum MaintenanceAction {
     /// Suppress restarts and alerts for a while; nothing is opened meanwhile
+    #[command(after_help = help_within::MAINTENANCE_ON)]
     On {
-        /// For how long: `30m`, `4h`; at most 168h
+        /// For how long: `30m`, `4h`, `2d`; at most 7d
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         span: Duration,
         /// Why; it goes into the journal and to the bots
@@ -81,6 +84,7 @@ pub enum MaintenanceAction {
         place: PlaceArgs,
     },
     /// End it before its time
+    #[command(after_help = help_within::MAINTENANCE_OFF)]
     Off {
         /// Why; it goes into the journal
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -103,6 +107,7 @@ pub struct TokenArgs {
 #[derive(Debug, Subcommand)]
 pub enum TokenAction {
     /// Make one, print it once, and write its hash to the token file
+    #[command(after_help = help_within::TOKEN_NEW)]
     New {
         /// Whose it is, or what for: letters, digits, `-`, `_` and `.`
         #[arg(value_name = "NAME")]
@@ -115,6 +120,7 @@ pub enum TokenAction {
         file: RosterArgs,
     },
     /// Show which there are
+    #[command(after_help = help_within::TOKEN_LIST)]
     List {
         /// Where their hashes are.
         #[command(flatten)]
@@ -124,6 +130,7 @@ pub enum TokenAction {
         format: Format,
     },
     /// Take one out: with its next request it is nobody's
+    #[command(after_help = help_within::TOKEN_REVOKE)]
     Revoke {
         /// Which
         #[arg(value_name = "NAME")]
@@ -168,6 +175,7 @@ pub struct BreakerArgs {
 #[derive(Debug, Subcommand)]
 pub enum BreakerAction {
     /// Say whether it has tripped, why, and when it tries to come back
+    #[command(after_help = help_within::BREAKER_STATUS)]
     Status {
         /// Which system.
         #[command(flatten)]
@@ -177,6 +185,7 @@ pub enum BreakerAction {
         format: Format,
     },
     /// Have everything shown again
+    #[command(after_help = help_within::BREAKER_RESET)]
     Reset {
         /// Which system.
         #[command(flatten)]

@@ -1,6 +1,6 @@
 //! What may be typed after the commands about capital: `snapshot`, `orders`, `import`.
 
-use super::{Format, PlaceArgs, StateArgs, not_blank};
+use super::{Format, PlaceArgs, StateArgs, help_within, not_blank};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,6 +16,7 @@ pub struct SnapshotArgs {
 #[derive(Debug, Subcommand)]
 pub enum SnapshotAction {
     /// Take one now, beside the daily one
+    #[command(after_help = help_within::SNAPSHOT_TAKE)]
     Take {
         /// Why; it goes into the journal
         #[arg(long, value_name = "TEXT", value_parser = not_blank)]
@@ -28,6 +29,7 @@ pub enum SnapshotAction {
         format: Format,
     },
     /// Show those there are, and what is wrong with any of them
+    #[command(after_help = help_within::SNAPSHOT_LIST)]
     List {
         /// Which system.
         #[command(flatten)]
@@ -37,6 +39,7 @@ pub enum SnapshotAction {
         format: Format,
     },
     /// Print one
+    #[command(after_help = help_within::SNAPSHOT_SHOW)]
     Show {
         /// Which: its record, the day that it closes, or its file's name [default: the last]
         #[arg(value_name = "SNAPSHOT")]
@@ -62,6 +65,7 @@ pub struct OrdersArgs {
 #[derive(Debug, Subcommand)]
 pub enum OrdersAction {
     /// Show those whose end is not recorded, those in doubt first
+    #[command(after_help = help_within::ORDERS_LIST)]
     List {
         /// Which system.
         #[command(flatten)]
@@ -71,6 +75,7 @@ pub enum OrdersAction {
         format: Format,
     },
     /// Confirm one that was refused since it is worth more than `confirm_above`; the bot then sends it again
+    #[command(after_help = help_within::ORDERS_CONFIRM)]
     Confirm {
         /// Which: the bot's own id, as `failstop status --section risk` shows it
         #[arg(value_name = "ID")]
@@ -80,6 +85,7 @@ pub enum OrdersAction {
         place: PlaceArgs,
     },
     /// Say what became of one, as found out at the venue
+    #[command(after_help = help_within::ORDERS_RESOLVE)]
     Resolve {
         /// Which, as `failstop orders list` shows it
         #[arg(value_name = "ID")]
@@ -128,6 +134,15 @@ pub struct ImportArgs {
     /// The time that it is of, as the venue writes it
     #[arg(long, value_name = "TIME")]
     pub as_of: Option<String>,
+    /// It is true and the book is not: what differs is booked against suspense, so that both agree
+    #[arg(long, requires = "reason")]
+    pub correct: bool,
+    /// Why the book is wrong; it goes into the journal
+    #[arg(long, value_name = "TEXT", value_parser = not_blank, requires = "correct")]
+    pub reason: Option<String>,
+    /// The pool whose part changes, where that is not plain
+    #[arg(long, value_name = "NAME", requires = "correct")]
+    pub pool: Option<String>,
     /// How the outcome is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,

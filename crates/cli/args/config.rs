@@ -1,6 +1,6 @@
 //! `failstop config`.
 
-use super::{Format, PlaceArgs, help};
+use super::{Format, PlaceArgs, help, help_within};
 use clap::{Args, Subcommand};
 
 /// `failstop config`.
@@ -15,6 +15,7 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigAction {
     /// Show every value that is in force
+    #[command(after_help = help_within::CONFIG_SHOW)]
     Show {
         /// What the file comes to, without asking an engine
         #[arg(long)]
@@ -27,6 +28,7 @@ pub enum ConfigAction {
         format: Format,
     },
     /// Print the value of one key
+    #[command(after_help = help_within::CONFIG_GET)]
     Get {
         /// Which, as in health.every or component.bot.stop_grace
         #[arg(value_name = "KEY")]
@@ -39,6 +41,7 @@ pub enum ConfigAction {
         place: PlaceArgs,
     },
     /// Say whether the file is a configuration
+    #[command(after_help = help_within::CONFIG_CHECK)]
     Check {
         /// Which system.
         #[command(flatten)]
@@ -65,6 +68,7 @@ pub enum ConfigAction {
         format: Format,
     },
     /// List the versions that were in force
+    #[command(after_help = help_within::CONFIG_HISTORY)]
     History {
         /// Which system.
         #[command(flatten)]
@@ -84,6 +88,7 @@ pub enum ConfigAction {
         place: PlaceArgs,
     },
     /// Print the JSON Schema of a configuration, for editors
+    #[command(after_help = help_within::CONFIG_SCHEMA)]
     Schema,
     /// Set one key in the file, leave the rest as it is, and have it taken
     #[command(after_help = help::CONFIG_SET_HELP)]
@@ -92,8 +97,11 @@ pub enum ConfigAction {
         #[arg(value_name = "KEY")]
         key: String,
         /// Its value, as TOML writes it; a text needs no quotes
-        #[arg(value_name = "VALUE")]
+        #[arg(value_name = "VALUE", allow_negative_numbers = true)]
         value: String,
+        /// Write it although a key needs a restart: until then no other change of the file is taken
+        #[arg(long, conflicts_with = "no_persist")]
+        at_restart: bool,
         /// Leave the file alone: it holds until this engine ends
         #[arg(long)]
         no_persist: bool,

@@ -1,6 +1,6 @@
 //! What may be typed after the commands about the gate: `gate`, `limits`, `orders confirm`, `status --section`.
 
-use super::{Format, PlaceArgs, not_blank};
+use super::{Format, PlaceArgs, help_within, not_blank};
 use clap::{Args, Subcommand, ValueEnum};
 use failstop_settings::parse_duration;
 use std::path::PathBuf;
@@ -35,6 +35,7 @@ pub struct LimitsArgs {
 #[derive(Debug, Subcommand)]
 pub enum LimitsAction {
     /// Show every limit that is set, what is used of it, and the overrides that stand
+    #[command(after_help = help_within::LIMITS_LIST)]
     List {
         /// Which system.
         #[command(flatten)]
@@ -44,14 +45,15 @@ pub enum LimitsAction {
         format: Format,
     },
     /// Give a limit another value for a while
+    #[command(after_help = help_within::LIMITS_OVERRIDE)]
     Override {
         /// Which limit, as the configuration names it
         #[arg(value_name = "NAME")]
         name: String,
         /// Its value, as the configuration would have it; or `waived`
-        #[arg(value_name = "VALUE")]
+        #[arg(value_name = "VALUE", allow_negative_numbers = true)]
         value: String,
-        /// For how long: `30m`, `4h`; at most 168h
+        /// For how long: `30m`, `4h`, `2d`; at most 7d
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         span: Duration,
         /// Why; it goes into the journal
@@ -71,6 +73,7 @@ pub enum LimitsAction {
         place: PlaceArgs,
     },
     /// End an override before its time
+    #[command(after_help = help_within::LIMITS_END)]
     End {
         /// Which, as `failstop limits list` shows it
         #[arg(value_name = "OVERRIDE")]
@@ -92,15 +95,22 @@ pub enum Section {
     Feeds,
 }
 
-/// A span as the configuration writes it, in whole seconds: `30s`, `5m`, `4h`.
+/// The longest that an override or maintenance may last. The engine has the same bound.
+pub(crate) const FOR_MAX: Duration = Duration::from_secs(168 * 3_600);
+
+/// A span as the configuration writes it, in whole seconds, or in days as `--since` has them: `30s`, `5m`, `4h`, `7d`; at most
+/// [`FOR_MAX`].
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let fits = |span: &Duration| !span.is_zero() && span.subsec_nanos() == 0;
-    let meant = match parse_duration(text) {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
+    let days = days.and_then(|days| days.checked_mul(86_400)).map(Duration::from_secs);
+    let meant = match days.map_or_else(|| parse_duration(text), Ok) {
+        Ok(span) if span > FOR_MAX => return Err("at most 168h, which is 7d: it is for a while".to_owned()),
         Ok(span) if fits(&span) => return Ok(span),
         Ok(_) => None,
-        Err(meant) => meant.filter(|meant| parse_duration(meant).is_ok_and(|span| fits(&span))),
+        Err(meant) => meant.filter(|meant| parse_duration(meant).is_ok_and(|span| fits(&span) && span <= FOR_MAX)),
     };
-    let such = meant.unwrap_or_else(|| "30m or 4h".to_owned());
+    let such = meant.unwrap_or_else(|| "30m, 4h or 2d".to_owned());
     Err(format!("expected a duration of whole seconds above zero, such as {such}"))
 }
 
@@ -110,12 +120,23 @@ mod tests {
 
     #[test]
     fn a_span_is_whole_seconds_above_zero() {
-        for (text, seconds) in [("30s", 30), ("30m", 1_800), ("4h", 14_400), ("5000ms", 5)] {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("30m", 1_800),
+            ("4h", 14_400),
+            ("5000ms", 5),
+            ("2d", 172_800),
+            ("168h", 604_800),
+            ("7d", 604_800),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for (text, such) in [
             ("2 h", "2h"),
-            ("1d", "24h"),
+            ("2 days", "48h"),
+            ("0d", "30m"),
+            ("-1d", "30m"),
+            ("99999 days", "30m"),
             ("0h", "30m"),
             ("1500ms", "30m"),
             ("0.5s", "30m"),
@@ -124,6 +145,11 @@ mod tests {
         ] {
             let wrong = duration(text).err().unwrap_or_default();
             assert!(wrong.contains(&format!("whole seconds above zero, such as {such}")), "{text}: {wrong}");
+        }
+        // What is too long is not proposed in other units.
+        for text in ["8d", "169h", "604801s", "99999999999999999999d"] {
+            let wrong = duration(text).err().unwrap_or_default();
+            assert!(wrong.contains("at most 168h") || text.len() > 8 && wrong.contains("30m"), "{text}: {wrong}");
         }
     }
 }

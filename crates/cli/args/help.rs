@@ -27,6 +27,12 @@ A change of the file is taken by itself within a second (config.hot_reload), who
 one key that needs a restart, or one mistake, and nothing of it is taken. What is refused raises
 an alert and stands in `failstop status` until the file is mended.
 
+Exit status:
+  0  done
+  1  refused
+  2  usage, or the file is not a valid configuration
+  3  no engine answers, or a file cannot be read
+
 Examples:
   failstop config diff
   failstop config set health.errors_per_minute 20
@@ -41,7 +47,11 @@ Exit status:
   0  what the file says is in force, or a reload would take it
   1  a reload would refuse it: a key needs a restart, or the file is not valid
   2  usage
-  3  no engine answers";
+  3  no engine answers
+
+Examples:
+  failstop config diff
+  failstop config diff --format json | jq -r '.changes[] | select(.class != \"live\") | .key'";
 
 /// Below the options of `config reload`.
 pub const CONFIG_RELOAD_HELP: &str = "\
@@ -52,12 +62,20 @@ Exit status:
   0  in force
   1  refused: nothing of it is taken
   2  usage
-  3  no engine answers";
+  3  no engine answers
+
+Examples:
+  failstop config reload";
 
 /// Below the options of `config rollback`.
 pub const CONFIG_ROLLBACK_HELP: &str = "\
 The file keeps its owner and its mode, and a link stays a link. Refused where the file is not this
 user's to write, and where it is mounted from a ConfigMap.
+
+Exit status:
+  0  taken; where no engine runs: written
+  1  refused: no other version is kept, or the engine does not take it
+  2  usage, or the version is no valid configuration now
 
 Examples:
   failstop config history
@@ -67,11 +85,17 @@ Examples:
 /// Below the options of `config set`.
 pub const CONFIG_SET_HELP: &str = "\
 Comments, order and spaces stay. The whole file is validated before it is written, and what it said
-is kept as a version.
+is kept as a version. A key that needs a restart is set with --at-restart, or while no engine runs.
+
+Exit status:
+  0  taken; where no engine runs, or with --at-restart: written
+  1  refused: the key needs a restart, or the engine does not take it
+  2  usage, or the file would not be a valid configuration
 
 Examples:
   failstop config set limits.memory_max 2GiB
-  failstop config set component.bot.backoff.max 2m
+  failstop config set thresholds.daily_pnl.critical -49
+  failstop config set permit.lease 3s --at-restart
   failstop config set log.level debug --no-persist";
 
 /// Below the options of `run`.
@@ -79,7 +103,7 @@ pub const RUN_HELP: &str = "\
 Exit status:
   0  stopped on request
   2  the configuration cannot be used
-  4  another instance runs on the same state directory
+  4  another instance runs on the same state directory, or on a copy of it
   5  stopped on request (or by --exit-on-failsafe) while in fail-safe shutdown
   6  the journal cannot be written
   7  the engine died under its guard
@@ -104,7 +128,7 @@ Exit status:
 Examples:
   failstop check
   failstop check --offline --strict --format junit > failstop.xml
-  failstop check --only secrets --only command";
+  failstop check --only secrets,command";
 
 /// Below the options of `verify-data`.
 pub const VERIFY_HELP: &str = "\
@@ -170,7 +194,7 @@ Exit status:
   1  engaged on disk, but something did not stop or an emergency action failed; `status`: engaged;
      `release`: refused; `drill`: an action failed, there are none, or it is engaged
   2  usage
-  3  nothing could be done; `release`: no engine answers
+  3  nothing could be done; `status`: not known; `release`: no engine answers
 
 Examples:
   failstop kill-switch engage --reason \"venue misprices\"
@@ -182,9 +206,17 @@ Examples:
 /// Below the options of `kill-switch engage`.
 pub const ENGAGE_HELP: &str = "\
 It needs neither a running engine nor a sound configuration: it revokes the permit, makes the
-latch durable and kills every process of every component itself. Then the emergency actions of the
+latch durable and kills every process of every component itself. At the same time it gives the
+engine the order over its control socket, which is how an admin of [control] stops a system whose
+files he may not write. Then the emergency actions of the
 configuration are run, by the engine or by this command: once for an engagement, however often and
 by however many it is engaged. Where there are none, orders that are open at the venue stay open.
+
+Exit status:
+  0  engaged (also when it was already), and everything is stopped
+  1  engaged on disk, but something did not stop or an emergency action failed
+  2  usage
+  3  nothing could be done
 
 Examples:
   failstop kill-switch engage --reason \"venue misprices\"
@@ -210,6 +242,12 @@ Examples:
 pub const RELEASE_HELP: &str = "\
 It needs a running engine, which journals the release before it takes effect. While emergency actions
 run it is refused.
+
+Exit status:
+  0  released, and recorded
+  1  refused
+  2  usage
+  3  no engine answers
 
 Examples:
   failstop kill-switch release --reason \"venue is back\" --confirm demo";
@@ -573,6 +611,8 @@ JSON, amounts as texts:
 
 Each statement is compared with the book within the asset's tolerance, and recorded. A difference
 is refused, recorded, and ends in fail-safe shutdown: capital does not reconcile.
+Where the venue is right and the book is not, --correct books the difference against suspense
+(a super-admin's), so that both agree; then `failstop resume`.
 
 Exit status:
   0  everything agrees, and is recorded (also when it was imported before)
@@ -583,4 +623,5 @@ Exit status:
 Examples:
   failstop import kraken-2026-11-06.csv --account kraken
   failstop import statement.json --complete
+  failstop import venue.csv --correct --reason \"the fill T-4711 was missed\"
   fetch-balances | failstop import - --account kraken --as-of \"$(date -u +%FT%TZ)\"";

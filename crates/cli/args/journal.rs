@@ -1,7 +1,7 @@
-//! What may be typed after the commands that read what was recorded: `verify-data`, `events`, `report`, `export`, `logs`.
+//! What may be typed after the commands that read what was recorded: `verify-data`, `events`, `report`, `export`, `logs`; and `journal`.
 
-use super::{Format, StateArgs};
-use clap::{Args, ValueEnum};
+use super::{Format, StateArgs, not_blank};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// `failstop verify-data`.
@@ -43,6 +43,36 @@ pub struct VerifyArgs {
     /// How the outcome is printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `failstop journal`.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: JournalAction,
+}
+
+/// What to do with a journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalAction {
+    /// Put a journal that does not verify aside, and begin a new one with its latches
+    #[command(after_help = RETIRE_HELP)]
+    Retire(RetireArgs),
+}
+
+/// `failstop journal retire`.
+#[derive(Debug, Args)]
+pub struct RetireArgs {
+    /// Why; it goes into the new journal
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    pub reason: String,
+    /// The system's name, typed out
+    #[arg(long, value_name = "NAME-OF-SYSTEM")]
+    pub confirm: String,
+    /// Which system.
+    #[command(flatten)]
+    pub place: StateArgs,
 }
 
 /// `failstop events`.
@@ -140,3 +170,36 @@ pub enum ExportFormat {
     /// For pandas, DuckDB and their kin
     Parquet,
 }
+
+/// Below the options of `journal`.
+pub const JOURNAL_HELP: &str = "\
+Exit status:
+  0  done
+  1  refused
+  2  usage
+  3  it could not be done
+
+Examples:
+  failstop journal retire --reason \"disk lost a sector, copy kept\" --confirm demo";
+
+/// Below the options of `journal retire`.
+pub const RETIRE_HELP: &str = "\
+For a journal that `verify-data` finds damaged and of which there is no better copy. No engine may
+run. Journal, snapshots, torn tails and checkpoints go to STATE/retired/ID and stay as they are;
+`failstop verify-data --state STATE/retired/ID` reads them. The new journal names the old head and
+carries over every latched halt that the old one still shows, the kill switch among them, and every
+component that an operator keeps stopped. `new-journal` is latched besides, so that nothing trades
+before `failstop resume`; live trading needs `failstop mode live` again. Balances, positions, open
+orders and counted rates are not carried over. Interrupted, it is completed by the same command, and
+no engine starts meanwhile.
+
+Exit status:
+  0  retired
+  1  refused: an engine runs, processes of it are left, or there is no journal
+  2  usage
+  3  it could not be done; the message says what, and whether anything was moved
+
+Examples:
+  cp -a state /elsewhere/state && failstop verify-data --format json > violations.json
+  failstop journal retire --reason \"disk lost a sector, copy kept\" --confirm demo
+  failstop journal retire --state /var/lib/failstop/demo --reason \"bit rot\" --confirm demo";

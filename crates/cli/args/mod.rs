@@ -12,13 +12,14 @@ pub mod capital;
 pub mod config;
 pub mod gate;
 mod help;
+mod help_within;
 pub mod journal;
 
 use access::{BreakerArgs, MaintenanceArgs, ModeArgs, RemoteArgs, TokenArgs};
 use capital::{ImportArgs, OrdersArgs, SnapshotArgs};
 use config::ConfigArgs;
 use gate::{GateArgs, LimitsArgs, Section};
-use journal::{EventsArgs, ExportArgs, LogsArgs, ReportArgs, VerifyArgs};
+use journal::{EventsArgs, ExportArgs, JournalArgs, LogsArgs, ReportArgs, VerifyArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -55,6 +56,9 @@ pub enum Command {
     /// Verify the journal, from its first record to its last
     #[command(after_help = help::VERIFY_HELP)]
     VerifyData(VerifyArgs),
+    /// Put a journal that does not verify aside
+    #[command(after_help = journal::JOURNAL_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Journal(JournalArgs),
     /// Show what the system may do, why, and what it does
     #[command(after_help = help::STATUS_HELP)]
     Status(StatusArgs),
@@ -273,11 +277,11 @@ pub struct CheckArgs {
     /// Skip the checks that need a network
     #[arg(long)]
     pub offline: bool,
-    /// Run only this check; may be repeated
-    #[arg(long, value_name = "NAME")]
+    /// Run only these checks: names with commas between them; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Leave out this check; may be repeated
-    #[arg(long, value_name = "NAME", conflicts_with = "only")]
+    /// Leave out these checks: names with commas between them; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "only")]
     pub skip: Vec<String>,
     /// Let a warning count as a failure
     #[arg(long)]
@@ -299,11 +303,11 @@ pub struct StatusArgs {
     /// The engine's observe address, as in http://127.0.0.1:8080, or its control listener, as in https://bot-host:8443
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// The file with the token to show to a control listener
+    /// The file with the token to show there, over TLS
     #[arg(long, value_name = "FILE", requires = "url")]
     pub token_file: Option<PathBuf>,
     /// The authority that signed its certificate, PEM, beside those of the web
-    #[arg(long, value_name = "FILE", requires = "token_file")]
+    #[arg(long, value_name = "FILE", requires = "url")]
     pub ca: Option<PathBuf>,
     /// Print it again every two seconds until interrupted
     #[arg(long, conflicts_with = "nagios")]
@@ -361,6 +365,7 @@ pub enum KillSwitchAction {
         place: PlaceArgs,
     },
     /// Say whether it is engaged, by whom, when and why
+    #[command(after_help = help_within::KILL_STATUS)]
     Status {
         /// Which system.
         #[command(flatten)]
@@ -420,6 +425,7 @@ pub struct AlertsArgs {
 #[derive(Debug, Subcommand)]
 pub enum AlertsAction {
     /// Show open incidents and the last that are over
+    #[command(after_help = help_within::ALERTS_LIST)]
     List {
         /// Which system.
         #[command(flatten)]
@@ -429,6 +435,7 @@ pub enum AlertsAction {
         format: Format,
     },
     /// Take an incident on: its reminders and its escalation end
+    #[command(after_help = help_within::ALERTS_ACK)]
     Ack {
         /// Which, as `failstop alerts list` shows it; or a halt, as in h-31
         #[arg(value_name = "ID")]
@@ -438,6 +445,7 @@ pub enum AlertsAction {
         place: PlaceArgs,
     },
     /// Send a message marked as a drill, and say what became of it
+    #[command(after_help = help_within::ALERTS_TEST)]
     Test {
         /// Only to this channel [default: all]
         #[arg(long, value_name = "NAME")]

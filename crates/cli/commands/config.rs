@@ -10,7 +10,8 @@ use crate::render::config as words;
 use crate::{configuration, out};
 use failstop_client::configuration::{Difference, InForce, Setting};
 use failstop_engine::config::{
-    Class, Config, ConfigErrors, EditError, Overrides, Source, class_of, json_schema, read_source, set_key,
+    Class, Config, ConfigErrors, Decision, EditError, Overrides, Source, class_of, decide, json_schema, read_source,
+    set_key,
 };
 use failstop_engine::reloading::rewrite::{RewriteError, rewrite};
 use failstop_engine::reloading::{History, HistoryError, digest};
@@ -46,14 +47,14 @@ pub fn config(action: ConfigAction) -> Result<Exit, Failure> {
             out::print_last(&format!("{schema}\n"))?;
             Ok(Exit::Good)
         }
-        ConfigAction::Set { key, value, no_persist: true, place } => {
+        ConfigAction::Set { key, value, no_persist: true, place, at_restart: _ } => {
             // Only the engine knows what lies over its file.
             let set = vec![format!("{key}={value}")];
             let taken = Engine::by(&place)?.reload_configuration(set)?;
             out::print_last(&format!("{}until this engine ends: the file is as it was\n", in_force(&taken)))?;
             Ok(Exit::Good)
         }
-        ConfigAction::Set { key, value, no_persist: false, place } => set(&key, &value, &place),
+        ConfigAction::Set { key, value, no_persist: false, at_restart, place } => set(&key, &value, at_restart, &place),
     }
 }
 
@@ -240,7 +241,7 @@ fn another(history: &History, file: &Source) -> Result<(u64, String), Failure> {
     })
 }
 
-fn set(key: &str, value: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
+fn set(key: &str, value: &str, at_restart: bool, args: &PlaceArgs) -> Result<Exit, Failure> {
     let place = Place::find(args)?;
     let path = configuration::path(args.config.as_deref())?;
     let before = read(&path)?;
@@ -260,6 +261,21 @@ fn set(key: &str, value: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
         out::print_last(&format!("{} says so already\n", path.display()))?;
         return take(&place);
     }
+    // Of a file that is not valid now nobody knows what of it is in force: the engine says.
+    let needs_restart = match validate(&before).map(|before| decide(&before, &config)) {
+        Ok(Decision::Restart(keys)) => Some(keys.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        Ok(Decision::Nothing | Decision::Take(_)) | Err(_) => None,
+    };
+    if let Some(keys) = needs_restart.as_ref().filter(|_| !at_restart && Engine::of(&place).is_ok()) {
+        // Written, it would keep the engine from taking any other change, and raise an alert.
+        return Err(Failure::Refused {
+            reasons: vec![format!(
+                "needs a restart, so {} is left as it is: {keys}\n  next: with --at-restart it is written all the same, and the \
+                 next start takes it",
+                path.display()
+            )],
+        });
+    }
     // What the file says now can be had back, whether or not an engine ever ran with it.
     if config.state_dir().is_dir()
         && let Err(error) = History::of(config.state_dir()).put_aside(&before.text, config.hot.history)
@@ -267,6 +283,11 @@ fn set(key: &str, value: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
         return Err(unreadable(error));
     }
     write(&path, &before.text, &text)?;
+    if at_restart && let Some(keys) = needs_restart {
+        let waits = "the next start of the engine takes it, and until then no other change of the file is taken";
+        out::print_last(&format!("{} is written: {keys}\n{waits}\n", path.display()))?;
+        return Ok(Exit::Good);
+    }
     out::print_last(&format!("{} is written\n", path.display()))?;
     take(&place)
 }

@@ -162,6 +162,13 @@ impl Begun {
     }
 }
 
+/// The actions are left alone, and why.
+pub fn not_run(why: &str) -> Ran {
+    line("actions", &format!("not run: {why}"));
+    not_done(None);
+    Ran::Badly
+}
+
 fn ran_already(order: &Order) -> Option<Run> {
     // One that cannot be read is run again, and the runner says so.
     let mut run = Run::read(order.state_dir.as_deref()?, order.cause).ok()?.filter(|run| run.key == order.key)?;
@@ -223,7 +230,12 @@ fn listen(order: &Order, runner: io::Result<Following>) -> Ran {
 /// What nobody did, after everything that somebody did.
 fn not_done(run: Option<&Run>) {
     let has = |kind| run.is_some_and(|run| run.has_done(kind));
-    let text = match (has(EmergencyKind::CancelAll), has(EmergencyKind::ClosePositions)) {
+    not_done_but(has(EmergencyKind::CancelAll), has(EmergencyKind::ClosePositions));
+}
+
+/// The same, by whether an action says that it cancelled the orders, and closed the positions.
+fn not_done_but(cancelled: bool, closed: bool) {
+    let text = match (cancelled, closed) {
         (true, true) => "what the actions say they did was not verified; look at the venue now",
         (true, false) => "positions at the venue stay as they are; look there now",
         (false, true) => "open orders at the venue stay as they are; look there now",
@@ -476,6 +488,45 @@ impl Told {
             failsafe: last(Cause::Failsafe),
             drill: status.emergency.drill.clone(),
         }
+    }
+
+    /// Whether the actions of the engagement are over; `None` where none was begun.
+    pub fn is_finished(&self) -> Option<bool> {
+        self.run.as_ref().map(|run| run.finished.is_some())
+    }
+
+    /// Says how the actions of the engagement ended, and what nobody did.
+    pub fn tell(&self, status: &Status) -> Ran {
+        let Some(run) = &self.run else {
+            line(
+                "actions",
+                if status.emergency.configured.is_empty() {
+                    "none are configured ([[emergency.action]])"
+                } else {
+                    "the engine has begun none; `failstop kill-switch status` shows if it does"
+                },
+            );
+            not_done(None);
+            return Ran::Well;
+        };
+        line("actions", &format!("run by the engine, begun {}", run.begun));
+        for action in &run.actions {
+            line("action", &format!("{}: {}", action.name, action.detail));
+        }
+        if run.finished.is_none() {
+            line("actions", "not over; `failstop kill-switch status` shows how they end");
+        }
+        let has =
+            |kind: EmergencyKind| run.actions.iter().any(|action| action.kind == kind.word() && action.state == "done");
+        not_done_but(has(EmergencyKind::CancelAll), has(EmergencyKind::ClosePositions));
+        if run.finished.is_some() && run.failed == 0 { Ran::Well } else { Ran::Badly }
+    }
+
+    /// The engine does not say.
+    pub fn not_known() -> Ran {
+        line("actions", "what the engine does of them is not known; `failstop kill-switch status` shows it");
+        not_done(None);
+        Ran::Badly
     }
 
     /// For programs, in the shape that it has on the host itself. Whether any runs just now is not known.

@@ -36,7 +36,11 @@ pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
     let mut lines = Lines { format: args.format, text: String::new() };
     for statement in stated.statements {
         let what = format!("account {}", statement.account);
-        agreed &= lines.add(&what, "agrees with the book", engine.import(statement))?;
+        let outcome = match &args.reason {
+            Some(reason) => engine.correct_books(statement, args.pool.clone(), reason.clone()),
+            None => engine.import(statement),
+        };
+        agreed &= lines.add(&what, "agrees with the book", outcome)?;
     }
     for order in stated.orders {
         let what = format!("order {}", order.id);
@@ -66,16 +70,23 @@ impl Lines {
             }
         };
         let line = match (self.format, &outcome) {
-            (Format::Text, Ok(Imported { seq, already: false })) => format!("{what}: {good} (record {seq})"),
-            (Format::Text, Ok(Imported { seq, already: true })) => format!("{what}: known already (record {seq})"),
+            (Format::Text, Ok(Imported { seq, corrected, .. })) if !corrected.is_empty() => {
+                format!("{what}: corrected {} against suspense, {good} (record {seq})", corrected.join(", "))
+            }
+            (Format::Text, Ok(Imported { seq, already: false, .. })) => format!("{what}: {good} (record {seq})"),
+            (Format::Text, Ok(Imported { seq, already: true, .. })) => format!("{what}: known already (record {seq})"),
             (Format::Text, Err(reasons)) => format!("{what}: refused: {}", reasons.join("; ")),
             (Format::Json, Ok(imported)) => {
-                json!({ "subject": what, "good": true, "seq": imported.seq, "already": imported.already, "reasons": [] })
-                    .to_string()
+                let Imported { seq, already, corrected } = imported;
+                json!({
+                    "subject": what, "good": true, "seq": seq, "already": already, "corrected": corrected, "reasons": [],
+                })
+                .to_string()
             }
-            (Format::Json, Err(reasons)) => {
-                json!({ "subject": what, "good": false, "seq": null, "already": false, "reasons": reasons }).to_string()
-            }
+            (Format::Json, Err(reasons)) => json!({
+                "subject": what, "good": false, "seq": null, "already": false, "corrected": [], "reasons": reasons,
+            })
+            .to_string(),
         };
         let line = match self.format {
             Format::Text => printable(&line).into_owned(),

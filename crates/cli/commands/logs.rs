@@ -68,7 +68,10 @@ pub fn logs(args: &LogsArgs) -> Result<Exit, Failure> {
                 return Ok(Exit::Good);
             }
         }
-        let Some(growth) = &growth else { return Ok(Exit::Good) };
+        let Some(growth) = &growth else {
+            printer.say_if_nothing_was_wanted();
+            return Ok(Exit::Good);
+        };
         if growth.wait()? == Reader::Gone {
             return Ok(Exit::Good);
         }
@@ -104,10 +107,22 @@ struct Printer {
     width: usize,
     /// Only lines that have it in them.
     trace: Option<Trace>,
+    /// How many lines there were, and how many were printed.
+    seen: (u64, u64),
     line: BotLine,
 }
 
 impl Printer {
+    /// A typing mistake, or a bot that does not log what it is given, must not look like "nothing happened".
+    fn say_if_nothing_was_wanted(&self) {
+        if let (Some(_), (all @ 1.., 0)) = (&self.trace, self.seen) {
+            out::complain(&format!(
+                "note: of {all} lines none names that request or incident; bots' lines do where they log the `traceparent` that \
+                 they were given"
+            ));
+        }
+    }
+
     /// Prints what is there now.
     fn print_all(&mut self, name: &str, tail: &mut LogTail, stream: &mut Stream) -> Result<Reader, Failure> {
         loop {
@@ -117,8 +132,14 @@ impl Printer {
                 next: "read it as the user that runs failstop, or as root",
             })?;
             let line = match next {
-                Next::Line(line) if self.trace.as_ref().is_some_and(|trace| !trace.is_in(&line)) => continue,
-                Next::Line(line) => line,
+                Next::Line(line) => {
+                    self.seen.0 += 1;
+                    if self.trace.as_ref().is_some_and(|trace| !trace.is_in(&line)) {
+                        continue;
+                    }
+                    self.seen.1 += 1;
+                    line
+                }
                 Next::Missed => {
                     b"-- failstop logs: lines are missing here: they were rotated away before they were read".to_vec()
                 }

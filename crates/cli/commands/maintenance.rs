@@ -25,3 +25,14 @@ pub fn maintenance(action: MaintenanceAction) -> Result<Exit, Failure> {
     out::print_last(&after(&done, &engine))?;
     Ok(Exit::Good)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::args::gate::FOR_MAX;
+    use failstop_engine::doors::control::wire::{MAINTENANCE_MAX_SECONDS, OVERRIDE_MAX_SECONDS};
+
+    #[test]
+    fn what_may_be_typed_is_what_the_engine_takes() {
+        assert_eq!([MAINTENANCE_MAX_SECONDS, OVERRIDE_MAX_SECONDS], [FOR_MAX.as_secs(); 2]);
+    }
+}

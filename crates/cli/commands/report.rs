@@ -13,6 +13,7 @@ use crate::render::event::Envelope;
 use crate::render::report as words;
 use crate::report::{Peak, Report, Summing};
 use failstop_client::status::Status;
+use failstop_engine::process::holder::{self, Held};
 use failstop_journal::glance;
 use jiff::Timestamp;
 use std::path::Path;
@@ -30,9 +31,9 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
         });
     }
     // Asked before the journal is read: what it says is in it then.
-    let status = if args.offline { None } else { Engine::of(&place).and_then(|engine| engine.status()).ok() };
+    let (status, runs) = if args.offline { (None, None) } else { ask(&place, state) };
     let (summing, unreadable) = read(state, from)?;
-    let mut report = summing.report(now, status.is_some());
+    let mut report = summing.report(now, runs);
     report.unreadable = unreadable;
     report.system = status.as_ref().map(|status| status.system.clone()).or_else(|| place.name.clone());
     if let Some(status) = &status {
@@ -52,6 +53,26 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     };
     out::complain(&format!("error: {lines}: see `failstop verify-data`"));
     Ok(Exit::No)
+}
+
+/// What the engine says, and whether one runs, where that is known. Why nothing is said although one may run goes to standard error.
+fn ask(place: &Place, state: &Path) -> (Option<Status>, Option<bool>) {
+    let failure = match Engine::of(place).and_then(|engine| engine.status()) {
+        Ok(status) => return (Some(status), Some(true)),
+        Err(failure) => failure,
+    };
+    match holder::ask(state) {
+        Held::Free => (None, Some(false)),
+        // One that answers nothing may do anything since its last record.
+        Held::By { .. } | Held::Unseen { .. } | Held::Closed(_) | Held::Unknown(_) => {
+            let text = failure.report();
+            out::complain(&format!(
+                "warning: what an engine says is not in this: {}",
+                text.trim_start_matches("error: ")
+            ));
+            (None, None)
+        }
+    }
 }
 
 /// Reads the journal from the last segment that begins before then; and how many lines could not be read.

@@ -68,7 +68,7 @@ fn render(args: &StatusArgs, status: &Status) -> Result<String, Failure> {
         return part(section, args.format, status);
     }
     match args.format {
-        Format::Text => Ok(words::text(status, Timestamp::now(), out::layout())),
+        Format::Text => Ok(out::fitted(words::text(status, Timestamp::now(), out::layout()))),
         Format::Json => out::json_line(status),
     }
 }

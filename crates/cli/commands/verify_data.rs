@@ -71,7 +71,7 @@ fn verified(args: &VerifyArgs, said: &mut String) -> Result<Exit, Failure> {
     match args.format {
         Format::Json => out::print_last(&out::json_line(&report)?)?,
         Format::Text if exit == Exit::Unknown => out::complain(&could_not(&report, &state)),
-        Format::Text => out::print_last(&words::text(&report, &folder, out::layout()))?,
+        Format::Text => out::print_last(&out::fitted(words::text(&report, &folder, out::layout())))?,
     }
     Ok(exit)
 }

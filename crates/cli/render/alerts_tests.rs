@@ -45,7 +45,7 @@ fn people_see_what_happened_who_knows_and_what_to_do() {
 
     over      demo/engine-died/7
               demo: failstop is back
-              from 2026-11-07T20:40:00Z to 2026-11-07T20:40:03Z
+              from 2026-11-07T20:40:00Z to 2026-11-07T20:40:02Z
               sent to nobody yet
     "#);
 }

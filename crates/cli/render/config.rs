@@ -21,7 +21,8 @@ fn class(word: &str) -> Cell {
 pub fn values(config: &InForce) -> String {
     let mut table = Table::default();
     for setting in &config.values {
-        table.row([setting.key.as_str().into(), setting.value.as_str().into(), class(&setting.class)]);
+        // Last, and so not padded: one long value would push everything behind it off the screen.
+        table.row([class(&setting.class), setting.key.as_str().into(), setting.value.as_str().into()]);
     }
     table.render()
 }
@@ -101,6 +102,21 @@ mod tests {
              restart    component.bot.nice   (none) -> 5\n"
         );
         assert_ne!(plain(&text), text, "classes have a colour");
+    }
+
+    #[test]
+    fn a_long_value_pushes_nothing_off_the_screen() {
+        let setting = |key: &str, value: &str, class: &str| failstop_client::configuration::Setting {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            class: class.to_owned(),
+        };
+        let values_of = vec![
+            setting("component.bot.command", &"x".repeat(300), "restart"),
+            setting("health.every", "\"30s\"", "live"),
+        ];
+        let text = plain(&values(&InForce { values: values_of, ..InForce::default() }));
+        assert!(text.lines().any(|line| line == "live      health.every            \"30s\""), "{text}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod verify;
+pub mod wrap;
 
 pub use failstop_view::{duration, number};
 

@@ -14,6 +14,8 @@ pub fn verdict(status: &Status) -> Exit {
         && status.health.status == "healthy"
         // One that waits for an operator is something to act on, whatever it leaves open.
         && !status.halts.iter().any(|halt| halt.latched)
+        // Nothing that fails meanwhile is restarted, and not everything is told.
+        && status.maintenance.is_none()
     {
         Exit::Good
     } else {
@@ -33,6 +35,9 @@ pub fn line(status: &Status) -> String {
     let mut text = format!("{}: {}, mode {}, {}", status.system, status.permission, status.mode, status.health.status);
     if status.kill_switch {
         text.push_str(", kill switch engaged");
+    }
+    if let Some(window) = &status.maintenance {
+        let _ = write!(text, ", maintenance until {}", window.until);
     }
     let _ = write!(text, ", {ready} of {total} ready, up {}", span(status.uptime_seconds));
     for halt in &status.halts {
@@ -111,6 +116,10 @@ mod tests {
         assert_eq!(verdict(&status), Exit::No, "a halt waits for an operator");
         status.halts.clear();
         assert_eq!(verdict(&status), Exit::Good);
+        status.maintenance = Some(super::super::status::tests::window());
+        assert_eq!(verdict(&status), Exit::No, "what fails is not restarted");
+        assert!(line(&status).contains(", maintenance until 2026-11-07T21:30:00.000Z, "), "{}", line(&status));
+        status.maintenance = None;
         status.health.status = "degraded".to_owned();
         assert_eq!(verdict(&status), Exit::No);
         status.health.status = "critical".to_owned();

@@ -16,6 +16,10 @@ pub fn describe(kind: &str, body: &Value) -> Option<(&'static str, String)> {
         "breaker_reset" => ("breaker", format!("reset by {}", word(body, "by"))),
         "config" => ("config", format!("the file is not in force: {}", word(body, "refused"))),
         "control" => ("control", given(body)),
+        "control_declined" => {
+            let [control, by, why] = ["control", "by", "why"].map(|key| word(body, key));
+            ("control", format!("{control} by {by} refused: {why}"))
+        }
         "control_forbidden" => {
             let [control, by, role, needs] = ["control", "by", "role", "needs"].map(|key| word(body, key));
             ("control", format!("{control} refused to {by} ({role}): it needs {needs}"))
@@ -35,12 +39,23 @@ pub fn describe(kind: &str, body: &Value) -> Option<(&'static str, String)> {
             ("engine", format!("{kind} asked for by {by}, expected until {until}"))
         }
         "figures" => ("figures", figures(body)),
+        "guard_died" => {
+            ("guard", format!("pid {} died: every component was killed and the engine ended", word(body, "pid")))
+        }
         "guard_runs" => ("guard", "runs again".to_owned()),
         "guard_stopped" => ("guard", format!("pid {} was stopped", word(body, "pid"))),
+        "journal_retired" => {
+            let [jid, seq, head, by, reason] = ["jid", "seq", "head", "by", "reason"].map(|key| word(body, key));
+            ("journal", format!("follows {jid}, retired at seq {seq} head {head} by {by}: {reason}"))
+        }
         "leftover_killed" => ("engine", format!("killed what an earlier run left behind: {}", process(body))),
         "snapshot_failed" => ("snapshot", format!("not made: {}", word(body, "error"))),
         "snapshot_wanted" => ("snapshot", format!("asked for by {}: {}", word(body, "by"), word(body, "reason"))),
-        "stray_killed" => ("engine", format!("killed what had left its tree: {}", process(body))),
+        "stray_killed" => {
+            let more = body["more"].as_u64().filter(|more| *more > 0);
+            let more = more.map_or_else(String::new, |more| format!(", and {more} like it since the last such record"));
+            ("engine", format!("killed what had left its tree: {}{more}", process(body)))
+        }
         "suspense" => ("ledger", format!("suspense: {}", word(body, "detail"))),
         "threshold" => {
             let [figure, level, what] = ["figure", "level", "what"].map(|key| word(body, key));
@@ -160,6 +175,11 @@ mod tests {
             ),
             ("emergency_ended", json!({"done": 2, "failed": 0}), "emergency: actions ended: 2 done, 0 failed"),
             (
+                "control_declined",
+                json!({"control": "mode live", "by": "root (0)", "why": "the configuration says dry"}),
+                "control: mode live by root (0) refused: the configuration says dry",
+            ),
+            (
                 "end_announced",
                 json!({"kind": "restart", "by": "root (0)", "until": "2026-11-07T21:04:11Z", "reason": ""}),
                 "engine: restart asked for by root (0), expected until 2026-11-07T21:04:11Z",
@@ -170,7 +190,13 @@ mod tests {
                 "figures: memory at most 44 MB, 1 error a minute at most",
             ),
             ("figures", json!({"seconds": 3600}), "figures: none of the last hour are known"),
+            ("guard_died", json!({"pid": 7}), "guard: pid 7 died: every component was killed and the engine ended"),
             ("guard_stopped", json!({"pid": 7, "woken": true}), "guard: pid 7 was stopped"),
+            (
+                "journal_retired",
+                json!({"jid": "3f6c", "seq": 812, "head": "9f2c", "by": "root (0)", "reason": "bit rot"}),
+                "journal: follows 3f6c, retired at seq 812 head 9f2c by root (0): bit rot",
+            ),
             (
                 "leftover_killed",
                 json!({"pid": 7, "program": "python3", "component": "bot"}),
@@ -180,6 +206,11 @@ mod tests {
                 "stray_killed",
                 json!({"pid": 7, "program": "sh", "component": null}),
                 "engine: killed what had left its tree: pid 7 sh",
+            ),
+            (
+                "stray_killed",
+                json!({"pid": 7, "program": "sh", "component": null, "more": 3_599}),
+                "engine: killed what had left its tree: pid 7 sh, and 3599 like it since the last such record",
             ),
             ("snapshot_failed", json!({"error": "the disk is full"}), "snapshot: not made: the disk is full"),
             (

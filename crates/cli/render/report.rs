@@ -13,9 +13,10 @@ const DAYS: usize = 14;
 pub fn text(report: &Report) -> String {
     let system = report.system.as_deref().unwrap_or("(no name)");
     let runs = match (report.engine.runs, report.engine.epoch) {
-        (true, Some(epoch)) => format!("   epoch {epoch} runs"),
-        (true, None) => "   runs".to_owned(),
-        (false, _) => "   no engine runs".to_owned(),
+        (Some(true), Some(epoch)) => format!("   epoch {epoch} runs"),
+        (Some(true), None) => "   runs".to_owned(),
+        (Some(false), _) => "   no engine runs".to_owned(),
+        (None, _) => "   whether an engine runs is not known".to_owned(),
     };
     let mut out = format!(
         "{system}   {} to {}   {}{runs}\n\n",
@@ -24,8 +25,8 @@ pub fn text(report: &Report) -> String {
         counted(report.records, "record")
     );
     let mut table = Table::with_first_column(12);
-    for (at, (name, span)) in report.permission.named().into_iter().filter(|(_, span)| span.seconds >= 1.0).enumerate()
-    {
+    // However short: that trading was shut down at all is what one looks for here.
+    for (at, (name, span)) in report.permission.named().into_iter().filter(|(_, span)| span.seconds > 0.0).enumerate() {
         let first = if at == 0 { "permission" } else { "" };
         table.row([
             first.into(),
@@ -110,7 +111,11 @@ pub fn text(report: &Report) -> String {
     section(
         &mut out,
         "controls",
-        report.controls.iter().map(|(name, count)| [name.clone(), times(*count), String::new(), String::new()]),
+        report.controls.iter().map(|(name, count)| {
+            let refused = report.controls_refused.get(name).copied().unwrap_or_default();
+            let refused = if refused == *count { "refused".to_owned() } else { some(refused, "of them refused") };
+            [name.clone(), times(*count), refused, String::new()]
+        }),
     );
     out
 }
@@ -144,11 +149,18 @@ fn times(count: u64) -> String {
 }
 
 fn people(seconds: f64) -> String {
-    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    // What took any time took at least a millisecond.
+    duration(if span.is_zero() { span } else { span.max(Duration::from_millis(1)) })
 }
 
+/// Neither nothing nor all of a time is said of what was not.
 fn share(span: Span) -> String {
-    format!("{:.1} %", span.share * 100.0)
+    match span.share * 100.0 {
+        percent if percent > 0.0 && percent < 0.05 => "< 0.1 %".to_owned(),
+        percent if (99.95..100.0).contains(&percent) => "> 99.9 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share for people, to a hundredth of a per cent")]
@@ -161,5 +173,51 @@ fn minute(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..16)) {
         (Some(day), Some(clock)) => format!("{day} {clock}Z"),
         (_, _) => rfc3339.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_that_held_for_less_than_a_second_has_its_row() {
+        let at = |millis: i64| jiff::Timestamp::from_millisecond(1_793_000_000_000 + millis).unwrap_or_default();
+        let mut summing = crate::report::Summing::new(at(0));
+        let changed = |from: &str, to: &str| serde_json::json!({ "from": from, "to": to });
+        for (when, kind, body) in [
+            (0, "engine.started", serde_json::json!({ "epoch": 1 })),
+            (0, "permission.changed", changed("observe-only", "active")),
+            (600_000, "permission.changed", changed("active", "shutdown")),
+            (600_400, "permission.changed", changed("shutdown", "active")),
+        ] {
+            let record = crate::render::event::Envelope { seq: 1, ts: String::new(), t: kind.to_owned(), b: body };
+            summing.seen(kind, at(when));
+            summing.take(&record, at(when));
+        }
+        let said = anstream::adapter::strip_str(&text(&summing.report(at(1_200_000), Some(true)))).to_string();
+        let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert!(rows.contains(&vec!["shutdown", "400", "ms", "<", "0.1", "%"]), "{said}");
+        assert!(rows.contains(&vec!["permission", "active", "19", "min", "59", "s", ">", "99.9", "%"]), "{said}");
+    }
+
+    #[test]
+    fn a_share_is_never_said_to_be_all_or_nothing_where_it_is_not() {
+        let say = |share| super::share(Span { seconds: 1.0, share });
+        for (of, said) in [
+            (0.0, "0.0 %"),
+            (0.000_000_1, "< 0.1 %"),
+            (0.000_6, "0.1 %"),
+            (0.995, "99.5 %"),
+            (0.999_4, "99.9 %"),
+            (0.999_99, "> 99.9 %"),
+            (1.0, "100.0 %"),
+        ] {
+            assert_eq!(say(of), said);
+        }
+        assert_eq!(
+            (people(0.0), people(0.000_2), people(0.4)),
+            ("0 ms".to_owned(), "1 ms".to_owned(), "400 ms".to_owned())
+        );
     }
 }

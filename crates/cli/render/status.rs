@@ -7,11 +7,13 @@ use super::number::{counted, grouped, short_hash, size};
 use super::style::Tone;
 use super::table::{Cell, Table};
 use failstop_client::status::{
-    BreakerSummary, ComponentSummary, Coverage, CustomMetric, FootprintSummary, HaltSummary, Status,
+    BreakerSummary, ComponentSummary, Coverage, CustomMetric, FootprintSummary, HaltSummary, MaintenanceSummary, Status,
 };
 use failstop_engine::printable::printable;
-use failstop_view::component::{kept_from, said_or_kept, since};
-use failstop_view::standing::{counts as how_many, next_of_config, next_of_run};
+use failstop_view::component::{at, kept_from, said_or_kept, since};
+use failstop_view::standing::{
+    MAINTENANCE_NEXT, counts as how_many, maintenance_effect, maintenance_end, next_of_config, next_of_run,
+};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -25,7 +27,7 @@ pub fn text(status: &Status, now: Timestamp, layout: Layout) -> String {
 
 fn for_people(status: &Status, now: Timestamp) -> String {
     let mut out = format!(
-        "{}   {}   mode {}   up {}   epoch {}{}\n",
+        "{}   {}   mode {}   up {}   epoch {}{}",
         printable(&status.system),
         Tone::of(&status.permission).paint(&status.permission.to_uppercase()),
         Tone::of(&status.mode).paint(&status.mode),
@@ -33,6 +35,15 @@ fn for_people(status: &Status, now: Timestamp) -> String {
         status.epoch,
         environment(status)
     );
+    if let Some(window) = &status.maintenance {
+        let words = format!("maintenance until {}", maintenance_end(window, now));
+        let _ = writeln!(out, "   {}\n", Tone::Warning.paint(&printable(&words)));
+        let _ = writeln!(out, "maintenance by {}", printable(&format!("{}: {}", window.by, window.reason)));
+        let _ = writeln!(out, "       {}", maintenance_effect(window));
+        let _ = writeln!(out, "       next: {MAINTENANCE_NEXT}");
+    } else {
+        out.push('\n');
+    }
     if !status.halts.is_empty() {
         out.push('\n');
         for (index, halt) in status.halts.iter().enumerate() {
@@ -58,10 +69,18 @@ fn for_people(status: &Status, now: Timestamp) -> String {
             let _ = writeln!(out, "       {}", printable(reason));
         }
     }
+    if !status.not_watched.is_empty() {
+        let label = Tone::of("degraded").paint("not watched");
+        let _ = writeln!(out, "\n{label}: {}", printable(&status.not_watched.join(", ")));
+    }
     out.push('\n');
+    let facts = facts(status, now);
     let names = status.components.iter().map(|component| component.name.chars().count());
-    let label = names.max().unwrap_or(0).max("journal".len());
+    let label = names.chain(facts.iter().map(|fact| fact.label.len())).max().unwrap_or(0);
     out.push_str(&what_runs(status, now, label));
+    for Fact { label: name, text, tone } in &facts {
+        let _ = writeln!(out, "{name:<label$}   {}", Tone::from(*tone).paint(text));
+    }
     if !status.coverage.is_empty() {
         out.push('\n');
         out.push_str(&coverage_block(&status.coverage, label));
@@ -92,59 +111,97 @@ fn halt_heading(halt: &HaltSummary, now: Timestamp) -> String {
     line
 }
 
-/// Components, then what they report, then the journal: one aligned block with first words of width `label`.
+/// Components: one aligned block with first words of width `label`.
 fn what_runs(status: &Status, now: Timestamp, label: usize) -> String {
     let mut table = Table::with_first_column(label);
     for component in &status.components {
         table.row(component_row(status, now, component));
     }
-    let mut out = table.render();
-    let mut fact = |name: &str, text: &str| {
-        let _ = writeln!(out, "{name:<label$}   {text}");
+    table.render()
+}
+
+/// A fact beside the components: what it is about, and how it stands, fit to print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is about; nothing where it goes on about what the one before is about.
+    pub label: &'static str,
+    /// How it stands.
+    pub text: String,
+    /// How it is to be looked at.
+    pub tone: failstop_view::Tone,
+}
+
+/// What components report, then what is recorded, then who was told: the same for the status and the picture that follows it.
+pub fn facts(status: &Status, now: Timestamp) -> Vec<Fact> {
+    use failstop_view::Tone as Look;
+    let mut facts = Vec::new();
+    let mut toned = |label: &'static str, text: &str, tone| {
+        facts.push(Fact { label, text: printable(text).into_owned(), tone });
     };
+    let mut fact = |label, text: &str| toned(label, text, Look::Plain);
+    if let Some(waits) = live_waits(status) {
+        fact("mode", &waits);
+    }
     for (name, queue) in &status.queue {
-        fact("queue", &format!("{}: {}, {} waiting", printable(name), printable(&queue.state), grouped(queue.depth)));
+        fact("queue", &format!("{name}: {}, {} waiting", queue.state, grouped(queue.depth)));
     }
     for part in &status.parts {
-        fact("part", &format!("{}/{}: {:.2}", printable(&part.component), printable(&part.name), part.health));
+        fact("part", &format!("{}/{}: {:.2}", part.component, part.name, part.health));
     }
     for (name, seconds) in &status.feeds {
-        fact("feed", &format!("{}: {}", printable(name), feed(*seconds)));
+        fact("feed", &format!("{name}: {}", feed(*seconds)));
     }
     for (name, up) in &status.dependencies {
-        fact("needs", &format!("{}: {}", printable(name), answers(*up)));
+        let tone = if *up == Some(false) { Look::Bad } else { Look::Plain };
+        toned("needs", &format!("{name}: {}", answers(*up)), tone);
     }
+    let mut fact = |label, text: &str| toned(label, text, Look::Plain);
     for (name, value) in &status.metrics {
-        fact("metric", &format!("{}: {value}", printable(name)));
+        fact("metric", &format!("{name}: {value}"));
     }
     for (name, metric) in &status.custom.metrics {
-        fact("metric", &printable(&custom_metric(name, metric)));
+        fact("metric", &custom_metric(name, metric));
     }
     fact("journal", &journal(status));
+    if let Some(verified) = &status.verified {
+        toned("verified", &format!("{} {}", verified.result, at(&verified.at, now)), Look::of(&verified.result));
+    }
+    let mut fact = |label, text: &str| toned(label, text, Look::Plain);
     for (name, text) in books(status) {
-        fact(name, &printable(&text));
+        fact(name, &text);
     }
     if let Some(config) = configuration(status, now) {
-        fact("config", &printable(&config));
+        fact("config", &config);
     }
     if let Some(fault) = &status.config.fault {
-        let at = status.config.fault_since.as_deref().map(|at| format!(" {}", since(at, now))).unwrap_or_default();
-        fact("", &format!("{}{at}: {}", Tone::Warning.paint("what the file says is not in force"), printable(fault)));
+        toned("", &format!("what the file says is not in force{}: {fault}", fault_since(status, now)), Look::Warning);
         if !status.config.pending_restart.is_empty() {
-            fact("", &format!("waits for a restart: {}", printable(&status.config.pending_restart.join(", "))));
+            toned("", &format!("waits for a restart: {}", status.config.pending_restart.join(", ")), Look::Plain);
         }
-        fact("", &format!("next: {}", next_of_config(&status.config)));
+        toned("", &format!("next: {}", next_of_config(&status.config)), Look::Plain);
     }
+    let mut fact = |label, text: &str| toned(label, text, Look::Plain);
     if let Some(alerts) = alerts::summary(&status.alerts) {
-        fact("alerts", &printable(&alerts));
+        fact("alerts", &alerts);
     }
     if let Some(footprint) = &status.footprint {
         fact("costs", &footprint_words(footprint));
     }
     if let Some(observe) = &status.observe {
-        fact("observe", &format!("http://{}", printable(observe.strip_prefix("http://").unwrap_or(observe))));
+        fact("observe", &format!("http://{}", observe.strip_prefix("http://").unwrap_or(observe)));
     }
-    out
+    facts
+}
+
+/// What is still to be done where the configuration allows live and the mode is dry.
+fn live_waits(status: &Status) -> Option<String> {
+    let waits = (status.mode.as_str(), status.mode_ceiling.as_str()) == ("dry", "live");
+    waits.then(|| format!("dry, although live is allowed; next: failstop mode live --confirm {}", status.system))
+}
+
+/// ` since 20:51:07Z (14 min)`, of what is wrong with the file.
+fn fault_since(status: &Status, now: Timestamp) -> String {
+    status.config.fault_since.as_deref().map(|at| format!(" {}", since(at, now))).unwrap_or_default()
 }
 
 /// `log_file_size: 1234 bytes`, `load: not known (stale for 10 min)`. Not made fit to print yet.
@@ -363,12 +420,18 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     fact("system", &status.system);
     fact("permission", &status.permission);
     fact("mode", &status.mode);
+    if let Some(waits) = live_waits(status) {
+        fact("mode-note", &waits);
+    }
     if !status.environment.is_empty() {
         fact("environment", &status.environment);
     }
     fact("epoch", &status.epoch.to_string());
     fact("uptime", &span(status.uptime_seconds));
     fact("kill-switch", if status.kill_switch { "engaged" } else { "off" });
+    if let Some(window) = &status.maintenance {
+        fact("maintenance", &maintenance_line(window, now));
+    }
     fact("health", &format!("{} {:.2}", status.health.status, status.health.overall_health));
     for reason in &status.health.reasons {
         fact("health-reason", reason);
@@ -404,7 +467,13 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
     for (name, value) in &status.metrics {
         fact("metric", &format!("{name} {value}"));
     }
+    for (name, metric) in &status.custom.metrics {
+        fact("metric", &custom_metric(name, metric).replacen(": ", " ", 1));
+    }
     fact("journal", &format!("seq {} head {} jid {}", status.journal.seq, status.journal.head, status.journal.jid));
+    if let Some(verified) = &status.verified {
+        fact("verified", &format!("{} {}", verified.result, at(&verified.at, now)));
+    }
     for (name, text) in books(status) {
         fact(name, &text);
     }
@@ -412,13 +481,18 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("config", &config);
     }
     if let Some(fault) = &status.config.fault {
-        fact(
-            "config",
-            &format!("what the file says is not in force: {fault}; next: {}", next_of_config(&status.config)),
-        );
+        let waits = match status.config.pending_restart.as_slice() {
+            [] => String::new(),
+            keys => format!("; waits for a restart: {}", keys.join(", ")),
+        };
+        let (since, next) = (fault_since(status, now), next_of_config(&status.config));
+        fact("config", &format!("what the file says is not in force{since}: {fault}{waits}; next: {next}"));
     }
     if let Some(alerts) = alerts::summary(&status.alerts) {
         fact("alerts", &alerts);
+    }
+    if let Some(footprint) = &status.footprint {
+        fact("costs", &footprint_words(footprint));
     }
     for line in &status.coverage {
         for (what, list) in
@@ -429,6 +503,9 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
             }
         }
     }
+    for what in &status.not_watched {
+        fact("not-watched", what);
+    }
     if let Some(observe) = &status.observe {
         fact("observe", observe);
     }
@@ -436,6 +513,13 @@ fn as_lines(status: &Status, now: Timestamp) -> String {
         fact("note", note);
     }
     out
+}
+
+/// `until 20:51:07Z by ana (1000), trading goes on: new disk; next: …`.
+fn maintenance_line(window: &MaintenanceSummary, now: Timestamp) -> String {
+    let trading = if window.keep_trading { "trading goes on" } else { "no order is permitted" };
+    let until = maintenance_end(window, now);
+    format!("until {until} by {}, {trading}: {}; next: {MAINTENANCE_NEXT}", window.by, window.reason)
 }
 
 fn component_line(status: &Status, now: Timestamp, component: &ComponentSummary) -> String {

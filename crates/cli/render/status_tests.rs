@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::*;
-use failstop_client::status::Status;
+use crate::render::wrap::wrap;
+use failstop_client::status::{CustomMetric, Status};
 
 /// A status as an engine would answer it, in the published JSON form.
 pub(in crate::render) fn sample() -> Status {
@@ -29,6 +30,16 @@ pub(in crate::render) fn sample() -> Status {
     .unwrap()
 }
 
+/// A maintenance window that leaves trading alone.
+pub(in crate::render) fn window() -> MaintenanceSummary {
+    MaintenanceSummary {
+        until: "2026-11-07T21:30:00.000Z".to_owned(),
+        by: "ana (1000)".to_owned(),
+        reason: "a new disk".to_owned(),
+        keep_trading: true,
+    }
+}
+
 fn plain(status: &Status, layout: Layout) -> String {
     let now = "2026-11-07T21:05:10Z".parse().unwrap();
     anstream::adapter::strip_str(&text(status, now, layout)).to_string()
@@ -52,6 +63,33 @@ fn people_see_permission_then_why_then_what_runs() {
     bot       enforced: permit, restart
               monitored: heartbeat 2 min
     "#);
+}
+
+#[test]
+fn a_maintenance_window_is_said_first_and_what_it_means() {
+    let mut status = sample();
+    status.halts.clear();
+    status.maintenance = Some(window());
+    status.components[1].state = "backoff".to_owned();
+    let people = plain(&status, Layout::People);
+    let first = people.lines().next().unwrap();
+    assert!(first.ends_with("epoch 7   maintenance until 21:30:00Z"), "{people}");
+    let scanner =
+        "not restarted during maintenance, until 21:30:00Z; next: failstop start scanner, or failstop maintenance off";
+    for said in [
+        "maintenance by ana (1000): a new disk
+",
+        "Trading goes on. Alerts",
+        "next: failstop maintenance off",
+        scanner,
+    ] {
+        assert!(people.contains(said), "{said}: {people}");
+    }
+    let lines = plain(&status, Layout::Lines);
+    let line = "maintenance until 21:30:00Z by ana (1000), trading goes on: a new disk; next: failstop maintenance off, or wait for its end
+";
+    assert!(lines.contains(line), "{lines}");
+    assert!(lines.contains(scanner), "{lines}");
 }
 
 #[test]
@@ -128,14 +166,16 @@ fn a_component_that_an_operator_keeps_stopped_says_by_whom_since_when_and_why() 
         [Layout::Lines, Layout::People].map(|layout| plain(&status, layout))
     };
     for text in shown(&held) {
-        let wanted =
-            "kept stopped by ana (1000) since 19:00:10Z (2 h 5 min): rate limits; next: failstop start scanner";
+        let wanted = "kept stopped by ana (1000) since 19:00:10Z (2 h 5 min): rate limits; next: failstop start scanner --reason \"...\"";
         assert!(text.contains(wanted), "{text}");
     }
     // An engine of before does not say since when.
     held.as_object_mut().unwrap().remove("since");
     for text in shown(&held) {
-        assert!(text.contains("kept stopped by ana (1000): rate limits; next: failstop start scanner"), "{text}");
+        assert!(
+            text.contains("kept stopped by ana (1000): rate limits; next: failstop start scanner --reason \"...\""),
+            "{text}"
+        );
     }
 }
 
@@ -162,7 +202,7 @@ fn nothing_a_bot_says_breaks_a_line() {
 #[test]
 fn a_halt_of_another_day_shows_the_day() {
     let now: Timestamp = "2026-11-08T00:00:10Z".parse().unwrap();
-    assert_eq!(since("2026-11-07T23:59:10.7Z", now), "since 2026-11-07T23:59:11Z (59 s)");
+    assert_eq!(since("2026-11-07T23:59:10.7Z", now), "since 2026-11-07T23:59:10Z (59 s)");
     assert_eq!(since("yesterday", now), "since yesterday");
 }
 
@@ -181,12 +221,87 @@ fn the_books_have_lines_where_there_is_something_to_say() {
     status.books.discrepancies = vec!["statement: 0.06 apart".to_owned()];
     let text = plain(&status, Layout::People);
     assert!(text.contains("\nsnapshot   1 h 1 min ago, at record 18 400, closes 2026-11-06\n"), "{text}");
-    assert!(text.contains("\norders    3 open, 1 in doubt\n"), "{text}");
+    assert!(text.contains("\norders     3 open, 1 in doubt\n"), "{text}");
+    assert!(text.contains("\nbot        ready") && text.contains("\njournal    18 441"), "one column for all: {text}");
     let lines = plain(&status, Layout::Lines);
     assert!(
         lines.contains("\nrefused 2 that would have broken a rule of the books\ndiffers statement: 0.06 apart\n"),
         "{lines}"
     );
+}
+
+#[test]
+fn a_mode_that_waits_for_its_ceremony_says_so() {
+    let mut status = sample();
+    let line = "dry, although live is allowed; next: failstop mode live --confirm demo";
+    assert!(!plain(&status, Layout::People).contains(line), "of an engine that does not say nothing is said");
+    for (mode, ceiling, waits) in [("dry", "dry", false), ("live", "live", false), ("dry", "live", true)] {
+        (status.mode, status.mode_ceiling) = (mode.to_owned(), ceiling.to_owned());
+        for layout in [Layout::People, Layout::Lines] {
+            assert_eq!(plain(&status, layout).contains(line), waits, "{mode} {ceiling}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_gets_what_a_terminal_gets() {
+    let mut status = sample();
+    let custom =
+        |value| CustomMetric { value, unit: "bytes".to_owned(), source: "disk".to_owned(), age_seconds: Some(70.0) };
+    status.custom.metrics = [("log_size".to_owned(), custom(Some(1_234.0))), ("load".to_owned(), custom(None))].into();
+    status.footprint = Some(
+        serde_json::from_value(serde_json::json!({
+            "memory_bytes": 9_040_000, "memory_is": "resident", "memory_max_bytes": 50_000_000, "cpu_seconds": 1.0, "cpu_percent": 0.12,
+            "cpu_max_percent": 5, "threads": 6, "open_files": 9, "written_bytes": null, "written_in_a_day_bytes": null,
+            "written_in_a_day_max_bytes": null, "sent_bytes": 0, "sent_per_second_bytes": null, "sent_per_second_max_bytes": null,
+            "over": null
+        }))
+            .unwrap(),
+    );
+    status.verified =
+        Some(serde_json::from_value(serde_json::json!({"result": "intact", "at": "2026-11-07T21:00:00Z"})).unwrap());
+    status.config.sha256 = "ab".repeat(32);
+    status.config.fault = Some("needs a restart".to_owned());
+    status.config.fault_since = Some("2026-11-07T21:05:00Z".to_owned());
+    status.config.pending_restart = vec!["system.mode".to_owned()];
+    let people = plain(&status, Layout::People);
+    for line in [
+        "metric     log_size: 1234 bytes",
+        "metric     load: not known, last said 1 min 10 s ago",
+        "verified   intact 21:00:00Z",
+        "costs      9.0 MB, 0.1 % of a processor, 6 threads",
+        "           what the file says is not in force since 21:05:00Z (10 s): needs a restart",
+        "           waits for a restart: system.mode",
+    ] {
+        assert!(people.lines().any(|one| one == line), "{line}: {people}");
+    }
+    let lines = plain(&status, Layout::Lines);
+    for line in [
+        "metric log_size 1234 bytes",
+        "metric load not known, last said 1 min 10 s ago",
+        "verified intact 21:00:00Z",
+        "costs 9.0 MB, 0.1 % of a processor, 6 threads",
+    ] {
+        assert!(lines.lines().any(|one| one == line), "{line}: {lines}");
+    }
+    assert!(
+        lines.contains("\nconfig what the file says is not in force since 21:05:00Z (10 s): needs a restart; waits for a restart: system.mode; next: "),
+        "{lines}"
+    );
+}
+
+#[test]
+fn a_narrow_terminal_gets_lines_that_fit_it() {
+    let mut status = sample();
+    status.components[1].status_text =
+        Some("looking through four hundred markets for what nobody else has seen".to_owned());
+    let now = "2026-11-07T21:05:10Z".parse().unwrap();
+    let narrow = anstream::adapter::strip_str(&wrap(&text(&status, now, Layout::People), 60)).to_string();
+    let too_wide = |line: &&str| line.chars().count() > 60 && !line.trim_start().starts_with("next: ");
+    assert_eq!(narrow.lines().find(too_wide), None);
+    assert!(narrow.contains("\nscanner   ready") && narrow.contains("\n          looking"), "{narrow}");
+    let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(squeezed(&narrow), squeezed(&plain(&status, Layout::People)));
 }
 
 #[test]

@@ -20,12 +20,7 @@ pub enum Tone {
 impl Tone {
     /// The tone of a permission, a health verdict, a component's state or a mode, by its word.
     pub fn of(word: &str) -> Self {
-        match failstop_view::Tone::of(word) {
-            failstop_view::Tone::Plain => Self::Plain,
-            failstop_view::Tone::Good => Self::Good,
-            failstop_view::Tone::Warning => Self::Warning,
-            failstop_view::Tone::Bad => Self::Bad,
-        }
+        failstop_view::Tone::of(word).into()
     }
 
     /// `text` in this tone.
@@ -37,6 +32,17 @@ impl Tone {
             Self::Bad => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
         };
         format!("{style}{text}{style:#}")
+    }
+}
+
+impl From<failstop_view::Tone> for Tone {
+    fn from(tone: failstop_view::Tone) -> Self {
+        match tone {
+            failstop_view::Tone::Plain => Self::Plain,
+            failstop_view::Tone::Good => Self::Good,
+            failstop_view::Tone::Warning => Self::Warning,
+            failstop_view::Tone::Bad => Self::Bad,
+        }
     }
 }
 

@@ -21,6 +21,12 @@ const APART_MAX: usize = 128;
 /// The name under which they are.
 const FURTHER: &str = "(further)";
 
+/// The control that engages the kill switch by an engine's doors.
+const EMERGENCY_STOP: &str = "emergency stop";
+
+/// What engages it without one.
+const ENGAGED: &str = "kill-switch engage";
+
 /// So many halts are followed at one time; more cannot stand.
 const STANDING_MAX: usize = 1_024;
 
@@ -42,6 +48,8 @@ pub struct Summing {
     standing: BTreeMap<u64, (String, Timestamp)>,
     alerts: BTreeMap<String, AlertSums>,
     controls: BTreeMap<String, u64>,
+    controls_refused: BTreeMap<String, u64>,
+    stop_ordered_by: Option<String>,
     orders: BTreeMap<String, OrderSums>,
 }
 
@@ -61,6 +69,8 @@ impl Summing {
             standing: BTreeMap::new(),
             alerts: BTreeMap::new(),
             controls: BTreeMap::new(),
+            controls_refused: BTreeMap::new(),
+            stop_ordered_by: None,
             orders: BTreeMap::new(),
         }
     }
@@ -82,6 +92,7 @@ impl Summing {
                 | "order.resolved"
                 | "x.failstop.alert"
                 | "x.failstop.control"
+                | "x.failstop.control_declined"
                 | "x.failstop.figures"
         )
     }
@@ -105,18 +116,18 @@ impl Summing {
         match record.t.as_str() {
             "seg.open" => self.journal = record.b["jid"].as_str().map(str::to_owned).or(self.journal.take()),
             "x.failstop.alert" if counts => self.alert(&record.b),
-            "x.failstop.control" if counts => {
-                let name = apart(&self.controls, record.b["control"].as_str().unwrap_or_default());
-                *self.controls.entry(name).or_default() += 1;
+            "x.failstop.control" => self.control(&record.b, counts),
+            "x.failstop.control_declined" if counts => {
+                let name = apart(&self.controls_refused, record.b["control"].as_str().unwrap_or_default());
+                *self.controls_refused.entry(name).or_default() += 1;
             }
-            "x.failstop.figures" => self.figures.take(&record.b, at, counts),
+            "x.failstop.figures" if counts => self.figures.take(&record.b, at),
             "order.outcome" | "order.resolved" if counts => self.order(&record.b, at),
             "engine.started" => {
                 let died = self.permitted.starts(at);
                 self.engine.starts += u64::from(counts);
                 self.engine.died += u64::from(counts && died);
                 self.engine.epoch = record.b["epoch"].as_u64();
-                self.figures.another_life();
             }
             "engine.stopped" => self.permitted.stops(at),
             "heartbeat" => {
@@ -144,9 +155,39 @@ impl Summing {
         }
     }
 
+    fn control(&mut self, body: &Value, counts: bool) {
+        let control = body["control"].as_str().unwrap_or_default();
+        if control == EMERGENCY_STOP {
+            self.stop_ordered_by = body["by"].as_str().map(str::to_owned);
+        }
+        if counts {
+            self.controlled(control);
+        }
+    }
+
+    fn controlled(&mut self, control: &str) {
+        let name = apart(&self.controls, control);
+        *self.controls.entry(name).or_default() += 1;
+    }
+
+    /// The kill switch stands. Unless an engine was asked for that, somebody engaged it on the host, which is no control of a door.
+    fn stopped(&mut self, halt: &Value, counts: bool) {
+        let by = self.stop_ordered_by.take();
+        let of_order = by.is_some_and(|by| {
+            let said = halt["evidence"].as_str().and_then(|evidence| evidence.strip_prefix("engaged by "));
+            said.is_some_and(|said| said.starts_with(&by))
+        });
+        if counts && !of_order {
+            self.controlled(ENGAGED);
+        }
+    }
+
     fn raised(&mut self, halt: &Value, at: Timestamp, counts: bool) {
         let (Some(id), Some(cause)) = (halt["id"].as_u64(), halt["cause"].as_str()) else { return };
         let cause = apart(&self.halts, cause);
+        if cause == "kill-switch" {
+            self.stopped(halt, counts);
+        }
         if counts {
             self.halts.entry(cause.clone()).or_default().times += 1;
         }
@@ -159,6 +200,9 @@ impl Summing {
         let (Some(id), Some(cause)) = (halt["id"].as_u64(), halt["cause"].as_str()) else { return };
         // One that was raised before the journal is read from has stood since then at least.
         let (cause, raised) = self.standing.remove(&id).unwrap_or_else(|| (apart(&self.halts, cause), self.from));
+        if cause == "kill-switch" {
+            self.stop_ordered_by = None;
+        }
         if counts {
             self.halts.entry(cause).or_default().seconds += seconds(raised.max(self.from), at);
         }
@@ -198,8 +242,9 @@ impl Summing {
         }
     }
 
-    /// Everything up to `until`. `runs`: whether an engine runs then; otherwise the journal's last record is when it ended.
-    pub fn report(mut self, until: Timestamp, runs: bool) -> Report {
+    /// Everything up to `until`. `runs`: whether an engine runs then, which is `None` where that is not known; where none does, the
+    /// journal's last record is when it ended.
+    pub fn report(mut self, until: Timestamp, runs: Option<bool>) -> Report {
         for (cause, raised) in self.standing.into_values() {
             let sums = self.halts.entry(cause).or_default();
             sums.standing += 1;
@@ -226,6 +271,7 @@ impl Summing {
             errors_per_minute_peak: errors_peak,
             memory_peak,
             controls: self.controls,
+            controls_refused: self.controls_refused,
         }
     }
 }

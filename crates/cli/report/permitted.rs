@@ -118,13 +118,17 @@ impl Permitted {
         self.upto = self.upto.max(at);
     }
 
-    /// All of it up to `until`.
-    pub fn sums(mut self, until: Timestamp, runs: bool) -> PermissionSums {
-        if !runs {
+    /// All of it up to `until`. `runs`: whether an engine runs then; `None` where that is not known.
+    pub fn sums(mut self, until: Timestamp, runs: Option<bool>) -> PermissionSums {
+        if runs != Some(true) {
             if let (Stands::Allowed(_), Some(alive)) = (self.stands, self.alive) {
                 self.account(alive.min(until));
             }
-            self.stands = Stands::Down;
+            self.stands = match (runs, self.stands) {
+                // One that ended as it should has said so last.
+                (Some(_), _) | (None, Stands::Down) => Stands::Down,
+                (None, Stands::Allowed(_) | Stands::Unknown) => Stands::Unknown,
+            };
         }
         self.account(until);
         let whole = seconds(self.from, until);

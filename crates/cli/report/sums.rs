@@ -49,6 +49,8 @@ pub struct Report {
     pub memory_peak: Option<Peak>,
     /// Controls that were given, by name.
     pub controls: BTreeMap<String, u64>,
+    /// Those of them that were refused, and how often.
+    pub controls_refused: BTreeMap<String, u64>,
 }
 
 /// How long what was allowed.
@@ -92,8 +94,8 @@ pub struct EngineSums {
     pub died: u64,
     /// The last epoch.
     pub epoch: Option<u64>,
-    /// Whether it runs now.
-    pub runs: bool,
+    /// Whether it runs now; `null` where nobody asked, or it cannot be known.
+    pub runs: Option<bool>,
 }
 
 /// A component's lives.

@@ -1,14 +1,15 @@
 //! The picture of `failstop status --watch`: lines out of a status, wrapped to the width that there is, below a line that always
 //! says what the system may do and above one that says how old that is.
 
-use crate::render::alerts;
-use crate::render::status::{answers, cpu, feed, journal, memory, snapshot, stands};
+use crate::render::status::{Fact, cpu, facts, memory};
+use crate::render::wrap::{self, Sign};
 use failstop_client::status::{ComponentSummary, HaltSummary, Status};
 use failstop_view::Tone;
-use failstop_view::component::{at, clock_time, said_or_kept, since};
+use failstop_view::component::{clock_time, said_or_kept, since};
 use failstop_view::duration::{age, span};
 use failstop_view::number::grouped;
 use failstop_view::printable::printable;
+use failstop_view::standing::{MAINTENANCE_NEXT, maintenance_effect, maintenance_end};
 use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
@@ -92,10 +93,13 @@ impl Picture {
     /// Draws it.
     pub fn draw(&mut self, frame: &mut Frame<'_>, paint: Paint, now: Timestamp) {
         let width = usize::from(frame.area().width).max(1);
-        let head = match &self.status {
-            Some(status) => wrapped(vec![heading(status, paint)], width),
+        let height = usize::from(frame.area().height);
+        let mut head = match &self.status {
+            Some(status) => wrapped(vec![heading(status, paint, now, width)], width),
             None => Vec::new(),
         };
+        // However small the window, the permission stands at its top.
+        head.truncate(height.div_ceil(2));
         let rest = match &self.status {
             Some(status) => wrapped(body(status, paint, now), width),
             None => wrapped(
@@ -103,8 +107,9 @@ impl Picture {
                 width,
             ),
         };
-        (self.rows, self.height) = (rest.len(), usize::from(frame.area().height).saturating_sub(head.len() + 1));
-        let foot = wrapped(vec![self.footing(paint, now)], width);
+        (self.rows, self.height) = (rest.len(), height.saturating_sub(head.len() + 1));
+        let mut foot = wrapped(vec![self.footing(paint, now)], width);
+        foot.truncate(height.saturating_sub(head.len()).min((height / 4).max(1)));
         let rows = |lines: &[Line<'_>]| u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let areas =
             Layout::vertical([Constraint::Length(rows(&head)), Constraint::Fill(1), Constraint::Length(rows(&foot))])
@@ -140,17 +145,27 @@ fn reversed(paint: Paint, tone: Tone) -> Style {
     paint.style(tone).add_modifier(Modifier::REVERSED)
 }
 
-/// `OBSERVE-ONLY  demo  mode dry  up 3 h 12 min  epoch 7`.
-fn heading(status: &Status, paint: Paint) -> Line<'static> {
-    let word = format!(" {} ", status.permission.to_uppercase());
+/// `demo   OBSERVE-ONLY   mode dry   up 3 h 12 min   epoch 7`, as the status has it; the permission first where both do not fit.
+fn heading(status: &Status, paint: Paint, now: Timestamp, width: usize) -> Line<'static> {
+    let word = status.permission.to_uppercase();
+    let may = Span::styled(word, reversed(paint, Tone::of(&status.permission)).add_modifier(Modifier::BOLD));
+    let name = Span::raw(printable(&status.system).into_owned());
+    let fits = name.width() + 3 + may.width() <= width;
+    let [first, second] = if fits { [name, may] } else { [may, name] };
     let mut line = vec![
-        Span::styled(word, reversed(paint, Tone::of(&status.permission)).add_modifier(Modifier::BOLD)),
-        Span::raw(format!("  {}  mode ", printable(&status.system))),
+        first,
+        Span::raw("   "),
+        second,
+        Span::raw("   mode "),
         Span::styled(status.mode.clone(), paint.style(Tone::of(&status.mode))),
-        Span::raw(format!("  up {}  epoch {}", span(status.uptime_seconds), status.epoch)),
+        Span::raw(format!("   up {}   epoch {}", span(status.uptime_seconds), status.epoch)),
     ];
     if !matches!(status.environment.as_str(), "" | "production") {
-        line.push(Span::raw(format!("  {}", printable(&status.environment))));
+        line.push(Span::raw(format!("   {}", printable(&status.environment))));
+    }
+    if let Some(window) = &status.maintenance {
+        let words = format!("  maintenance until {}", printable(&maintenance_end(window, now)));
+        line.push(Span::styled(words, paint.style(Tone::Warning)));
     }
     Line::from(line)
 }
@@ -166,6 +181,12 @@ fn body(status: &Status, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
             printable(&announced.until)
         )));
     }
+    if let Some(window) = &status.maintenance {
+        let words = printable(&format!("maintenance by {}: {}", window.by, window.reason)).into_owned();
+        lines.push(Line::from(Span::styled(words, paint.style(Tone::Warning))));
+        lines.push(Line::from(format!("  {}", maintenance_effect(window))));
+        lines.push(Line::from(format!("  next: {MAINTENANCE_NEXT}")));
+    }
     for halt in &status.halts {
         lines.extend(of_halt(halt, paint, now));
     }
@@ -180,32 +201,22 @@ fn body(status: &Status, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
     if lines.len() > 1 {
         lines.push(Line::default());
     }
+    // Queues and parts stand with their component.
+    let facts: Vec<Fact> =
+        facts(status, now).into_iter().filter(|fact| !matches!(fact.label, "queue" | "part")).collect();
+    let names = status.components.iter().map(|component| printable(&component.name).chars().count());
+    let label = names.chain(facts.iter().map(|fact| fact.label.len())).max().unwrap_or(0);
     for component in &status.components {
-        lines.extend(of_component(status, component, paint, now));
+        lines.extend(of_component(status, component, label, paint, now));
     }
-    let mut fact = |name: &str, text: String| lines.push(Line::from(format!("{name:<9} {text}")));
-    for (name, up) in &status.dependencies {
-        let word = if *up == Some(false) { "DOWN" } else { answers(*up) };
-        fact("needs", format!("{} {word}", printable(name)));
+    for Fact { label: name, text, tone } in facts {
+        lines.push(Line::from(vec![Span::raw(format!("{name:<label$}   ")), Span::styled(text, paint.style(tone))]));
     }
-    for (name, seconds) in &status.feeds {
-        fact("feed", format!("{} {}", printable(name), feed(*seconds)));
-    }
-    for (name, value) in &status.metrics {
-        fact("figure", format!("{} {value}", printable(name)));
-    }
-    for (name, text) in stands(status) {
-        fact(name, printable(&text).into_owned());
-    }
-    if let Some(alerts) = alerts::summary(&status.alerts) {
-        fact("alerts", printable(&alerts).into_owned());
-    }
-    fact("journal", journal(status));
-    if let Some(verified) = &status.verified {
-        fact("verified", format!("{} {}", printable(&verified.result), at(&verified.at, now)));
-    }
-    if let Some(snapshot) = snapshot(status) {
-        fact("snapshot", printable(&snapshot).into_owned());
+    if !status.not_watched.is_empty() {
+        lines.push(Line::from(vec![
+            Span::styled("not watched".to_owned(), paint.style(Tone::of("degraded"))),
+            Span::raw(format!(" {}", printable(&status.not_watched.join(", ")))),
+        ]));
     }
     lines
 }
@@ -231,10 +242,16 @@ fn of_halt(halt: &HaltSummary, paint: Paint, now: Timestamp) -> Vec<Line<'static
     lines
 }
 
-fn of_component(status: &Status, component: &ComponentSummary, paint: Paint, now: Timestamp) -> Vec<Line<'static>> {
+fn of_component(
+    status: &Status,
+    component: &ComponentSummary,
+    label: usize,
+    paint: Paint,
+    now: Timestamp,
+) -> Vec<Line<'static>> {
     let mut text = String::new();
     let mut add = |words: String| {
-        text.push_str("  ");
+        text.push_str("   ");
         text.push_str(&words);
     };
     if let Some(pid) = component.pid {
@@ -251,15 +268,16 @@ fn of_component(status: &Status, component: &ComponentSummary, paint: Paint, now
         add(format!("queue {} {}", printable(&queue.state), grouped(queue.depth)));
     }
     let mut lines = vec![Line::from(vec![
-        Span::raw(format!("{:<9} ", printable(&component.name))),
+        Span::raw(format!("{:<label$}   ", printable(&component.name))),
         state(&component.state, paint),
         Span::raw(text),
     ])];
+    let below = |words: String| Line::from(format!("{:label$}   {words}", ""));
     if let Some(said) = said_or_kept(status, now, component) {
-        lines.push(Line::from(format!("  {}", printable(&said))));
+        lines.push(below(printable(&said).into_owned()));
     }
     for part in status.parts.iter().filter(|part| part.component == component.name) {
-        lines.push(Line::from(format!("  part {} {:.2}", printable(&part.name), part.health)));
+        lines.push(below(format!("part {} {:.2}", printable(&part.name), part.health)));
     }
     lines
 }
@@ -268,29 +286,33 @@ fn state(word: &str, paint: Paint) -> Span<'static> {
     Span::styled(printable(word).into_owned(), paint.style(Tone::of(word)))
 }
 
-/// Lines no wider than the screen: what does not fit goes on in the next row, a little further in.
+/// Lines no wider than the screen: what does not fit goes on in the next row, below where its text began.
 fn wrapped(lines: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
-    // Where there is hardly any width, none of it is given away.
-    let further_in = if width > 8 { "    " } else { "" };
     let mut rows = Vec::new();
     for line in lines {
-        let (mut row, mut used) = (Vec::<Span<'static>>::new(), 0);
-        for span in &line.spans {
-            let mut piece = String::new();
-            for grapheme in span.styled_graphemes(Style::new()) {
-                let wide = Span::raw(grapheme.symbol).width();
-                if used + wide > width && used > further_in.len() {
-                    row.push(Span::styled(std::mem::take(&mut piece), span.style));
-                    rows.push(Line::from(std::mem::take(&mut row)));
-                    row.push(Span::raw(further_in));
-                    used = further_in.len();
-                }
-                piece.push_str(grapheme.symbol);
-                used += wide;
+        let cells: Vec<(String, Style)> = line
+            .spans
+            .iter()
+            .flat_map(|span| span.styled_graphemes(Style::new()))
+            .map(|grapheme| (grapheme.symbol.to_owned(), grapheme.style))
+            .collect();
+        let plain: String = cells.iter().map(|(symbol, _)| symbol.as_str()).collect();
+        let sign = |(symbol, _): &(String, Style)| Sign { width: Span::raw(symbol).width(), space: symbol == " " };
+        let signs: Vec<Sign> = cells.iter().map(sign).collect();
+        let further_in = wrap::indent(&plain, width);
+        for (index, row) in wrap::rows(&signs, width, further_in).into_iter().enumerate() {
+            let mut spans: Vec<Span<'static>> = Vec::new();
+            if index > 0 {
+                spans.push(Span::raw(" ".repeat(further_in)));
             }
-            row.push(Span::styled(piece, span.style));
+            for (symbol, style) in cells.get(row).unwrap_or_default() {
+                match spans.last_mut().filter(|last| last.style == *style) {
+                    Some(last) => last.content.to_mut().push_str(symbol),
+                    None => spans.push(Span::styled(symbol.clone(), *style)),
+                }
+            }
+            rows.push(Line::from(spans));
         }
-        rows.push(Line::from(row));
     }
     rows
 }

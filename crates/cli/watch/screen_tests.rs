@@ -46,20 +46,20 @@ fn heard() -> Picture {
 #[test]
 fn the_order_is_that_of_every_other_picture() {
     let (rows, _) = drawn(&mut heard(), (120, 30), Paint::Colour);
-    assert_eq!(rows[0], " OBSERVE-ONLY   demo  mode dry  up 3 h 12 min  epoch 7");
+    assert_eq!(rows[0], "demo   OBSERVE-ONLY   mode dry   up 3 h 12 min   epoch 7");
     assert_eq!(rows[2], "heartbeat-lost  bot  since 20:51:07Z (14 min)  latched  observe-only (h-31)");
     assert_eq!(rows[4], "  next: failstop resume --halt h-31 --reason \"...\" --confirm demo");
     let place =
         |what: &str| rows.iter().position(|row| row.contains(what)).unwrap_or_else(|| panic!("{what}: {rows:#?}"));
     let order = [
         "health degraded",
-        "bot       ready  pid 20718",
-        "trading BTC",
-        "part websocket",
-        "kraken DOWN",
-        "binance",
-        "daily_pnl -12.5",
-        "18 441 records",
+        "bot       ready   pid 20718",
+        "          trading BTC",
+        "          part websocket",
+        "feed      binance: fresh 5 s ago",
+        "needs     kraken: down",
+        "metric    daily_pnl: -12.5",
+        "journal   18 441 records",
     ];
     assert!(order.map(place).is_sorted(), "{rows:#?}");
     assert_eq!(rows[29], "as of 21:05:07Z  q ends");
@@ -78,8 +78,32 @@ fn a_narrow_terminal_shows_every_word() {
     for width in [1, 8, 20, 33, 80] {
         let (rows, _) = drawn(&mut picture, (width, 1000), Paint::Plain);
         let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-        assert_eq!(squeezed(&rows.concat()), squeezed(&wide), "{width}");
+        // Where both do not fit in a row the permission comes first.
+        let narrow = squeezed(&rows.concat()).replace("OBSERVE-ONLYdemo", "demoOBSERVE-ONLY");
+        assert_eq!(narrow, squeezed(&wide), "{width}");
     }
+}
+
+#[test]
+fn lines_are_broken_between_words() {
+    let (rows, _) = drawn(&mut heard(), (40, 60), Paint::Plain);
+    let whole = drawn(&mut heard(), (200, 60), Paint::Plain).0.join(" ");
+    let known: Vec<&str> = whole.split_whitespace().collect();
+    for word in rows.iter().flat_map(|row| row.split_whitespace()) {
+        assert!(known.contains(&word), "{word}: {rows:#?}");
+    }
+    assert!(rows.iter().any(|row| row == "bot       ready   pid 20718   restarts 2"), "{rows:#?}");
+    assert!(rows.iter().any(|row| row == "          412 MB of 1.8 GB   3 % CPU"), "{rows:#?}");
+}
+
+#[test]
+fn the_smallest_window_shows_the_permission() {
+    for size in [(10, 3), (12, 2), (14, 1)] {
+        let (rows, _) = drawn(&mut heard(), size, Paint::Plain);
+        assert!(rows.concat().contains("OBSERVE-O"), "{size:?}: {rows:#?}");
+    }
+    let (rows, _) = drawn(&mut heard(), (10, 3), Paint::Plain);
+    assert_eq!((rows[0].as_str(), rows[2].split_whitespace().next()), ("OBSERVE-ON", Some("as")), "{rows:#?}");
 }
 
 #[test]

@@ -71,4 +71,7 @@ pub struct Imported {
     /// It was imported before, the same: nothing was recorded now.
     #[serde(default)]
     pub already: bool,
+    /// What was corrected in the book before it agreed, each difference in words. Empty where nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrected: Vec<String>,
 }

@@ -21,8 +21,16 @@ pub struct Status {
     pub permission: String,
     /// `dry` or `live`: the effective mode.
     pub mode: String,
+    /// `dry` or `live`: the most that the configuration allows. What is below it waits for `failstop mode live`; empty from an engine
+    /// that does not say.
+    #[serde(default)]
+    pub mode_ceiling: String,
     /// Whether the kill switch is engaged.
     pub kill_switch: bool,
+    /// Why the latch of an engaged kill switch could not be written: the journal alone remembers it. Absent where it stands on the
+    /// disk, or the switch is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_switch_unlatched: Option<String>,
     /// The verdict.
     pub health: HealthSummary,
     /// Standing halts, oldest first.
@@ -57,6 +65,10 @@ pub struct Status {
     /// Facts about this host that weaken or strengthen what is promised (no cgroup, no TSC clock source).
     #[serde(default)]
     pub host_notes: Vec<String>,
+    /// What nobody watches: what would halt the system and has no source (nobody configured one, and nobody spoke of it yet), and rules that the
+    /// configuration switches off.
+    #[serde(default)]
+    pub not_watched: Vec<String>,
     /// The engine's process number.
     #[serde(default)]
     pub engine_pid: u32,
@@ -87,6 +99,9 @@ pub struct Status {
     /// The end that the engine is coming to on purpose; `null` while it is not.
     #[serde(default)]
     pub announced: Option<Announced>,
+    /// The maintenance window that stands; `null` while none does.
+    #[serde(default)]
+    pub maintenance: Option<MaintenanceSummary>,
     /// How the books stand.
     #[serde(default)]
     pub books: BooksSummary,
@@ -389,6 +404,19 @@ pub struct Announced {
     pub reason: String,
 }
 
+/// A maintenance window: until its end alerts that can wait are held back, and what fails is not started again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceSummary {
+    /// When it ends by itself: RFC 3339, UTC.
+    pub until: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it leaves the permission alone.
+    pub keep_trading: bool,
+}
+
 /// One event of `GET /api/beat`: the engine's loop ran at `at`, and this is how things stood. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
@@ -412,6 +440,9 @@ pub struct Beat {
     pub kill_switch: bool,
     /// The end that the engine is coming to on purpose; `null` while it is not.
     pub announced: Option<Announced>,
+    /// The maintenance window that stands; `null` while none does.
+    #[serde(default)]
+    pub maintenance: Option<MaintenanceSummary>,
     /// Whether this is the engine's last word: every component is down and the journal is sealed at `head`.
     pub ended: bool,
     /// When the loop made it: RFC 3339, UTC.

@@ -382,7 +382,20 @@ impl Core {
 
     /// A maintenance window holds back restarts that nobody asked for.
     pub(crate) fn restart_suppressed(&self, component: &Component) -> bool {
-        component.after_failure && self.recorded.maintenance_ms.is_some()
+        component.after_failure && self.recorded.maintenance.is_some()
+    }
+
+    /// Whether nothing of it runs, and the maintenance window keeps it so.
+    pub(crate) fn waits_for_window(&self, component: &Component) -> bool {
+        match component.phase {
+            Phase::Waiting { .. } => self.restart_suppressed(component),
+            Phase::Down
+            | Phase::Starting { .. }
+            | Phase::Ready
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Leaving { .. } => false,
+        }
     }
 
     /// When a waiting component is to be started, if only time is missing.

@@ -62,9 +62,10 @@ impl Core {
         let runs = self.components.get(index).is_some_and(Component::is_running);
         let refusal = match self.hindrance(index) {
             Some(Hindrance::EngineStopping) => Some("the engine stops: nothing is started any more".to_owned()),
-            Some(Hindrance::Held) => {
-                Some(format!("component {} was stopped by an operator: `failstop start {}` first", name.0, name.0))
-            }
+            Some(Hindrance::Held) => Some(format!(
+                "component {} was stopped by an operator: `failstop start {} --reason \"...\"` first",
+                name.0, name.0
+            )),
             Some(Hindrance::Failed) => Some(format!(
                 "component {} failed too often: release its component-failed halt with `failstop resume` instead",
                 name.0

@@ -347,6 +347,9 @@ impl Core {
                         halt.cause.name(),
                         halt.id.0
                     ),
+                    None if self.waits_for_window(component) => {
+                        format!("component {name} is not started again before maintenance ends")
+                    }
                     None => format!("component {name} is {}", describe(component)),
                 });
             }

@@ -230,6 +230,8 @@ pub struct Start {
 pub struct Unclean {
     /// So many processes of its components were still alive at this start, and were killed by it.
     pub left_alive: usize,
+    /// It ended itself in order, since its guard had died: nothing would have ended its components after it.
+    pub guard_died: bool,
 }
 
 /// Which start-up checks.

@@ -71,7 +71,7 @@ pub use limits::{
 };
 pub use liveness::{BEATS_MAX, MAX_EXTENSION};
 pub use machine::Core;
-pub use memory::{Held, Recorded};
+pub use memory::{Held, Recorded, Window};
 pub use next_step::{next_step, trigger_condition};
 pub use operator::MAX_MAINTENANCE;
 pub use permission::{Mode, Permission, Rights};
@@ -83,4 +83,4 @@ pub use record::{AfterExit, CONFIG_CHANGES_MAX, ClearedBy, ConfigChange, HealthS
 pub use threshold::{Degree, Found, Gauge, News, Rule, Side};
 pub use time::Monotonic;
 pub use turn::breaks_a_line;
-pub use view::{ComponentState, ComponentView, FeedView, Health, PartView, QueueView};
+pub use view::{ComponentState, ComponentView, FeedView, Health, MaintenanceView, PartView, QueueView};

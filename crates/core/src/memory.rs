@@ -15,6 +15,17 @@ pub struct Held {
     pub reason: String,
 }
 
+/// A maintenance window as it was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Its length in milliseconds.
+    pub span_ms: u64,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// The recorded state: everything that survives the process, and nothing else.
 ///
 /// A core that has seen all its records become durable holds exactly what a replay of these records gives. While a
@@ -33,8 +44,8 @@ pub struct Recorded {
     pub ceremony: Mode,
     /// Components that an operator stopped and did not start again.
     pub held: BTreeMap<ComponentName, Held>,
-    /// The standing maintenance window's length in milliseconds, if one stands.
-    pub maintenance_ms: Option<u64>,
+    /// The maintenance window that stands, if one does.
+    pub maintenance: Option<Window>,
     /// A record that contradicts the ones before it: the permission it names is above what the standing halts allow.
     pub contradiction: Option<String>,
 }
@@ -49,7 +60,7 @@ impl Recorded {
             next_halt: HaltId(1),
             ceremony: Mode::Dry,
             held: BTreeMap::new(),
-            maintenance_ms: None,
+            maintenance: None,
             contradiction: None,
         }
     }
@@ -81,7 +92,10 @@ impl Recorded {
             Change::Held { component, held: false, by: _, reason: _ } => {
                 self.held.remove(component);
             }
-            Change::Maintenance { span_ms } => self.maintenance_ms = span_ms,
+            Change::Maintenance { span_ms, by, reason } => {
+                let window = |span_ms| Window { span_ms, by: by.to_owned(), reason: reason.to_owned() };
+                self.maintenance = span_ms.map(window);
+            }
             Change::Nothing => {}
         }
     }
@@ -134,7 +148,7 @@ pub(crate) enum Change<'a> {
     /// A component is kept stopped, or no more.
     Held { component: &'a ComponentName, held: bool, by: &'a str, reason: &'a str },
     /// A maintenance window of so many milliseconds, or its end.
-    Maintenance { span_ms: Option<u64> },
+    Maintenance { span_ms: Option<u64>, by: &'a str, reason: &'a str },
     /// The record only informs.
     Nothing,
 }
@@ -148,8 +162,8 @@ impl<'a> Change<'a> {
             Record::PermissionChanged { from: _, to } => Self::Permission(*to),
             Record::ModeSet { mode, by: _, reason: _ } => Self::Mode(*mode),
             Record::ComponentHeld { component, held, by, reason } => Self::Held { component, held: *held, by, reason },
-            Record::Maintenance { on, span_ms, by: _, reason: _ } => {
-                Self::Maintenance { span_ms: on.then_some(*span_ms) }
+            Record::Maintenance { on, span_ms, by, reason } => {
+                Self::Maintenance { span_ms: on.then_some(*span_ms), by, reason }
             }
             Record::EngineStopped { .. }
             | Record::ComponentStarted { .. }
@@ -181,7 +195,7 @@ impl<'a> Change<'a> {
             Self::Cleared { .. } => true,
             Self::Mode(mode) => mode == Mode::Live,
             Self::Held { held, .. } => !held,
-            Self::Maintenance { span_ms } => span_ms.is_none(),
+            Self::Maintenance { span_ms, by: _, reason: _ } => span_ms.is_none(),
             Self::Epoch(_) | Self::Raised(_) | Self::Permission(_) | Self::Nothing => false,
         }
     }

@@ -12,6 +12,7 @@ use crate::record::{ClearedBy, Record};
 use crate::time::Monotonic;
 use crate::turn::{TEXT_MAX_BYTES, Turn, clip, span};
 use crate::two_key::Release;
+use crate::view::MaintenanceView;
 use core::time::Duration;
 
 /// The longest maintenance window.
@@ -332,7 +333,7 @@ impl Core {
     }
 
     fn maintenance_off(&mut self, turn: &mut Turn<'_>, asked: Asked) {
-        if self.recorded.maintenance_ms.is_none() && !self.stands_at_all(Cause::Maintenance) {
+        if self.recorded.maintenance.is_none() && !self.stands_at_all(Cause::Maintenance) {
             self.refuse(turn, asked, "maintenance off", vec!["no maintenance window stands".to_owned()]);
             return;
         }
@@ -350,6 +351,17 @@ impl Core {
     fn end_maintenance(&mut self, turn: &mut Turn<'_>, by: String, reason: String) -> Option<Ticket> {
         self.dirty = true;
         self.record(turn, Record::Maintenance { on: false, span_ms: 0, by, reason })
+    }
+
+    /// The maintenance window that stands: alerts that can wait are held back, and what fails is not started again.
+    pub fn maintenance(&self) -> Option<MaintenanceView> {
+        let window = self.recorded.maintenance.as_ref()?;
+        Some(MaintenanceView {
+            until: self.operator.maintenance_until.unwrap_or_else(|| self.last_step()),
+            by: window.by.clone(),
+            reason: window.reason.clone(),
+            keep_trading: !self.stands_at_all(Cause::Maintenance),
+        })
     }
 
     /// Ends the window when its time is over.

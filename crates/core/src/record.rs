@@ -315,7 +315,7 @@ pub const CONFIG_CHANGES_MAX: usize = 48;
 pub struct ConfigChange {
     /// SHA-256 of the file's text, lower-case hexadecimal digits.
     pub sha256: String,
-    /// Who asked for it: `the file changed`, `SIGHUP`, or a user.
+    /// What or who asked for it: `an edit of the file`, `SIGHUP`, or a user.
     pub by: String,
     /// Every key whose value changes, at most [`CONFIG_CHANGES_MAX`].
     pub keys: Vec<KeyChange>,
@@ -365,6 +365,8 @@ pub enum AfterExit {
     RestartNow,
     /// It is started again after this delay.
     RestartAfterMs(u64),
+    /// It is started again when the maintenance window is over: in so long, unless somebody ends it or starts the component.
+    AfterMaintenanceMs(u64),
     /// It stays down: it was asked to stop, or its restart policy says so.
     Stay,
     /// It stays down: the start limit is spent.

@@ -32,6 +32,7 @@ impl Core {
         let blamed = soon && self.is_excused(index);
         let hindrance = self.hindrance(index);
         let jitter_key = self.jitter_key(index);
+        let window = self.maintenance().map(|window| window.until.since(turn.now));
         let (Some(component), Some(policy)) = (self.components.get_mut(index), self.policy.components.get(index))
         else {
             return (Next::Spent, AfterExit::Stay);
@@ -107,8 +108,11 @@ impl Core {
             Some(Hindrance::EngineStarting | Hindrance::EngineStopping | Hindrance::Held | Hindrance::Failed) => {
                 AfterExit::Stay
             }
-            None if delay.is_zero() => AfterExit::RestartNow,
-            None => AfterExit::RestartAfterMs(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+            None => match window {
+                Some(left) => AfterExit::AfterMaintenanceMs(milliseconds(left.max(delay))),
+                None if delay.is_zero() => AfterExit::RestartNow,
+                None => AfterExit::RestartAfterMs(milliseconds(delay)),
+            },
         };
         (Next::At(due), after)
     }
@@ -124,6 +128,10 @@ impl Core {
         let slot = u64::try_from(index).unwrap_or(0);
         splitmix(splitmix(splitmix(self.policy.jitter_seed ^ self.recorded.epoch.0) ^ slot) ^ count)
     }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The evidence of a spent start limit.

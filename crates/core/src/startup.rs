@@ -67,8 +67,8 @@ impl Core {
         for id in self.recorded.halts.keys() {
             self.standing.insert(*id, Standing::begin(turn.now, None));
         }
-        if let Some(span_ms) = self.recorded.maintenance_ms {
-            self.operator.maintenance_until = Some(turn.now.plus(Duration::from_millis(span_ms)));
+        if let Some(window) = &self.recorded.maintenance {
+            self.operator.maintenance_until = Some(turn.now.plus(Duration::from_millis(window.span_ms)));
         }
         let mode_ceiling = self.policy.mode_ceiling;
         self.life.started = self.record(turn, Record::EngineStarted { epoch: start.epoch, mode_ceiling });

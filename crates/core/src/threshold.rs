@@ -36,6 +36,14 @@ impl Side {
         }
     }
 
+    /// The worse of two values.
+    pub const fn worse(self, one: f64, other: f64) -> f64 {
+        match self {
+            Self::Above => one.max(other),
+            Self::Below => one.min(other),
+        }
+    }
+
     /// The one of two levels that is reached first.
     const fn first(self, one: f64, other: f64) -> f64 {
         match self {

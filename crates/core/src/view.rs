@@ -88,6 +88,19 @@ pub struct FeedView {
     pub last: Option<Monotonic>,
 }
 
+/// A maintenance window that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaintenanceView {
+    /// When it ends by itself: not later than this reading where its end waits for the journal.
+    pub until: Monotonic,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it leaves the permission alone.
+    pub keep_trading: bool,
+}
+
 /// A part that a bot reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PartView {

@@ -1,6 +1,6 @@
 //! The one type that every door parses into. What is legal when is decided behind it, by the engine's loop.
 
-use crate::access::{Access, Forbidden, judge};
+use crate::access::{Access, Control, Forbidden, judge};
 use crate::history;
 use crate::limits::processes::Membership;
 use crate::words::fnv1a;
@@ -12,8 +12,9 @@ use failstop_client::status::{Beat, EndKind, Receipt, Status};
 use failstop_core::Order;
 use failstop_core::gate::{LimitName, NAME_MAX, Scope};
 use failstop_journal::ledger::{Outcome, Statement};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where doors put their requests. Bounded, so that a flood waits in its own connection and not in memory.
@@ -94,6 +95,112 @@ impl Engagements {
     /// It was engaged once more.
     pub fn one_more(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The most refusals that wait to be recorded; more are logged only.
+const DECLINED_MAX: usize = 64;
+
+/// A control that was given and then refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// What.
+    pub control: Control,
+    /// Who gave it.
+    pub by: Access,
+    /// Every reason.
+    pub why: Vec<String>,
+}
+
+/// Controls that were refused and are not recorded as such yet. Some are refused beside the loop.
+#[derive(Clone, Debug, Default)]
+pub struct Declinations(Arc<Mutex<VecDeque<Declined>>>);
+
+impl Declinations {
+    /// Those since the last time.
+    pub fn take(&self) -> VecDeque<Declined> {
+        std::mem::take(&mut *self.all())
+    }
+
+    fn add(&self, declined: Declined) {
+        let mut all = self.all();
+        if all.len() < DECLINED_MAX {
+            all.push_back(declined);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, VecDeque<Declined>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way back to whoever asked. That a control was refused is logged and recorded besides, whichever way it went.
+#[derive(Debug)]
+pub struct ReplyTo {
+    sender: oneshot::Sender<Answer>,
+    control: Option<Box<(Control, Access, Declinations)>>,
+}
+
+impl ReplyTo {
+    /// The way back for a control, whose refusal is put to `declined`.
+    pub fn of_control(sender: oneshot::Sender<Answer>, control: Control, by: Access, declined: Declinations) -> Self {
+        Self { sender, control: Some(Box::new((control, by, declined))) }
+    }
+
+    /// Gives the answer.
+    ///
+    /// # Errors
+    /// The answer, where nobody waits for it any more.
+    pub fn send(self, answer: Answer) -> Result<(), Answer> {
+        let Self { sender, control } = self;
+        if let Some(control) = control {
+            let why = match &answer {
+                Answer::Refused(reasons) => Some(reasons.iter().map(|reason| kept(reason)).collect()),
+                Answer::WrongEpoch { epoch } => Some(vec![format!("epoch {epoch} runs")]),
+                Answer::Done
+                | Answer::Status(_)
+                | Answer::Metrics(_)
+                | Answer::Alerts(_)
+                | Answer::History(_)
+                | Answer::Processes(_)
+                | Answer::Orders(_)
+                | Answer::InForce(_)
+                | Answer::Beat(_)
+                | Answer::Ending(_)
+                | Answer::Tested(_)
+                | Answer::Snapshot(_)
+                | Answer::Imported(_)
+                | Answer::Config(_) => None,
+            };
+            let (control, by, declined) = *control;
+            if let Some(why) = why {
+                let (name, trace) = (control.row().name, by.trace);
+                tracing::warn!(control = name, %by, trace_id = %trace, why = why.join("; "), "a control was refused");
+                declined.add(Declined { control, by, why });
+            }
+        }
+        sender.send(answer)
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+impl From<oneshot::Sender<Answer>> for ReplyTo {
+    /// The way back for a question.
+    fn from(sender: oneshot::Sender<Answer>) -> Self {
+        Self { sender, control: None }
+    }
+}
+
+/// What log and journal keep of a reason. One of several lines may show lines of the configuration, and secrets in them.
+fn kept(reason: &str) -> String {
+    if reason.contains('\n') {
+        "shown to whoever asked alone, since it may hold lines of the configuration".to_owned()
+    } else {
+        reason.to_owned()
     }
 }
 
@@ -323,6 +430,15 @@ pub enum BooksOrder {
     },
     /// Compare what a venue states with the book.
     Statement(Box<Statement>),
+    /// Make the book agree with what a venue states; what differs is booked against suspense.
+    Correct {
+        /// What is true.
+        statement: Box<Statement>,
+        /// The pool whose part changes, where that is not plain.
+        pool: Option<String>,
+        /// Why the book is wrong.
+        reason: String,
+    },
 }
 
 /// An answer.
@@ -344,7 +460,7 @@ pub enum Answer {
     Orders(Box<OrderList>),
     /// To [`BooksOrder::TakeSnapshot`].
     Snapshot(Box<SnapshotEntry>),
-    /// To [`BooksOrder::Statement`] and [`BooksOrder::ResolveOrder`].
+    /// To [`BooksOrder::Statement`], [`BooksOrder::Correct`] and [`BooksOrder::ResolveOrder`].
     Imported(Imported),
     /// To [`Command::Config`].
     InForce(Box<InForce>),

@@ -2,11 +2,16 @@
 //! an empty place must not pass for a first start.
 
 use crate::process::epoch;
+use crate::retire;
 use crate::runtime_dir::EngineInfo;
 use std::path::Path;
 
 /// What says that an engine recorded something in this state directory, in words. For where no journal is.
 pub fn evidence(state_dir: &Path) -> Option<String> {
+    if let Some(plan) = retire::unfinished(state_dir) {
+        let next = "run `failstop journal retire` again, which completes it";
+        return Some(format!("the journal is half retired ({} says how): {next}", plan.display()));
+    }
     let epoch = epoch::last(state_dir)?;
     // The epoch rises before the first record is written: a first start that was killed between the two leaves the number 1 and
     // no journal. Components start after that record, so their logs prove it.

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Method<'a> {
     /// For a document.
     Get,
+    /// For a document, with a token that is shown.
+    GetWithToken(&'a str),
     /// With a text.
     Post(&'a str),
 }
@@ -52,7 +54,7 @@ pub fn ask(
     within: Duration,
 ) -> Result<Answer, String> {
     let url = reqwest::Url::parse(url).map_err(|_| "the URL is not one".to_owned())?;
-    let client = client(ca_file)?;
+    let client = client(ca_file, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,17 +62,23 @@ pub fn ask(
     runtime.block_on(exchange(&client, method, url, most, within)).map_err(|fault| fault.to_string())
 }
 
-/// A client that follows no redirect, asks each thing once, and keeps no connection, so that it may be used on one runtime after
-/// another.
+/// How long a connection may take to be made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// A client that follows no redirect and asks each thing once. `kept`: how long a connection to each host is kept unused; one that
+/// keeps none may be used on one runtime after another.
 ///
 /// # Errors
 /// Why there is none, in words.
-pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, String> {
+pub(crate) fn client(ca_file: Option<&Path>, kept: Option<Duration>) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(failstop_notify::tls::client_config(ca_file)?)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .pool_max_idle_per_host(0)
+        .dns_resolver(failstop_notify::threads::Names)
+        .connect_timeout(CONNECT_WITHIN)
+        .pool_max_idle_per_host(usize::from(kept.is_some()))
+        .pool_idle_timeout(kept)
         .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
         .retry(reqwest::retry::never())
         .build()
@@ -87,6 +95,7 @@ pub(crate) async fn exchange(
 ) -> Result<Answer, Fault> {
     let request = match method {
         Method::Get => client.get(url).header("accept", "*/*"),
+        Method::GetWithToken(token) => client.get(url).header("accept", "*/*").bearer_auth(token),
         Method::Post(text) => {
             client.post(url).header("content-type", "text/plain; charset=utf-8").body(text.to_owned())
         }

@@ -105,6 +105,11 @@ impl PermitWriter {
         self.revoked
     }
 
+    /// Whether somebody else revoked the page since this writer last published. What this writer revoked itself is not that.
+    pub fn is_revoked_from_outside(&self) -> bool {
+        !self.revoked && (0..SLOTS).any(|slot| self.page.load_word(slot) == Word::REVOKED)
+    }
+
     /// Publishes these rights until `page.deadline`, or until one lease from `now` where that is earlier. Rights that
     /// say revoked revoke the whole page.
     ///
@@ -299,6 +304,10 @@ impl Mapping {
             word[..chunk.len()].copy_from_slice(chunk);
             self.store(offset + index * 8, u64::from_le_bytes(word), Ordering::Relaxed);
         }
+    }
+
+    fn load_word(&self, slot: usize) -> Word {
+        Word::from_bits(u64::from_le(self.slot(slot).load(Ordering::Acquire)))
     }
 
     /// Puts `word` where `expected` stands; gives back what stands there otherwise.

@@ -4,8 +4,10 @@
 
 mod covered;
 pub mod held;
+mod not_watched;
 pub mod words;
 
+pub use self::not_watched::Configured;
 pub use failstop_core::next_step;
 
 use self::held::HeldSince;
@@ -14,10 +16,11 @@ use failstop_client::gate::GateStatus;
 use failstop_client::status::{
     AlertsSummary, Announced, BooksSummary, BreakerSummary, ComponentSummary, Coverage, CustomSummary,
     EmergencySummary, FootprintSummary, HaltSummary, HealthSummary, HeldSummary, HostSummary, JournalSummary,
-    PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
+    MaintenanceSummary, PartSummary, QueueSummary, ResourceSummary, Status, VerifiedSummary,
 };
 use failstop_core::{
-    ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, Mode, Monotonic, Orders, PartView, Permission,
+    Cause, ComponentName, ComponentState, ComponentView, Core, FeedView, Halt, HaltId, Health, MaintenanceView, Mode,
+    Monotonic, Orders, PartView, Permission,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +35,8 @@ pub struct View {
     pub permission: Permission,
     /// The effective mode.
     pub mode: Mode,
+    /// The most that the configuration allows.
+    pub mode_ceiling: Mode,
     /// Whether a kill-switch halt stands.
     pub kill_switch: bool,
     /// Standing halts in the order of their ids, each with when it was raised.
@@ -44,6 +49,8 @@ pub struct View {
     pub feeds: Vec<FeedView>,
     /// Parts that bots report.
     pub parts: Vec<PartView>,
+    /// The maintenance window that stands.
+    pub maintenance: Option<MaintenanceView>,
 }
 
 impl View {
@@ -53,12 +60,14 @@ impl View {
             now,
             permission: core.permission(),
             mode: core.mode(),
+            mode_ceiling: core.policy().mode_ceiling,
             kill_switch: core.kill_switch(),
             halts: core.halts().map(|(halt, since)| (halt.clone(), since)).collect(),
             health: core.health(now),
             components: core.components(),
             feeds: core.feeds(),
             parts: core.parts(),
+            maintenance: core.maintenance(),
         }
     }
 }
@@ -90,6 +99,8 @@ pub struct HostFacts {
     pub metrics: BTreeMap<String, f64>,
     /// Facts about this host that weaken or strengthen what is promised.
     pub host_notes: Vec<String>,
+    /// What the configuration says of what is watched.
+    pub configured: Configured,
     /// The engine's process number.
     pub engine_pid: u32,
     /// The guard's process number.
@@ -124,6 +135,8 @@ pub struct HostFacts {
     pub custom: CustomSummary,
     /// What failstop itself costs; `None` before the first sample.
     pub footprint: Option<FootprintSummary>,
+    /// Why the kill switch, though engaged, has no latch on the disk.
+    pub unlatched: Option<String>,
 }
 
 /// What the host knows of one component.
@@ -170,7 +183,9 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         epoch: facts.epoch,
         permission: words::permission(view.permission).to_owned(),
         mode: words::mode(view.mode).to_owned(),
+        mode_ceiling: words::mode(view.mode_ceiling).to_owned(),
         kill_switch: view.kill_switch,
+        kill_switch_unlatched: facts.unlatched.clone().filter(|_| view.kill_switch),
         health: HealthSummary {
             status: words::health(view.health.status).to_owned(),
             overall_health: thousandths(view.health.overall),
@@ -179,7 +194,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
             journal_write_age_seconds: view.health.last_journal_write.map(age),
             snapshot_age_seconds: view.health.snapshot_age.map(|age| age.as_secs_f64()),
         },
-        halts: view.halts.iter().map(|(halt, since)| halt_summary(halt, *since, view.now, facts)).collect(),
+        halts: view.halts.iter().map(|(halt, since)| halt_summary(halt, *since, view, facts)).collect(),
         components: view.components.iter().map(|component| component_summary(component, view.now, facts)).collect(),
         parts: view
             .parts
@@ -216,6 +231,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
             .filter_map(|component| facts.components.get(&component.name.0)?.coverage.clone())
             .collect(),
         host_notes: facts.host_notes.clone(),
+        not_watched: not_watched::now(view, facts),
         engine_pid: facts.engine_pid,
         guard_pid: facts.guard_pid,
         permit_lapses: facts.permit_lapses,
@@ -226,6 +242,7 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
         environment: facts.environment.clone(),
         alerts: facts.alerts.clone(),
         announced: facts.announced.clone(),
+        maintenance: view.maintenance.as_ref().map(|window| maintenance_summary(window, view.now, facts.wall)),
         books: facts.books.clone(),
         config: facts.config.clone(),
         gate: facts.gate.clone(),
@@ -237,7 +254,29 @@ pub fn from_view(view: &View, facts: &HostFacts) -> Status {
     })
 }
 
-fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts) -> HaltSummary {
+/// The window as the doors say it, read at `now`, when the wall clock said `wall`.
+pub(crate) fn maintenance_summary(
+    window: &MaintenanceView,
+    now: Monotonic,
+    wall: jiff::Timestamp,
+) -> MaintenanceSummary {
+    MaintenanceSummary {
+        until: rfc3339(wall.saturating_add(window.until.since(now)).unwrap_or(jiff::Timestamp::MAX)),
+        by: window.by.clone(),
+        reason: window.reason.clone(),
+        keep_trading: window.keep_trading,
+    }
+}
+
+/// The component that a maintenance window keeps from being started again.
+fn kept_down<'a>(halt: &'a Halt, view: &View) -> Option<&'a ComponentName> {
+    let name = halt.component.as_ref().filter(|_| halt.cause == Cause::ComponentDown && view.maintenance.is_some())?;
+    let waits = |one: &ComponentView| one.name == *name && one.state == ComponentState::Backoff;
+    view.components.iter().any(waits).then_some(name)
+}
+
+fn halt_summary(halt: &Halt, since: Monotonic, view: &View, facts: &HostFacts) -> HaltSummary {
+    let (now, next) = (view.now, next_step(halt, &facts.system));
     HaltSummary {
         id: format!("h-{}", halt.id.0),
         cause: halt.cause.name().to_owned(),
@@ -246,7 +285,12 @@ fn halt_summary(halt: &Halt, since: Monotonic, now: Monotonic, facts: &HostFacts
         since: rfc3339(facts.raised_before.get(&halt.id).copied().unwrap_or_else(|| wall_time(since, now, facts.wall))),
         component: halt.component.as_ref().map(|name| name.0.clone()),
         evidence: halt.evidence.clone(),
-        next: next_step(halt, &facts.system),
+        next: match kept_down(halt, view) {
+            Some(name) => {
+                format!("failstop start {}, or failstop maintenance off: nothing is restarted in maintenance", name.0)
+            }
+            None => next,
+        },
     }
 }
 

@@ -259,7 +259,8 @@ impl<S: Storage> Journal<S> {
         self.format(now, kind, payload)
     }
 
-    /// Makes the batch durable: one write, one fdatasync.
+    /// Makes the batch durable: one write, one fdatasync. Then it looks whether the file that it wrote to is still the one of its name:
+    /// bytes in a file that was removed, or that something lies over, are on the disk and yet nobody reads them again.
     ///
     /// # Errors
     ///
@@ -288,6 +289,12 @@ impl<S: Storage> Journal<S> {
         if let Err(source) = segment.file.sync_data() {
             let path = path_of(&segment.name);
             return Err(self.poison("fdatasync of", path, source));
+        }
+        let path = path_of(&segment.name);
+        match self.storage.names(&path, &segment.file) {
+            Ok(true) => {}
+            Ok(false) => return Err(self.poison("find what was written at", path, io::Error::other(GONE))),
+            Err(source) => return Err(self.poison("find what was written at", path, source)),
         }
         segment.bytes += self.batch.len() as u64;
         segment.records += self.batch_records;
@@ -479,6 +486,10 @@ impl<S: Storage> Journal<S> {
         }
     }
 }
+
+/// What became of a segment that is written to and is no more where its name says.
+const GONE: &str =
+    "while it was written to, the file was removed or renamed, or another one was put in its place or over its folder";
 
 /// The most that a line has beside its type and payload.
 const LINE_OVERHEAD: u64 = 224;

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A directory tree on a disk.
@@ -27,6 +27,9 @@ pub trait Storage: Send + Sync + 'static {
     fn open(&self, path: &str) -> io::Result<Self::File>;
     /// Opens a regular file for reading, truncating and appending.
     fn open_write(&self, path: &str) -> io::Result<Self::File>;
+    /// Whether this path names this open file still: not where it was removed, renamed, or another one lies in its place or over its
+    /// folder.
+    fn names(&self, path: &str, file: &Self::File) -> io::Result<bool>;
     /// Renames a file, replacing what is there.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
@@ -131,6 +134,18 @@ impl Storage for Disk {
 
     fn open_write(&self, path: &str) -> io::Result<File> {
         regular(OpenOptions::new().read(true).append(true).custom_flags(CAREFUL).open(self.path(path))?)
+    }
+
+    fn names(&self, path: &str, file: &File) -> io::Result<bool> {
+        let open = file.metadata()?;
+        if open.nlink() == 0 {
+            return Ok(false);
+        }
+        match fs::symlink_metadata(self.path(path)) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

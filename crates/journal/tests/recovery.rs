@@ -379,3 +379,36 @@ fn what_is_read_after_the_cache_was_dropped_comes_from_the_disk() {
     }
     assert!(read.iter().all(|byte| *byte == b'x'));
 }
+
+/// What somebody does to a segment that is written to.
+type Mishap = fn(&std::path::Path);
+
+#[test]
+fn a_segment_that_is_no_more_where_its_name_says_takes_nothing_more() {
+    let mishaps: [(&str, Mishap); 4] = [
+        ("removed", |file| std::fs::remove_file(file).unwrap()),
+        ("renamed", |file| std::fs::rename(file, file.with_extension("old")).unwrap()),
+        ("replaced by a copy", |file| {
+            let bytes = std::fs::read(file).unwrap();
+            std::fs::remove_file(file).unwrap();
+            std::fs::write(file, bytes).unwrap();
+        }),
+        ("its folder renamed", |file| {
+            let folder = file.parent().unwrap();
+            std::fs::rename(folder, folder.with_extension("old")).unwrap();
+        }),
+    ];
+    for (what, mishap) in mishaps {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = reopen(Disk::new(dir.path()), None).start(1, NOW).unwrap();
+        note(&mut journal, 1);
+        let durable = journal.durable();
+        mishap(&dir.path().join(FIRST));
+        journal.stage(NOW, "x.note", "{}", Importance::Ordinary).unwrap();
+        let said = journal.commit().unwrap_err();
+        assert!(said.to_string().contains("the file was removed or renamed"), "{what}: {said}");
+        assert_eq!(journal.durable(), durable, "{what}");
+        assert!(journal.stage(NOW, "x.note", "{}", Importance::LastWords).is_err(), "{what}: no last words either");
+        assert!(journal.seal(NOW).is_err(), "{what}");
+    }
+}

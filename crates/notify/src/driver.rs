@@ -13,6 +13,7 @@ use crate::message::Message;
 use crate::report::{Alert, Status, Tested};
 use crate::settings::Unusable;
 use crate::store::{Store, StoreError};
+use crate::threads::THREADS;
 use crate::transport::http::Http;
 use crate::transport::tls::Trust;
 use std::collections::BTreeMap;
@@ -187,13 +188,13 @@ pub fn open(config: Config, folder: &Path) -> Result<(Handle, Driver), OpenError
                     folder.join("outbox.damaged").display()
                 )
             });
-            (Disk::new(store), damage, Clock::from(crate::store::resume(&found.records, wall)))
+            (Disk::new(store, &THREADS), damage, Clock::from(crate::store::resume(&found.records, wall)))
         }
         Err(StoreError::InUse) => return Err(OpenError::InUse { path: folder.to_owned() }),
         Err(StoreError::Later(format)) => return Err(OpenError::Later { path: folder.to_owned(), format }),
         Err(StoreError::Io(error)) => {
             let fault = format!("the outbox in {} cannot be opened: {error}", folder.display());
-            (Disk::gone(fault), None, Clock::from(crate::store::resume(&[], wall)))
+            (Disk::gone(fault, &THREADS), None, Clock::from(crate::store::resume(&[], wall)))
         }
     };
     heart.adopt(clock.now(), config.policy.clone(), fleet.specs.clone());

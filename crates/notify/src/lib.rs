@@ -59,6 +59,7 @@ mod report;
 mod secret;
 pub mod settings;
 mod store;
+pub mod threads;
 mod transport;
 
 pub use channel::{

@@ -127,6 +127,15 @@ macro_rules! with_channels {
                 }
             }
 
+            /// The channels in use, in order: those that are named, and where none are, every one that there is a table for.
+            pub fn used(&self) -> Vec<Word> {
+                let with_table = || {
+                    let words = Word::WORDS.iter().map(|(_, word)| *word);
+                    words.filter(|word| if *word == Word::Console { Self::HAS_CONSOLE } else { self.has(*word) }).collect()
+                };
+                self.channels.clone().unwrap_or_else(with_table)
+            }
+
             /// A channel with its secrets fetched.
             fn revealed(&self, word: Word) -> Result<Revealed, Faults> {
                 let missing = || Faults::of(format!("it has no table: add [alerts.{}]", word.word()));
@@ -181,14 +190,16 @@ macro_rules! with_channels {
                 if let Some(it) = &self.twilio {
                     add(Word::Twilio, "auth_token", Some(&it.auth_token));
                 }
-                let used = places.into_iter().filter(|(word, _, _)| self.channels.contains(word));
-                used.map(|(word, key, place)| (format!("{}.{key}", word.word()), place)).collect()
+                let used = self.used();
+                let places = places.into_iter().filter(|(word, _, _)| used.contains(word));
+                places.map(|(word, key, place)| (format!("{}.{key}", word.word()), place)).collect()
             }
 
             fn check_channels(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
                 let section = places.label.trim_matches(['[', ']']);
+                let used = self.used();
                 for (word, channel) in Word::WORDS {
-                    match (self.channels.contains(channel), self.has(*channel)) {
+                    match (used.contains(channel), self.has(*channel)) {
                         (true, false) => reading.refuse(
                             Problem::Missing,
                             &places.first_of(&["channels"]),
@@ -215,7 +226,8 @@ with_channels! {
         /// Whether anything leaves this host. Without it incidents are recorded, and shown on the console and in the log file.
         enabled: bool, default true;
         /// The channels in use, in order: what one of them refuses for good goes to the next. Each but "console" has a table below.
-        channels: Vec<Word>, default ["console"];
+        /// Absent, the console and every channel that has a table, in the order below.
+        channels: Option<Vec<Word>>, absent ["console", "telegram"];
         /// A PEM file of further certificate authorities, for services of your own.
         ca_file: Option<PathBuf>, absent "ca.pem";
         /// The same text about the same incident within this time is sent once.
@@ -236,9 +248,20 @@ with_channels! {
 with_channels! {
     /// The channels of every environment but production.
     pub struct Staging {
-        /// The channels in use, in order. In routes and escalation their names are "staging.telegram" and so on.
-        channels: Vec<Word>, default [];
+        /// The channels in use, in order. In routes and escalation their names are "staging.telegram" and so on. Absent, every channel
+        /// that has a table here.
+        channels: Option<Vec<Word>>, absent ["console"];
     }
+}
+
+impl Alerts {
+    /// The console is in use where nothing else is said.
+    const HAS_CONSOLE: bool = true;
+}
+
+impl Staging {
+    /// The console shows the alerts of every environment already.
+    const HAS_CONSOLE: bool = false;
 }
 
 section! {
@@ -370,9 +393,15 @@ pub(crate) fn reveal_url(key: &str, place: &Place) -> Result<Secret, Faults> {
 impl Alerts {
     /// The names of the channels in use, as routes know them.
     pub fn names(&self) -> Vec<String> {
-        let own = self.channels.iter().map(|word| word.word().to_owned());
-        let staging = self.staging.iter().flat_map(|staging| &staging.channels);
+        let own = self.used().into_iter().map(|word| word.word().to_owned());
+        let staging = self.staging.iter().flat_map(Staging::used);
         own.chain(staging.map(|word| format!("staging.{}", word.word()))).collect()
+    }
+
+    /// Whether every channel in use is of this host, so that nobody elsewhere is told of anything.
+    pub fn stay_on_this_host(&self) -> bool {
+        let mut used = self.used().into_iter().chain(self.staging.iter().flat_map(Staging::used));
+        used.all(|word| matches!(word, Word::Console | Word::LogFile))
     }
 
     /// Where the secrets of the channels in use are kept, by the key that names them: `telegram.bot_token`.
@@ -420,11 +449,11 @@ impl Alerts {
     pub fn config(&self, name: &str) -> (Config, Vec<Unusable>) {
         let mut config = Config { policy: self.policy(), ca_file: self.ca_file.clone(), ..Config::new(name) };
         let mut unusable = Vec::new();
-        let own = self.channels.iter().map(|word| (word.word().to_owned(), None, self.revealed(*word)));
+        let own = self.used().into_iter().map(|word| (word.word().to_owned(), None, self.revealed(word)));
         let staging = self.staging.iter().flat_map(|staging| {
-            let name = |word: &Word| format!("staging.{}", word.word());
+            let name = |word: Word| format!("staging.{}", word.word());
             let all = Some(Environments::NotProduction);
-            staging.channels.iter().map(move |word| (name(word), all.clone(), staging.revealed(*word)))
+            staging.used().into_iter().map(move |word| (name(word), all.clone(), staging.revealed(word)))
         });
         for (name, environments, revealed) in own.chain(staging) {
             let ready = revealed.map_err(|fault| fault.0).and_then(|Revealed { kind, timeout }| {

@@ -59,8 +59,14 @@ fn write_key(out: &mut String, schema: &str, key: &Key, lead: &str, vocabulary: 
     let nested = (key.nested)().unwrap_or(&[]);
     for inner in nested {
         let docs: Vec<&str> = inner.docs.iter().map(|line| line.trim()).collect();
+        // Where the table stands with its defaults they are seen there.
+        let default = match (key.preset, inner.preset) {
+            (Preset::Default("{}"), _)
+            | (_, Preset::Default("{}" | "[]") | Preset::Required(_) | Preset::Absent(_)) => String::new(),
+            (_, Preset::Default(value)) => format!(" Default: {value}."),
+        };
         let text = format!(
-            "  {}: {}{}",
+            "  {}: {}{default}{}",
             inner.name,
             docs.join(" "),
             facts(inner, &format!("{schema}.{}", key.name), vocabulary, note)

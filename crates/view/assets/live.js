@@ -23,15 +23,27 @@
       if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
       return;
     }
-    // A place for what a page has already.
-    if (fresh.hasAttribute("data-same") && !old.hasAttribute("data-same")) return;
+    // A place for what a page has already: only the figures of now are new in it.
+    if (fresh.hasAttribute("data-same") && !old.hasAttribute("data-same")) {
+      const shown = new Map([...old.querySelectorAll("[data-now]")].map((node) => [node.dataset.now, node]));
+      for (const now of fresh.querySelectorAll("[data-now]")) {
+        const node = shown.get(now.dataset.now);
+        if (node) exchange(node, now);
+      }
+      return;
+    }
+    // What came of an order that was undone since.
+    const undone = old.hasAttribute("data-stopped") && !fresh.hasAttribute("data-stopped");
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) {
       if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    if (old.classList.contains("outcome")) return;
+    if (old.classList.contains("outcome")) {
+      if (undone) old.replaceChildren();
+      return;
+    }
     let at = old.firstChild;
     for (const wanted of [...fresh.childNodes]) {
       let found = at;
@@ -154,28 +166,40 @@
     }
   });
 
+  // What is between backticks is to be typed, and set so, as the engine's own pages do.
+  function say(place, words) {
+    const pieces = words.split("`");
+    if (pieces.length % 2 === 0) return place.replaceChildren(words);
+    place.replaceChildren(...pieces.map((piece, index) => {
+      if (index % 2 === 0) return piece;
+      const code = document.createElement("code");
+      code.textContent = piece;
+      return code;
+    }));
+  }
+
   // Controls: only on a page that was served with them.
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form[data-action]");
     if (!form) return;
     event.preventDefault();
-    const outcome = form.querySelector(".outcome");
+    // Where what is done takes the form away, what came of it stands beside it.
+    const outcome = (form.closest(".controls") || form).querySelector(".outcome");
     const fields = form.elements;
-    if (form.dataset.confirm !== undefined && fields.confirm.value !== form.dataset.confirm) {
-      outcome.textContent = "Nothing was done: the name typed is not " + form.dataset.confirm + ".";
-      return;
+    if (form.dataset.confirm !== undefined && fields.confirm.value.trim() !== form.dataset.confirm) {
+      return say(outcome, "Nothing was done: the name typed is not " + form.dataset.confirm + ".");
     }
     const order = form.dataset.id !== undefined ? { id: form.dataset.id } : { reason: fields.reason.value };
-    outcome.textContent = "Asking…";
+    say(outcome, "Asking…");
     try {
       const answer = await fetch(here(form.dataset.action), {
         method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(order),
       });
       const said = await answer.json();
-      outcome.textContent = answer.ok ? "Done." : [said.error, ...(said.refusals || [])].join(" ");
+      say(outcome, answer.ok ? "Done." : [said.error, ...(said.refusals || [])].join(" "));
       if (answer.ok && form.dataset.confirm !== undefined) form.reset();
     } catch {
-      outcome.textContent = "No answer: whether it was done is not known. Ask `failstop status` on the host.";
+      say(outcome, "No answer: whether it was done is not known. Ask `failstop status` on the host.");
     }
   });
 

@@ -6,6 +6,7 @@
 
 pub mod component;
 pub mod duration;
+pub mod limit;
 pub mod number;
 pub mod page;
 pub mod printable;

@@ -1,8 +1,13 @@
-//! Counts as `18 441` and sizes as `412 MB`, for people; programs read JSON.
+//! Counts as `18 441`, figures as `0.1342` and sizes as `412 MB`, for people; programs read JSON.
+
+use std::borrow::Cow;
 
 /// A count, its digits in groups of three.
 pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+    in_groups(&count.to_string())
+}
+
+fn in_groups(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -40,6 +45,47 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A figure as people read one: `18 441`, `740.69`, `−12.5`, `0.1342`. Four digits that say something, never more than two behind
+/// the point beyond a hundred, and no zeros at the end.
+pub fn decimal(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() || size >= 1e15 {
+        return signed(&format!("{value:e}")).into_owned();
+    }
+    if size > 0.0 && size < 1e-6 {
+        return signed(&format!("{value:.2e}")).into_owned();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "-6 to 0, negated")]
+    let places = if size >= 100.0 || size == 0.0 {
+        2
+    } else if size >= 1.0 {
+        3
+    } else {
+        3 + (-size.log10().floor()) as usize
+    };
+    amount(&format!("{value:.places$}"))
+}
+
+/// An amount in decimal digits, as the engine writes it: its digits before the point in groups of three, a minus that is as wide as a
+/// plus, and nothing behind the point where that is nothing. What is no such amount comes back as it is.
+pub fn amount(text: &str) -> String {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("−", digits));
+    let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(rest) {
+        return text.to_owned();
+    }
+    let rest = rest.trim_end_matches('0');
+    // What is nothing has no sign.
+    let sign = if rest.is_empty() && whole.bytes().all(|digit| digit == b'0') { "" } else { sign };
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{}{point}{rest}", in_groups(whole))
+}
+
+fn signed(text: &str) -> Cow<'_, str> {
+    text.strip_prefix('-').map_or(Cow::Borrowed(text), |rest| Cow::Owned(format!("−{rest}")))
+}
+
 /// The first eight digits of a hash: enough to compare by eye.
 pub fn short_hash(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
@@ -60,6 +106,50 @@ mod tests {
             (u64::MAX, "18 446 744 073 709 551 615"),
         ] {
             assert_eq!(grouped(count), text);
+        }
+    }
+
+    #[test]
+    fn figures_say_no_more_than_people_read() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1.0, "1"),
+            (0.134_228_187_919_463_1, "0.1342"),
+            (0.000_012_3, "0.0000123"),
+            (0.999_99, "1"),
+            (12.345_6, "12.346"),
+            (-12.5, "−12.5"),
+            (740.694_4, "740.69"),
+            (60_146.34, "60 146.34"),
+            (1_234_567.0, "1 234 567"),
+            (-4.2e-9, "−4.20e-9"),
+            (1e18, "1e18"),
+            (f64::INFINITY, "inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(decimal(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_grouped_and_lose_nothing() {
+        for (text, shown) in [
+            ("10000.00", "10 000"),
+            ("600.91", "600.91"),
+            ("-1234567.50", "−1 234 567.5"),
+            ("0.00", "0"),
+            ("-0.00", "0"),
+            ("0.00000001", "0.00000001"),
+            ("340282366920938463463374607431768211455.1", "340 282 366 920 938 463 463 374 607 431 768 211 455.1"),
+            ("", ""),
+            ("-", "-"),
+            (".5", ".5"),
+            ("demo", "demo"),
+            ("1e5", "1e5"),
+            ("--1", "--1"),
+        ] {
+            assert_eq!(amount(text), shown, "{text}");
         }
     }
 

@@ -1,9 +1,11 @@
-//! What stands beside halts and needs somebody: emergency actions that failed, a configuration file that is not in force. The same
+//! What stands beside halts: emergency actions that failed, a configuration file that is not in force, a maintenance window. The same
 //! words on every page and terminal.
 
 use crate::Tone;
+use crate::component::at;
 use failstop_client::configuration::ConfigSummary;
-use failstop_client::status::{EmergencyRun, EmergencyStep};
+use failstop_client::status::{EmergencyRun, EmergencyStep, MaintenanceSummary};
+use jiff::Timestamp;
 
 /// How a run of emergency actions is to be looked at.
 pub fn tone_of_run(run: &EmergencyRun) -> Tone {
@@ -48,12 +50,29 @@ pub fn next_of_run(run: &EmergencyRun) -> &'static str {
     }
 }
 
+/// When a window ends by itself: `20:51:07Z`.
+pub fn maintenance_end(window: &MaintenanceSummary, now: Timestamp) -> String {
+    at(&window.until, now)
+}
+
+/// What a window means, as a sentence.
+pub fn maintenance_effect(window: &MaintenanceSummary) -> &'static str {
+    if window.keep_trading {
+        "Trading goes on. Alerts that can wait are held back, and what fails is not started again."
+    } else {
+        "No order is permitted. Alerts that can wait are held back, and what fails is not started again."
+    }
+}
+
+/// How one ends a window.
+pub const MAINTENANCE_NEXT: &str = "failstop maintenance off, or wait for its end";
+
 /// What to do where what the file says is not in force.
 pub fn next_of_config(config: &ConfigSummary) -> &'static str {
     if config.pending_restart.is_empty() {
-        "failstop config diff, then mend the file, or failstop config rollback"
+        "`failstop config diff`, then mend the file, or `failstop config rollback`"
     } else {
-        "failstop config diff; restart the engine for these keys, or put them back"
+        "`failstop config diff`; restart the engine for these keys, or put them back"
     }
 }
 
@@ -85,6 +104,21 @@ mod tests {
             assert_eq!((tone_of_run(&run), counts(&run).as_str()), (tone, words), "{run:?}");
             assert!(next_of_run(&run).contains(next), "{run:?}: {}", next_of_run(&run));
         }
+    }
+
+    #[test]
+    fn a_window_says_until_when_and_what_it_means() {
+        let mut window = MaintenanceSummary {
+            until: "2026-11-03T20:51:07.000Z".to_owned(),
+            by: "ana (1000)".to_owned(),
+            reason: "new disk".to_owned(),
+            keep_trading: true,
+        };
+        let now = "2026-11-03T20:00:00Z".parse().unwrap_or_default();
+        assert_eq!(maintenance_end(&window, now), "20:51:07Z");
+        assert!(maintenance_effect(&window).starts_with("Trading goes on."));
+        window.keep_trading = false;
+        assert!(maintenance_effect(&window).starts_with("No order is permitted."));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Watchdog {
 pub enum Command {
     /// Check the configuration, its keys and its secrets, and say what is and is not covered
     #[command(
-        after_help = "Examples:\n  failstop-watchdog check --config watchdog.toml && systemctl restart failstop-watchdog"
+        after_help = "Examples:\n  failstop-watchdog check --config watchdog.toml && systemctl restart failstop-watchdog\n\nExit status: 0 good, 1 something is not, 2 the configuration cannot be used."
     )]
     Check,
 
@@ -64,7 +64,7 @@ pub enum Command {
 
     /// Send a marked test message through the running watchdog, and say what each service answered
     #[command(
-        after_help = "Examples:\n  failstop-watchdog test-alert\n  failstop-watchdog test-alert --channel telegram"
+        after_help = "Examples:\n  failstop-watchdog test-alert\n  failstop-watchdog test-alert --channel telegram\n\nExit status: 0 every service took it, 1 one did not, 2 usage, 3 no watchdog answers."
     )]
     TestAlert {
         /// Only this channel
@@ -73,14 +73,18 @@ pub enum Command {
     },
 
     /// Release a held target: its restarts are counted anew, and the journal that it has now is accepted
-    #[command(after_help = "Examples:\n  failstop-watchdog release demo")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog release demo\n\nExit status: 0 done, 1 refused, 2 usage, 3 no watchdog answers."
+    )]
     Release {
         /// Which
         target: String,
     },
 
     /// Acknowledge an incident: reminders and escalation end
-    #[command(after_help = "Examples:\n  failstop-watchdog ack demo/target-down/7")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog ack demo/target-down/7\n\nExit status: 0 done, 1 refused, 2 usage, 3 no watchdog answers."
+    )]
     Ack {
         /// The incident's key, as in the alert
         id: String,
@@ -88,7 +92,7 @@ pub enum Command {
 
     /// Silence a target for a while: nobody is told of it, and it is not restarted
     #[command(
-        after_help = "Examples:\n  failstop-watchdog silence demo --for 30m --reason 'new disk'\n\nAt most a week. At its end the target is compared with what it was before."
+        after_help = "Examples:\n  failstop-watchdog silence demo --for 30m --reason 'new disk'\n\nAt most a week. At its end the target is compared with what it was before.\n\nExit status: 0 done, 1 refused, 2 usage, 3 no watchdog answers."
     )]
     Silence {
         /// Which
@@ -102,7 +106,9 @@ pub enum Command {
     },
 
     /// End a silence
-    #[command(after_help = "Examples:\n  failstop-watchdog resume demo")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog resume demo\n\nExit status: 0 done, 1 refused, 2 usage, 3 no watchdog answers."
+    )]
     Resume {
         /// Which
         target: String,
@@ -141,7 +147,9 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Witness {
     /// Write it as a file for `failstop verify-data --witness FILE`
-    #[command(after_help = "Examples:\n  failstop-watchdog witness export demo --output demo.witness.json")]
+    #[command(
+        after_help = "Examples:\n  failstop-watchdog witness export demo --output demo.witness.json\n\nExit status: 0 written, 2 usage, 3 nothing is known of it, or it cannot be written."
+    )]
     Export {
         /// Which system
         origin: String,

@@ -119,7 +119,7 @@ def metric(name: str, value: Union[float, Decimal, str], labels: Optional[Mappin
 
 
 def part(name: str, status: str, health: Optional[float] = None, detail: Optional[str] = None) -> Message:
-    """The state of a part inside the bot: `healthy`, `degraded` or `critical`, its health from 0 to 1."""
+    """The state of a part inside the bot: `healthy`, `degraded` or `critical`, its health from 0 to 1; the worse of both counts."""
     return _message("part", name=name, status=status, health=health, detail=detail)
 
 

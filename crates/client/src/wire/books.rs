@@ -33,7 +33,9 @@ pub struct Posting {
 pub struct Leg {
     /// Which asset, as the configuration names it.
     pub asset: String,
-    /// Which account: a configured one, or one of the outside accounts `venue`, `fees`, `funding`, `pnl` and `suspense`.
+    /// Which account: a configured one, or one of the outside accounts: `venue` (deposits, withdrawals, the other side of trades), `fees`
+    /// (paid), `funding` (and interest), `pnl`, `suspense` (not explained yet). What goes to `fees` and `funding` counts for the daily
+    /// loss, so a deposit never goes there.
     pub account: String,
     /// Which pool; exactly where the account is a configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -162,7 +162,7 @@ pub struct Part {
     pub name: String,
     /// How it is.
     pub status: PartStatus,
-    /// Its health from 0 to 1, where the bot knows better than 1, 0.5 and 0.
+    /// Its health from 0 to 1, more exactly than the state, which stands for 1, 0.5 and 0. The worse of the two counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<f64>,
     /// More, for people.

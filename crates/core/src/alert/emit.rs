@@ -188,11 +188,11 @@ impl Core {
             change,
             halt: None,
             crossing: None,
-            left_alive: unclean.left_alive,
+            unclean,
             stood: Duration::ZERO,
             permission: self.recorded.permission(),
             others: self.recorded.halts.len(),
-            maintenance: self.recorded.maintenance_ms.is_some(),
+            maintenance: self.recorded.maintenance.is_some(),
         })
     }
 
@@ -229,11 +229,11 @@ impl Core {
             stood,
             permission: self.recorded.permission(),
             others: self.recorded.halts.keys().filter(|other| **other != halt.id).count(),
-            maintenance: self.recorded.maintenance_ms.is_some(),
+            maintenance: self.recorded.maintenance.is_some(),
             id,
             halt: Some(halt),
             crossing: None,
-            left_alive: 0,
+            unclean: Unclean::default(),
         }
     }
 

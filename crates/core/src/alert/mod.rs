@@ -12,6 +12,7 @@ pub use words::{Place, Words, gone, start_failed};
 
 use crate::halt::{Cause, Halt, Scope};
 use crate::id::{ComponentName, Epoch, HaltId};
+use crate::input::Unclean;
 use crate::limits::Crossing;
 use crate::permission::Permission;
 use crate::record::ClearedBy;
@@ -211,8 +212,8 @@ pub struct Alert {
     pub halt: Option<Halt>,
     /// The limit, where it is about one.
     pub crossing: Option<Crossing>,
-    /// Where the last engine died: so many processes of components had outlived it until this start killed them.
-    pub left_alive: usize,
+    /// How the last engine ended, where that is what it is about.
+    pub unclean: Unclean,
     /// How long it has stood.
     pub stood: Duration,
     /// What the system may do now.

@@ -3,6 +3,7 @@
 
 use super::{Alert, AlertChange, Subject};
 use crate::halt::{Cause, Halt, Scope, Trigger};
+use crate::input::Unclean;
 use crate::next_step::next_step;
 use crate::permission::Permission;
 use crate::record::ClearedBy;
@@ -68,7 +69,7 @@ impl Alert {
                     runbook,
                 }
             }
-            (AlertChange::Trigger | AlertChange::Recovered, None) => engine_died(place, self.left_alive, runbook),
+            (AlertChange::Trigger | AlertChange::Recovered, None) => engine_died(place, self.unclean, runbook),
             (AlertChange::Resolve(_), None) => Words {
                 title: format!("{}: failstop is back, its start-up checks passed", place.system),
                 message: format!("Over at {}: the engine runs again. {}", place.at, self.now_allowed()),
@@ -113,7 +114,25 @@ pub(super) fn runbook(subject: Subject) -> String {
     format!("docs/runbooks/{}.md", subject.name())
 }
 
-fn engine_died(place: &Place<'_>, left_alive: usize, runbook: String) -> Words {
+fn engine_died(place: &Place<'_>, Unclean { left_alive, guard_died }: Unclean, runbook: String) -> Words {
+    if guard_died {
+        return Words {
+            title: format!("{}: the guard of the last engine died, and that engine ended; a new one runs", place.system),
+            message: format!(
+                "At {} failstop started and found that the engine before it had lost its guard: it revoked the permit, killed every \
+                 component and ended, since nothing would have ended them after it. Latched halts stand as before, and the start-up \
+                 checks run now.",
+                place.at
+            ),
+            root_cause: Some("the guard's process was killed: by hand, by something that tidies up, or for want of memory".to_owned()),
+            recommended_action: Some(
+                "look for who killed it in the system's log (`journalctl -k`, `dmesg`), check open orders at the venue, then \
+                 `failstop status`"
+                    .to_owned(),
+            ),
+            runbook,
+        };
+    }
     let meanwhile = match left_alive {
         0 => "The permit ran out within its lease, and no process of a component was left.".to_owned(),
         1 => "The permit ran out within its lease, but the guard died with it: one process of a component had run on \

@@ -227,7 +227,7 @@ impl Core {
             return;
         };
         // Nothing comes back during maintenance, so nothing is taken away either; its slot stays held.
-        let wait = asked.stopped || self.recorded.maintenance_ms.is_some();
+        let wait = asked.stopped || self.recorded.maintenance.is_some();
         if wait || turn.now < asked.at.plus(LOOK_AGAIN_AFTER) || !self.components.get(asked.index).is_some_and(is_up) {
             return;
         }
@@ -320,7 +320,7 @@ impl Core {
     pub fn next_look(&self) -> Option<Monotonic> {
         let open = self.limits.asked.values().filter(|asked| {
             let up = self.components.get(asked.index).is_some_and(|one| one.instance == asked.instance && is_up(one));
-            !asked.stopped && up && self.recorded.maintenance_ms.is_none()
+            !asked.stopped && up && self.recorded.maintenance.is_none()
         });
         open.map(|asked| self.host_time(asked.at.plus(LOOK_AGAIN_AFTER))).min()
     }

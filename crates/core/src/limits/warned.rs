@@ -148,11 +148,11 @@ impl Core {
             change,
             halt: None,
             crossing: Some(crossing),
-            left_alive: 0,
+            unclean: crate::Unclean::default(),
             stood: now.since(warned.since),
             permission: self.recorded.permission(),
             others: self.recorded.halts.len(),
-            maintenance: self.recorded.maintenance_ms.is_some(),
+            maintenance: self.recorded.maintenance.is_some(),
         })
     }
 

@@ -392,7 +392,7 @@ fn every_alert_stands_alone_on_a_lock_screen_and_says_what_to_do() {
                     change: AlertChange::Trigger,
                     severity: alert_severity(&halt),
                     crossing: None,
-                    left_alive: 0,
+                    unclean: failstop_core::Unclean::default(),
                     halt: Some(halt),
                     stood: SECOND,
                     permission: Permission::ObserveOnly,

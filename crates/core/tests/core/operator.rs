@@ -92,6 +92,38 @@ fn maintenance_goes_on_over_a_restart() {
 }
 
 #[test]
+fn a_maintenance_window_is_there_to_be_seen_with_and_without_a_halt() {
+    for keep_trading in [true, false] {
+        let mut host = Host::live(policy(asks()));
+        assert_eq!(host.core.maintenance(), None);
+        let begun = host.now;
+        host.order(Order::MaintenanceOn { span: 30 * MINUTE, keep_trading }).unwrap();
+        host.pass(20 * MINUTE);
+        let window = host.core.maintenance().unwrap();
+        assert_eq!((window.until, window.keep_trading), (begun.plus(30 * MINUTE), keep_trading));
+        assert!(!window.by.is_empty() && !window.reason.is_empty(), "{window:?}");
+        host.crash_and_plain_start();
+        let again = host.core.maintenance().unwrap();
+        assert_eq!((&again.by, &again.reason, again.keep_trading), (&window.by, &window.reason, keep_trading));
+        host.pass_checks();
+        host.pass(31 * MINUTE);
+        assert_eq!(host.core.maintenance(), None);
+    }
+}
+
+#[test]
+fn a_window_stands_until_the_record_of_its_end_is_durable() {
+    let mut host = Host::live(policy(asks()));
+    host.order(Order::MaintenanceOn { span: MINUTE, keep_trading: true }).unwrap();
+    host.prompt = false;
+    host.pass(2 * MINUTE);
+    let window = host.core.maintenance().unwrap();
+    assert!(window.until <= host.now, "{window:?}");
+    host.sync();
+    assert_eq!(host.core.maintenance(), None);
+}
+
+#[test]
 fn refusals_say_what_to_do_next() {
     let mut host = Host::live(policy(asks()));
     raise(&mut host, Cause::ComponentFailed);

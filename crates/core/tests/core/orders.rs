@@ -56,7 +56,9 @@ fn a_restart_of_one_that_waits_for_its_next_start_does_not_wait() {
 fn what_cannot_be_restarted_says_what_to_do_instead() {
     let mut host = Host::live(policy(asks()));
     host.order(Order::StopComponent(slot(0))).unwrap();
-    assert!(host.order(Order::RestartComponent(slot(0))).unwrap_err()[0].contains("failstop start bot"));
+    assert!(
+        host.order(Order::RestartComponent(slot(0))).unwrap_err()[0].contains("failstop start bot --reason \"...\"")
+    );
     host.order(Order::StartComponent(slot(0))).unwrap();
     for _ in 0..5 {
         host.exits(0, Exit::Status(1));

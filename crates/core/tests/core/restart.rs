@@ -204,8 +204,27 @@ fn maintenance_holds_back_restarts_until_it_ends() {
     host.order(Order::MaintenanceOn { span: 10 * MINUTE, keep_trading: true }).unwrap();
     assert_eq!(host.core.permission(), Permission::Active);
     assert_eq!(spawns(&crash(&mut host)), 0);
+    let next = |host: &Host| {
+        host.journal.iter().rev().find_map(|(_, record)| match record {
+            Record::ComponentExited { next, .. } => Some(*next),
+            _ => None,
+        })
+    };
+    assert_eq!(next(&host), Some(AfterExit::AfterMaintenanceMs(10 * 60_000)), "it is not restarting now");
     assert_eq!(spawns(&host.pass(9 * MINUTE)), 0);
+    let reasons = host.core.health(host.now).reasons;
+    assert!(reasons.iter().any(|reason| reason.contains("before maintenance ends")), "{reasons:?}");
     assert_eq!(spawns(&host.pass(2 * MINUTE)), 1);
+    crash(&mut host);
+    assert_eq!(next(&host), Some(AfterExit::RestartNow));
+}
+
+#[test]
+fn a_person_starts_during_maintenance_what_is_not_restarted() {
+    let mut host = Host::live(policy(asks()));
+    host.order(Order::MaintenanceOn { span: 10 * MINUTE, keep_trading: true }).unwrap();
+    assert_eq!(spawns(&crash(&mut host)), 0);
+    assert_eq!(spawns(&host.order_effects(Order::StartComponent(slot(0)), "look")), 1);
 }
 
 #[test]

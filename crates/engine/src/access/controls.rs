@@ -3,7 +3,7 @@
 
 use super::role::{Role, Standing};
 use super::{Access, Who};
-use crate::command::{BooksOrder, Command, GateOrder};
+use crate::command::{BooksOrder, Command, GateOrder, Principal};
 use failstop_client::status::EndKind;
 use failstop_core::{Mode, Order};
 
@@ -46,6 +46,8 @@ pub enum Control {
     ResolveOrder,
     /// Compare a statement with the book.
     Import,
+    /// Make the book agree with a venue's statement.
+    CorrectBooks,
     /// Confirm an order that waits for it.
     ConfirmOrder,
     /// Give a limit another value for a while.
@@ -77,7 +79,7 @@ const fn row(name: &'static str, least: Role) -> Row {
 
 impl Control {
     /// Every one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Resume,
         Self::ModeDry,
         Self::ModeLive,
@@ -96,6 +98,7 @@ impl Control {
         Self::TakeSnapshot,
         Self::ResolveOrder,
         Self::Import,
+        Self::CorrectBooks,
         Self::ConfirmOrder,
         Self::OverrideLimit,
         Self::EndOverride,
@@ -126,6 +129,7 @@ impl Control {
             Self::TakeSnapshot => row("snapshot", Admin),
             Self::ResolveOrder => row("orders resolve", Admin),
             Self::Import => row("import", Admin),
+            Self::CorrectBooks => row("import correct", SuperAdmin),
             Self::ConfirmOrder => row("orders confirm", Admin),
             Self::OverrideLimit => row("limits override", SuperAdmin),
             Self::EndOverride => row("limits end", SuperAdmin),
@@ -181,6 +185,7 @@ pub fn ordered(command: &Command) -> Option<Ordered<'_>> {
                 BooksOrder::TakeSnapshot { reason } => (Control::TakeSnapshot, reason.as_str()),
                 BooksOrder::ResolveOrder { reason, .. } => (Control::ResolveOrder, reason.as_str()),
                 BooksOrder::Statement(statement) => (Control::Import, statement.source.as_str()),
+                BooksOrder::Correct { reason, .. } => (Control::CorrectBooks, reason.as_str()),
             };
             (control, by, reason)
         }
@@ -203,6 +208,35 @@ pub fn ordered(command: &Command) -> Option<Ordered<'_>> {
     Some(Ordered { control, by, reason })
 }
 
+/// What whoever gives a command says of it in words of their own, to be covered before they are recorded; `None` where there are none, or
+/// they go into the books, which keep what they were told.
+pub fn own_words(command: &mut Command) -> Option<&mut String> {
+    match command {
+        Command::Operate { reason, .. }
+        | Command::End { reason, .. }
+        | Command::Book { what: BooksOrder::TakeSnapshot { reason } | BooksOrder::Correct { reason, .. }, by: _ }
+        | Command::Gate { what: GateOrder::Override { reason, .. }, by: _ } => Some(reason),
+        Command::Status
+        | Command::Metrics { .. }
+        | Command::History(_)
+        | Command::Processes
+        | Command::Alerts
+        | Command::Orders
+        | Command::Config
+        | Command::Beat
+        | Command::TurnedAway(_)
+        | Command::Hearing { .. }
+        | Command::AcknowledgeAlert { .. }
+        | Command::TestAlerts { .. }
+        | Command::ResetBreaker { .. }
+        | Command::CompareConfig { .. }
+        | Command::ReloadConfig { .. }
+        | Command::Book { what: BooksOrder::ResolveOrder { .. } | BooksOrder::Statement(_), by: _ }
+        // Names by which something is found.
+        | Command::Gate { what: GateOrder::EndOverride { .. } | GateOrder::Confirm { .. }, by: _ } => None,
+    }
+}
+
 const fn of_order(order: &Order) -> Control {
     match order {
         Order::Resume(_) => Control::Resume,
@@ -222,14 +256,28 @@ const fn of_order(order: &Order) -> Control {
 /// Somebody is known and may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{}` needs the role {}, and this is {}: let somebody with that role give it, or have yours raised in [control]",
-    .control.row().name, .control.row().least, .standing.name()
+    "`{}` needs the role {}, and this is {}: let somebody with that role give it{}",
+    .control.row().name, .control.row().least, .standing.name(), .raise
 )]
 pub struct Forbidden {
     /// What was asked for.
     pub control: Control,
     /// As what.
     pub standing: Standing,
+    /// How whoever it is gets a higher role; nothing where there is no way.
+    pub raise: &'static str,
+}
+
+/// Where the role of somebody stands, and how he gets another.
+const fn raise(principal: &Principal) -> &'static str {
+    match principal {
+        Principal::User(_) => ", or have your role raised in [control]",
+        Principal::Token(_) => ", or have a token of that role made (failstop token new --role) and this one revoked",
+        Principal::Certificate(_) => ", or have the role of this name raised in the token file of [control]",
+        Principal::Telegram(_) => ", or have your role raised in [telegram]",
+        // A watchdog has none to raise.
+        Principal::Key(_) => "",
+    }
 }
 
 /// Whether whoever gives this command may. A question anybody may ask who was let in at all.
@@ -238,8 +286,11 @@ pub struct Forbidden {
 /// [`Forbidden`], which names the role that is needed.
 pub fn judge(command: &Command) -> Result<(), Forbidden> {
     let Some(Ordered { control, by, .. }) = ordered(command) else { return Ok(()) };
-    let Access { who: Who { standing, .. }, .. } = by;
-    if control.allows(*standing) { Ok(()) } else { Err(Forbidden { control, standing: *standing }) }
+    let Access { who: Who { standing, principal }, .. } = by;
+    if control.allows(*standing) {
+        return Ok(());
+    }
+    Err(Forbidden { control, standing: *standing, raise: raise(principal) })
 }
 
 #[cfg(test)]
@@ -267,6 +318,7 @@ mod tests {
             "kill-switch release",
             "maintenance on",
             "maintenance off",
+            "import correct",
             "limits override",
             "limits end",
             "config reload",
@@ -286,9 +338,20 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_role_that_is_needed() {
-        let forbidden = Forbidden { control: Control::ModeLive, standing: Standing::Role(Role::Admin) };
-        let text = forbidden.to_string();
-        assert!(text.starts_with("`mode live` needs the role super-admin, and this is admin:"), "{text}");
+        let say = |principal: Principal| {
+            let raise = raise(&principal);
+            Forbidden { control: Control::ModeLive, standing: Standing::Role(Role::Admin), raise }.to_string()
+        };
+        let lead = "`mode live` needs the role super-admin, and this is admin: let somebody with that role give it";
+        for (principal, how) in [
+            (Principal::Token("ana".to_owned()), "failstop token new --role"),
+            (Principal::Certificate("ana".to_owned()), "in the token file"),
+            (Principal::Telegram(7), "in [telegram]"),
+        ] {
+            let text = say(principal);
+            assert!(text.starts_with(lead) && text.contains(how), "{text}");
+        }
+        assert_eq!(say(Principal::Key("wd1".to_owned())), lead);
     }
 
     /// What the guide calls a control.
@@ -309,6 +372,7 @@ mod tests {
             Control::TakeSnapshot => "`snapshot`",
             Control::ResolveOrder => "`orders resolve`",
             Control::Import => "`import`",
+            Control::CorrectBooks => "`import --correct`",
             Control::ConfirmOrder => "`orders confirm`",
             Control::OverrideLimit | Control::EndOverride => "override limits and end that (`limits`)",
             Control::ResetBreaker => "`breaker reset`",

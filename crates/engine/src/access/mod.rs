@@ -12,7 +12,7 @@ mod throttle;
 mod trace;
 mod used;
 
-pub use controls::{Control, Forbidden, Ordered, Row, judge, ordered};
+pub use controls::{Control, Forbidden, Ordered, Row, judge, ordered, own_words};
 pub use holders::Holders;
 pub use role::{Role, Standing};
 pub use roster::{ENTRIES_MAX, Entry, ROSTER_MAX_BYTES, Roster, RosterError, RosterFault, edit, new_token, text_of};

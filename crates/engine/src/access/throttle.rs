@@ -27,6 +27,10 @@ impl Pace {
     /// Of the control listener: no answer comes later than those who ask wait for one, so that each still hears what is wrong.
     pub const CONTROL: Self =
         Self { first: Duration::from_secs(1), most: Duration::from_secs(8), forget: Duration::from_secs(15 * 60) };
+
+    /// Of the observe address: at once. A watchdog whose token was revoked would take a late answer for a time-out, and restart an
+    /// engine that is well.
+    pub const OBSERVE: Self = Self { first: Duration::ZERO, most: Duration::ZERO, ..Self::CONTROL };
 }
 
 /// Who failed, and how often.

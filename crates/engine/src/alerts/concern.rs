@@ -3,7 +3,6 @@
 
 use super::delivery::{Delivery, Kind};
 use super::notice::clock_time;
-use crate::words::fnv1a;
 use failstop_notify::{Change, Key, Nature, Notice, Severity};
 
 /// Where those of the gate are explained.
@@ -20,7 +19,7 @@ const CONFIGURATION: &str = "docs/runbooks/configuration.md";
 pub enum Concern {
     /// Four fifths of one of the venue's request budgets are used.
     ApiUsage,
-    /// An order waits for somebody's confirmation.
+    /// Orders wait for somebody's confirmation.
     Confirmation,
     /// Much is lost in this trading day.
     LossWarning,
@@ -40,45 +39,62 @@ pub enum Concern {
     Footprint,
     /// A source of metrics does not say them.
     Metrics,
+    /// The engine itself stood still for long.
+    StoodStill,
+    /// The runtime directory was removed under the engine.
+    RuntimeDirectory,
 }
 
 impl Delivery {
-    /// Tells of an order that waits to be confirmed, or that it does not any more. Each has an incident of its own: its time is shorter
-    /// than what people are spared of one incident's updates.
-    pub fn confirmation(&mut self, client_id: &str, what: Option<&str>, at: jiff::Timestamp) {
+    /// Tells which orders wait to be confirmed, each in words; none any more where there is none. One incident as long as any waits: a bot
+    /// that asks again and again wakes nobody each time. What joins it is news of it, which comes no oftener than its cooldown allows.
+    pub fn confirmations(&mut self, waiting: &[String], at: jiff::Timestamp) {
         let words = Concern::Confirmation.words();
-        let (key, open) = match self.key_from(words.cause, fnv1a(client_id.as_bytes())) {
+        let open = self.open_incidents(words.cause);
+        let Some((first, more)) = waiting.split_first() else {
+            for key in open {
+                let notice = over(self, &words, key, at);
+                self.report(notice);
+            }
+            return;
+        };
+        let key = match open.into_iter().next() {
+            Some(key) => Ok(key),
+            None => {
+                self.key_from(words.cause, None, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key)
+            }
+        };
+        let key = match key {
             Ok(key) => key,
             Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
         };
-        let notice = match what {
-            Some(what) => begun(self, &words, what, key, at),
-            None if open => over(self, &words, key, at),
-            None => return,
+        let mut notice = if more.is_empty() {
+            begun(self, &words, first, key, at)
+        } else {
+            let title = format!("{} orders wait to be confirmed", waiting.len());
+            let named = waiting.iter().take(CONFIRMATIONS_NAMED).cloned().collect::<Vec<_>>().join("; ");
+            let rest = waiting.len().saturating_sub(CONFIRMATIONS_NAMED);
+            let rest = if rest > 0 { format!("; and {rest} more") } else { String::new() };
+            begun(self, &Words { title: &title, ..words }, &format!("{named}{rest}"), key, at)
         };
+        notice.metadata.push(("waiting".to_owned(), waiting.len().to_string()));
         self.report(notice);
-    }
-
-    /// No order waits to be confirmed: those that an earlier life told of are over.
-    pub fn confirmations_over(&mut self, at: jiff::Timestamp) {
-        let words = Concern::Confirmation.words();
-        for key in self.open_incidents(words.cause) {
-            let notice = over(self, &words, key, at);
-            self.report(notice);
-        }
     }
 }
 
-struct Words {
+/// How many orders that wait to be confirmed a message names.
+const CONFIRMATIONS_NAMED: usize = 5;
+
+struct Words<'a> {
     cause: &'static str,
     severity: Severity,
-    title: &'static str,
+    title: &'a str,
     runbook: &'static str,
     why: &'static str,
     action: &'static str,
 }
 
-impl Words {
+impl Words<'_> {
     const fn kind(&self) -> Kind {
         Kind { cause: self.cause, severity: self.severity, nature: Nature::Other, runbook: self.runbook }
     }
@@ -86,7 +102,7 @@ impl Words {
 
 impl Concern {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ApiUsage,
         Self::Confirmation,
         Self::LossWarning,
@@ -98,12 +114,14 @@ impl Concern {
         Self::Telegram,
         Self::Footprint,
         Self::Metrics,
+        Self::StoodStill,
+        Self::RuntimeDirectory,
     ];
 
-    /// Those of the gate, but for [`Concern::Confirmation`], of which there are many at once.
+    /// Those of the gate, but for [`Concern::Confirmation`], which says what joins it.
     pub const OF_GATE: [Self; 3] = [Self::ApiUsage, Self::LossWarning, Self::LossCritical];
 
-    const fn words(self) -> Words {
+    const fn words(self) -> Words<'static> {
         match self {
             Self::ApiUsage => Words {
                 cause: "api-usage",
@@ -161,6 +179,22 @@ impl Concern {
                 why: "its program fails, or its endpoint does not answer; what it said grows stale",
                 action: "see `failstop status` and `failstop check --only metrics,metrics-endpoints`; nothing is halted for it",
             },
+            Self::StoodStill => Words {
+                cause: "stood-still",
+                severity: Severity::Warning,
+                title: "failstop itself stood still",
+                runbook: "docs/runbooks/stood-still.md",
+                why: "its process was stopped, its machine was paused, or the host had no processor for it; a standstill ends no bot",
+                action: "look at the venue for what was done meanwhile; let systemd (`WatchdogSec`) or the watchdog on another host end an engine that stands still",
+            },
+            Self::RuntimeDirectory => Words {
+                cause: "runtime-directory",
+                severity: Severity::Critical,
+                title: "the runtime directory is gone",
+                runbook: "docs/runbooks/runtime-directory.md",
+                why: "somebody, or something that tidies up (systemd's RemoveIPC, a rule of tmpfiles), removed it under the engine",
+                action: "restart failstop: what runs keeps its permit, but no command reaches the engine any more and no component that starts gets a permit; `failstop kill-switch engage` works",
+            },
             Self::Telegram => Words {
                 cause: "telegram-commands",
                 severity: Severity::Warning,
@@ -211,7 +245,9 @@ impl Delivery {
         };
         let key = match open.into_iter().next() {
             Some(key) => Ok(key),
-            None => self.key_from(words.cause, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key),
+            None => {
+                self.key_from(words.cause, None, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key)
+            }
         };
         match key {
             Ok(key) => {
@@ -223,7 +259,7 @@ impl Delivery {
     }
 }
 
-fn begun(delivery: &Delivery, words: &Words, what: &str, key: Key, at: jiff::Timestamp) -> Notice {
+fn begun(delivery: &Delivery, words: &Words<'_>, what: &str, key: Key, at: jiff::Timestamp) -> Notice {
     let mut notice = delivery.notice(words.kind(), key, Change::Trigger, words.title, at);
     notice.message = format!("At {}: {what}.", clock_time(at));
     notice.root_cause = Some(words.why.to_owned());
@@ -231,7 +267,7 @@ fn begun(delivery: &Delivery, words: &Words, what: &str, key: Key, at: jiff::Tim
     notice
 }
 
-fn over(delivery: &Delivery, words: &Words, key: Key, at: jiff::Timestamp) -> Notice {
+fn over(delivery: &Delivery, words: &Words<'_>, key: Key, at: jiff::Timestamp) -> Notice {
     let title = format!("over: {}", words.title);
     let mut notice = delivery.notice(words.kind(), key, Change::Resolve, &title, at);
     notice.message = format!("At {}: it is so no more.", clock_time(at));

@@ -39,6 +39,21 @@ pub struct Delivery {
     programs: Option<Unshown<Arc<dyn Programs>>>,
     /// Channels that the notifier could not be given yet.
     owed: Option<Unshown<failstop_notify::Config>>,
+    /// What was told of incidents that have no halt, for the journal: as much as one turn of the loop tells.
+    unnoted: Vec<OwnNotice>,
+}
+
+/// What was told of an incident that has no halt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnNotice {
+    /// Of which.
+    pub key: String,
+    /// `trigger`, `update` or `resolve`.
+    pub change: &'static str,
+    /// How bad it is.
+    pub severity: &'static str,
+    /// The name that it is followed by.
+    pub trace_id: String,
 }
 
 /// Something of which nothing is to be shown.
@@ -102,6 +117,7 @@ impl Delivery {
             under_way: UnderWay::default(),
             programs: runs.clone().map(Unshown),
             owed: None,
+            unnoted: Vec::new(),
         };
         let (mut wanted, unusable) = channels::of(config, programs);
         let mut faults: BTreeMap<String, String> =
@@ -148,7 +164,7 @@ impl Delivery {
     /// Hands an alert over, whose incident is followed as `trace`.
     pub fn tell(&mut self, alert: &Alert, at: jiff::Timestamp, head: &str, trace: TraceId) {
         match notice(alert, &self.sender, at, head, trace) {
-            Ok(notice) => self.report(notice),
+            Ok(notice) => self.send(notice),
             Err(fault) => tracing::error!(%fault, id = %alert.id, "an alert has no key and is not sent"),
         }
     }
@@ -165,7 +181,39 @@ impl Delivery {
         notice
     }
 
-    pub(super) fn report(&mut self, notice: Notice) {
+    /// Tells of an incident that has no halt, and keeps for the journal that it was told. Gives the name that it is followed by.
+    pub(super) fn report(&mut self, mut notice: Notice) -> String {
+        let (is_open, known) = match &self.way {
+            Way::Broken(_) => (false, None),
+            Way::Open { handle, .. } => {
+                let listed = handle.list();
+                let open = listed.iter().find(|alert| alert.key == notice.key && alert.resolved_at.is_none());
+                let known = open.and_then(|alert| alert.trace_id.clone());
+                (self.under_way.open(&notice.cause, &listed).contains(&notice.key), known)
+            }
+        };
+        // An incident that is known keeps its name. What has no halt and no number in the journal is followed by its key.
+        let own = || TraceId::of_incident(&[0; 16], notice.key.as_str()).to_string();
+        let trace_id = notice.trace_id.take().or(known).unwrap_or_else(own);
+        notice.trace_id = Some(trace_id.clone());
+        let change = match notice.change {
+            Change::Trigger if !is_open => "trigger",
+            Change::Trigger | Change::Update => "update",
+            Change::Resolve => "resolve",
+        };
+        let (key, severity) = (notice.key.to_string(), notice.severity.name());
+        tracing::info!(alert = %key, change, severity, %trace_id, "people are told");
+        self.unnoted.push(OwnNotice { key, change, severity, trace_id: trace_id.clone() });
+        self.send(notice);
+        trace_id
+    }
+
+    /// What was told of incidents without a halt since this was last asked, for the journal.
+    pub fn take_unnoted(&mut self) -> Vec<OwnNotice> {
+        std::mem::take(&mut self.unnoted)
+    }
+
+    fn send(&mut self, notice: Notice) {
         if let Err(refused) = self.hand_over(notice) {
             tracing::warn!(%refused, "an alert is told later");
             self.refused = self.refused.saturating_add(1);
@@ -175,14 +223,7 @@ impl Delivery {
     /// Tells the notifier, or keeps what is to be told later.
     fn hand_over(&mut self, notice: Notice) -> Result<(), Refused> {
         let Way::Open { handle, .. } = &self.way else { return Ok(()) };
-        let mut notice = covered(notice);
-        if notice.trace_id.is_none() {
-            // An incident that is known keeps its name. What has no halt and no number in the journal is followed by its key.
-            let known = handle.list();
-            let known = known.iter().find(|alert| alert.key == notice.key && alert.resolved_at.is_none());
-            let own = || TraceId::of_incident(&[0; 16], notice.key.as_str()).to_string();
-            notice.trace_id = Some(known.and_then(|alert| alert.trace_id.clone()).unwrap_or_else(own));
-        }
+        let notice = covered(notice);
         match handle.report(notice.clone()) {
             // Whether it was new or a duplicate is the notifier's to know.
             Ok(_) => {
@@ -250,7 +291,7 @@ impl Delivery {
         self.behind = false;
         for notice in reconcile::notices(standing, &handle.list(), &self.sender, at, head, trace) {
             if notice.change != Change::Trigger || !self.under_way.expects(&notice.key) {
-                self.report(notice);
+                self.send(notice);
             }
         }
     }
@@ -343,12 +384,12 @@ impl Delivery {
         }
     }
 
-    /// The first key of this cause, from `number` on, whose incident is open, or never was: one that is over is not opened again. And
+    /// The first key of this cause and of what it is about, from `number` on, whose incident is open, or never was: one that is over is not opened again. And
     /// whether it is open.
     ///
     /// # Errors
     /// [`KeyFault`], for names that the configuration refuses.
-    pub(super) fn key_from(&self, cause: &str, number: u64) -> Result<(Key, bool), KeyFault> {
+    pub(super) fn key_from(&self, cause: &str, about: Option<&str>, number: u64) -> Result<(Key, bool), KeyFault> {
         let open = self.open_incidents(cause);
         let is_known = |key: &Key| match &self.way {
             Way::Broken(_) => false,
@@ -357,7 +398,7 @@ impl Delivery {
         let mut number = number;
         // As many are known as there is memory for, so it ends.
         loop {
-            let key = Key::of(&self.sender.system, cause, None, number)?;
+            let key = Key::of(&self.sender.system, cause, about, number)?;
             match (open.contains(&key), is_known(&key)) {
                 (true, _) => return Ok((key, true)),
                 (false, false) => return Ok((key, false)),

@@ -6,6 +6,7 @@ use crate::app::{RunError, RunOptions};
 use crate::clock;
 use crate::config::Config;
 use crate::process::holder::{self, Held};
+use crate::process::leftovers::LeftoverError;
 use crate::process::lock::{LOCK_FILE, LockError};
 use failstop_core::{Place, Subject};
 use failstop_notify::{Change, Key, Notice};
@@ -28,7 +29,7 @@ pub fn start_failed(options: &RunOptions, error: &RunError) {
     let mut delivery = Delivery::open(&config, None);
     let at = clock::wall();
     match notice(&delivery, error, at) {
-        Ok(notice) => delivery.report(notice),
+        Ok(notice) => drop(delivery.report(notice)),
         Err(fault) => eprintln!("error: nobody is told of this: {fault}"),
     }
     for fault in delivery.faults() {
@@ -70,7 +71,10 @@ enum Silence {
 /// where another user's engine may run in the state directory that refused this start.
 fn silence(error: &RunError) -> Option<Silence> {
     match error {
-        RunError::Configuration(_) | RunError::Lock(LockError::AlreadyRunning { .. }) => Some(Silence::Answered),
+        RunError::Configuration(_)
+        | RunError::Lock(LockError::AlreadyRunning { .. })
+        | RunError::Twin(_)
+        | RunError::Leftovers(LeftoverError::Twin(_)) => Some(Silence::Answered),
         RunError::StateDir { path, source } if source.kind() == io::ErrorKind::PermissionDenied => engine_in(path),
         RunError::Lock(LockError::Io { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
             engine_in(path.parent()?)
@@ -81,6 +85,7 @@ fn silence(error: &RunError) -> Option<Silence> {
         | RunError::Lock(_)
         | RunError::RuntimeDir(_)
         | RunError::Journal { .. }
+        | RunError::HalfRetired { .. }
         | RunError::HaltLatches(_)
         | RunError::Epoch(_)
         | RunError::Leftovers(_)

@@ -59,7 +59,7 @@ impl Delivery {
         // Each run has its own: the last one's words are none of this one's.
         self.emergency_over("they were run again; another incident says how that ended", at);
         let number = u64::try_from(at.as_millisecond()).unwrap_or_default();
-        match self.key_from(CAUSE, number) {
+        match self.key_from(CAUSE, None, number) {
             Ok((key, _)) => {
                 let mut notice = self.notice(kind(severity), key, Change::Trigger, title, at);
                 notice.message = message;

@@ -7,6 +7,7 @@ mod delivery;
 mod early;
 mod emergency;
 mod entry;
+mod maintenance;
 mod notice;
 mod programs;
 mod reconcile;
@@ -16,7 +17,7 @@ mod under_way;
 
 pub use channels::{ReadyChannels, Survey, Unusable, ready_channels, survey};
 pub use concern::Concern;
-pub use delivery::{Acknowledging, Delivery, Testing};
+pub use delivery::{Acknowledging, Delivery, OwnNotice, Testing};
 pub use early::start_failed;
 pub use entry::entry;
 pub use notice::{Sender, notice};

@@ -164,7 +164,7 @@ pub(super) mod tests {
             change: AlertChange::Trigger,
             severity: alert_severity(&halt),
             crossing: None,
-            left_alive: 0,
+            unclean: failstop_core::Unclean::default(),
             halt: Some(halt),
             stood: Duration::ZERO,
             permission: Permission::ObserveOnly,

@@ -1,6 +1,6 @@
 //! Programs of exec channels, run by the engine's loop: the notifier's thread only asks and waits for the answer.
 
-use crate::process::program::{ProgramEnd, ProgramRequest};
+use crate::process::program::{Errand, ProgramEnd, ProgramRequest};
 use core::time::Duration;
 use failstop_core::Exit;
 use failstop_notify::{Call, Ended, Programs};
@@ -29,11 +29,11 @@ impl Programs for ProgramDoor {
         Box::pin(async move {
             let (answer, outcome) = oneshot::channel();
             let request = ProgramRequest {
+                errand: Errand::Alert,
                 argv: call.command,
                 environment: call.environment,
                 input: call.input,
                 stdout: None,
-                withheld: Vec::new(),
                 account: None,
                 folder: self.folder.clone(),
                 timeout: within,

@@ -3,7 +3,7 @@
 
 use super::notice::{Sender, clock_time, notice};
 use crate::access::TraceId;
-use failstop_core::{Alert, Cause, Place, Subject, gone};
+use failstop_core::{Alert, Cause, Place, Subject, When, gone};
 use failstop_notify::{Alert as Known, Change, Key, Notice};
 use std::collections::BTreeMap;
 
@@ -43,9 +43,10 @@ pub(super) fn notices(
     notices
 }
 
-/// Whether the core or the engine opens incidents of this cause; the notifier has some of its own, about its channels.
+/// Whether the core opens incidents of this cause. Those that it never tells are somebody else's, and so are the notifier's own.
 fn is_ours(cause: &str) -> bool {
-    Cause::ALL.map(Subject::Halt).into_iter().chain(Subject::OTHERS).any(|subject| subject.name() == cause)
+    let told = Cause::ALL.map(Subject::Halt).into_iter().filter(|subject| subject.row().when != When::Never);
+    told.chain(Subject::OTHERS).any(|subject| subject.name() == cause)
 }
 
 fn over(known: &Known, carried_on: Option<&str>, sender: &Sender, at: jiff::Timestamp) -> Notice {

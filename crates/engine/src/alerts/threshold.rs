@@ -10,8 +10,8 @@ const CAUSE: &str = "threshold";
 const RUNBOOK: &str = "docs/runbooks/threshold.md";
 
 impl Delivery {
-    /// Tells what is new of a figure.
-    pub fn threshold(&mut self, heard: &Heard, at: jiff::Timestamp) {
+    /// Tells what is new of a figure. Gives the name that its incident is followed by; `None` where there is none.
+    pub fn threshold(&mut self, heard: &Heard, at: jiff::Timestamp) -> Option<String> {
         let degree = match heard.news {
             News::Begun(degree) | News::Worse(degree) | News::Eased(degree) => degree,
             News::Over => return self.threshold_over(&heard.name, &heard.what, at),
@@ -22,11 +22,16 @@ impl Delivery {
         };
         let number = u64::try_from(at.as_second()).unwrap_or_default();
         let open = self.threshold_incidents().into_iter().find(|(name, _)| *name == heard.name);
-        let key = match open
-            .map_or_else(|| Key::of(&self.sender().system, CAUSE, Some(&heard.name), number), |(_, key)| Ok(key))
-        {
+        let key = match open {
+            Some((_, key)) => Ok(key),
+            None => self.key_from(CAUSE, Some(&heard.name), number).map(|(key, _)| key),
+        };
+        let key = match key {
             Ok(key) => key,
-            Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
+            Err(fault) => {
+                tracing::error!(%fault, "an alert has no key and is not sent");
+                return None;
+            }
         };
         let title = format!("{}: {}", degree.word(), heard.what);
         let mut notice = self.notice(kind(severity), key, Change::Trigger, &title, at);
@@ -49,17 +54,19 @@ impl Delivery {
             }
         };
         notice.recommended_action = Some(action);
-        self.report(notice);
+        Some(self.report(notice))
     }
 
-    /// Tells that a figure is good again, or is not looked at any more.
-    pub fn threshold_over(&mut self, name: &str, what: &str, at: jiff::Timestamp) {
+    /// Tells that a figure is good again, or is not looked at any more. Gives the name that its incident was followed by.
+    pub fn threshold_over(&mut self, name: &str, what: &str, at: jiff::Timestamp) -> Option<String> {
+        let mut trace = None;
         for (_, key) in self.threshold_incidents().into_iter().filter(|(open, _)| open == name) {
             let title = format!("over: {name}");
             let mut notice = self.notice(kind(Severity::Warning), key, Change::Resolve, &title, at);
             notice.message = format!("At {}: {what}.", clock_time(at));
-            self.report(notice);
+            trace = Some(self.report(notice));
         }
+        trace
     }
 
     /// The figures of which an incident is open, each with its key.

@@ -35,7 +35,7 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
         Record::HaltCleared { id, cause, by } => {
             let by = match by {
                 ClearedBy::Itself => "its condition has passed".to_owned(),
-                ClearedBy::Operator { who, reason } => format!("released by {who}: {reason}"),
+                ClearedBy::Operator { who, reason } => format!("released by {who}{}", because(reason)),
             };
             ("halt", format!("{} (h-{}) cleared: {by}", words::cause(*cause), id.0))
         }
@@ -43,8 +43,7 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
             ("permission", format!("{} -> {}", words::permission(*from), words::permission(*to)))
         }
         Record::ModeSet { mode, by, reason } => {
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            ("mode", format!("{} set by {by}{reason}", words::mode(*mode)))
+            ("mode", format!("{} set by {by}{}", words::mode(*mode), because(reason)))
         }
         Record::ComponentStarted { component, pid, .. } => {
             return Some(Line { topic: component.0.clone(), text: format!("started, pid {pid}") });
@@ -125,6 +124,11 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
                 AfterExit::RestartAfterMs(ms) => {
                     format!("restarting in {}", words::duration(Duration::from_millis(*ms)))
                 }
+                AfterExit::AfterMaintenanceMs(ms) => format!(
+                    "not restarted during maintenance, which ends in {}; next: failstop start {}, or failstop maintenance off",
+                    words::duration(Duration::from_millis(*ms)),
+                    component.0
+                ),
                 AfterExit::Stay => "stays down".to_owned(),
                 AfterExit::StartLimit => "stays down: too many starts".to_owned(),
                 AfterExit::NotAllowed => "stays down until it is allowed to run".to_owned(),
@@ -175,11 +179,11 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
             let span = words::duration(Duration::from_millis(*span_ms));
             ("maintenance", format!("on for {span} by {by}: {reason}"))
         }
-        Record::Maintenance { on: false, by, reason, .. } => ("maintenance", format!("off by {by}: {reason}")),
+        Record::Maintenance { on: false, by, reason, .. } => ("maintenance", format!("off by {by}{}", because(reason))),
         Record::ComponentHeld { component, held, by, reason } => {
             let what = if *held { "kept stopped" } else { "may start again" };
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            return Some(Line { topic: component.0.clone(), text: format!("{what}, by {by}{reason}") });
+            let text = format!("{what}, by {by}{}", because(reason));
+            return Some(Line { topic: component.0.clone(), text });
         }
         Record::ConfigChanged(change) => {
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
@@ -193,15 +197,17 @@ pub fn line(record: &Record, system: &str) -> Option<Line> {
             }
             ("config", format!("changed by {}: {}", change.by, keys.join("; ")))
         }
-        Record::OperatorOrder { order, by, reason } => {
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            ("operator", format!("{order} by {by}{reason}"))
-        }
+        Record::OperatorOrder { order, by, reason } => ("operator", format!("{order} by {by}{}", because(reason))),
         Record::OperatorRefused { order, by, refusals } => {
             ("operator", format!("{order} by {by} refused: {}", refusals.join("; ")))
         }
     };
     Some(Line { topic: topic.to_owned(), text })
+}
+
+/// `: REASON`, where one was given.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 /// Whose limit: a component's, or that of all together.
@@ -240,6 +246,25 @@ mod tests {
         (*killed, *out_of_memory) = (false, Some(failstop_core::OutOfMemory::Proven));
         let text = "exited by signal 9 (SIGKILL) (not requested; killed for want of memory: proven), up 2 min 28 s; restarting now";
         assert_eq!(say(&record), Some(("bot".to_owned(), text.to_owned())));
+        let Record::ComponentExited { out_of_memory, next, .. } = &mut record else { return };
+        (*out_of_memory, *next) = (None, AfterExit::AfterMaintenanceMs(480_000));
+        let said = line(&record, "demo").map(|line| line.text).unwrap_or_default();
+        let end = "up 2 min 28 s; not restarted during maintenance, which ends in 8 min; next: failstop start bot, or \
+                   failstop maintenance off";
+        assert!(said.ends_with(end), "{said}");
+    }
+
+    #[test]
+    fn who_gave_no_reason_is_not_followed_by_a_colon() {
+        let off = |reason: &str| {
+            let (by, reason) = ("root (0)".to_owned(), reason.to_owned());
+            let released = ClearedBy::Operator { who: by.clone(), reason: reason.clone() };
+            let cleared = Record::HaltCleared { id: HaltId(4), cause: Cause::Maintenance, by: released };
+            [Record::Maintenance { on: false, span_ms: 0, by, reason }, cleared]
+                .map(|record| line(&record, "demo").map(|line| line.text).unwrap_or_default())
+        };
+        assert_eq!(off(""), ["off by root (0)", "maintenance (h-4) cleared: released by root (0)"]);
+        assert_eq!(off("it is in")[0], "off by root (0): it is in");
     }
 
     #[test]

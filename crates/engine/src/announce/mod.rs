@@ -64,7 +64,7 @@ impl Announcer {
     fn format(&self, at: Timestamp, line: &Line, trace: Option<TraceId>) -> String {
         match self.format {
             // Evidence and reasons are somebody else's words: they must not look like a line of ours, or drive the terminal.
-            Format::Text => format!("{}  {:<11} {}", at.strftime("%H:%M:%SZ"), line.topic, printable(&line.text)),
+            Format::Text => format!("{}  {:<11}  {}", at.strftime("%H:%M:%SZ"), line.topic, printable(&line.text)),
             Format::Json => {
                 let mut said = serde_json::json!({
                     "timestamp": crate::clock::rfc3339(at),

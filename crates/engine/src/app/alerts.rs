@@ -1,13 +1,12 @@
 //! The engine's side of alerts: hands the core's over, keeps the outbox in line with it, and asks on behalf of the doors.
 
 use super::engine::Engine;
-use crate::alerts::{Acknowledging, Testing};
+use crate::alerts::{Acknowledging, OwnNotice, Testing};
 use crate::clock;
-use crate::command::Answer;
+use crate::command::{Answer, ReplyTo};
 use failstop_client::alerts::{AlertList, AlertTests};
 use failstop_core::{Alert, AlertChange};
 use failstop_notify::Acknowledged;
-use tokio::sync::oneshot;
 
 impl Engine {
     /// Tells people. Never waits.
@@ -47,6 +46,17 @@ impl Engine {
         }
     }
 
+    /// Notes what people were told of incidents that have no halt.
+    pub(super) fn note_own_notices(&mut self) {
+        for OwnNotice { key, change, severity, trace_id } in self.alerts.take_unnoted() {
+            if !self.storage_failed {
+                let what =
+                    serde_json::json!({ "alert": key, "change": change, "severity": severity, "trace_id": trace_id });
+                self.note("x.failstop.alert", &what);
+            }
+        }
+    }
+
     /// What an earlier engine left open in the outbox, or the notifier could not take, against what stands.
     pub(super) fn reconcile_alerts(&mut self) {
         let head = self.head_in_words();
@@ -66,7 +76,7 @@ impl Engine {
     }
 
     /// Somebody takes an incident on. Answered when that is on disk, beside the loop.
-    pub(super) fn acknowledge_alert(&self, id: &str, by: &str, reply: oneshot::Sender<Answer>) {
+    pub(super) fn acknowledge_alert(&self, id: &str, by: &str, reply: ReplyTo) {
         match self.alerts.acknowledge(id, by) {
             Ok(acknowledging) => {
                 let id = id.to_owned();
@@ -77,7 +87,7 @@ impl Engine {
     }
 
     /// Sends test messages. Answered when they came out, beside the loop.
-    pub(super) fn test_alerts(&self, channel: Option<&str>, reply: oneshot::Sender<Answer>) {
+    pub(super) fn test_alerts(&self, channel: Option<&str>, reply: ReplyTo) {
         match self.alerts.test(channel) {
             Ok(testing) => {
                 tokio::spawn(async move { send(reply, tested(testing).await) });
@@ -88,7 +98,7 @@ impl Engine {
 }
 
 /// Whoever asked may have gone; then nobody wants it.
-fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
+fn send(reply: ReplyTo, answer: Answer) {
     let _ = reply.send(answer);
 }
 

@@ -6,11 +6,13 @@ use super::engine::Engine;
 use crate::access::{Access, Ordered, ordered};
 use crate::alerts::Concern;
 use crate::clock;
-use crate::command::{Command, Principal, TurnedAway};
+use crate::command::{Answer, Command, Declined, Principal, ReplyTo, TurnedAway};
+use crate::masking;
 use core::time::Duration;
 use failstop_core::Monotonic;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use tokio::sync::oneshot;
 
 /// So many who proved nothing within [`UNPROVED_WITHIN`] are told to people: one who mistypes is nobody's business.
 const UNPROVED_MANY: u64 = 20;
@@ -20,6 +22,9 @@ const UNPROVED_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// It is over when nobody failed for so long.
 const UNPROVED_QUIET: Duration = Duration::from_secs(30 * 60);
+
+/// The most of a refusal's reasons that a record keeps, bytes: whoever asked had all of them.
+const WHY_MAX_BYTES: usize = 2_000;
 
 /// Those who proved nothing lately. Pure: time is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,24 +91,35 @@ impl Unproved {
 }
 
 impl Engine {
-    /// Records a control before it is carried out. A question is none.
-    pub(super) fn audit(&mut self, command: &Command) {
-        let Some(Ordered { control, by, reason }) = ordered(command) else { return };
+    /// Records a control before it is carried out, and gives the way back by which its refusal is recorded, too. A question is none.
+    pub(super) fn audit(&mut self, command: &Command, reply: oneshot::Sender<Answer>) -> ReplyTo {
+        let Some(Ordered { control, by, reason }) = ordered(command) else { return reply.into() };
         self.traces.follow(by.trace);
         #[cfg(feature = "otlp")]
         self.traces.name(control.row().name);
         let mut what = of(by);
         what["control"] = control.row().name.into();
-        what["reason"] = reason.into();
+        what["reason"] = masking::text(reason).into();
         tracing::info!(control = control.row().name, %by, role = by.who.standing.name(), trace_id = %by.trace, "a control was given");
         self.note("x.failstop.control", &what);
+        ReplyTo::of_control(reply, control, by.clone(), self.declined.clone())
+    }
+
+    /// Records which controls were refused since the last time.
+    pub(super) fn note_declined(&mut self) {
+        for Declined { control, by, why } in self.declined.take() {
+            let mut what = of(&by);
+            what["control"] = control.row().name.into();
+            what["why"] = shown(&why.join("; ")).into();
+            self.note("x.failstop.control_declined", &what);
+        }
     }
 
     /// A door turned somebody away.
     pub(super) fn turned_away(&mut self, turned_away: &TurnedAway) {
         match turned_away {
             TurnedAway::Unproved { peer, why, before } => {
-                tracing::warn!(peer, why, before, "somebody who asked for control was not believed");
+                tracing::warn!(peer, why, before, "somebody who proved nothing was turned away");
                 let what = json!({ "peer": peer, "why": why, "before": before });
                 self.note("x.failstop.control_unproved", &what);
             }
@@ -135,7 +151,7 @@ impl Engine {
             Some(Hears::Many(count)) => {
                 let minutes = UNPROVED_WITHIN.as_secs() / 60;
                 let what = format!(
-                    "{count} requests to the control listener or over Telegram within {minutes} min proved nothing"
+                    "{count} requests to the control listener, to the observe address or over Telegram within {minutes} min proved nothing"
                 );
                 self.say("control", &what);
                 self.alerts.concern(Concern::Unproved, Some(&what), clock::wall());
@@ -143,6 +159,11 @@ impl Engine {
             Some(Hears::Over) => self.alerts.concern(Concern::Unproved, None, clock::wall()),
         }
     }
+}
+
+/// The reasons of a refusal as the journal keeps them: at most [`WHY_MAX_BYTES`].
+fn shown(why: &str) -> &str {
+    why.get(..why.floor_char_boundary(WHY_MAX_BYTES)).unwrap_or_default()
 }
 
 /// Who, as what, by which way, and the request's name.

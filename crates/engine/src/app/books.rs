@@ -6,7 +6,7 @@ use super::journal::{JOURNAL_GONE, TOO_MANY, Teller, wall};
 use crate::alerts::Concern;
 use crate::books::{InFull, Judgement, order_list, orders_word, rule_of, spoken};
 use crate::clock;
-use crate::command::{Answer as DoorAnswer, BooksOrder};
+use crate::command::{Answer as DoorAnswer, BooksOrder, ReplyTo};
 use crate::doors::bot::Answer;
 use crate::process::tree::TreeId;
 use core::time::Duration;
@@ -15,9 +15,8 @@ use failstop_client::status::BooksSummary;
 use failstop_client::wire::{self, Code};
 use failstop_core::{Cause, Input, Monotonic, Trigger};
 use failstop_journal::ledger::{
-    Book, Capital, Check, Entry, OrderResolved, Resolver, StatedBalance, Statement, Unsound, Violation,
+    Book, Capital, Check, Correcting, Entry, OrderResolved, Resolver, StatedBalance, Statement, Unsound, Violation,
 };
-use tokio::sync::oneshot;
 
 /// How often the whole book is reconciled while nothing is wrong.
 const RECONCILE_EVERY: Duration = Duration::from_secs(3600);
@@ -142,7 +141,7 @@ impl Engine {
     }
 
     /// An operator says something that goes into the books.
-    pub(super) fn booked_by_operator(&mut self, what: BooksOrder, who: &str, reply: oneshot::Sender<DoorAnswer>) {
+    pub(super) fn booked_by_operator(&mut self, what: BooksOrder, who: &str, reply: ReplyTo) {
         match what {
             BooksOrder::TakeSnapshot { reason } => self.snapshot_for_operator(who, &reason, reply),
             BooksOrder::ResolveOrder { id, outcome, reason, source } => {
@@ -151,26 +150,58 @@ impl Engine {
                     None => (Resolver::Operator, who.to_owned()),
                 };
                 let entry = Entry::OrderResolved(OrderResolved { id, outcome, by, who, reason });
-                self.book_if_sound(entry, reply);
+                self.book_if_sound(entry, Teller::Operator(reply));
             }
-            BooksOrder::Statement(statement) => self.stated(*statement, reply),
+            BooksOrder::Statement(statement) => self.stated(*statement, Teller::Operator(reply)),
+            BooksOrder::Correct { statement, pool, reason } => {
+                self.correct(*statement, pool.as_deref(), &format!("{reason} (by {who})"), reply);
+            }
         }
+    }
+
+    /// Makes the book agree with a venue's statement, whole or not at all: what differs is booked, then the statement. Whoever asks is
+    /// answered, and the difference ends, once all of it is durable.
+    fn correct(&mut self, statement: Statement, pool: Option<&str>, said: &str, reply: ReplyTo) {
+        if let Some(why) = self.takes_nothing() {
+            drop(reply.send(DoorAnswer::Refused(vec![why.to_owned()])));
+            return;
+        }
+        let how = Correcting { pool, number: self.head.0, said };
+        let correction = match self.ledger.books.ahead(wall()).correction(&statement, how) {
+            Ok(correction) => correction,
+            Err(violation) => {
+                drop(reply.send(DoorAnswer::Refused(vec![violation.to_string()])));
+                return;
+            }
+        };
+        for entry in correction.entries {
+            if !self.book(entry, None, Teller::Nobody) {
+                let why =
+                    "the correction was not taken whole; see `failstop events --type ledger`, then import it again";
+                drop(reply.send(DoorAnswer::Refused(vec![why.to_owned()])));
+                return;
+            }
+        }
+        for difference in &correction.differences {
+            self.say("ledger", &format!("corrected account {}: {difference}: {said}", statement.account));
+        }
+        self.stated(statement, Teller::Corrected(reply, correction.differences));
     }
 
     /// A venue's statement. What is known is compared and not recorded again; but only a record ends a difference that stands, so
     /// until then an agreement is recorded under an id of its own.
-    fn stated(&mut self, statement: Statement, reply: oneshot::Sender<DoorAnswer>) {
+    fn stated(&mut self, statement: Statement, teller: Teller) {
         let mut entry = Entry::Statement(statement);
         let known = matches!(self.ledger.books.judge(&entry, wall()), Ok(Judgement::Known(_)));
         if let (Entry::Statement(statement), true, Some(_)) = (&mut entry, known, &self.watch.capital) {
             statement.id = format!("again-{}-{}", self.head.0, statement.account);
         }
-        self.book_if_sound(entry, reply);
+        self.book_if_sound(entry, teller);
     }
 
     /// As [`Self::book`], but a slip of whoever typed it (an unknown account, an order that is not open) is refused and halts
     /// nothing. A statement that differs from the book is no slip.
-    fn book_if_sound(&mut self, entry: Entry, reply: oneshot::Sender<DoorAnswer>) {
+    fn book_if_sound(&mut self, entry: Entry, teller: Teller) {
         let slip = match self.ledger.books.judge(&entry, wall()) {
             Ok(_) => None,
             Err(violation) if violation.check == Check::Statement && violation.difference.is_some() => None,
@@ -178,9 +209,9 @@ impl Engine {
         };
         match slip {
             None => {
-                self.book(entry, None, Teller::Operator(reply));
+                self.book(entry, None, teller);
             }
-            Some(violation) => drop(reply.send(DoorAnswer::Refused(vec![violation.to_string()]))),
+            Some(violation) => teller.refused(Code::Violation, &violation.to_string()),
         }
     }
 
@@ -219,6 +250,11 @@ impl Engine {
         self.snapshots.bar(&evidence);
         self.halt_for(rule_of(unsound), evidence.clone());
         self.feed(Input::Raise { cause: Cause::Integrity, slot: None, evidence });
+    }
+
+    /// Whether capital reconciles, as the core was told.
+    pub(super) const fn capital_reconciles(&self) -> bool {
+        self.watch.capital.is_none()
     }
 
     /// Whether the record of this start is folded.

@@ -88,6 +88,7 @@ impl Engine {
         let taken = match (meaning, tree) {
             (Meaning::Hello(_), tree) => {
                 self.greet(tree, answer);
+                self.push_standing_maintenance(connection);
                 true
             }
             (Meaning::Permission, tree) => {
@@ -99,7 +100,7 @@ impl Engine {
                 let now = crate::clock::now();
                 let taken = self.facts.custom.report(&metric.name, metric.value, now);
                 if taken {
-                    self.history.note_of_bot(now, &metric.name, metric.value);
+                    self.chart(|history| history.note_of_bot(now, &metric.name, metric.value));
                     self.note_figure(now, tree.slot, &metric);
                     answer.done();
                 } else {
@@ -223,6 +224,14 @@ impl Engine {
         let push = Push::Maintenance { reason: reason.to_owned(), until };
         for client in self.bots.clients.values().filter(|client| client.tree.is_some()) {
             client.connection.push(&push);
+        }
+    }
+
+    /// Tells a client that has just said who it is of the window that stands, if one does.
+    fn push_standing_maintenance(&self, connection: ConnectionId) {
+        let client = self.bots.clients.get(&connection).filter(|client| client.tree.is_some());
+        if let (Some(client), Some(window)) = (client, self.standing_maintenance()) {
+            client.connection.push(&Push::Maintenance { reason: window.reason, until: Some(window.until) });
         }
     }
 

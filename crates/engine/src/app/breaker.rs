@@ -4,11 +4,10 @@
 use super::engine::Engine;
 use crate::alerts::Concern;
 use crate::clock;
-use crate::command::Answer as DoorAnswer;
+use crate::command::{Answer as DoorAnswer, ReplyTo};
 use failstop_client::status::BreakerSummary;
 use failstop_core::{BreakerNews, BreakerState, HostLoad, Monotonic};
 use serde_json::json;
-use tokio::sync::oneshot;
 
 impl Engine {
     /// Whether what only shows gives way.
@@ -51,12 +50,15 @@ impl Engine {
         self.tell_doors_of_load();
     }
 
-    fn tell_doors_of_load(&self) {
+    fn tell_doors_of_load(&mut self) {
+        if !self.is_shed() {
+            self.verifier.make_up(clock::now());
+        }
         self.shed.send_replace(self.is_shed());
     }
 
     /// An operator wants everything shown again.
-    pub(super) fn reset_breaker(&mut self, by: &str, reply: oneshot::Sender<DoorAnswer>) {
+    pub(super) fn reset_breaker(&mut self, by: &str, reply: ReplyTo) {
         let answer = if self.breaker.reset() {
             self.tell_doors_of_load();
             self.concern(Concern::StaysShed, None);

@@ -22,6 +22,8 @@ impl Engine {
             Ended::GuardGone => {
                 self.permit.revoke();
                 self.say("engine", "the guard died: every component is killed and the engine ends");
+                // The next start tells people: this one has no time to, a service manager ends what is left of its unit.
+                self.note("x.failstop.guard_died", &serde_json::json!({ "pid": self.side.guard_pid }));
                 self.extinguish();
                 status::ENGINE_DIED
             }

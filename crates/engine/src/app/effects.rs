@@ -4,7 +4,7 @@ use super::credentials;
 use super::engine::{Engine, ToSay};
 use super::latch::{self, Released};
 use super::sandbox;
-use crate::kill_switch::{Engagement, remove_halt_latches, write_halt_latch, write_latch};
+use crate::kill_switch::{remove_halt_latches, write_halt_latch};
 use crate::permit::Refused;
 use crate::process::register::Recorded;
 use crate::process::spawn::{Place, SpawnError, Step};
@@ -69,6 +69,10 @@ impl Engine {
     }
 
     fn record(&mut self, ticket: Ticket, record: Record) {
+        if let Record::EngineStopped { .. } = &record {
+            // Nothing of this life stands behind that one.
+            self.note_figures_so_far(crate::clock::now());
+        }
         if let Err(error) = self.ledger.record(ticket, &record) {
             self.storage_failure(&error.to_string(), matches!(error, AppendError::OnlyLastWords));
         }
@@ -101,11 +105,8 @@ impl Engine {
                 self.facts.permit_lapses += u64::from(*times);
                 None
             }
-            Record::Maintenance { on, span_ms, reason, by: _ } => {
-                if !on {
-                    self.alerts.maintenance_over();
-                }
-                self.push_maintenance(reason, on.then_some(*span_ms));
+            Record::Maintenance { on, span_ms, reason, by } => {
+                self.maintenance_recorded(*on, by, reason, *span_ms);
                 None
             }
             Record::ComponentExited { component, instance, next, .. } => {
@@ -114,6 +115,7 @@ impl Engine {
                     // What it left to be kept is its successor's.
                     AfterExit::RestartNow
                     | AfterExit::RestartAfterMs(_)
+                    | AfterExit::AfterMaintenanceMs(_)
                     | AfterExit::NotAllowed
                     | AfterExit::Dependency
                     | AfterExit::Asking => {}
@@ -178,8 +180,8 @@ impl Engine {
 
     fn spawn(&mut self, slot: Slot, instance: Instance) {
         // Before and after: whoever engages the kill switch in between finds the process, or we do.
-        if self.probe.engaged() {
-            self.kill_switch_seen();
+        if self.is_engaged_from_outside() {
+            self.engaged_from_outside();
             self.not_started(slot, instance, "the kill switch is engaged".to_owned());
             return;
         }
@@ -191,9 +193,9 @@ impl Engine {
             Ok(pid) => self.bring(Input::Spawned { slot, instance, pid }),
             Err(error) => self.not_started(slot, instance, error),
         }
-        if self.probe.engaged() {
+        if self.is_engaged_from_outside() {
             self.trees.begin_kill(TreeId { slot, instance });
-            self.kill_switch_seen();
+            self.engaged_from_outside();
         }
         // What led here is made durable now, beside the new process's first instructions and not in their way.
         self.ledger.flush();
@@ -289,22 +291,12 @@ impl Engine {
         self.arm_kill_retry();
     }
 
-    fn write_kill_switch(&mut self, by: String, reason: String) {
-        self.ledger.flush();
-        let engagement = Engagement { by, reason, time: crate::clock::rfc3339(crate::clock::wall()) };
-        if !self.probe.engaged()
-            && let Err(error) = write_latch(&self.state_dir, &engagement)
-        {
-            self.say("halt", &error.to_string());
-        }
-        self.latch_seen = latch::identity(&crate::kill_switch::read_latch(&self.state_dir));
-    }
-
     fn release_kill_switch(&mut self) {
         self.ledger.flush();
         match latch::release(&self.state_dir, self.latch_seen.as_ref()) {
             Ok(Released::Gone) => {
                 self.latch_seen = None;
+                self.facts.unlatched = None;
                 self.emergency_released();
                 match self.permit.replace() {
                     Ok(()) => {

@@ -8,6 +8,7 @@ pub use told::Told;
 
 use covered::{COVERED, Covered};
 
+use super::engagement::Unlatched;
 use super::engine::Engine;
 use super::latch::Identity as LatchIdentity;
 use super::programs::input;
@@ -346,8 +347,11 @@ impl Engine {
             return wanted.clone();
         }
         let latch = read_latch(&self.state_dir);
-        let (by, reason) = latch.who_and_why().unwrap_or_else(|| {
-            ("unknown".to_owned(), "the permit page was revoked by another process, without a latch".to_owned())
+        let (by, reason) = latch.who_and_why().unwrap_or_else(|| match &self.facts.unlatched {
+            Some(Unlatched { by, reason, error: _ }) => (by.clone(), reason.clone()),
+            None => {
+                ("unknown".to_owned(), "the permit page was revoked by another process, without a latch".to_owned())
+            }
         });
         let key = key_of(&latch);
         let only_while_latched = key.is_some();

@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use crate::access::Access;
 use crate::clock;
-use crate::command::Answer;
+use crate::command::{Answer, ReplyTo};
 use crate::config::Config;
 use crate::doors::Pulse;
 use crate::runtime_dir::EngineEnd;
@@ -16,7 +16,7 @@ use core::time::Duration;
 use failstop_client::status::{Announced, Beat, EndKind, Receipt};
 use failstop_core::{Input, Mode, Permission};
 use failstop_journal::Head;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// What an end takes beyond the components' own time to stop: kills, the journal's last records, the doors.
 const END_ALLOWANCE: Duration = Duration::from_secs(5);
@@ -29,10 +29,10 @@ pub struct Ending {
     announced: Option<Announced>,
     recording: Recording,
     /// Who asked and waits until the announcement with this number is durable.
-    waiting: Vec<(u64, EndKind, oneshot::Sender<Answer>)>,
+    waiting: Vec<(u64, EndKind, ReplyTo)>,
     beats: Option<watch::Sender<Option<Pulse>>>,
     /// What those who listen were told last, without the parts that change by themselves.
-    told: Option<(Permission, Mode, bool)>,
+    told: Option<(Permission, Mode, bool, bool)>,
     stop_takes: Duration,
 }
 
@@ -143,7 +143,7 @@ impl Engine {
         expected_epoch: Option<u64>,
         reason: String,
         by: &Access,
-        reply: oneshot::Sender<Answer>,
+        reply: ReplyTo,
     ) {
         let stand = Stand {
             epoch: self.epoch.0,
@@ -230,6 +230,7 @@ impl Engine {
             mode: words::mode(self.core.mode()).to_owned(),
             kill_switch: self.core.kill_switch(),
             announced: self.ending.announced().cloned(),
+            maintenance: self.standing_maintenance(),
             ended: false,
             at: clock::rfc3339(clock::wall()),
         }
@@ -237,15 +238,21 @@ impl Engine {
 
     /// Gives a beat to everybody who listens.
     pub(super) fn send_beat(&mut self, beat: &Beat) {
-        self.ending.told = Some((self.core.permission(), self.core.mode(), self.core.kill_switch()));
+        self.ending.told = Some(self.told_in_beats());
         if let Some(beats) = &self.ending.beats {
             beats.send_replace(Some(Pulse::of(beat)));
         }
     }
 
+    /// What of a beat does not change by itself.
+    fn told_in_beats(&self) -> (Permission, Mode, bool, bool) {
+        let maintained = self.core.maintenance().is_some();
+        (self.core.permission(), self.core.mode(), self.core.kill_switch(), maintained)
+    }
+
     /// A beat out of turn, where what people act on has changed: it must not wait for the next second.
     pub(super) fn beat_if_changed(&mut self) {
-        let now = (self.core.permission(), self.core.mode(), self.core.kill_switch());
+        let now = self.told_in_beats();
         if self.ending.told.is_some_and(|told| told != now) {
             let beat = self.beat();
             self.send_beat(&beat);
@@ -285,6 +292,7 @@ impl Engine {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+    use tokio::sync::oneshot;
 
     fn stand(kill_switch: bool, announced: Option<EndKind>) -> Stand {
         Stand { epoch: 7, kill_switch, announced }
@@ -333,7 +341,7 @@ mod tests {
         };
         let (early, mut at_once) = oneshot::channel();
         let (late, mut later) = oneshot::channel();
-        ending.waiting = vec![(3, EndKind::Stop, early), (5, EndKind::Restart, late)];
+        ending.waiting = vec![(3, EndKind::Stop, early.into()), (5, EndKind::Restart, late.into())];
         let head = Head::genesis("demo", &failstop_journal::Jid::from_u128(1));
         ending.settle(4, 7, 90, &head);
         let Answer::Ending(receipt) = at_once.try_recv().unwrap() else { panic!("no receipt") };

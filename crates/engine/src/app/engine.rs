@@ -19,7 +19,8 @@ use super::gate::Sharing;
 use super::guard_watch::GuardWatch;
 use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
-use super::latch::{self, Identity as LatchIdentity};
+use super::latch::Identity as LatchIdentity;
+use super::log_files::LogFiles;
 use super::notices::Refusals;
 use super::open::{Opened, open};
 use super::probes::Probes;
@@ -27,7 +28,8 @@ use super::programs::Programs;
 use super::reload::Configuring;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
-use super::thresholds::{Hints, LogFiles};
+use super::strays::Strays;
+use super::thresholds::Hints;
 use super::traces::Traces;
 use super::verifier::Verifier;
 use super::witness::Witness;
@@ -35,13 +37,13 @@ use crate::access::TraceId;
 use crate::alerts::{Concern, Delivery};
 use crate::announce::Announcer;
 use crate::clock::{self, JumpDetector, Reading};
-use crate::command::{self};
+use crate::command::{self, Declinations, ReplyTo};
 use crate::config::Config;
 use crate::custom::Sources as CustomSources;
 use crate::footprint::Footprint;
 use crate::gate::Desk;
 use crate::history::History;
-use crate::kill_switch::{LatchProbe, read_latch};
+use crate::kill_switch::LatchProbe;
 use crate::limits::out_of_memory::KillCounts;
 use crate::metrics::Meters;
 use crate::notify_socket::{FdStore, NotifyStarts};
@@ -71,11 +73,7 @@ use failstop_core::{
 use failstop_journal::{Head, Recorder};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
-
-/// How long a page that was found revoked waits for the latch that the kill switch writes next, so that the journal can
-/// say who and why.
-const LATCH_FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
+use tokio::sync::watch;
 
 /// An event that comes this much later than the loop's deadline says that the engine stood still: frozen, or starved of its
 /// processor.
@@ -145,12 +143,14 @@ pub struct Engine {
     pub(super) history: History,
     /// What the journal is told of figures next.
     pub(super) hour: Hour,
+    /// Which processes that were left running the journal was told of.
+    pub(super) strays: Strays,
     /// Figures and the levels that they are held against.
     pub(super) thresholds: Watcher,
     pub(super) hints: Hints,
     pub(super) log_files: LogFiles,
-    /// Whether the code that only the start needed is still in memory.
-    pub(super) holds_start_code: bool,
+    /// When code that did not run for long is let go next.
+    pub(super) code_let_go_at: Monotonic,
     /// Whether what only shows gives way.
     pub(super) breaker: Breaker,
     /// What the doors hear of it.
@@ -163,7 +163,9 @@ pub struct Engine {
     /// Orders to resume that wait for checks.
     pub(super) resumes: Vec<(Order, String, String, RequestId)>,
     pub(super) engagements: command::Engagements,
-    pub(super) requests: BTreeMap<RequestId, oneshot::Sender<command::Answer>>,
+    /// Controls that were refused and are not recorded as such yet.
+    pub(super) declined: Declinations,
+    pub(super) requests: BTreeMap<RequestId, ReplyTo>,
     pub(super) next_request: u64,
     pub(super) announcer: Announcer,
     /// Records to be said when everything urgent is done.
@@ -245,10 +247,8 @@ impl Engine {
             }
             let deadline = self.deadline();
             let event = sources.next(deadline).await;
-            if deadline.is_some_and(|due| clock::now().since(due) >= STOOD_STILL) {
-                self.probes.stood_still();
-                self.polls.stood_still();
-                self.custom.stood_still();
+            if let Some(late) = deadline.map(|due| clock::now().since(due)).filter(|late| *late >= STOOD_STILL) {
+                self.stood_still(late);
             }
             match event {
                 Ok(Event::GuardGone) if self.side.guard() == GuardState::Gone => return Ended::GuardGone,
@@ -275,6 +275,7 @@ impl Engine {
             self.extend_at,
             self.emergencies.due(),
             Some(self.sample_at),
+            Some(self.thresholds.due()),
             Some(self.snapshots.deadline()),
             self.gate_due(),
             self.polls.next_deadline(),
@@ -377,6 +378,8 @@ impl Engine {
         }
         if now >= self.sample_at {
             self.sample(now);
+        } else if self.thresholds.is_due(now) {
+            self.look_at_thresholds(now);
         }
         self.look_for_history(now);
         self.feed(Input::Wake);
@@ -388,6 +391,7 @@ impl Engine {
         self.attend_emergencies();
         self.look_at_snapshots(now);
         self.look_at_gate(now);
+        self.note_declined();
         self.ledger.flush();
         self.attend_witness();
         if std::mem::take(&mut self.maybe_changed) {
@@ -399,6 +403,7 @@ impl Engine {
             self.tell_systemd(line);
         }
         self.reload_may_be_over();
+        self.note_own_notices();
         for to_say in std::mem::take(&mut self.to_say) {
             self.say_record(&to_say);
         }
@@ -513,47 +518,6 @@ impl Engine {
                     return;
                 }
             }
-        }
-    }
-
-    /// Looks at the latch now; an engagement that the core does not know of is told to it.
-    fn look_at_latch(&mut self) {
-        if self.probe.engaged() {
-            self.kill_switch_seen();
-            self.pump();
-        }
-    }
-
-    /// The page was found revoked, or the latch stands.
-    pub(super) fn kill_switch_seen(&mut self) {
-        let latch = read_latch(&self.state_dir);
-        let identity = latch::identity(&latch);
-        if identity.is_some() && identity == self.latch_seen && self.core.kill_switch() {
-            return;
-        }
-        self.permit.revoke();
-        self.leave_what_loosens();
-        self.trees.forget_prepared();
-        for slot in self.blueprints.iter().map(|blueprint| blueprint.slot).collect::<Vec<_>>() {
-            self.drop_stored(slot);
-        }
-        self.latch_seen = identity;
-        self.revoked_until = None;
-        let unknown = || ("unknown".to_owned(), "the permit page was revoked by another process".to_owned());
-        let (by, reason) = latch.who_and_why().unwrap_or_else(unknown);
-        self.bring(Input::KillSwitchSeen { by, reason });
-    }
-
-    /// The page was found revoked: the kill switch writes its latch next, which says who and why. Nothing is permitted
-    /// meanwhile.
-    pub(super) fn revoked_by_somebody(&mut self) {
-        if self.storage_failed || self.core.kill_switch() {
-            return;
-        }
-        if self.probe.engaged() {
-            self.kill_switch_seen();
-        } else if self.revoked_until.is_none() {
-            self.revoked_until = Some(clock::now().plus(LATCH_FOLLOWS_WITHIN));
         }
     }
 

@@ -14,6 +14,7 @@ use crate::process::guard::LinkError;
 use crate::process::leftovers::LeftoverError;
 use crate::process::lock::LockError;
 use crate::process::spawn::SpawnError;
+use crate::process::twin::Twin;
 use crate::runtime_dir::RuntimeDirError;
 use failstop_journal::OpenError;
 use std::io;
@@ -55,9 +56,18 @@ pub enum RunError {
         /// Why not.
         source: OpenError,
     },
+    /// `failstop journal retire` was interrupted.
+    #[error(
+        "the journal is half retired ({} says how): run `failstop journal retire --reason \"...\" --confirm NAME-OF-SYSTEM` again, which completes it",
+        .plan.display()
+    )]
+    HalfRetired {
+        /// What is left to do.
+        plan: PathBuf,
+    },
     /// What the configuration declares for the books contradicts the journal.
     #[error(
-        "{}: {violation}; the journal has it otherwise: write it as it was, give it another name, or retire the journal",
+        "{}: {violation}; the journal has it otherwise: write it as it was, give it another name, or retire the journal (`failstop journal retire`)",
         .file.display()
     )]
     Declaration {
@@ -75,6 +85,9 @@ pub enum RunError {
     /// Something of an earlier run is alive.
     #[error(transparent)]
     Leftovers(#[from] LeftoverError),
+    /// Another engine runs on another copy of the state directory.
+    #[error(transparent)]
+    Twin(#[from] Twin),
     /// The permit page.
     #[error(transparent)]
     Permit(#[from] PermitPageError),
@@ -131,10 +144,11 @@ impl RunError {
             Self::Lock(
                 LockError::AlreadyRunning { .. } | LockError::NotEnding { .. } | LockError::GuardStillEnding { .. },
             )
-            | Self::Leftovers(_) => status::ANOTHER_INSTANCE,
+            | Self::Leftovers(_)
+            | Self::Twin(_) => status::ANOTHER_INSTANCE,
             // Another system's journal: nothing is wrong with the storage, and a restart would change nothing.
             Self::Journal { source: OpenError::Origin { .. }, .. } => status::CONFIGURATION,
-            Self::Journal { .. } | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
+            Self::Journal { .. } | Self::HalfRetired { .. } | Self::Epoch(_) | Self::HaltLatches(_) => status::STORAGE,
             Self::Configuration(_)
             | Self::Declaration { .. }
             | Self::StateDir { .. }

@@ -8,8 +8,10 @@ use super::witness::Word;
 use crate::books::NotMade;
 use crate::clock::{ClockChanges, Timer};
 use crate::command::Request;
+use crate::custom::Measured;
 use crate::doors::bot::BotEvent;
 use crate::notify_socket::{NotifySockets, Received};
+use crate::price_poller::Came;
 use crate::probing::Tried;
 use crate::process::program::ProgramRequest;
 use crate::reloading::Looked;
@@ -58,9 +60,9 @@ pub enum Event {
     /// The group that rates are shared with said something.
     Group(SharedWord),
     /// A page was asked for a price.
-    Polled(Tried),
+    Polled(Came),
     /// A source of metrics was asked.
-    Measured(Tried),
+    Measured(Measured),
     /// The configuration file was read.
     Configuration(Looked),
     /// A snapshot is on the disk, or is not.
@@ -100,9 +102,9 @@ pub struct Sources {
     /// The words of the group that rates are shared with; closed where there is none.
     pub group: mpsc::Receiver<SharedWord>,
     /// Pages that are asked for prices.
-    pub polled: mpsc::Receiver<Tried>,
+    pub polled: mpsc::Receiver<Came>,
     /// Sources of metrics.
-    pub measured: mpsc::Receiver<Tried>,
+    pub measured: mpsc::Receiver<Measured>,
     /// Snapshots.
     pub snapshots: mpsc::Receiver<Result<SnapshotTaken, NotMade>>,
     /// Readings of the configuration file.

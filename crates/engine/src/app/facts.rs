@@ -1,6 +1,7 @@
 //! What the host knows and the core does not: samples of memory and processor time, what bots say of themselves, figures they
 //! report. For status, health and metrics.
 
+use super::engagement::Unlatched;
 use crate::checks;
 use crate::config::{Bytes, Config};
 use crate::limits::sampling::{HostSampler, ProcessSample, TreeSampler};
@@ -8,7 +9,7 @@ use crate::metrics::custom::Custom;
 use crate::process::procfs::ProcessId;
 use crate::process::tree::TreeId;
 use crate::status::held::HeldSince;
-use crate::status::{ComponentFacts, HostFacts};
+use crate::status::{ComponentFacts, Configured, HostFacts};
 use failstop_client::status::{
     AlertsSummary, BooksSummary, BreakerSummary, CustomSummary, EmergencySummary, HostSummary, JournalSummary,
 };
@@ -48,10 +49,15 @@ pub struct Facts {
     /// What the checks go by, as it was at the start.
     checked: checks::HostFacts,
     host_notes: Vec<String>,
+    configured: Configured,
     guard_note: Option<String>,
     trees: TreeSampler,
     host: Option<HostSampler>,
     host_sample: Option<HostSummary>,
+    /// When people may hear that the engine is on time again, after a standstill of which they were told.
+    pub(super) on_time_at: Option<Monotonic>,
+    /// An engaged kill switch that has no latch on the disk.
+    pub(super) unlatched: Option<Unlatched>,
     own: Option<ProcessSample>,
     /// Permits that ran out, as recorded.
     pub permit_lapses: u64,
@@ -91,10 +97,13 @@ impl Facts {
             held,
             checked,
             host_notes,
+            configured: Configured::of(config),
             guard_note: None,
             trees: TreeSampler::new(),
             host: HostSampler::new(config.state_dir()).ok(),
             host_sample: None,
+            on_time_at: None,
+            unlatched: None,
             own: None,
             permit_lapses: 0,
         }
@@ -102,6 +111,7 @@ impl Facts {
 
     /// What another configuration says of the components; what was measured stays. Nothing of the host is read: the loop waits.
     pub fn adopt(&mut self, config: &Config) {
+        self.configured = Configured::of(config);
         let coverage = checks::coverage(config, &self.checked);
         for component in &config.components {
             let Some(facts) = self.components.get_mut(component.name.as_str()) else { continue };
@@ -222,6 +232,7 @@ impl Facts {
             dependencies: self.dependencies.clone(),
             metrics: self.custom.of_bots().map(|(name, value)| (name.to_owned(), value)).collect(),
             host_notes: self.host_notes.iter().chain(&self.guard_note).cloned().collect(),
+            configured: self.configured.clone(),
             engine_pid: std::process::id(),
             guard_pid: self.identity.guard_pid,
             engine_memory_bytes: self.own.as_ref().map(|own| own.resident_bytes),
@@ -239,6 +250,7 @@ impl Facts {
             emergency: EmergencySummary::default(),
             custom: CustomSummary::default(),
             footprint: None,
+            unlatched: self.unlatched.as_ref().map(|unlatched| unlatched.error.clone()),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What the journal keeps of figures: once an hour the most memory, the most errors, and how far the bots' counters of their API have
-//! come. For `failstop report`, which knows nothing but the journal once the engine is gone.
+//! What the journal keeps of figures: once an hour, and at an orderly end, the most memory, the most errors, and how many requests to
+//! APIs the bots counted. For `failstop report`, which knows nothing but the journal once the engine is gone.
 
 use super::engine::Engine;
+use crate::thresholds::Requested;
 use core::time::Duration;
 use failstop_core::Monotonic;
 use serde_json::{Map, Value};
@@ -12,53 +13,59 @@ const FIGURES: &str = "x.failstop.figures";
 /// Between two records.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Whole numbers above this are not told apart by what bots report them in.
-const COUNTED_MAX: f64 = 9_007_199_254_740_992.0;
-
 /// The hour that is under way. Pure: time is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hour {
     since: Monotonic,
     memory: Option<u64>,
     errors: Option<u32>,
+    /// What the counts of requests had come to, and how many of them failed, when it began.
+    counted: (u64, u64),
 }
 
 impl Hour {
-    /// It begins.
+    /// The first of a life, in which nothing is counted yet.
     pub const fn new(now: Monotonic) -> Self {
-        Self { since: now, memory: None, errors: None }
+        Self { since: now, memory: None, errors: None, counted: (0, 0) }
     }
 
-    /// Takes a sample; the hour that is over, if it is.
-    fn take(&mut self, now: Monotonic, memory: Option<u64>, errors: u32) -> Option<Self> {
+    /// Takes a sample.
+    fn take(&mut self, memory: Option<u64>, errors: u32) {
         self.memory = self.memory.max(memory);
         self.errors = self.errors.max(Some(errors));
-        let over = now.since(self.since) >= EVERY;
-        over.then(|| std::mem::replace(self, Self::new(now)))
     }
 
-    /// Its record. `requests` and `errors`: the bots' counters as they stand.
-    fn record(self, now: Monotonic, requests: Option<u64>, errors: Option<u64>) -> Value {
+    fn is_over(&self, now: Monotonic) -> bool {
+        now.since(self.since) >= EVERY
+    }
+
+    /// Ends it, whether or not it is over, and begins another; its record.
+    fn end(&mut self, now: Monotonic, requested: Option<Requested>) -> Value {
+        let counted = requested.map_or(self.counted, |all| (whole(all.requests), whole(all.errors)));
+        let ended = std::mem::replace(self, Self { counted, ..Self::new(now) });
+        // Who says nothing of requests made none that anybody knows of.
+        let heard = requested.is_some_and(|all| all.heard >= ended.since);
+        let rose = |now: u64, then: u64| heard.then(|| now.saturating_sub(then));
         let pairs = [
-            ("seconds", Some(now.since(self.since).as_secs())),
-            ("memory_peak_bytes", self.memory),
-            ("errors_per_minute_peak", self.errors.map(u64::from)),
-            ("api_requests", requests),
-            ("api_errors", errors),
+            ("seconds", Some(now.since(ended.since).as_secs())),
+            ("memory_peak_bytes", ended.memory),
+            ("errors_per_minute_peak", ended.errors.map(u64::from)),
+            ("api_requests_rose", rose(counted.0, ended.counted.0)),
+            ("api_errors_rose", rose(counted.1, ended.counted.1)),
         ];
         let known = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
         Value::Object(known.collect::<Map<String, Value>>())
     }
 }
 
-/// A counter as bots report it: `None` for what counts nothing.
+/// Of counts that hold halves, what is whole: the rest is told with the next record.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "within what is told apart, and not negative"
+    reason = "a sum of what rose is not negative, and what is more than any number is the largest"
 )]
-fn counted(value: f64) -> Option<u64> {
-    (0.0..=COUNTED_MAX).contains(&value).then_some(value as u64)
+const fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 impl Engine {
@@ -68,11 +75,16 @@ impl Engine {
         let running = components.iter().filter(|component| component.pid.is_some()).map(|one| one.name.0.as_str());
         let (memory, _) = self.facts.in_use(running);
         let errors = self.core.health(now).errors_per_minute;
-        if let Some(hour) = self.hour.take(now, memory, errors)
-            && !self.storage_failed
-        {
-            let of_bots = |name: &str| self.facts.custom.current(name, now).and_then(|(value, _)| counted(value));
-            let record = hour.record(now, of_bots("api_requests"), of_bots("api_errors"));
+        self.hour.take(memory, errors);
+        if self.hour.is_over(now) {
+            self.note_figures_so_far(now);
+        }
+    }
+
+    /// Notes what there is of the hour.
+    pub(super) fn note_figures_so_far(&mut self, now: Monotonic) {
+        if !self.storage_failed {
+            let record = self.hour.end(now, self.thresholds.requested());
             self.note(FIGURES, &record);
         }
     }
@@ -81,31 +93,40 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn at(minutes: u64) -> Monotonic {
         Monotonic::from_nanos(minutes * 60 * 1_000_000_000)
     }
 
-    #[test]
-    fn an_hour_is_told_once_with_its_most() {
-        let mut hour = Hour::new(at(0));
-        assert_eq!(hour.take(at(1), None, 0), None);
-        assert_eq!(hour.take(at(2), Some(500), 3), None);
-        assert_eq!(hour.take(at(59), Some(400), 1), None);
-        let over = hour.take(at(60), Some(450), 0);
-        assert_eq!(over, Some(Hour { since: at(0), memory: Some(500), errors: Some(3) }));
-        let record = over.map(|over| over.record(at(60), Some(7), None));
-        let wanted = serde_json::json!({ "seconds": 3600, "memory_peak_bytes": 500, "errors_per_minute_peak": 3, "api_requests": 7 });
-        assert_eq!(record, Some(wanted));
-        assert_eq!(hour, Hour::new(at(60)), "another begins");
-        assert_eq!(hour.take(at(61), Some(1), 0), None);
+    const fn requested(requests: f64, errors: f64, minutes: u64) -> Option<Requested> {
+        Some(Requested { requests, errors, heard: Monotonic::from_nanos(minutes * 60 * 1_000_000_000) })
     }
 
     #[test]
-    fn what_is_no_count_is_left_out() {
-        assert_eq!((counted(0.0), counted(12.25), counted(COUNTED_MAX)), (Some(0), Some(12), Some(1 << 53)));
-        for none in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert_eq!(counted(none), None, "{none}");
+    fn an_hour_is_told_once_with_its_most() {
+        let mut hour = Hour::new(at(0));
+        for (memory, errors) in [(None, 0), (Some(500), 3), (Some(400), 1)] {
+            hour.take(memory, errors);
         }
+        assert!(!hour.is_over(at(59)) && hour.is_over(at(60)));
+        let wanted = json!({ "seconds": 3600, "memory_peak_bytes": 500, "errors_per_minute_peak": 3 });
+        assert_eq!(hour.end(at(60), None), wanted);
+        assert_eq!(hour, Hour::new(at(60)), "another begins");
+        hour.take(Some(1), 0);
+        assert_eq!(hour.end(at(61), None)["seconds"], 60, "and may end early");
+    }
+
+    #[test]
+    fn requests_are_those_of_the_hour_and_unknown_where_nobody_spoke_of_any() {
+        let mut hour = Hour::new(at(0));
+        let mut rose = |minutes, requested| {
+            let record = hour.end(at(minutes), requested);
+            (record["api_requests_rose"].as_u64(), record["api_errors_rose"].as_u64())
+        };
+        assert_eq!(rose(60, requested(1_000.5, 2.0, 59)), (Some(1_000), Some(2)));
+        assert_eq!(rose(120, requested(1_007.0, 2.0, 110)), (Some(7), Some(0)), "with the half of before");
+        assert_eq!(rose(180, requested(1_007.0, 2.0, 110)), (None, None), "not heard of since");
+        assert_eq!(rose(240, requested(1_008.0, 3.0, 181)), (Some(1), Some(1)));
     }
 }

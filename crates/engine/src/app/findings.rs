@@ -4,7 +4,7 @@ use super::diagnosis::{ENDPOINTS, Findings, Purpose};
 use super::engine::Engine;
 use crate::checks::{CheckResult, Class, Outcome};
 use crate::clock;
-use failstop_core::{Cause, CheckClass, Input};
+use failstop_core::{Cause, CheckClass, Input, Trigger};
 
 impl Engine {
     pub(super) fn checked(&mut self, findings: Findings) {
@@ -36,6 +36,7 @@ impl Engine {
             }
             Some((Outcome::Skipped, _)) | None => {}
         }
+        self.capital_checked(&findings);
         self.feed(Input::Checked { class: CheckClass::Environment, outcome: environment.clone() });
         // Integrity last: it is what opens the start gate.
         if findings.purpose != Purpose::Retry {
@@ -52,6 +53,20 @@ impl Engine {
             for (order, by, reason, request) in std::mem::take(&mut self.resumes) {
                 self.feed(Input::Operator { request, by, reason, order });
             }
+        }
+    }
+
+    /// Capital that does not reconcile is a matter of the books, whose journal is well: it shuts down, and says nothing of integrity.
+    fn capital_checked(&mut self, findings: &Findings) {
+        let mut capital = findings.report.results.iter().filter(|result| result.class == Class::Capital);
+        let failed = |result: &&CheckResult| result.outcome == Outcome::Failed && !result.undetermined;
+        if let Some(failed) = capital.clone().find(failed) {
+            let evidence = failed.reason.clone();
+            self.feed(Input::Trigger { trigger: Trigger::Capital, evidence });
+        } else if capital.any(|result| matches!(result.outcome, Outcome::Passed | Outcome::Warning))
+            && self.capital_reconciles()
+        {
+            self.feed(Input::TriggerPassed(Trigger::Capital));
         }
     }
 

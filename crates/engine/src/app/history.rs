@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use crate::clock;
-use crate::history::{Extract, Own, Span};
+use crate::history::{Extract, History, Own, Span};
 use crate::metrics::whole;
 use crate::words::permission_level;
 use failstop_core::Monotonic;
@@ -34,6 +34,13 @@ impl Engine {
             (Own::HostMemory, used.map(whole)),
         ];
         self.history.look(now, figures.into_iter().filter_map(|(figure, value)| Some((figure, value?))));
+    }
+
+    /// Notes a figure that bots or sources add, unless the memory for that was given up.
+    pub(super) fn chart(&mut self, note: impl FnOnce(&mut History)) {
+        if !self.is_shed() {
+            note(&mut self.history);
+        }
     }
 
     /// The permission may have changed.

@@ -44,8 +44,8 @@ impl Engine {
     /// Starts a hook, or tells the core why not.
     pub(super) fn run_hook(&mut self, tree: TreeId, hook: Hook, reason: &str, pid: Option<u32>) {
         // Nothing is started under the kill switch; looked at again behind the spawn, as for components.
-        if self.probe.engaged() {
-            self.kill_switch_seen();
+        if self.is_engaged_from_outside() {
+            self.engaged_from_outside();
             self.hook_not_started(tree, hook, "the kill switch is engaged".to_owned());
             return;
         }
@@ -57,9 +57,9 @@ impl Engine {
             }
             Err(why) => self.hook_not_started(tree, hook, why),
         }
-        if self.probe.engaged() {
+        if self.is_engaged_from_outside() {
             self.trees.begin_kill(tree);
-            self.kill_switch_seen();
+            self.engaged_from_outside();
         }
     }
 

@@ -4,7 +4,7 @@
 use super::gate::GateWaiter;
 use crate::books::{Books, Judgement};
 use crate::clock;
-use crate::command;
+use crate::command::{self, ReplyTo};
 use crate::doors::bot::Answer;
 use core::time::Duration;
 use failstop_client::books::Imported;
@@ -15,7 +15,6 @@ use failstop_journal::ledger::{self, Unsound};
 use failstop_journal::{AppendError, Entry, Handle, Importance, Wall, Written};
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use tokio::sync::oneshot;
 
 /// What bots and operators say may fill the recorder's queue only so far: the rest is the engine's own.
 const EVENTS_WAITING_MAX: usize = 4_096;
@@ -76,7 +75,9 @@ pub enum Teller {
     /// A bot.
     Bot(Answer),
     /// An operator.
-    Operator(oneshot::Sender<command::Answer>),
+    Operator(ReplyTo),
+    /// An operator, after a correction of these differences.
+    Corrected(ReplyTo, Vec<String>),
     /// The engine itself, for a snapshot that it made.
     Snapshot,
     /// The engine itself, for snapshots up to this one that may go.
@@ -91,7 +92,12 @@ impl Teller {
         match self {
             Self::Bot(answer) => answer.give(&wire::Reply::Booked(Booked { seq, already })),
             // Whoever asked may have gone; then nobody wants it.
-            Self::Operator(reply) => drop(reply.send(command::Answer::Imported(Imported { seq, already }))),
+            Self::Operator(reply) => {
+                drop(reply.send(command::Answer::Imported(Imported { seq, already, corrected: Vec::new() })));
+            }
+            Self::Corrected(reply, corrected) => {
+                drop(reply.send(command::Answer::Imported(Imported { seq, already, corrected })));
+            }
             Self::Snapshot | Self::Retired(_) | Self::Nobody => {}
         }
     }
@@ -100,7 +106,9 @@ impl Teller {
     pub fn refused(self, code: wire::Code, why: &str) {
         match self {
             Self::Bot(answer) => answer.refuse(code, why),
-            Self::Operator(reply) => drop(reply.send(command::Answer::Refused(vec![why.to_owned()]))),
+            Self::Operator(reply) | Self::Corrected(reply, _) => {
+                drop(reply.send(command::Answer::Refused(vec![why.to_owned()])));
+            }
             Self::Snapshot | Self::Retired(_) | Self::Nobody => {}
         }
     }
@@ -484,6 +492,7 @@ mod tests {
     use failstop_journal::ledger::{Book, SnapshotTaken};
     use failstop_journal::{Bounds, Disk, Head, Jid, Recorder, Settings, recover};
     use std::collections::BTreeSet;
+    use tokio::sync::oneshot;
 
     #[test]
     fn whether_the_recorder_took_it_is_said() {
@@ -501,7 +510,7 @@ mod tests {
             let mut ledger = Ledger::new(recorder.handle().clone(), books, 0);
             let (reply, mut answer) = oneshot::channel();
             assert_eq!(ledger.book(&entry, Teller::Snapshot), entries > 0);
-            assert_eq!(ledger.book(&entry, Teller::Operator(reply)), entries > 0);
+            assert_eq!(ledger.book(&entry, Teller::Operator(reply.into())), entries > 0);
             // Whoever said what is taken is told once it is durable.
             let refused = answer.try_recv().is_ok_and(|answer| matches!(answer, command::Answer::Refused(_)));
             assert_eq!(refused, entries == 0);

@@ -3,9 +3,9 @@
 use super::engine::Engine;
 use crate::alerts::Concern;
 use crate::clock;
-use crate::custom::{Outcome, Run, pipe};
-use crate::probing::{ProbeFault, Tried};
-use crate::process::program::{ProgramEnd, ProgramRequest};
+use crate::custom::{Measured, Outcome, Ready, Run, pipe};
+use crate::metrics::custom::Source;
+use crate::process::program::{Errand, ProgramEnd, ProgramRequest};
 use failstop_client::status::{CustomMetric, CustomSummary};
 use failstop_core::Monotonic;
 
@@ -13,53 +13,55 @@ impl Engine {
     /// Begins every try that is due.
     pub(super) fn begin_to_measure(&mut self, now: Monotonic) {
         for run in self.custom.begin_due(now) {
-            let serial = run.serial;
-            let pid = self.run_measuring(run);
-            self.custom.runs(serial, pid);
+            self.run_measuring(now, run);
         }
     }
 
-    fn run_measuring(&mut self, run: Run) -> Option<i32> {
-        let Run { serial, argv, env, withheld, account, timeout } = run;
-        let outcomes = self.custom.outcomes();
-        let program = argv.first().cloned().unwrap_or_default();
-        // There is room for every try.
-        let tell = move |outcome| {
-            drop(outcomes.try_send(Tried { target: 0, serial, outcome, stood_still: false }));
-        };
+    fn run_measuring(&mut self, now: Monotonic, run: Run) {
+        let Run { serial, argv, env, account, timeout, reading, .. } = run;
+        // What reads what they print was there when the try began, and goes on as long as programs run.
+        let Some(beside) = self.custom.beside() else { return };
         let (printed, stdout) = match pipe() {
             Ok(ends) => ends,
             Err(error) => {
-                let (kind, why) = (std::io::ErrorKind::WouldBlock, format!("there is no pipe for it: {error}"));
-                tell(Err(ProbeFault::NotStarted { program, kind, why }));
-                return None;
+                self.custom.not_made(now, serial, format!("there is no pipe for what it prints: {error}"));
+                return;
             }
         };
-        let withheld = withheld.into_iter().chain(env.iter().map(|(name, _)| name.clone())).collect();
+        let program = argv.first().cloned().unwrap_or_default();
         let request = ProgramRequest {
+            errand: Errand::Metrics,
             argv,
             environment: env,
             input: Vec::new(),
             stdout: Some(stdout),
-            withheld,
             account,
             folder: self.config.folder.clone(),
             timeout,
-            answer: Box::new(move |end: ProgramEnd| tell(printed.outcome(&program, end))),
+            answer: Box::new(move |end: ProgramEnd| beside.read(serial, program, printed, end, reading)),
         };
-        self.run_program(request)
+        let pid = self.run_program(request);
+        self.custom.runs(serial, pid);
     }
 
-    /// A try of a source ended.
-    pub(super) fn measured(&mut self, tried: Tried) {
+    /// Something came of a try of a source.
+    pub(super) fn measured(&mut self, measured: Measured) {
         let now = clock::now();
-        match self.custom.ended(now, tried) {
+        let outcome = match measured {
+            Measured::Runnable(run) => {
+                if self.custom.awaits(run.serial) {
+                    self.run_measuring(now, run);
+                }
+                return;
+            }
+            Measured::Ended { serial, said, stood_still } => self.custom.ended(now, serial, said, stood_still),
+        };
+        match outcome {
             Outcome::Read { source, at, values, words } => {
                 for (name, value) in values {
                     self.facts.custom.take(&source, &name, value, at);
-                    if !self.is_shed() {
-                        self.history.note_of_source(now, &name, value);
-                    }
+                    self.chart(|history| history.note_of_source(now, &name, value));
+                    self.look_at_reported(now, &name);
                 }
                 if let Some(words) = words {
                     self.say("metrics", &words);
@@ -84,16 +86,20 @@ impl Engine {
         self.concern_where(self.custom.are_known(), Concern::Metrics, failing);
     }
 
-    /// Another configuration is in force.
-    pub(super) fn adopt_measuring(&mut self, now: Monotonic) {
-        let (given_up, failed) = self.custom.adopt(&self.config, now);
+    /// Another configuration is in force, with these sources.
+    pub(super) fn adopt_measuring(&mut self, sources: Ready, now: Monotonic) {
+        let (given_up, failed) = self.custom.adopt(sources, now);
         for pid in given_up {
             self.programs.give_up(pid);
         }
         if let Some(failed) = failed {
-            self.say("metrics", &format!("no page of metrics is asked: {failed}"));
+            self.say("metrics", &format!("not every source of metrics is asked: {failed}"));
         }
         self.facts.custom.declare(self.custom.declared());
+        let is = |name: &str, of_bot: bool| {
+            self.facts.custom.get(name).is_some_and(|metric| (metric.source == Source::Bot) == of_bot)
+        };
+        self.history.retain(|name| is(name, true), |name| is(name, false));
         self.tell_of_sources();
     }
 

@@ -15,6 +15,7 @@ mod diagnosis;
 mod effects;
 mod emergency;
 mod ending;
+mod engagement;
 mod engine;
 mod error;
 mod events;
@@ -30,7 +31,9 @@ mod isolation;
 mod journal;
 mod latch;
 mod latch_watch;
+mod log_files;
 mod logging;
+mod maintenance;
 mod measuring;
 mod notices;
 mod open;
@@ -42,8 +45,11 @@ mod reaping;
 mod reload;
 mod sampling;
 mod sandbox;
+mod sentence;
 mod snapshots;
+mod standing_still;
 mod start;
+mod strays;
 mod summary;
 mod thresholds;
 mod traces;
@@ -52,11 +58,14 @@ mod witness;
 
 pub(crate) use credentials::read as read_credentials;
 pub use error::RunError;
+pub(crate) use journal::{decode, encode};
+pub(crate) use start::WRITER;
 
 use crate::config::Overrides;
 use crate::process::guard::{self, EngineSide, Role};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 /// Exit statuses of `failstop run`. API: runbooks and units depend on them.
 pub mod status {
@@ -110,11 +119,11 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
             return error.status();
         }
     };
-    // One thread drives everything; only checks of the journal, which wait for the disk, run beside it.
+    // One thread drives everything; what may block has threads of its own (`beside`).
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build();
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(1).build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(engine::live(prepared)),
+        Ok(runtime) => to_its_end(runtime, engine::live(prepared)),
         Err(source) => Err(RunError::Host { what: "make the event loop", source }),
     };
     match ended {
@@ -124,5 +133,41 @@ fn engine(options: &RunOptions, side: EngineSide) -> u8 {
             crate::alerts::start_failed(options, &error);
             error.status()
         }
+    }
+}
+
+/// Runs to its end. What is done beside it may be cut off at any moment, as by a crash, and on a file system that hangs it never ends: the
+/// process ends without it. A runtime that is dropped would wait for whatever is on threads of its own.
+fn to_its_end<T>(runtime: Runtime, life: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(life);
+    runtime.shutdown_background();
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn what_hangs_beside_the_loop_keeps_no_engine_from_ending() {
+        let (release, hangs) = mpsc::channel::<()>();
+        let (ends, end) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).build().unwrap();
+        std::thread::spawn(move || {
+            let life = async move {
+                let (begun, is_begun) = tokio::sync::oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || {
+                    let _ = begun.send(());
+                    let _ = hangs.recv();
+                }));
+                is_begun.await.is_ok()
+            };
+            ends.send(to_its_end(runtime, life))
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(true));
+        drop(release);
     }
 }

@@ -17,13 +17,16 @@ use super::hooks::Hooks;
 use super::journal::{Ledger, Report};
 use super::latch::{self};
 use super::latch_watch::LatchWatch;
+use super::log_files::LogFiles;
 use super::notices::Refusals;
 use super::probes::Probes;
 use super::programs::PROGRAM_QUEUE;
 use super::reload::Configuring;
+use super::sampling::START_IS_OVER;
 use super::snapshots::Snapshots;
 use super::start::Prepared;
-use super::thresholds::{Hints, LogFiles};
+use super::strays::Strays;
+use super::thresholds::Hints;
 use super::traces::Traces;
 use super::verifier::Verifier;
 use super::witness::Witness;
@@ -35,8 +38,8 @@ use crate::books::Books;
 use crate::checks::{self};
 use crate::clock::{self, ClockChanges, JumpDetector, Reading, Timer};
 use crate::command::{self, Engagements};
-use crate::config::{Destination, Format, Listen, PricePoll};
-use crate::custom::Sources as CustomSources;
+use crate::config::{Destination, Format, PricePoll};
+use crate::custom::{Ready, Sources as CustomSources};
 use crate::doors::bot::{self, BotDoor};
 use crate::doors::control::{ControlListener, ControlSettings, descendants_of};
 use crate::doors::observe::{Judging, ObserveListener, Site};
@@ -164,6 +167,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let bot_door = BotDoor::bind(&runtime.bot_socket(), &bot_options)?;
     let (bot_events, bots) = mpsc::channel(bot::EVENT_QUEUE);
     let door_task = tokio::spawn(bot_door.serve(bot_events));
+    if let Some(name) = prepared.lock.journal_name() {
+        tokio::spawn(name.answer().map_err(host("answer whoever asks for this journal's name"))?);
+    }
 
     let (commands, command_requests) = mpsc::channel(command::COMMAND_QUEUE);
     let below_the_engine = descendants_of(i32::try_from(std::process::id()).unwrap_or_default());
@@ -189,17 +195,17 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     }
     let (thresholds, judged) = watch::channel(Judging::of(&config));
     let (shed, gives_way) = watch::channel(false);
-    let observe = match config.observe.listen {
-        Listen::Off => None,
-        Listen::At(address) => match ObserveListener::bind(address) {
-            Ok(listener) => Some(listener.showing(Site::of(&config, judged, gives_way))),
-            Err(unavailable) => {
-                notes.push(unavailable.to_string());
-                None
-            }
-        },
+    let observe = match ObserveListener::open(&config, Site::of(&config, judged, gives_way)) {
+        Ok(listener) => listener,
+        Err(unavailable) => {
+            notes.push(unavailable.to_string());
+            None
+        }
     };
-    let observe_address = observe.as_ref().map(|observe| format!("http://{}", observe.address()));
+    if observe.is_some() {
+        notes.extend(checks::exposed(&config).into_iter().map(|(what, next)| format!("{what}; {next}")));
+    }
+    let observe_address = observe.as_ref().map(ObserveListener::url);
     let remote = match RemoteListener::open(&config.control, config.name(), clock::wall_ms()) {
         Ok(remote) => remote.map(|remote| {
             let components = blueprints.iter().map(|blueprint| blueprint.name.clone()).collect();
@@ -214,6 +220,11 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     };
     let remote_address = remote.as_ref().map(RemoteListener::url);
     let refused_signatures = remote.as_ref().map(RemoteListener::refused);
+    let observe = match (observe, &refused_signatures) {
+        (Some(observe), Some(refused)) => Some(observe.counting(Arc::clone(refused))),
+        (observe, _) => observe,
+    };
+    let refused_signatures = refused_signatures.or_else(|| observe.as_ref().and_then(ObserveListener::refused));
     let (beats, listeners_of_beats) = watch::channel(None);
     let (hears, heard) = watch::channel(telegram::Settings::of(&config));
     let engagements = Engagements::default();
@@ -250,7 +261,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     let (probes, tries) = Probes::open(&config)?;
     let (polls, polled) =
         PricePoller::open(config.prices.poll.iter().filter_map(PricePoll::poll).collect(), started_at)?;
-    let (custom, measured) = CustomSources::open(&config, started_at)?;
+    let (custom, measured) = CustomSources::open(Ready::of(&config), started_at)?;
     let (sharing, group) = match Sharing::open(&config)? {
         Some((sharing, words)) => (Some(sharing), words),
         None => (None, mpsc::channel(1).1),
@@ -352,14 +363,16 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         meters: Meters::counting(refused_signatures, doors.forbidden()).with_strangers(doors.strangers()),
         history: Figures::new(started_at),
         hour: Hour::new(started_at),
+        strays: Strays::default(),
         thresholds: Watcher::new(&config, started_at),
         hints: Hints::default(),
         log_files: LogFiles::default(),
-        holds_start_code: true,
+        code_let_go_at: started_at.plus(START_IS_OVER),
         breaker: Breaker::new(config.breaker.policy()),
         shed,
         resumes: Vec::new(),
         engagements,
+        declined: command::Declinations::default(),
         requests: BTreeMap::new(),
         next_request: 1,
         announcer: Announcer::new(format, config.name()),
@@ -396,8 +409,9 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
         config,
         lock: prepared.lock,
     };
-    let summary =
-        summary::summary(&engine.config, &engine.info, &prepared.verdict, head.seq, engine.facts.host_notes());
+    let journal = (&prepared.verdict, head.seq);
+    let notes = engine.facts.host_notes();
+    let summary = summary::summary(&engine.config, &engine.info, journal, engine.core.mode(), notes);
     engine.facts.custom.declare(engine.custom.declared());
     engine.announcer.summary(&engine.output, &summary);
     engine.note_findings_of_start(&prepared.verdict, &prepared.leftovers);
@@ -409,6 +423,7 @@ pub fn open(prepared: Prepared) -> Result<Opened, RunError> {
     engine.open_books(prepared.unsound);
     engine.start_gate();
     engine.reconcile_alerts();
+    engine.tell_standing_maintenance();
     engine.diagnosis.start(Purpose::Start);
     if let Some(error) = unkept {
         engine.say("config", &format!("the file is not read again: no thread is to be had ({error})"));

@@ -3,10 +3,12 @@
 use super::diagnosis::Purpose;
 use super::engine::Engine;
 use super::gate::Sharing;
+use crate::access::own_words;
 use crate::alerts::Concern;
 use crate::clock::{self};
 use crate::command::{self, Command, Request};
 use crate::limits::processes::Membership;
+use crate::masking;
 use crate::metrics::{Format as MetricsFormat, HealthCheck, render};
 use crate::reloading::By;
 use crate::status::build;
@@ -15,8 +17,11 @@ use failstop_core::{Cause, Input, Order, RequestId, Trigger};
 impl Engine {
     pub(super) fn command(&mut self, request: Request) {
         let overtaken = request.is_overtaken(&self.engagements);
-        let (command, reply) = request.into_parts();
-        self.audit(&command);
+        let (mut command, reply) = request.into_parts();
+        if let Some(words) = own_words(&mut command) {
+            *words = masking::owned(std::mem::take(words));
+        }
+        let reply = self.audit(&command, reply);
         if overtaken {
             let why =
                 "the kill switch was engaged since this was asked for: look again, and ask again if you still mean it";

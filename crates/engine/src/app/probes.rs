@@ -12,7 +12,7 @@ use crate::probing::{
     Answer, Ask, Asker, Blocks, BotHealth, Ended, ProbeFault, Prober, Purpose, Rhythm, Runner, StartFailed, Terms,
     Tried, judge, read_health,
 };
-use crate::process::program::{ProgramEnd, ProgramRequest};
+use crate::process::program::{Errand, ProgramEnd, ProgramRequest};
 use core::time::Duration;
 use failstop_core::{ComponentState, ComponentView, Input, Instance, Monotonic, Sign, Slot};
 use std::collections::BTreeSet;
@@ -75,8 +75,8 @@ impl Probes {
         let mut asked = targets.iter().map(|target| target.probe.as_ref());
         let prober = if asked.clone().any(|probe| !matches!(probe, Probe::Exec(_))) {
             // It runs no programs: those are begun by the loop.
-            let asker = Asker::new(&mut asked, Runner::Here, config.folder.clone());
-            Some(Prober::start(asker, outcomes.clone(), room)?)
+            let asker = Asker::new(&mut asked, Runner::default(), config.folder.clone());
+            Some(Prober::start(asker, outcomes.clone(), room, |(), tried| tried)?)
         } else {
             None
         };
@@ -311,6 +311,7 @@ impl Engine {
                     probe: Arc::clone(&target.probe),
                     purpose: target.what.purpose(),
                     timeout: target.timeout,
+                    with: (),
                 };
                 if !self.probes.prober.as_ref().is_some_and(|prober| prober.ask(ask)) {
                     rhythm.not_made(now);
@@ -329,11 +330,11 @@ impl Engine {
         let (serial, outcomes) = (target.serial, self.probes.outcomes.clone());
         let program = argv.first().cloned().unwrap_or_default();
         let request = ProgramRequest {
+            errand: Errand::Probe,
             argv,
             environment: environment.collect(),
             input: Vec::new(),
             stdout: None,
-            withheld: Vec::new(),
             account: None,
             folder: self.config.folder.clone(),
             timeout: target.timeout,

@@ -3,9 +3,10 @@
 
 use super::components;
 use super::engine::Engine;
+use crate::config::Config;
 use crate::process::extinguish::kill_child_and_below;
 use crate::process::mark::SystemMark;
-use crate::process::program::{ProgramEnd, ProgramRequest};
+use crate::process::program::{Errand, ProgramEnd, ProgramRequest};
 use crate::process::reaper::Reaped;
 use crate::process::spawn::{Command, Place, ResolveError, SpawnError, resolve};
 use failstop_core::Monotonic;
@@ -22,7 +23,11 @@ pub const PROGRAM_QUEUE: usize = 16;
 /// The most programs that run at a time.
 const RUNNING_MAX: usize = 64;
 
+/// So many of them may be for metrics: however many of those hang, there is room for what tells people and for what probes.
+const METRICS_MAX: usize = 32;
+
 struct Running {
+    errand: Errand,
     deadline: Monotonic,
     timed_out: bool,
     answer: Box<dyn FnOnce(ProgramEnd) + Send>,
@@ -40,6 +45,8 @@ pub struct Programs {
 enum NotStarted {
     #[error("{RUNNING_MAX} programs run already")]
     TooMany,
+    #[error("{METRICS_MAX} programs for metrics run already")]
+    TooManyForMetrics,
     #[error("{} not found: {searched}", .program.display())]
     NotFound { program: OsString, searched: String },
     #[error("{} is not executable", .0.display())]
@@ -55,7 +62,7 @@ enum NotStarted {
 impl NotStarted {
     fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::TooMany => io::ErrorKind::WouldBlock,
+            Self::TooMany | Self::TooManyForMetrics => io::ErrorKind::WouldBlock,
             Self::NotFound { .. } => io::ErrorKind::NotFound,
             Self::NotExecutable(_) => io::ErrorKind::PermissionDenied,
             Self::Null(error) | Self::Input(error) => error.kind(),
@@ -67,9 +74,24 @@ impl NotStarted {
 impl Programs {
     /// None runs. They carry the system's mark and may open as many files as components may.
     pub fn new(mark: &SystemMark, open_files: Option<(u64, u64)>) -> Self {
-        let mut environment = components::inherited();
+        Self::inheriting(components::inherited(), mark, open_files)
+    }
+
+    fn inheriting(
+        mut environment: Vec<(OsString, OsString)>,
+        mark: &SystemMark,
+        open_files: Option<(u64, u64)>,
+    ) -> Self {
         environment.push(mark.variable());
         Self { environment, open_files, running: BTreeMap::new() }
+    }
+
+    /// None of them has a variable in which this configuration keeps a secret of failstop's own, from here on and whatever the
+    /// configuration names later: what was a secret once is still in this process's environment.
+    pub fn withhold_secrets(&mut self, config: &Config) {
+        for variable in config.secrets().filter_map(|own| own.secret.variable()) {
+            self.environment.retain(|(name, _)| name != variable);
+        }
     }
 
     /// How many files programs may open, where that is not the engine's own limit: soft and hard.
@@ -112,6 +134,10 @@ impl Programs {
         if self.running.len() >= RUNNING_MAX {
             return Err(NotStarted::TooMany);
         }
+        let for_metrics = || self.running.values().filter(|running| running.errand == Errand::Metrics).count();
+        if request.errand == Errand::Metrics && for_metrics() >= METRICS_MAX {
+            return Err(NotStarted::TooManyForMetrics);
+        }
         let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let program = request.argv.first().map_or("", String::as_str);
         let program = match resolve(OsStr::new(program), &request.folder, path) {
@@ -124,7 +150,7 @@ impl Programs {
         let arguments = request.argv.iter().map(OsString::from).collect();
         let mut command = Command::new(program, arguments, request.folder.clone());
         command.environment.clone_from(&self.environment);
-        command.environment.retain(|(name, _)| !request.withheld.iter().any(|withheld| name == withheld.as_str()));
+        command.environment.retain(|(name, _)| !request.environment.iter().any(|(given, _)| name == given.as_str()));
         command.environment.extend(request.environment.iter().map(|(name, value)| (name.into(), value.into())));
         command.limits.extend(self.open_files.map(|(soft, hard)| (libc::RLIMIT_NOFILE, soft, hard)));
         if let Some(account) = &request.account {
@@ -141,7 +167,7 @@ impl Engine {
         match self.start_program(&request) {
             Ok(pid) => {
                 let deadline = crate::clock::now().plus(request.timeout);
-                let running = Running { deadline, timed_out: false, answer: request.answer };
+                let running = Running { errand: request.errand, deadline, timed_out: false, answer: request.answer };
                 self.programs.running.insert(pid, running);
                 Some(pid)
             }
@@ -194,6 +220,84 @@ mod tests {
     }
 
     #[test]
+    fn no_program_has_a_secret_of_ours_or_what_was_one_and_what_it_is_given_counts() {
+        let mark = SystemMark { name: "demo".to_owned(), jid: "0".repeat(32) };
+        let inherited =
+            [("PATH", "/bin:/usr/bin"), ("OUR_KEY", "s3cret"), ("OUR_TOKEN", "s3cret"), ("VENUE", "kraken")];
+        let inherited = inherited.map(|(name, value)| (name.into(), value.into())).to_vec();
+        let mut programs = Programs::inheriting(inherited, &mark, None);
+        let secrets = |lines: &str| crate::config::tests::with(lines);
+        let page =
+            "[[metrics.prometheus]]\nname = \"node\"\nurl = \"http://127.0.0.1:9/\"\ntake = [{ metric = \"up\" }]\n";
+        programs.withhold_secrets(&secrets(&format!(
+            "{page}headers = [{{ name = \"K\", value = {{ env = \"OUR_KEY\" }} }}]\n"
+        )));
+        programs.withhold_secrets(&secrets(&format!(
+            "{page}headers = [{{ name = \"K\", value = {{ env = \"OUR_TOKEN\" }} }}]\n"
+        )));
+        let request = ProgramRequest {
+            errand: Errand::Probe,
+            argv: vec!["true".to_owned()],
+            environment: vec![
+                ("VENUE".to_owned(), "another".to_owned()),
+                ("OUR_TOKEN".to_owned(), "its own".to_owned()),
+            ],
+            input: Vec::new(),
+            stdout: None,
+            account: None,
+            folder: "/".into(),
+            timeout: Duration::from_secs(1),
+            answer: Box::new(drop),
+        };
+        let mut names: Vec<String> = programs
+            .command(&request)
+            .unwrap()
+            .environment
+            .into_iter()
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .filter(|variable| !variable.starts_with("FAILSTOP_SYSTEM="))
+            .collect();
+        names.sort();
+        assert_eq!(names, ["OUR_TOKEN=its own", "PATH=/bin:/usr/bin", "VENUE=another"]);
+    }
+
+    #[test]
+    fn programs_for_metrics_that_hang_leave_room_for_others() {
+        let mark = SystemMark { name: "demo".to_owned(), jid: "0".repeat(32) };
+        let mut programs = Programs::new(&mark, None);
+        let asked = |programs: &Programs, errand| {
+            let request = ProgramRequest {
+                errand,
+                argv: vec!["/bin/true".to_owned()],
+                environment: Vec::new(),
+                input: Vec::new(),
+                stdout: None,
+                account: None,
+                folder: "/".into(),
+                timeout: Duration::from_secs(1),
+                answer: Box::new(drop),
+            };
+            programs.command(&request).map(drop).map_err(|why| (why.kind(), why.to_string()))
+        };
+        let run = |programs: &mut Programs, pid, errand| {
+            let deadline = Monotonic::from_nanos(1);
+            programs.running.insert(pid, Running { errand, deadline, timed_out: true, answer: Box::new(drop) });
+        };
+        for pid in 0..32 {
+            assert_eq!(asked(&programs, Errand::Metrics), Ok(()));
+            run(&mut programs, pid, Errand::Metrics);
+        }
+        let refused = asked(&programs, Errand::Metrics);
+        assert_eq!(refused, Err((io::ErrorKind::WouldBlock, "32 programs for metrics run already".to_owned())));
+        for pid in 32..64 {
+            assert_eq!(asked(&programs, Errand::Alert), Ok(()), "{pid}");
+            run(&mut programs, pid, Errand::Probe);
+        }
+        let refused = asked(&programs, Errand::Alert);
+        assert_eq!(refused, Err((io::ErrorKind::WouldBlock, "64 programs run already".to_owned())));
+    }
+
+    #[test]
     fn its_end_is_told_once_and_a_time_out_is_no_end_of_its_own() {
         let mark = SystemMark { name: "demo".to_owned(), jid: "0".repeat(32) };
         let mut programs = Programs::new(&mark, None);
@@ -203,7 +307,7 @@ mod tests {
         let (answer, end) = sync_channel(1);
         let answer = Box::new(move |end| answer.send(end).unwrap());
         let due = Monotonic::from_nanos(1_000_000_000);
-        programs.running.insert(pid, Running { deadline: due, timed_out: false, answer });
+        programs.running.insert(pid, Running { errand: Errand::Probe, deadline: due, timed_out: false, answer });
         assert_eq!(programs.next_deadline(), Some(due));
         programs.end_overdue(Monotonic::from_nanos(999_999_999));
         assert!(child.try_wait().unwrap().is_none());

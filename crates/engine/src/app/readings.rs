@@ -1,9 +1,8 @@
 //! What was read of the configuration while a change before it waits for its record.
 
-use crate::command::Answer;
+use crate::command::ReplyTo;
 use crate::reloading::{By, Found};
 use std::collections::VecDeque;
-use tokio::sync::oneshot;
 
 /// How many readings wait: so many people may each want something laid over the file in the same moment.
 pub const READINGS_WAITING: usize = 16;
@@ -17,7 +16,7 @@ pub struct Reading {
     /// What was laid over the file for it.
     pub set: Vec<String>,
     /// Who waits to hear what became of it.
-    pub reply: Option<oneshot::Sender<Answer>>,
+    pub reply: Option<ReplyTo>,
 }
 
 /// Readings in the order in which they came: each that lays something over the file, and of the others the last.

@@ -51,13 +51,18 @@ impl Engine {
         }
         self.poll_trees();
         for stray in self.trees.take_strays() {
-            let what = serde_json::json!({ "pid": stray.id.pid, "program": stray.comm, "component": stray.component });
-            self.note("x.failstop.stray_killed", &what);
+            if let Some(what) = self.strays.killed(clock::now(), &stray) {
+                self.note("x.failstop.stray_killed", &what);
+            }
         }
     }
 
-    /// Tells the core whether the kernel killed this tree for want of memory, before it hears of the end.
+    /// Tells the core who killed this tree, before it hears of the end: whoever engaged the kill switch, which latches first, so that what
+    /// it killed did not end by itself; or the kernel, for want of memory.
     pub(super) fn look_for_kills(&mut self, tree: TreeId, exit: failstop_core::Exit) {
+        if !self.core.kill_switch() {
+            self.look_at_latch();
+        }
         let cgroup = self.trees.component_cgroup(tree.slot).map(ComponentCgroup::path);
         let by_us = self.trees.is_being_killed(tree);
         if let Some(certainty) = self.kill_counts.judge(tree.slot, cgroup, exit, by_us) {

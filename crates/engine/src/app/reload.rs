@@ -11,9 +11,11 @@ use super::concerns::Told;
 use super::engine::Engine;
 use super::logging;
 use super::readings::{Reading, Readings};
+use super::sentence::{one_line, sentence};
 use crate::alerts::Concern;
+use crate::beside::LOOP;
 use crate::clock;
-use crate::command::Answer;
+use crate::command::{Answer, ReplyTo};
 use crate::config::{Change, Decision, Overrides, decide, gate_policy};
 use crate::doors::observe::{Judging, thresholds};
 use crate::doors::telegram;
@@ -24,12 +26,12 @@ use crate::reloading::{By, Candidate, Eyes, Found, History, Keeper, Looked, Word
 use crate::status::{rfc3339, words};
 use crate::thresholds::Shown;
 use failstop_client::configuration::{ConfigSummary, Difference, InForce, Setting};
-use failstop_core::{CONFIG_CHANGES_MAX, ConfigChange, Configuration, Input, KeyChange, breaks_a_line};
+use failstop_core::{CONFIG_CHANGES_MAX, ConfigChange, Configuration, Input, KeyChange};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// How many findings may wait for the loop.
@@ -69,7 +71,7 @@ struct Coming {
     candidate: Box<Candidate>,
     changes: Vec<Change>,
     by: By,
-    reply: Option<oneshot::Sender<Answer>>,
+    reply: Option<ReplyTo>,
 }
 
 /// Why what the file says is not in force.
@@ -179,7 +181,7 @@ impl Engine {
     }
 
     /// Has the file read now, with these assignments over it.
-    pub(super) fn read_configuration(&mut self, by: By, set: Vec<String>, reply: Option<oneshot::Sender<Answer>>) {
+    pub(super) fn read_configuration(&mut self, by: By, set: Vec<String>, reply: Option<ReplyTo>) {
         let by_signal = by == By::Signal;
         let said = self.configuring.say(Word::Read { by, set, reply });
         self.will_be_read(by_signal, said);
@@ -201,7 +203,7 @@ impl Engine {
     }
 
     /// Says what would change, beside the loop.
-    pub(super) fn compare_configuration(&self, reply: oneshot::Sender<Answer>) {
+    pub(super) fn compare_configuration(&self, reply: ReplyTo) {
         let running = Arc::clone(&self.config);
         if let Err(word) = self.configuring.say(Word::Compare { running, reply })
             && let Word::Compare { reply, .. } = *word
@@ -255,7 +257,7 @@ impl Engine {
     }
 
     /// Nothing of a change is taken, since of these keys the new values need a restart.
-    fn needs_restart(&mut self, keys: Vec<Change>, more: bool, reply: Option<oneshot::Sender<Answer>>) {
+    fn needs_restart(&mut self, keys: Vec<Change>, more: bool, reply: Option<ReplyTo>) {
         let named: Vec<String> = keys.iter().map(ToString::to_string).collect();
         let why = format!(
             "error: needs a restart, so nothing of the change is taken: {}\n  next: put these back, or restart failstop",
@@ -268,8 +270,8 @@ impl Engine {
     }
 
     /// No key has another value.
-    fn take_notation(&mut self, candidate: Candidate, by: &By, reply: Option<oneshot::Sender<Answer>>) {
-        let Candidate { config, text, sha256, overrides, channels, known: _ } = candidate;
+    fn take_notation(&mut self, candidate: Candidate, by: &By, reply: Option<ReplyTo>) {
+        let Candidate { config, text, sha256, overrides, channels, sources: _, known: _ } = candidate;
         if *by != By::Itself {
             // Whoever asks may have put other secrets where the channels' are kept.
             self.alerts.reconfigure(channels);
@@ -291,7 +293,7 @@ impl Engine {
         changes: Vec<Change>,
         by: By,
         more: bool,
-        reply: Option<oneshot::Sender<Answer>>,
+        reply: Option<ReplyTo>,
     ) {
         if self.storage_failed {
             return refuse(
@@ -330,7 +332,7 @@ impl Engine {
     /// The record of the change is durable and the core goes by it: everything else does, from here on.
     pub(super) fn configured(&mut self) {
         let Some(Coming { candidate, changes, by, reply }) = self.configuring.coming.take() else { return };
-        let Candidate { config, text, sha256, overrides, channels, known: _ } = *candidate;
+        let Candidate { config, text, sha256, overrides, channels, sources, known: _ } = *candidate;
         let now = clock::now();
         if let (Some(desk), Ok(Some(policy)), Some(terms)) = (&mut self.desk, gate_policy(&config), Terms::of(&config))
         {
@@ -346,6 +348,7 @@ impl Engine {
             }
         }
         self.config = config;
+        self.programs.withhold_secrets(&self.config);
         self.diagnosis.adopt(Arc::clone(&self.config));
         self.verifier.set_every(self.config.journal.verify_every, now);
         self.ending.adopt(&self.config);
@@ -353,7 +356,7 @@ impl Engine {
         self.facts.adopt(&self.config);
         self.adopt_breaker(now);
         self.footprint.adopt(self.config.footprint.caps());
-        self.adopt_measuring(now);
+        self.adopt_measuring(sources, now);
         self.sample_at = self.sample_at.min(now.plus(self.config.limits.sample_every));
         logging::adopt(&self.config.log);
         self.thresholds.adopt(&self.config);
@@ -404,7 +407,7 @@ impl Engine {
 
     /// What the file says is not in force, and why: many read that who may not read the file.
     fn is_not_in_force(&mut self, why: &str, restart: Vec<String>) {
-        let what = clipped(&one_line(why.trim_start_matches("error: ")), FAULT_MAX_BYTES);
+        let what = clipped(&sentence(why), FAULT_MAX_BYTES);
         if self.configuring.fault.as_ref().is_some_and(|fault| fault.what == what) {
             return;
         }
@@ -437,13 +440,17 @@ impl Engine {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            let held = tokio::task::spawn_blocking(move || {
+            let held = LOOP.wait(move || {
                 let cgroups = cgroups.iter().map(|(index, path)| (*index, path.as_path()));
                 kernel::hold(&config, &system, cgroups, &usable, KernelLimits::write_anew)
             });
-            // The runtime ends with the engine, and its threads with it.
-            for fault in held.await.unwrap_or_default() {
-                tracing::warn!(%fault, "the kernel does not hold a limit as it is configured now");
+            match held.await {
+                Ok(faults) => {
+                    for fault in faults {
+                        tracing::warn!(%fault, "the kernel does not hold a limit as it is configured now");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the kernel holds the limits that were configured before"),
             }
         }));
     }
@@ -498,12 +505,6 @@ fn keys_in_words(count: usize) -> String {
     if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
 }
 
-/// Words that somebody else chose, on one line.
-fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if breaks_a_line(c) { ' ' } else { c }).collect();
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Cut on a character's boundary.
 fn clipped(text: &str, max: usize) -> String {
     if text.len() <= max {
@@ -513,14 +514,14 @@ fn clipped(text: &str, max: usize) -> String {
     format!("{}...", text.get(..end).unwrap_or_default())
 }
 
-fn answer(reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
+fn answer(reply: Option<ReplyTo>, answer: Answer) {
     // Whoever asked may have gone; then nobody wants it.
     if let Some(reply) = reply {
         let _ = reply.send(answer);
     }
 }
 
-fn refuse(reply: Option<oneshot::Sender<Answer>>, why: &str) {
+fn refuse(reply: Option<ReplyTo>, why: &str) {
     answer(reply, Answer::Refused(vec![why.trim_start_matches("error: ").to_owned()]));
 }
 
@@ -549,6 +550,5 @@ mod tests {
     fn cuts_fall_between_characters() {
         assert_eq!(clipped("äääää", 8), "ää...");
         assert_eq!(clipped("short", 8), "short");
-        assert_eq!(one_line("a\n  b\tc"), "a b c");
     }
 }

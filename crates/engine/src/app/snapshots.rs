@@ -3,9 +3,10 @@
 
 use super::engine::Engine;
 use super::journal::{JOURNAL_GONE, Teller, wall};
+use crate::beside::LOOP;
 use crate::books::{Judgement, NotMade, Request, make, retire_files, snapshot_entry};
 use crate::clock;
-use crate::command::Answer as DoorAnswer;
+use crate::command::{Answer as DoorAnswer, ReplyTo};
 use crate::doors::bot::Answer;
 use crate::process::tree::TreeId;
 use core::time::Duration;
@@ -16,7 +17,7 @@ use failstop_journal::ledger::{Entry, SnapshotRetired, SnapshotTaken};
 use failstop_journal::snapshot::retirable;
 use failstop_journal::verify::Position;
 use jiff::{Timestamp, ToSpan as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// A snapshot that could not be made is tried again after this.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ const WAITING_MAX: usize = 64;
 #[derive(Debug)]
 enum Wants {
     Bot(Answer),
-    Operator(oneshot::Sender<DoorAnswer>),
+    Operator(ReplyTo),
 }
 
 impl Wants {
@@ -214,10 +215,13 @@ impl Engine {
         };
         self.snapshots.making = Some(std::mem::take(&mut self.snapshots.waiting));
         let results = self.snapshots.results.clone();
-        tokio::task::spawn_blocking(move || {
+        let making = LOOP.run((), move |()| {
             // The loop is gone when this fails, and nobody waits any more.
             let _ = results.blocking_send(make(&request));
         });
+        if let Err(none) = making {
+            self.snapshot_failed(&format!("there is no thread to make it: {}", none.error), false);
+        }
     }
 
     /// A snapshot is on the disk, or is not.
@@ -299,11 +303,15 @@ impl Engine {
     /// The journal says that these may be gone.
     pub(super) fn snapshots_retired(&self, upto: u64) {
         let state_dir = self.state_dir.clone();
-        tokio::task::spawn_blocking(move || {
+        let later = |error: &dyn core::fmt::Display| tracing::warn!(%error, "old snapshots are removed the next time");
+        let retiring = LOOP.run((), move |()| {
             if let Err(error) = retire_files(&state_dir, upto) {
-                tracing::warn!(%error, "old snapshots are removed the next time");
+                later(&error);
             }
         });
+        if let Err(none) = retiring {
+            later(&none.error);
+        }
     }
 
     /// The start goes on: with what its checks said, or with what is wrong with the snapshots.
@@ -337,7 +345,7 @@ impl Engine {
     }
 
     /// An operator asks for a snapshot.
-    pub(super) fn snapshot_for_operator(&mut self, who: &str, reason: &str, reply: oneshot::Sender<DoorAnswer>) {
+    pub(super) fn snapshot_for_operator(&mut self, who: &str, reason: &str, reply: ReplyTo) {
         self.want_snapshot(who, reason, Wants::Operator(reply));
     }
 

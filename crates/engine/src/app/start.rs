@@ -21,6 +21,8 @@ use crate::process::lock::InstanceLock;
 use crate::process::mark::SystemMark;
 use crate::process::procfs;
 use crate::process::register::{self, Register};
+use crate::process::twin;
+use crate::retire;
 use crate::runtime_dir::{self, RuntimeDir};
 use crate::status::held::HeldSince;
 use failstop_core::gate::Gate;
@@ -114,7 +116,10 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     logging::start(&config.log, config.name());
     let state = config.state_dir().to_owned();
     make_state_dir(&state)?;
-    let lock = InstanceLock::take(&state)?;
+    let mut lock = InstanceLock::take(&state)?;
+    if let Some(plan) = retire::unfinished(&state) {
+        return Err(RunError::HalfRetired { plan });
+    }
 
     let accounts = accounts::accounts(&config)?;
     let open_files = raise_open_files();
@@ -131,6 +136,13 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let of_the_journal = |source| RunError::Journal { state: state.clone(), source };
     let recovered = recover(Disk::new(&state), journal_settings(&config), durable_mark(&runtime, &state))
         .map_err(of_the_journal)?;
+    // Before anything is changed: this state directory may be the copy of one that is in use.
+    let mark = SystemMark { name: config.name().to_owned(), jid: recovered.jid().to_string() };
+    let alone = twin::be_alone(&mark.jid, &state)?;
+    notes.extend(alone.note);
+    if let Some(name) = alone.name {
+        lock.keep(name);
+    }
     let verdict = recovered.verdict().clone();
     let mut core = Core::new(config.policy());
     let mut damage = match &verdict {
@@ -152,8 +164,7 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let latches = list_halt_latches(&state)?;
 
     // Before anything of this start exists: whatever is found belongs to an earlier one.
-    let mark = SystemMark { name: config.name().to_owned(), jid: recovered.jid().to_string() };
-    let leftovers = leftovers::clear(&mark, &register::read(runtime.path()), CLEAR_WITHIN)?;
+    let leftovers = leftovers::clear(&mark, &register::read(runtime.path()), &state, CLEAR_WITHIN)?;
     runtime.clear();
     let register = Register::begin(runtime.path())
         .map_err(|source| RunError::Host { what: "write the register of processes", source })?;
@@ -187,14 +198,17 @@ pub fn prepare(options: &RunOptions, side: EngineSide) -> Result<Prepared, RunEr
     let wanted = config.components.iter().any(|component| !component.credentials.is_empty());
     let credentials = CredentialFolders::new(runtime.path(), own_pid, runtime.memory_backed(), wanted);
     let blueprints = components::blueprints(&config, accounts, &runtime, &mark.jid, epoch, open_files, &credentials)?;
-    let programs = Programs::new(&mark, open_files);
-    let unclean = ended_badly(&verdict) && !(ended_for_its_storage(&latches) && leftovers.is_empty());
+    let mut programs = Programs::new(&mark, open_files);
+    programs.withhold_secrets(&config);
+    let unclean = (ended_badly(&verdict) || replayed.last_end == LastEnd::GuardDied)
+        && !(ended_for_its_storage(&latches) && leftovers.is_empty());
     let start = Start {
         epoch,
         kill_switch: latch.who_and_why(),
         latches: latches.into_iter().map(|latch| (latch.cause, latch.evidence)).collect(),
         new_journal: verdict == Verdict::New,
-        unclean: unclean.then_some(Unclean { left_alive: leftovers.len() }),
+        unclean: unclean
+            .then_some(Unclean { left_alive: leftovers.len(), guard_died: replayed.last_end == LastEnd::GuardDied }),
         damage,
     };
     Ok(Prepared {
@@ -292,8 +306,29 @@ struct Replayed {
     emergencies_told: Told,
     /// Which halts were raised by which requests.
     given_traces: Given,
+    /// How the last engine ended, as far as it could say so.
+    last_end: LastEnd,
     /// The gate.
     gate: Option<Gate>,
+}
+
+/// What the journal says of the last engine's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastEnd {
+    /// Nothing that its seal would not say.
+    Unsaid,
+    /// It ended because its guard had died, and sealed the journal.
+    GuardDied,
+}
+
+impl LastEnd {
+    fn replay(&mut self, kind: &str) {
+        match kind {
+            "x.failstop.guard_died" => *self = Self::GuardDied,
+            "engine.started" => *self = Self::Unsaid,
+            _ => {}
+        }
+    }
 }
 
 /// The gate that the configuration wants, if it wants one.
@@ -325,12 +360,14 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let mut held = HeldSince::default();
     let mut emergencies_told = Told::default();
     let mut given_traces = Given::default();
+    let mut last_end = LastEnd::Unsaid;
     let replayed: io::Result<()> = recovered.replay(|record| {
         if unknown.is_some() || record.is_own() {
             return Ok(());
         }
         emergencies_told.replay(record.kind, record.payload);
         given_traces.replay(record.kind, record.payload);
+        last_end.replay(record.kind);
         match book.replay(&record) {
             Ok(()) => note_snapshots(&mut named, record.kind, record.payload),
             Err(wrong) => {
@@ -376,7 +413,7 @@ fn replay(recovered: &Recovered<Disk>, core: &mut Core, mut gate: Option<Gate>) 
     let standing: BTreeSet<HaltId> = core.halts().map(|(halt, _)| halt.id).collect();
     raised.retain(|id, _| standing.contains(id));
     held.forget_lifted();
-    Ok(Replayed { unknown, raised, held, emergencies_told, given_traces, book, named, unsound, gate })
+    Ok(Replayed { last_end, unknown, raised, held, emergencies_told, given_traces, book, named, unsound, gate })
 }
 
 /// Whether the journal shows that the last engine did not end as it should. Damage is told as such.

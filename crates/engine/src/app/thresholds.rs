@@ -1,24 +1,17 @@
-//! Figures and their levels: looked at with what is measured anyway, and with each order; what follows goes to people, to health and,
-//! in an emergency, to the core.
+//! Figures and their levels: looked at with what is measured anyway, at times of their own where that is seldom, with each order, and what a
+//! report alone can make an emergency with each report; what follows goes to people, to health and, in an emergency, to the core.
 
 use super::engine::Engine;
+use super::log_files::largest;
 use crate::clock;
-use crate::thresholds::{Hint, LogFile, Outside, Shown, Which};
+use crate::thresholds::{Hint, Outside, Shown, Which, Worst};
 use failstop_client::wire;
-use failstop_core::gate::SHARE_ONE;
-use failstop_core::{AnomalyRule, Degree, Input, Mode, Monotonic, News, Slot, unlike};
+use failstop_core::gate::{DailyResult, SHARE_ONE};
+use failstop_core::{AnomalyRule, Input, Mode, Monotonic, News, Side, Slot, unlike};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// A figure is hinted at in the log at most this often.
 const HINT_APART: core::time::Duration = core::time::Duration::from_secs(3_600);
-
-/// Looks at log files beside the loop: a file system that hangs holds up nobody.
-#[derive(Debug, Default)]
-pub struct LogFiles {
-    looking: Option<oneshot::Receiver<Option<LogFile>>>,
-}
 
 /// Figures that are unlike their last day; nothing while there are no hints.
 #[derive(Debug, Default)]
@@ -34,13 +27,24 @@ impl Engine {
     pub(super) fn note_figure(&mut self, now: Monotonic, who: Slot, metric: &wire::Metric) {
         let endpoint = metric.labels.get("endpoint").map(String::as_str);
         self.thresholds.heard(now, who, &metric.name, endpoint, metric.value);
+        self.look_at_reported(now, &metric.name);
+    }
+
+    /// A metric was reported, or a source brought it: what it alone can make an emergency waits for nothing.
+    pub(super) fn look_at_reported(&mut self, now: Monotonic, metric: &str) {
+        // Where there is a gate, it has the results.
+        if self.desk.is_none() && self.thresholds.is_judged_with(metric) {
+            self.look_at_figures(now, Which::Reported, &Outside::default());
+        }
     }
 
     /// Looks at the figures that are due.
     pub(super) fn look_at_thresholds(&mut self, now: Monotonic) {
         let whole = self.thresholds.is_due(now);
-        self.take_log_files();
-        let outside = self.known_of_orders(now, whole);
+        if let Some(largest) = self.log_files.take() {
+            self.thresholds.logs_seen(largest);
+        }
+        let outside = self.known_of_orders(now, Which::Due);
         self.look_at_figures(now, Which::Due, &outside);
         if whole {
             self.end_told_before(now);
@@ -50,31 +54,21 @@ impl Engine {
         }
     }
 
-    /// Begins to look at log files, for the next look at figures. One look at a time.
+    /// Begins to look at log files, for the next look at figures.
     fn look_at_log_files(&mut self, now: Monotonic) {
         let files = &self.config.thresholds.log_files;
-        if !files.is_empty() && self.log_files.looking.is_none() {
-            let files = files.clone();
-            let (found, looking) = oneshot::channel();
-            self.log_files.looking = Some(looking);
-            // Nobody waits for it where the engine ends meanwhile.
-            drop(tokio::task::spawn_blocking(move || found.send(largest(&files, now))));
+        if files.is_empty() {
+            return;
         }
-    }
-
-    /// What the last look at log files found, once it is through.
-    fn take_log_files(&mut self) {
-        match self.log_files.looking.as_mut().map(oneshot::Receiver::try_recv) {
-            None | Some(Err(TryRecvError::Empty)) => return,
-            Some(Ok(largest)) => self.thresholds.logs_seen(largest),
-            Some(Err(TryRecvError::Closed)) => self.thresholds.logs_seen(None),
+        let files = files.clone();
+        if let Err(error) = self.log_files.begin(move || largest(&files, now)) {
+            tracing::warn!(%error, "log files are looked at the next time: there is no thread for it");
         }
-        self.log_files.looking = None;
     }
 
     /// Looks at the figures that come of orders.
     pub(super) fn look_at_figures_of_orders(&mut self, now: Monotonic) {
-        let outside = self.known_of_orders(now, false);
+        let outside = self.known_of_orders(now, Which::OfOrders);
         self.look_at_figures(now, Which::OfOrders, &outside);
     }
 
@@ -89,7 +83,10 @@ impl Engine {
                 self.feed(Input::TriggerPassed(trigger));
             }
         }
-        if let Some(crossed) = self.thresholds.crossed() {
+        // What the gate tells of itself is no news here, and is shown all the same.
+        let crossed = self.thresholds.crossed();
+        let shown_anew = !heard.is_empty() || crossed.is_some();
+        if let Some(crossed) = crossed {
             self.feed(Input::Crossed(crossed));
             self.maybe_changed = true;
         }
@@ -99,13 +96,13 @@ impl Engine {
                 News::Begun(degree) | News::Worse(degree) | News::Eased(degree) => degree.word(),
                 News::Over => "good",
             };
+            let trace = self.alerts.threshold(one, clock::wall());
             self.note(
                 "x.failstop.threshold",
-                &serde_json::json!({ "figure": one.name, "level": degree, "what": one.what }),
+                &serde_json::json!({ "figure": one.name, "level": degree, "what": one.what, "trace_id": trace }),
             );
-            self.alerts.threshold(one, clock::wall());
         }
-        if !heard.is_empty() {
+        if shown_anew {
             self.show_thresholds();
         }
     }
@@ -123,31 +120,29 @@ impl Engine {
         self.core.policy().limits.emergency_shutdown
     }
 
-    fn known_of_orders(&self, now: Monotonic, with_losses: bool) -> Outside {
+    fn known_of_orders(&self, now: Monotonic, which: Which) -> Outside {
         let Some(desk) = &self.desk else { return Outside::default() };
         let judged = desk.performance.judged(now);
-        let lost = || {
-            let results = desk.gate.daily_results(now, self.core.mode() == Mode::Dry);
-            results.iter().filter_map(|result| result.lost).max()
+        let (lost, result) = match which {
+            Which::Due => {
+                let results = desk.gate.daily_results(now, self.core.mode() == Mode::Dry);
+                let one = desk.gate.policy().money.units_in_one();
+                let (in_money, by_share): (Vec<_>, Vec<_>) = results.iter().partition(|result| is_in_money(result));
+                let lost = by_share.iter().map(|result| result.lost.map(percent));
+                let result = in_money.iter().map(|result| result.result.map(|units| money(units, one)));
+                (Worst::of(lost, Side::Above), Worst::of(result, Side::Below))
+            }
+            Which::OfOrders | Which::Reported => (None, None),
         };
-        #[expect(clippy::cast_precision_loss, reason = "a share in millionths is far below 2^52")]
-        let percent = |lost: u128| lost as f64 * 100.0 / SHARE_ONE as f64;
         Outside {
             gate: true,
             success: judged.success,
             execution: judged.latency,
             too_few: judged.success.is_none() && judged.knows_success(),
             none_took: judged.latency.is_none() && judged.knows_latency(),
-            lost: if with_losses { lost().map(percent) } else { None },
+            lost,
+            result,
         }
-    }
-
-    /// A share of the opening equity that a level stands for, in millionths; `None` where it is not judged.
-    pub(super) fn loss_share(&self, degree: Degree) -> Option<u128> {
-        let percent = self.thresholds.level("daily_loss", degree)?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what is a share")]
-        let share = (percent.clamp(0.0, 1e9) * 10_000.0).round() as u64;
-        Some(u128::from(share))
     }
 
     /// Gives what doors show of figures: whoever asks gets it without asking the loop.
@@ -187,11 +182,21 @@ impl Engine {
     }
 }
 
-/// The largest of these files; `None` where none can be looked at.
-fn largest(files: &[PathBuf], at: Monotonic) -> Option<LogFile> {
-    let sizes = files.iter().filter_map(|file| Some((file, std::fs::metadata(file).ok()?.len())));
-    let (file, bytes) = sizes.max_by_key(|(_, bytes)| *bytes)?;
-    Some(LogFile { name: file.display().to_string(), bytes, at })
+/// Whether nothing says what a loss means in this account but its sum.
+pub(super) fn is_in_money(result: &DailyResult) -> bool {
+    result.opening.is_none_or(|opening| opening <= 0)
+}
+
+/// A share in millionths, per cent.
+#[expect(clippy::cast_precision_loss, reason = "a share in millionths is far below 2^52")]
+pub(super) fn percent(share: u128) -> f64 {
+    share as f64 * 100.0 / SHARE_ONE as f64
+}
+
+/// Units of money, of which `one` make one, in whole money.
+#[expect(clippy::cast_precision_loss, reason = "what a level is compared with is no sum that is booked")]
+pub(super) fn money(units: i128, one: u128) -> f64 {
+    units as f64 / one as f64
 }
 
 fn hint(figure: &str, value: f64, past: &mut Vec<f64>, rule: &AnomalyRule) -> Option<(String, Hint)> {

@@ -31,6 +31,8 @@ pub struct Verifier {
     every: Duration,
     results: mpsc::Sender<Verified>,
     due: Option<Monotonic>,
+    /// The next run was put off once, since the host was too busy.
+    late: bool,
     unreadable: u32,
     last: Option<VerifiedSummary>,
 }
@@ -40,7 +42,7 @@ impl Verifier {
     pub fn new(state: &Path, every: Duration, now: Monotonic) -> (Self, mpsc::Receiver<Verified>) {
         let (results, receiver) = mpsc::channel(1);
         let due = Some(now.plus(every));
-        let verifier = Self { state: state.to_owned(), every, results, due, unreadable: 0, last: None };
+        let verifier = Self { state: state.to_owned(), every, results, due, late: false, unreadable: 0, last: None };
         (verifier, receiver)
     }
 
@@ -77,7 +79,7 @@ impl Verifier {
         };
         match std::thread::Builder::new().name("verifier".into()).spawn(run) {
             Ok(_) => {
-                self.due = None;
+                (self.due, self.late) = (None, false);
                 Ok(())
             }
             Err(error) => {
@@ -87,10 +89,21 @@ impl Verifier {
         }
     }
 
-    /// A run that is due waits for its next time.
-    fn put_off(&mut self, now: Monotonic) {
-        if self.due.is_some_and(|due| now >= due) {
-            self.due = Some(now.plus(self.every));
+    /// The host is too busy: a run that is due waits for its next time, but for no more than that. Whether it waits.
+    ///
+    /// Finding damage is safety work. It may make room for a while, since it reads and hashes much and nobody waits for it; a host that stays
+    /// busy, or a breaker that stays until somebody resets it, must not keep it from ever running. It takes only what nobody else wants.
+    fn put_off(&mut self, now: Monotonic) -> bool {
+        if self.due.is_some_and(|due| now >= due) && !self.late {
+            (self.due, self.late) = (Some(now.plus(self.every)), true);
+        }
+        self.due.is_none_or(|due| now < due)
+    }
+
+    /// There is room again: a run that was put off is due.
+    pub fn make_up(&mut self, now: Monotonic) {
+        if std::mem::take(&mut self.late) {
+            self.due = self.due.map(|due| due.min(now));
         }
     }
 
@@ -119,8 +132,8 @@ impl Verifier {
 impl Engine {
     /// Begins to verify, where that is due.
     pub(super) fn begin_to_verify(&mut self, now: Monotonic) {
-        if self.is_shed() {
-            return self.verifier.put_off(now);
+        if self.is_shed() && self.verifier.put_off(now) {
+            return;
         }
         if let Err(error) = self.verifier.begin(now) {
             self.say("verify", &format!("the journal is not verified this time: no thread is to be had ({error})"));
@@ -230,7 +243,7 @@ mod tests {
         assert_eq!(verifier.due(), Some(at(70)));
         verifier.set_every(hour, at(20));
         assert_eq!(verifier.due(), Some(at(70)));
-        verifier.put_off(at(70));
+        assert!(verifier.put_off(at(70)));
         assert_eq!(verifier.due(), Some(at(3_670)), "the one after goes by what was said last");
         // While one is under way.
         verifier.due = None;
@@ -238,5 +251,25 @@ mod tests {
         assert_eq!(verifier.due(), None, "never two at a time");
         verifier.ended(&Verified { outcome: Err("no such file".to_owned()), notes: Vec::new() }, at(4_000));
         assert_eq!(verifier.due(), Some(at(4_060)));
+    }
+    #[test]
+    fn a_busy_host_puts_a_run_off_once_and_never_for_good() {
+        let hour = Duration::from_secs(3_600);
+        let (mut verifier, _results) = Verifier::new(Path::new("nowhere"), hour, at(0));
+        assert!(verifier.put_off(at(3_599)), "none is due");
+        assert_eq!(verifier.due(), Some(at(3_600)));
+        assert!(verifier.put_off(at(3_600)) && verifier.put_off(at(7_199)));
+        assert_eq!(verifier.due(), Some(at(7_200)));
+        assert!(!verifier.put_off(at(7_200)), "as busy as the host may be");
+        assert!(verifier.begin(at(7_200)).is_ok(), "a thread");
+        assert!(verifier.due().is_none() && verifier.put_off(at(7_300)), "it runs");
+        verifier.ended(&Verified { outcome: Err("no such file".to_owned()), notes: Vec::new() }, at(7_400));
+        // Each in its turn, and as soon as there is room.
+        assert!(verifier.put_off(at(11_000)));
+        assert_eq!(verifier.due(), Some(at(14_600)));
+        verifier.make_up(at(11_500));
+        assert_eq!(verifier.due(), Some(at(11_500)));
+        verifier.make_up(at(11_400));
+        assert_eq!(verifier.due(), Some(at(11_500)), "nothing is late any more");
     }
 }

@@ -83,12 +83,17 @@ impl Books {
     ///
     /// [`Violation`]: it would break a rule.
     pub fn judge(&mut self, entry: &Entry, now: Wall) -> Result<Judgement, Violation> {
-        let book = if self.entries == 0 { &self.settled } else { self.look_ahead(now) };
+        let book = self.ahead(now);
         let judged = book.judge(entry)?;
         if let (Entry::Statement(known), Judged::Already { .. }) = (entry, judged) {
             book.judge(&Entry::Statement(Statement { id: COMPARED_ONLY.to_owned(), ..known.clone() }))?;
         }
         Ok(self.judgement(entry, judged))
+    }
+
+    /// The book after everything that was handed over.
+    pub fn ahead(&mut self, now: Wall) -> &Book {
+        if self.entries == 0 { &self.settled } else { self.look_ahead(now) }
     }
 
     fn judgement(&self, entry: &Entry, judged: Judged) -> Judgement {

@@ -29,7 +29,7 @@ pub fn spoken(message: wire::Message, component: &str) -> Option<Entry> {
         }
         // Entry price and leverage are the gate's alone.
         wire::Message::Position(wire::Position { account, instrument, quantity, opening, .. }) => {
-            Entry::Position(Position { account, instrument, quantity, opening, component })
+            Entry::Position(Position { account, instrument, quantity, opening, component, correction: None })
         }
         wire::Message::StrategyState(wire::StrategyState { strategy, instance, from, to, reason }) => {
             Entry::Moved(Moved { strategy, instance, from, to, component, reason })

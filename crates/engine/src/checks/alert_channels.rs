@@ -3,8 +3,9 @@
 
 use super::{Finding, Subject};
 use crate::alerts::survey;
-use crate::config::{HostPort, Probe};
+use crate::config::{Config, HostPort, Probe, Profile};
 use crate::probing::{Answer, ProbeFault, Runner, once};
+use failstop_core::Mode;
 use std::time::Duration;
 
 /// How long a service may take to take a connection.
@@ -37,9 +38,24 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if names.is_empty() {
         findings.push(Finding::warning("no channel can be used", "add one to `channels` under [alerts]"));
     } else if findings.is_empty() {
-        findings.push(Finding::passed(names.join(", ")));
+        findings.push(told(subject.config, &names.join(", ")));
     }
     findings
+}
+
+/// Whom these channels reach. A system that trades, or is meant for it, needs one that reaches a person who does not look.
+fn told(config: &Config, names: &str) -> Finding {
+    if !config.alerts.stay_on_this_host() {
+        return Finding::passed(names.to_owned());
+    }
+    let found = format!("{names}: whoever does not look at this host is told of nothing");
+    if config.system.mode == Mode::Live || config.system.profile == Some(Profile::Production) {
+        return Finding::warning(
+            found,
+            "add a channel that reaches you, such as [alerts.telegram], and try it with `failstop alerts test`",
+        );
+    }
+    Finding::passed(found)
 }
 
 /// Whether they can be reached.
@@ -59,7 +75,7 @@ pub(super) fn reach(subject: &Subject<'_>) -> Vec<Finding> {
         return vec![Finding::skipped("a proxy is set in the environment; `failstop alerts test` goes through it")];
     }
     let asked: Vec<(Probe, Duration)> = targets.iter().map(|(_, host)| (Probe::Tcp(host.clone()), WITHIN)).collect();
-    let outcomes = once(&asked, Runner::Here, subject.config.folder.clone());
+    let outcomes = once(&asked, Runner::default(), subject.config.folder.clone());
     targets.iter().zip(outcomes).map(|((name, host), outcome)| finding(name, host, outcome)).collect()
 }
 

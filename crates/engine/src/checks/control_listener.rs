@@ -4,7 +4,7 @@
 use super::{Finding, Subject};
 use crate::access::{Holders, Roster};
 use crate::config::Listen;
-use crate::doors::remote::{Tls, not_after};
+use crate::doors::tls::{Tls, not_after};
 use crate::runtime_dir::{EngineInfo, EngineState};
 use failstop_client::signed::{Key, Verifier};
 use std::io::ErrorKind;
@@ -30,7 +30,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let keys: Vec<Key> = control
         .keys
         .iter()
-        .filter_map(|path| Key::read(path).map_err(|error| findings.push(failed(&error))).ok())
+        .filter_map(|path| Key::read(path).map_err(|error| findings.push(unheard(&error))).ok())
         .collect();
     let keys_are_good = keys.len() == control.keys.len();
     match Verifier::new(keys, 0) {
@@ -42,15 +42,18 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             }));
         }
         Ok(_) => {}
-        Err(error) => findings.push(failed(&error)),
+        Err(error) => findings.push(unheard(&error)),
     }
     if let Some(path) = &control.token_file {
         findings.push(tokens(path, subject.config.state_dir()));
     }
     if let (Some(cert), Some(key)) = (&control.tls_cert, &control.tls_key) {
         match Tls::read(cert, key, control.client_ca.as_deref()) {
-            Ok(_) => findings.push(validity(cert, crate::clock::wall())),
-            Err(error) => findings.push(failed(&error)),
+            Ok(_) => findings.push(match not_after(cert) {
+                Ok(end) => validity(cert, end, crate::clock::wall(), "watchdogs"),
+                Err(error) => unheard(&error),
+            }),
+            Err(error) => findings.push(unheard(&error)),
         }
     }
     if matches!(subject.caller, super::Caller::Command) {
@@ -63,7 +66,7 @@ fn unheld(why: String) -> Finding {
     Finding::warning(why, "correct the name, or make that user or group on this host")
 }
 
-fn tokens(path: &Path, state_dir: &Path) -> Finding {
+pub(super) fn tokens(path: &Path, state_dir: &Path) -> Finding {
     // The engine's user, whoever makes this check.
     let engine = std::fs::metadata(state_dir).map_or_else(|_| nix::unistd::geteuid().as_raw(), |state| state.uid());
     match Roster::read(path, engine) {
@@ -83,23 +86,24 @@ fn tokens(path: &Path, state_dir: &Path) -> Finding {
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> Finding {
-    let text = error.to_string();
-    // What to do is said in a line of its own, or last.
-    let (reason, remedy) =
-        text.split_once("\n  next: ").or_else(|| text.rsplit_once("; ")).unwrap_or((&text, "correct [control]"));
-    Finding::failed(format!("no watchdog will be heard: {reason}"), remedy)
+fn unheard(error: &dyn std::error::Error) -> Finding {
+    failed("no watchdog will be heard", error, "correct [control]")
 }
 
-fn validity(cert: &Path, now: jiff::Timestamp) -> Finding {
-    let end = match not_after(cert) {
-        Ok(end) => end,
-        Err(error) => return failed(&error),
-    };
+/// That something is no use, and what follows of it; `remedy` where the error names none.
+pub(super) fn failed(so: &str, error: &dyn std::error::Error, remedy: &'static str) -> Finding {
+    let text = error.to_string();
+    // What to do is said in a line of its own, or last.
+    let (reason, remedy) = text.split_once("\n  next: ").or_else(|| text.rsplit_once("; ")).unwrap_or((&text, remedy));
+    Finding::failed(format!("{so}: {reason}"), remedy)
+}
+
+/// How long a certificate is good; `whose`: who will refuse this host when it is not any more.
+pub(super) fn validity(cert: &Path, end: jiff::Timestamp, now: jiff::Timestamp, whose: &str) -> Finding {
     let shown = crate::clock::rfc3339(end);
     if end <= now {
         Finding::warning(
-            format!("the certificate {} ran out on {shown}: watchdogs will refuse this host", cert.display()),
+            format!("the certificate {} ran out on {shown}: {whose} will refuse this host", cert.display()),
             "have a new one made and restart",
         )
     } else if now.saturating_add(SOON).is_ok_and(|soon| end <= soon) {

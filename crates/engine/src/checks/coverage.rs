@@ -25,7 +25,12 @@ fn of(component: &Component, config: &Config, host: &HostFacts) -> Coverage {
             enforced.push("stopped in shutdown".to_owned());
             not_covered.push("orders it places without asking".to_owned());
         }
-        Orders::Direct => enforced.push("runs only while active and live".to_owned()),
+        Orders::Direct => {
+            enforced.push("runs only while active and live".to_owned());
+            not_covered.push(
+                "failstop itself standing still (it runs on, unless systemd's `WatchdogSec` or the watchdog on another host ends the engine)".to_owned(),
+            );
+        }
         Orders::None => enforced.push("stopped in shutdown".to_owned()),
     }
     match component.restart {

@@ -11,7 +11,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
         return vec![Finding::passed("no dependency is configured")];
     }
     let programs = match subject.caller {
-        Caller::Command => Runner::Here,
+        Caller::Command => {
+            let variables = subject.config.secrets().filter_map(|own| own.secret.variable()).map(str::to_owned);
+            Runner::Here { withheld: variables.collect() }
+        }
         Caller::Engine(requests) => Runner::Loop(requests.clone()),
     };
     let asked: Vec<(Probe, Duration)> =

@@ -63,7 +63,7 @@ pub(super) fn reach(subject: &Subject<'_>) -> Vec<Finding> {
     }
     let asked: Vec<(Probe, Duration)> = pages.iter().map(|page| (probe_of(page), page.timeout)).collect();
     // It runs no programs.
-    let outcomes = once(&asked, Runner::Here, subject.config.folder.clone());
+    let outcomes = once(&asked, Runner::default(), subject.config.folder.clone());
     pages.iter().zip(outcomes).map(|(page, outcome)| of_page(page, outcome)).collect()
 }
 

@@ -1,7 +1,10 @@
-//! The observe address can be bound, unless our own engine holds it.
+//! The observe address can be bound, unless our own engine holds it; its certificate is good for a while, its tokens are there, and who else
+//! could read it is said.
 
+use super::control_listener::{failed, tokens, validity};
 use super::{Finding, Subject};
-use crate::config::Listen;
+use crate::config::{Config, Listen};
+use crate::doors::tls::{Tls, not_after};
 use crate::runtime_dir::{EngineInfo, EngineState};
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -29,13 +32,43 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             "write an address of this machine in `observe.listen`; a port below 1024 needs privileges",
         ),
     }];
-    if !address.ip().is_loopback() {
-        findings.push(Finding::warning(
-            format!("{address} is readable by everybody who can reach this machine, without TLS or a token"),
-            "listen on 127.0.0.1 behind a proxy, or restrict it with a firewall",
-        ));
+    findings.extend(exposed(subject.config).into_iter().map(|(what, next)| Finding::warning(what, next)));
+    let observe = &subject.config.observe;
+    if let (Some(cert), Some(key)) = (&observe.tls_cert, &observe.tls_key) {
+        findings.push(match Tls::read(cert, key, None).and_then(|_| not_after(cert)) {
+            Ok(end) => validity(cert, end, crate::clock::wall(), "watchdogs, scrapers and browsers"),
+            Err(error) => failed("the observe address will be off", &error, "correct [observe]"),
+        });
+    }
+    if let (true, Some(path)) = (observe.require_token, &subject.config.control.token_file) {
+        findings.push(tokens(path, subject.config.state_dir()));
     }
     findings
+}
+
+/// What whoever can reach this machine could do with an observe address beyond loopback, each with what to do about it.
+pub fn exposed(config: &Config) -> Vec<(String, &'static str)> {
+    let observe = &config.observe;
+    let Listen::At(address) = observe.listen else { return Vec::new() };
+    if address.ip().is_loopback() {
+        return Vec::new();
+    }
+    let mut exposed = Vec::new();
+    if !observe.speaks_tls() {
+        exposed.push((
+            format!("the observe address {address} is without TLS: whoever is on the way reads and changes what is answered there"),
+            "write `tls_cert` and `tls_key` in [observe], or listen on 127.0.0.1 behind a proxy",
+        ));
+    }
+    if !observe.require_token {
+        exposed.push((
+            format!(
+                "the observe address {address} is readable by everybody who can reach this machine: no token is wanted"
+            ),
+            "write `require_token = true` in [observe], or restrict it with a firewall",
+        ));
+    }
+    exposed
 }
 
 /// Whether the engine that left word in the state directory lives and listens there.

@@ -61,6 +61,10 @@ pub fn text(report: &Report, paint: Paint<'_>) -> String {
         for line in &report.coverage {
             write_coverage(&mut out, line, width);
         }
+        if !report.not_watched.is_empty() {
+            let _ =
+                writeln!(out, "not watched until somebody speaks of it: {}", one_line(&report.not_watched.join(", ")));
+        }
         for note in &report.host_notes {
             let _ = writeln!(out, "note: {}", one_line(note));
         }
@@ -131,6 +135,7 @@ pub fn json(report: &Report, strict: bool) -> String {
         "checks": checks,
         "coverage": report.coverage,
         "host_notes": report.host_notes,
+        "not_watched": report.not_watched,
         "seconds": report.seconds,
     });
     format!("{whole}\n")

@@ -38,6 +38,8 @@ pub enum Class {
     Environment,
     /// The halt `witness` where it remembers otherwise; `environment`, retried, where it cannot be asked.
     Witness,
+    /// The halt `failsafe` with the trigger `capital`; `integrity` where it could not be found out.
+    Capital,
     /// Nothing but a warning.
     Advisory,
 }
@@ -48,7 +50,7 @@ impl Class {
         match self {
             Self::Integrity => Some(CheckClass::Integrity),
             Self::Environment => Some(CheckClass::Environment),
-            Self::Witness | Self::Advisory => None,
+            Self::Witness | Self::Capital | Self::Advisory => None,
         }
     }
 }
@@ -137,6 +139,8 @@ pub struct Report {
     pub coverage: Vec<Coverage>,
     /// Facts about this host that weaken what is promised.
     pub host_notes: Vec<String>,
+    /// What is not watched until somebody speaks of it, and what the configuration switches off.
+    pub not_watched: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -157,7 +161,14 @@ impl Report {
                 place: problem.place.as_ref().map(|place| (place.file.display().to_string(), place.line, place.column)),
             })
             .collect();
-        Self { system: String::new(), results, coverage: Vec::new(), host_notes: Vec::new(), seconds: 0.0 }
+        Self {
+            system: String::new(),
+            results,
+            coverage: Vec::new(),
+            host_notes: Vec::new(),
+            not_watched: Vec::new(),
+            seconds: 0.0,
+        }
     }
 
     /// How many came out so.
@@ -184,8 +195,11 @@ impl Report {
     /// # Errors
     /// The evidence of the first failure.
     pub fn of_class(&self, class: CheckClass) -> Result<(), String> {
-        let first =
-            self.results.iter().find(|result| result.outcome == Outcome::Failed && result.class.core() == Some(class));
+        let is_of = |result: &CheckResult| {
+            let unknown = result.class == Class::Capital && result.undetermined;
+            result.class.core() == Some(class) || unknown && class == CheckClass::Integrity
+        };
+        let first = self.results.iter().find(|result| result.outcome == Outcome::Failed && is_of(result));
         match first {
             None => Ok(()),
             Some(result) => Err(format!("check {}: {}", result.name, result.reason)),

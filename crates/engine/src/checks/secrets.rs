@@ -78,6 +78,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             SecretFor::Metrics => {
                 Finding::warning(fault, "set it where failstop runs: without it the page is not asked")
             }
+            SecretFor::Fleet => {
+                Finding::warning(fault, "set it where failstop runs: without it that system is not asked")
+            }
             SecretFor::Gate => {
                 Finding::failed(fault, "set it where failstop runs: without it the gate opens less, or nothing")
             }

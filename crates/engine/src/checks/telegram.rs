@@ -1,8 +1,9 @@
 //! Commands over Telegram: whether whoever is listed can be heard. They only ever warn, since trading does not hang on them.
 
 use super::{Finding, Subject};
+use crate::access::Role;
 use crate::config::{Config, Telegram, TelegramUser};
-use crate::doors::telegram::Settings;
+use crate::doors::telegram::{Channel, People, Settings};
 use crate::outside::{Answer, Method, ask};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     } else if Settings::of(subject.config).is_none() {
         findings.push(Finding::warning(
             "users are listed in [telegram], and there is no bot: nobody is heard",
-            "write `bot_token` there, or the table [alerts.telegram]",
+            how_to_have_a_bot(subject.config),
         ));
     } else {
         findings.push(Finding::passed(count(telegram)));
@@ -31,9 +32,26 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     findings
 }
 
+fn how_to_have_a_bot(config: &Config) -> String {
+    let Channel { alerts, is_written, .. } = Channel::of(config);
+    if is_written {
+        format!(
+            "write `bot_token` there, or add \"telegram\" to `channels` of [{alerts}]: its bot hears where it is in use"
+        )
+    } else {
+        format!(
+            "write `bot_token` there, or the table [{alerts}.telegram], with \"telegram\" in `channels` of [{alerts}] where those are named"
+        )
+    }
+}
+
+/// How many are heard, by the list that counts for each.
 fn count(telegram: &Telegram) -> String {
-    let counts = telegram.lists().into_iter().filter(|(_, users)| !users.is_empty());
-    let counts: Vec<String> = counts.map(|(key, users)| format!("{} in `{key}`", users.len())).collect();
+    let people = People::of(telegram);
+    let roles = [Role::Viewer, Role::Admin, Role::SuperAdmin];
+    let counts = telegram.lists().into_iter().zip(roles).map(|((key, _), role)| (key, people.count(role)));
+    let counts: Vec<String> =
+        counts.filter(|(_, count)| *count > 0).map(|(key, count)| format!("{count} in `{key}`")).collect();
     format!("users who are heard: {}", counts.join(", "))
 }
 
@@ -156,6 +174,40 @@ mod tests {
         assert_eq!(Settings::of(&telegram(&format!("[telegram]\nadmins = [5]\n{unused}"))), None, "not in use");
         let own = format!("[telegram]\nadmins = [5]\nbot_token = {{ env = \"OWN\" }}\n{alerts}");
         assert_eq!(Settings::of(&telegram(&own)).unwrap().token.variable(), Some("OWN"));
+    }
+
+    #[test]
+    fn the_table_is_named_that_counts_where_the_system_is() {
+        let bot = "bot_token = { env = \"T\" }\nchat_id = \"1\"\n";
+        let staging = "[alerts.staging]\nchannels = [\"console\"]\n[alerts.staging.telegram]\n";
+        for (environment, lines, says) in [
+            (
+                "production",
+                String::new(),
+                "or the table [alerts.telegram], with \"telegram\" in `channels` of [alerts]",
+            ),
+            (
+                "production",
+                format!("[alerts]\nchannels = [\"console\"]\n[alerts.telegram]\n{bot}"),
+                "or add \"telegram\" to `channels` of [alerts]:",
+            ),
+            ("staging", format!("[alerts.telegram]\n{bot}"), "or the table [alerts.staging.telegram], with"),
+            ("staging", format!("{staging}{bot}"), "or add \"telegram\" to `channels` of [alerts.staging]:"),
+        ] {
+            let system = format!("name = \"demo\"\nenvironment = \"{environment}\"\n");
+            let text = HEAD.replace("name = \"demo\"\n", &system) + "[telegram]\nadmins = [5]\n" + &lines;
+            let source = Source { file: "failstop.toml".into(), text, world_readable: false };
+            let config = Config::of(&source, &Overrides::default()).unwrap();
+            assert_eq!(Settings::of(&config), None, "{environment} {lines}");
+            let how = how_to_have_a_bot(&config);
+            assert!(how.contains(says), "{environment} {lines}: {how}");
+        }
+    }
+
+    #[test]
+    fn groups_are_not_heard_and_who_stands_twice_is_heard_once() {
+        let config = telegram("[telegram]\nviewers = [5, 6, -7]\nadmins = [6, 6]\nsuper_admins = [-8]\n");
+        assert_eq!(count(&config.telegram), "users who are heard: 1 in `viewers`, 1 in `admins`");
     }
 
     #[test]

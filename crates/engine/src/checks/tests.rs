@@ -119,6 +119,26 @@ fn secrets_must_be_there_and_nobody_elses() {
     let report = run(&config, &Options { only: vec!["secrets".into()], ..Options::default() }).unwrap();
     assert_eq!(report.results[0].outcome, Outcome::Failed);
     assert!(report.results[0].reason.contains("API_KEY"));
+    assert!(
+        report.coverage.is_empty() && report.host_notes.is_empty(),
+        "whoever asks for one check asks for nothing else"
+    );
+}
+
+#[test]
+fn who_is_told_of_nothing_hears_so_before_it_matters() {
+    let world = World::new();
+    let told = |head: &str, alerts: &str| world.line("alerts", &format!("{HEAD}{head}{BOT}{alerts}"));
+    let (outcome, said) = told("", "");
+    assert_eq!(outcome, Outcome::Passed, "a paper bot at a desk");
+    assert!(said.starts_with("console: whoever does not look at this host is told of nothing"), "{said}");
+    for head in ["mode = \"live\"\n", "profile = \"production\"\n"] {
+        let (outcome, said) = told(head, "[alerts.log_file]\npath = \"alerts.jsonl\"\n");
+        assert_eq!(outcome, Outcome::Warning, "{head}{said}");
+        assert!(said.contains("failstop alerts test"), "{said}");
+        let exec = "[alerts.exec]\ncommand = [\"/bin/true\"]\n";
+        assert_eq!(told(head, exec), (Outcome::Passed, "console, exec: ".to_owned()), "a table is enough");
+    }
 }
 
 #[test]
@@ -257,7 +277,16 @@ fn a_taken_port_warns_only() {
     let free = format!("{HEAD}{BOT}[observe]\nlisten = \"127.0.0.1:0\"\n");
     assert_eq!(world.line("ports", &free).0, Outcome::Passed);
     let wide = format!("{HEAD}{BOT}[observe]\nlisten = \"0.0.0.0:0\"\n");
-    assert_eq!(world.lines("ports", &wide)[1].outcome, Outcome::Warning);
+    let said = |text: &str| {
+        let lines = world.lines("ports", text);
+        let warnings = lines.into_iter().filter(|line| line.outcome == Outcome::Warning);
+        warnings.map(|line| line.reason).collect::<Vec<_>>()
+    };
+    let wide_said = said(&wide);
+    assert!(
+        wide_said.len() == 2 && wide_said[0].contains("without TLS") && wide_said[1].contains("no token"),
+        "{wide_said:?}"
+    );
 }
 
 #[test]
@@ -457,6 +486,7 @@ fn sample() -> Report {
             not_covered: Vec::new(),
         }],
         host_notes: vec!["no cgroup".into()],
+        not_watched: vec!["stale market data".into(), "capital".into()],
         seconds: 0.25,
     }
 }
@@ -472,6 +502,7 @@ fn text_is_a_line_a_result_and_the_sum() {
          \n\
          bot         enforced     permit (lease 2 s), restart\n\
          \x20           monitored    heartbeat 2 min\n\
+         not watched until somebody speaks of it: stale market data, capital\n\
          note: no cgroup\n\
          \n\
          1 failed, 1 warning, 1 passed, 1 skipped\n"
@@ -485,6 +516,7 @@ fn json_keeps_its_promise() {
     assert_eq!(value["checks"][1]["outcome"], "warning");
     assert_eq!(value["checks"][1]["remedy"], "chmod 600 secrets/smtp");
     assert_eq!(value["checks"][3]["reason"], "--offline");
+    assert_eq!(value["not_watched"], serde_json::json!(["stale market data", "capital"]));
 }
 
 #[test]

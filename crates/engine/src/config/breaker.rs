@@ -5,8 +5,8 @@ use failstop_settings::{Consistent, section, within};
 use std::time::Duration;
 
 section! {
-    /// While this host is too busy the dashboard, the figures over time and the verification beside give way. What keeps trading
-    /// safe never does.
+    /// While this host is too busy the dashboard and the figures over time give way, and the verification beside for at most as long again
+    /// as it waits anyway ([journal] verify_every). What keeps trading safe never does.
     pub struct Breaker {
         /// Whether it trips at all.
         enabled: bool, default true;

@@ -1,8 +1,9 @@
-//! Changes one key in the text of a configuration and leaves everything else as it is: comments, order, spaces.
+//! Changes one key in the text of a configuration and leaves everything else as it is: comments, order, spaces. What is new stands as
+//! the guide writes it: `[thresholds.daily_pnl]` as a table of its own, a component's `backoff` in one line.
 
 use super::vocabulary::VOCABULARY;
 use failstop_settings::{Shape, nearest};
-use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, TomlError, Value};
+use toml_edit::{DocumentMut, InlineTable, Item, RawString, Table, TableLike, TomlError, Value};
 
 /// Why a key cannot be set.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +37,14 @@ pub fn set_key(text: &str, key: &str, value: &str) -> Result<String, EditError> 
         }));
     };
     let root = document.as_table_mut();
-    let (table, path): (&mut dyn TableLike, &str) = match info.shape {
+    let (place, path) = match info.shape {
         Shape::Single => {
             (section_of(root, section).ok_or_else(|| no_key(format!("`{section}` is no section")))?, below)
         }
         Shape::Named { .. } => {
             let (word, path) = below.split_once('.').ok_or_else(|| no_key(format!("write {section}.WORD.key")))?;
             let named = section_of(root, section).ok_or_else(|| no_key(format!("`{section}` is no section")))?;
-            (table_in(named, word).ok_or_else(|| no_key(format!("`{section}.{word}` is no section")))?, path)
+            (named.table_in(word).ok_or_else(|| no_key(format!("`{section}.{word}` is no section")))?, path)
         }
         Shape::Repeated => element_of(root, section, below).map_err(no_key)?,
     };
@@ -51,11 +52,11 @@ pub fn set_key(text: &str, key: &str, value: &str) -> Result<String, EditError> 
     let Some((last, between)) = parts.split_last().filter(|(last, _)| !last.is_empty()) else {
         return Err(no_key("write the key behind the section".to_owned()));
     };
-    let mut table = table;
+    let mut place = place;
     for part in between {
-        table = table_in(table, part).ok_or_else(|| no_key(format!("`{part}` is no table")))?;
+        place = place.table_in(part).ok_or_else(|| no_key(format!("`{part}` is no table")))?;
     }
-    put(table, last, read_value(value));
+    place.put(last, read_value(value));
     Ok(document.to_string())
 }
 
@@ -64,39 +65,82 @@ fn read_value(text: &str) -> Value {
     text.trim().parse().unwrap_or_else(|_| Value::from(text))
 }
 
-/// Puts a value in the place of another, with the spaces and the comment that stood around it.
-fn put(table: &mut dyn TableLike, key: &str, mut value: Value) {
-    if let Some(Item::Value(known)) = table.get_mut(key) {
-        *value.decor_mut() = known.decor().clone();
-        *known = value;
-        return;
+/// How a table stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Under a header of its own; one that is made in it gets one, too.
+    Apart,
+    /// Under `[[component]]`: a header of its own would look like a section of the file.
+    InElement,
+    /// Between braces.
+    InLine,
+}
+
+/// A table of the text.
+struct Place<'a> {
+    table: &'a mut dyn TableLike,
+    stands: Stands,
+}
+
+impl<'a> Place<'a> {
+    /// Puts a value in the place of another, with the spaces and the comment that stood around it.
+    fn put(self, key: &str, mut value: Value) {
+        let Self { table, stands } = self;
+        if let Some(Item::Value(known)) = table.get_mut(key) {
+            *value.decor_mut() = known.decor().clone();
+            *known = value;
+            return;
+        }
+        // The last value between braces has the space before the closing one.
+        if stands == Stands::InLine
+            && let Some(last) = table.iter_mut().last().and_then(|(_, item)| item.as_value_mut())
+        {
+            let space = last.decor().suffix().and_then(RawString::as_str).unwrap_or_default().to_owned();
+            last.decor_mut().set_suffix("");
+            *value.decor_mut() = toml_edit::Decor::new(" ", space);
+        }
+        table.insert(key, Item::Value(value));
     }
-    table.insert(key, Item::Value(value));
+
+    /// A table within it; made where it is not there.
+    fn table_in(self, key: &str) -> Option<Place<'a>> {
+        let Self { table, stands } = self;
+        if !table.contains_key(key) {
+            match stands {
+                Stands::Apart => {
+                    table.insert(key, Item::Table(quiet()));
+                }
+                Stands::InElement | Stands::InLine => {
+                    Place { table: &mut *table, stands }.put(key, Value::InlineTable(InlineTable::new()));
+                }
+            }
+        }
+        let item = table.get_mut(key)?;
+        let stands = if item.is_value() { Stands::InLine } else { stands };
+        Some(Place { table: item.as_table_like_mut()?, stands })
+    }
+}
+
+/// A table whose header is not written where it holds nothing but tables.
+fn quiet() -> Table {
+    let mut table = Table::new();
+    table.set_implicit(true);
+    table
 }
 
 /// The table of a section that stands once; made at the end of the file where it is not there.
-fn section_of<'a>(root: &'a mut Table, section: &str) -> Option<&'a mut dyn TableLike> {
+fn section_of<'a>(root: &'a mut Table, section: &str) -> Option<Place<'a>> {
     if !root.contains_key(section) {
-        root.insert(section, Item::Table(Table::new()));
+        root.insert(section, Item::Table(quiet()));
     }
-    root.get_mut(section)?.as_table_like_mut()
-}
-
-/// A table within a table; made where it is not there.
-fn table_in<'a>(table: &'a mut dyn TableLike, key: &str) -> Option<&'a mut dyn TableLike> {
-    if !table.contains_key(key) {
-        table.insert(key, Item::Value(Value::InlineTable(InlineTable::new())));
-    }
-    table.get_mut(key)?.as_table_like_mut()
+    let item = root.get_mut(section)?;
+    let stands = if item.is_value() { Stands::InLine } else { Stands::Apart };
+    Some(Place { table: item.as_table_like_mut()?, stands })
 }
 
 /// The element of a repeated section that `below` begins with the name of, and what follows. The longest name counts, since names
 /// may have points in them.
-fn element_of<'a, 'k>(
-    root: &'a mut Table,
-    section: &str,
-    below: &'k str,
-) -> Result<(&'a mut dyn TableLike, &'k str), String> {
+fn element_of<'a, 'k>(root: &'a mut Table, section: &str, below: &'k str) -> Result<(Place<'a>, &'k str), String> {
     let names = names_of(root, section);
     let fits = |name: &&String| below.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
     let Some(name) = names.iter().filter(fits).max_by_key(|name| name.len()) else {
@@ -109,18 +153,18 @@ fn element_of<'a, 'k>(
     let is_it = |table: &dyn TableLike| table.get("name").and_then(Item::as_str) == Some(name.as_str());
     let gone = || format!("the file has no {section} \"{name}\"");
     let item = root.get_mut(section).ok_or_else(gone)?;
-    let table: Option<&mut dyn TableLike> = match item {
+    let place: Option<Place<'_>> = match item {
         Item::ArrayOfTables(tables) => {
-            tables.iter_mut().find(|table| is_it(&**table)).map(|table| -> &mut dyn TableLike { table })
+            tables.iter_mut().find(|table| is_it(&**table)).map(|table| Place { table, stands: Stands::InElement })
         }
         Item::Value(Value::Array(values)) => values
             .iter_mut()
             .filter_map(Value::as_inline_table_mut)
             .find(|table| is_it(&**table))
-            .map(|table| -> &mut dyn TableLike { table }),
+            .map(|table| Place { table, stands: Stands::InLine }),
         Item::None | Item::Value(_) | Item::Table(_) => None,
     };
-    Ok((table.ok_or_else(gone)?, path))
+    Ok((place.ok_or_else(gone)?, path))
 }
 
 fn names_of(root: &Table, section: &str) -> Vec<String> {
@@ -161,16 +205,47 @@ mod tests {
         assert!(set("health.every", "20s").contains("errors_per_minute = 10 # per minute\nevery = \"20s\"\n"));
         assert!(set("component.other.stop_grace", "20s").ends_with("orders = \"none\"\nstop_grace = \"20s\"\n"));
         assert!(set("component.other.backoff.max", "2m").contains("backoff = { max = \"2m\" }"));
-        assert!(
-            set("component.bot.backoff.max", "2m").contains("{ initial = \"1s\" , max = \"2m\" }")
-                || set("component.bot.backoff.max", "2m").contains("{ initial = \"1s\", max = \"2m\" }")
-        );
+        assert!(set("component.bot.backoff.max", "2m").contains("{ initial = \"1s\", max = \"2m\" } # slow"));
         assert!(set("limits.memory_max", "off").ends_with("[limits]\nmemory_max = \"off\"\n"));
         let halts = set("halts.unhealthy.clear_after", "2m");
-        assert!(halts.contains("unhealthy = { clear_after = \"2m\" }"), "{halts}");
+        assert!(halts.ends_with("\n[halts.unhealthy]\nclear_after = \"2m\"\n"), "{halts}");
+        assert!(!halts.contains("[halts]"), "{halts}");
         for text in [set("health.every", "20s"), halts] {
             assert!(text.parse::<DocumentMut>().is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_set_bit_by_bit_reads_as_if_somebody_had_written_it() {
+        let all = |text: &str, keys: &[(&str, &str)]| {
+            keys.iter().fold(text.to_owned(), |text, (key, value)| set_key(&text, key, value).unwrap())
+        };
+        let of = |name: &str| {
+            [("critical", "-49"), ("warning", "-20"), ("clear_for", "6m")]
+                .map(|(key, value)| (format!("thresholds.{name}.{key}"), value))
+        };
+        let (pnl, latency) = (of("daily_pnl"), of("websocket_latency"));
+        let keys: Vec<(&str, &str)> = pnl.iter().chain(&latency).map(|(key, value)| (key.as_str(), *value)).collect();
+        assert_eq!(
+            all("[system]\nname = \"demo\"\n", &keys),
+            "[system]\nname = \"demo\"\n\
+             \n[thresholds.daily_pnl]\ncritical = -49\nwarning = -20\nclear_for = \"6m\"\n\
+             \n[thresholds.websocket_latency]\ncritical = -49\nwarning = -20\nclear_for = \"6m\"\n"
+        );
+        let before = "[thresholds]\ndaily_pnl = {critical = -1}  # mine\nqueue_depth = { critical = 9 }\n";
+        assert_eq!(
+            all(
+                before,
+                &[
+                    ("thresholds.daily_pnl.warning", "0"),
+                    ("thresholds.queue_depth.warning", "3"),
+                    ("thresholds.queue_depth.for", "1s")
+                ]
+            ),
+            "[thresholds]\ndaily_pnl = {critical = -1, warning = 0}  # mine\nqueue_depth = { critical = 9, warning = 3, for = \"1s\" }\n"
+        );
+        let other = all(TEXT, &[("component.other.backoff.max", "2m"), ("component.other.backoff.initial", "1s")]);
+        assert!(other.contains("backoff = { max = \"2m\", initial = \"1s\" }\n"), "{other}");
     }
 
     #[test]

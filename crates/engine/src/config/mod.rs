@@ -25,6 +25,7 @@ mod limits;
 mod metrics;
 mod observe;
 mod overrides;
+mod page_origin;
 mod policy;
 mod probe;
 mod profile;
@@ -72,8 +73,9 @@ pub use health::{Failsafe, Health};
 pub use hot::Hot;
 pub use limits::{Ceiling, ComponentLimits, Limits};
 pub use metrics::{Fold, MAX_DECLARED_METRICS, MAX_METRIC_SOURCES, MetricCommand, MetricPage, Metrics, Take};
-pub use observe::{FleetSystem, Listen, MAX_FLEET, Observe};
+pub use observe::{FleetSystem, Listen, MAX_FLEET, MAX_ORIGINS, Observe};
 pub use overrides::Overrides;
+pub use page_origin::PageOrigin;
 pub use probe::{Header, Pace, Page, Probe};
 pub use profile::Profile;
 pub use runtime::{Destination, Environment, Format, Journal, Level, Log, Output, Permit, Startup};
@@ -280,6 +282,9 @@ fn read_all(root: &Table, source: &Source, folder: &Path, reading: &mut Reading<
     let hot = single::<Hot>(root, "config", reading);
     check_names(root, components.as_deref(), dependencies.as_deref(), reading);
     check_own_folders(root, components.as_deref(), system.as_ref(), source, folder, reading);
+    if let (Some(observe), Some(control)) = (&observe, &control) {
+        observe::check(root, observe, control, reading);
+    }
     if let (Some(shutdown), Some(components)) = (&shutdown, &components) {
         shutdown::check(root, shutdown, components, reading);
     }

@@ -38,7 +38,8 @@ section! {
         ballast: Bytes, default "64MiB", within("1MiB", "1GiB");
         /// How often a summary heartbeat is written.
         heartbeat_every: Duration, default "30s", within("1s", "10m");
-        /// How often what is new in the journal is verified while the engine runs, and some of what is old again.
+        /// How often what is new in the journal is verified while the engine runs, and some of what is old again. On a
+        /// busy host ([breaker]) it is put off by as long again, once.
         verify_every: Duration, default "1h", within("1s", "24h");
     }
 }

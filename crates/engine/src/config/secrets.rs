@@ -13,6 +13,8 @@ pub enum SecretFor {
     Gate,
     /// A page that is asked for metrics.
     Metrics,
+    /// Another system of the fleet's page.
+    Fleet,
 }
 
 /// A secret that failstop itself uses.
@@ -44,10 +46,15 @@ impl Config {
             let what = |name: &str| format!("header {name} of source of metrics \"{}\"", page.name);
             page.headers.iter().map(move |header| (what(&header.name), &header.value))
         });
+        let of_fleet = self.observe.fleet.iter().filter_map(|system| {
+            let what = format!("token of \"{}\" in fleet of [observe]", system.name);
+            system.token.as_ref().map(|token| (what, token))
+        });
         let own = |of: SecretFor| move |(what, secret)| OwnSecret { of, what, secret };
         of_alerts
             .chain(of_commands.map(own(SecretFor::Commands)))
             .chain(of_gate.map(own(SecretFor::Gate)))
             .chain(of_metrics.map(own(SecretFor::Metrics)))
+            .chain(of_fleet.map(own(SecretFor::Fleet)))
     }
 }

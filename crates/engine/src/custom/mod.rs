@@ -2,31 +2,33 @@
 //! format. What they say goes into the one store of metrics ([`crate::metrics::custom`]).
 //!
 //! The loop owns the rhythm ([`Sources::begin_due`], [`Sources::next_deadline`]) and runs the programs like all others; pages are asked
-//! by [`crate::probing`]'s, on a thread that is there only where there are pages. Nothing waits for a source, and nothing is halted by
-//! one: a source that fails says nothing, and what it said grows stale.
+//! by [`crate::probing`]'s. What was said is read, and users of programs are looked up, on threads that are there only where there are
+//! such sources ([`Beside`]): numbers come to the loop. Nothing waits for a source, and nothing is halted by one: a source that fails
+//! says nothing, and what it said grows stale.
 
+mod beside;
 mod output;
+mod spec;
 mod take;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use beside::{Beside, Measured, Run};
 pub use output::{OUTPUT_MAX, Printed, pipe};
+pub use spec::{Reading, Ready, Said, Silence, probe_of};
 pub use take::Take;
 pub use text::{LineFault, Series, Unread, fold, number, series};
 
-use crate::config::{self, Argv, Config, Metrics, Page, Probe};
-use crate::emergency::Account;
+use crate::config::{self, Probe};
 use crate::metrics::custom::Declared;
-use crate::probing::{
-    Ask, Asker, Ended, ProbeFault, Prober, Purpose, Rhythm, Runner, StartFailed, Terms, Tried, shown,
-};
+use crate::probing::{Ask, Ended, Prober, Purpose, Rhythm, StartFailed, Terms, Tried};
+use beside::{Find, account_of};
 use core::time::Duration;
 use failstop_client::status::MetricSource;
 use failstop_core::Monotonic;
-use std::io;
-use std::path::PathBuf;
+use spec::{Asked, Spec};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -38,95 +40,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// So many failed tries in a row are said, once.
 const SAID_AFTER: u32 = 2;
-
-/// One source, as it is configured.
-#[derive(Clone, Debug, PartialEq)]
-struct Spec {
-    name: Arc<str>,
-    asked: Asked,
-    takes: Vec<Take>,
-    /// All that it says is one number, the first take's.
-    one_number: bool,
-    interval: Duration,
-    timeout: Duration,
-    stale_after: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Asked {
-    Program { argv: Argv, env: Vec<(String, String)>, user: Option<String> },
-    Page(Arc<Probe>),
-}
-
-impl Spec {
-    fn of_command(command: &config::MetricCommand) -> Self {
-        let one_number = command.take.is_empty();
-        let alone = one_number.then(|| Take {
-            metric: String::new(),
-            labels: Vec::new(),
-            fold: config::Fold::Last,
-            name: command.name.as_str().to_owned(),
-            unit: command.unit.clone().unwrap_or_default(),
-        });
-        Self {
-            name: command.name.as_str().into(),
-            asked: Asked::Program {
-                argv: command.command.clone(),
-                env: command.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-                user: command.user.clone(),
-            },
-            takes: alone.into_iter().chain(command.take.iter().map(Take::from)).collect(),
-            one_number,
-            interval: command.interval,
-            timeout: command.timeout,
-            stale_after: command.stale_after(),
-        }
-    }
-
-    fn of_page(page: &config::MetricPage) -> Self {
-        Self {
-            name: page.name.as_str().into(),
-            asked: Asked::Page(Arc::new(probe_of(page))),
-            takes: page.take.iter().map(Take::from).collect(),
-            one_number: false,
-            interval: page.interval,
-            timeout: page.timeout,
-            stale_after: page.stale_after(),
-        }
-    }
-
-    fn all(metrics: &Metrics) -> Vec<Self> {
-        let commands = metrics.command.iter().map(Self::of_command);
-        commands.chain(metrics.prometheus.iter().map(Self::of_page)).collect()
-    }
-
-    /// Who is asked, as it may be shown.
-    fn asked(&self) -> String {
-        match &self.asked {
-            Asked::Program { argv, .. } => argv.program().to_owned(),
-            Asked::Page(probe) => match probe.as_ref() {
-                Probe::Page(page) => shown(&page.url),
-                other => other.word().to_owned(),
-            },
-        }
-    }
-
-    fn read(&self, said: &[u8]) -> Result<Vec<Option<f64>>, String> {
-        let read =
-            if self.one_number { number(said).map(|number| vec![Some(number)]) } else { fold(said, &self.takes) };
-        read.map_err(|why| format!("{} {why}", self.asked()))
-    }
-}
-
-/// What is asked for a page of metrics.
-pub fn probe_of(page: &config::MetricPage) -> Probe {
-    Probe::Page(Page {
-        url: page.url.clone(),
-        ca_file: page.ca_file.clone(),
-        headers: page.headers.clone(),
-        most: PAGE_MAX,
-    })
-}
 
 /// How one source stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,30 +62,11 @@ pub struct Health {
 struct Source {
     id: usize,
     spec: Spec,
-    /// Who its program runs as, where that is another user; why it cannot.
-    account: Result<Option<Account>, String>,
     rhythm: Rhythm,
     serial: u64,
     /// The process that runs for it now.
     program: Option<i32>,
     health: Health,
-}
-
-/// A program that is to be run now.
-#[derive(Debug)]
-pub struct Run {
-    /// Which try this is.
-    pub serial: u64,
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// Variables that it has beside what all programs have.
-    pub env: Vec<(String, String)>,
-    /// Those that it does not have: secrets of failstop's own, and what is in `env`.
-    pub withheld: Vec<String>,
-    /// As whom, where that is another user.
-    pub account: Option<Account>,
-    /// How long it may take.
-    pub timeout: Duration,
 }
 
 /// What came of a try.
@@ -205,10 +99,11 @@ pub enum Outcome {
 pub struct Sources {
     sources: Vec<Source>,
     /// `None` where no page is asked.
-    prober: Option<Prober>,
-    outcomes: mpsc::Sender<Tried>,
-    /// Variables that hold secrets of failstop's own, or held them in this life.
-    secrets: Vec<String>,
+    prober: Option<Prober<Reading>>,
+    /// `None` where no program is run.
+    beside: Option<Beside>,
+    find: Find,
+    outcomes: mpsc::Sender<Measured>,
     next_serial: u64,
     next_id: usize,
 }
@@ -217,32 +112,31 @@ pub struct Sources {
 const WAITING_MAX: usize = 2 * config::MAX_METRIC_SOURCES;
 
 impl Sources {
-    /// Ready to ask what is configured, from now on. Tries come out of the receiver. Call it only after the guard has forked.
+    /// Asks these from now on. What comes of tries comes out of the receiver. Call it only after the guard has forked.
     ///
     /// # Errors
-    /// The thread that asks pages cannot be started.
-    pub fn open(config: &Config, now: Monotonic) -> Result<(Self, mpsc::Receiver<Tried>), StartFailed> {
+    /// A thread that asks or reads cannot be started.
+    pub fn open(ready: Ready, now: Monotonic) -> Result<(Self, mpsc::Receiver<Measured>), StartFailed> {
+        Self::finding(account_of, ready, now)
+    }
+
+    fn finding(find: Find, ready: Ready, now: Monotonic) -> Result<(Self, mpsc::Receiver<Measured>), StartFailed> {
         let (outcomes, receiver) = mpsc::channel(WAITING_MAX);
         let mut sources =
-            Self { sources: Vec::new(), prober: None, outcomes, secrets: Vec::new(), next_serial: 1, next_id: 0 };
-        match sources.adopt(config, now) {
+            Self { sources: Vec::new(), prober: None, beside: None, find, outcomes, next_serial: 1, next_id: 0 };
+        match sources.adopt(ready, now) {
             (_, None) => Ok((sources, receiver)),
             (_, Some(failed)) => Err(failed),
         }
     }
 
-    /// Another configuration: what is the same in it goes on as it was. Gives the processes that run for nobody any more, and why pages
+    /// Other sources: what is the same among them goes on as it was. Gives the processes that run for nobody any more, and why some
     /// cannot be asked, where they cannot.
-    pub fn adopt(&mut self, config: &Config, now: Monotonic) -> (Vec<i32>, Option<StartFailed>) {
-        // They only grow: what the configuration names no more is still in this process's environment.
-        for name in config.secrets().filter_map(|own| own.secret.variable()) {
-            if !self.secrets.iter().any(|known| known == name) {
-                self.secrets.push(name.to_owned());
-            }
-        }
+    pub fn adopt(&mut self, ready: Ready, now: Monotonic) -> (Vec<i32>, Option<StartFailed>) {
+        let Ready { specs, asker } = ready;
         let pages_before = self.pages();
         let mut before = std::mem::take(&mut self.sources);
-        for spec in Spec::all(&config.metrics) {
+        for spec in specs {
             let source = match before.iter().position(|source| source.spec == spec) {
                 Some(index) => before.swap_remove(index),
                 None => self.source(spec, now),
@@ -250,9 +144,9 @@ impl Sources {
             self.sources.push(source);
         }
         let given_up = before.into_iter().filter_map(|source| source.program).collect();
-        let pages = self.pages();
-        if pages == pages_before {
-            return (given_up, None);
+        let read = self.read_programs();
+        if self.pages() == pages_before {
+            return (given_up, read.err());
         }
         // What the thread has under way ends with it.
         self.prober = None;
@@ -261,18 +155,26 @@ impl Sources {
                 source.rhythm.not_made(now);
             }
         }
-        if pages.is_empty() {
-            return (given_up, None);
-        }
-        // It runs no programs.
-        let asker = Asker::new(pages.iter().map(|page| page.as_ref()), Runner::Here, PathBuf::from("/"));
-        match Prober::start(asker, self.outcomes.clone(), WAITING_MAX) {
+        let asked = asker.map(|asker| Prober::start(asker, self.outcomes.clone(), WAITING_MAX, read_page)).transpose();
+        match asked {
             Ok(prober) => {
-                self.prober = Some(prober);
-                (given_up, None)
+                self.prober = prober;
+                (given_up, read.err())
             }
             Err(failed) => (given_up, Some(failed)),
         }
+    }
+
+    /// Has a thread that reads what programs print exactly where there are programs.
+    fn read_programs(&mut self) -> Result<(), StartFailed> {
+        let any = self.sources.iter().any(|source| matches!(source.spec.asked, Asked::Program { .. }));
+        match (&self.beside, any) {
+            (Some(_), true) | (None, false) => {}
+            // It still reads what runs already.
+            (Some(_), false) => self.beside = None,
+            (None, true) => self.beside = Some(Beside::start(self.find, self.outcomes.clone())?),
+        }
+        Ok(())
     }
 
     fn pages(&self) -> Vec<Arc<Probe>> {
@@ -291,13 +193,9 @@ impl Sources {
             tries: SAID_AFTER,
             over: Duration::ZERO,
         };
-        let account = match &spec.asked {
-            Asked::Program { user: Some(user), .. } => account_of(user),
-            Asked::Program { user: None, .. } | Asked::Page(_) => Ok(None),
-        };
         self.next_id += 1;
         let rhythm = Rhythm::new(terms, now);
-        Source { id: self.next_id, spec, account, rhythm, serial: 0, program: None, health: Health::default() }
+        Source { id: self.next_id, spec, rhythm, serial: 0, program: None, health: Health::default() }
     }
 
     /// When the next try is due.
@@ -307,7 +205,7 @@ impl Sources {
 
     /// Begins what is due; the programs among it are the caller's to run.
     pub fn begin_due(&mut self, now: Monotonic) -> Vec<Run> {
-        let Self { sources, prober, outcomes, secrets, next_serial, .. } = self;
+        let Self { sources, prober, beside, next_serial, .. } = self;
         let mut runs = Vec::new();
         for source in sources {
             if source.rhythm.due().is_none_or(|due| now < due) {
@@ -324,42 +222,51 @@ impl Sources {
                         probe: Arc::clone(probe),
                         purpose: Purpose::Answers,
                         timeout: source.spec.timeout,
+                        with: source.spec.reading.clone(),
                     };
                     if !prober.as_ref().is_some_and(|prober| prober.ask(ask)) {
-                        source.health.fault = Some("there is no thread to ask with".to_owned());
-                        // Nor in a second.
-                        source.rhythm.void(now);
+                        source.cannot_be_asked(now);
                     }
                 }
-                Asked::Program { argv, env, .. } => match &source.account {
-                    Ok(account) => runs.push(Run {
+                Asked::Program { argv, env, user } => {
+                    let run = Run {
                         serial: source.serial,
                         argv: argv.as_slice().to_vec(),
-                        env: environment(env, account.as_ref()),
-                        withheld: secrets.clone(),
-                        account: account.clone(),
+                        env: env.clone(),
+                        user: user.clone(),
+                        account: None,
                         timeout: source.spec.timeout,
-                    }),
-                    Err(why) => {
-                        let (program, kind) = (argv.program().to_owned(), io::ErrorKind::PermissionDenied);
-                        let outcome = Err(ProbeFault::NotStarted { program, kind, why: why.clone() });
-                        // There is room for every try.
-                        drop(outcomes.try_send(Tried {
-                            target: source.id,
-                            serial: source.serial,
-                            outcome,
-                            stood_still: false,
-                        }));
+                        reading: source.spec.reading.clone(),
+                    };
+                    match beside {
+                        // Anew each time: who it is may change while this runs, and whoever is missing may come.
+                        Some(beside) if run.user.is_some() => {
+                            if !beside.find(run) {
+                                source.cannot_be_asked(now);
+                            }
+                        }
+                        Some(_) => runs.push(run),
+                        None => source.cannot_be_asked(now),
                     }
-                },
+                }
             }
         }
         runs
     }
 
-    /// Where tries of programs go.
-    pub fn outcomes(&self) -> mpsc::Sender<Tried> {
-        self.outcomes.clone()
+    /// What reads what programs print; `None` where none is run.
+    pub fn beside(&self) -> Option<Beside> {
+        self.beside.clone()
+    }
+
+    /// Whether somebody still waits for this try.
+    pub fn awaits(&self, serial: u64) -> bool {
+        self.sources.iter().any(|source| source.serial == serial && source.rhythm.under_way().is_some())
+    }
+
+    /// This host could not make this try now, and why.
+    pub fn not_made(&mut self, now: Monotonic, serial: u64, why: String) {
+        self.ended(now, serial, Err(Silence::NotMade(why)), false);
     }
 
     /// This process runs for that try.
@@ -370,9 +277,9 @@ impl Sources {
     }
 
     /// A try has ended.
-    pub fn ended(&mut self, now: Monotonic, tried: Tried) -> Outcome {
-        match self.sources.iter_mut().find(|source| source.serial == tried.serial) {
-            Some(source) => source.ended(now, tried),
+    pub fn ended(&mut self, now: Monotonic, serial: u64, said: Said, stood_still: bool) -> Outcome {
+        match self.sources.iter_mut().find(|source| source.serial == serial) {
+            Some(source) => source.ended(now, said, stood_still),
             None => Outcome::Nothing,
         }
     }
@@ -387,7 +294,7 @@ impl Sources {
     /// The metrics that they have.
     pub fn declared(&self) -> impl Iterator<Item = Declared> {
         self.sources.iter().flat_map(|source| {
-            source.spec.takes.iter().map(|take| Declared {
+            source.spec.reading.takes.iter().map(|take| Declared {
                 name: take.name.clone(),
                 source: Arc::clone(&source.spec.name),
                 unit: take.unit.clone(),
@@ -431,27 +338,33 @@ impl Sources {
 }
 
 impl Source {
-    fn ended(&mut self, now: Monotonic, tried: Tried) -> Outcome {
+    /// There is no thread to ask with, nor will there be in a second.
+    fn cannot_be_asked(&mut self, now: Monotonic) {
+        self.health.fault = Some("there is no thread to ask with".to_owned());
+        self.rhythm.void(now);
+    }
+
+    fn ended(&mut self, now: Monotonic, said: Said, stood_still: bool) -> Outcome {
         self.program = None;
         let Some((begun, _)) = self.rhythm.under_way() else { return Outcome::Nothing };
-        let read = match tried.outcome {
-            Ok(answer) => self.spec.read(&answer.page.map(|page| page.body).unwrap_or_default()),
-            Err(fault) if had_no_room(&fault) => {
-                self.health.fault = Some(fault.to_string());
+        let read = match said {
+            Ok(read) => Ok(read),
+            Err(Silence::NotMade(why)) => {
+                self.health.fault = Some(why);
                 self.rhythm.not_made(now);
                 return Outcome::Nothing;
             }
-            Err(fault) => Err(fault.to_string()),
+            Err(Silence::Failed(why)) => Err(why),
         };
         let name = &self.spec.name;
-        match (self.rhythm.ended(now, read.is_ok(), tried.stood_still), read) {
+        match (self.rhythm.ended(now, read.is_ok(), stood_still), read) {
             (Ended::Good { news }, Ok(read)) => {
                 let health = &mut self.health;
                 health.taken += 1;
                 (health.failed_in_a_row, health.fault, health.failing) = (0, None, None);
                 let mut missing = Vec::new();
                 let mut values = Vec::new();
-                for (take, value) in self.spec.takes.iter().zip(read) {
+                for (take, value) in self.spec.reading.takes.iter().zip(read) {
                     match value.filter(|value| value.is_finite()) {
                         Some(value) => values.push((take.name.clone(), value)),
                         None => missing.push(take.name.clone()),
@@ -481,33 +394,8 @@ impl Source {
     }
 }
 
-/// Whether this host could not make the try now, which says nothing about who was asked.
-fn had_no_room(fault: &ProbeFault) -> bool {
-    use io::ErrorKind::{Interrupted, OutOfMemory, WouldBlock};
-    matches!(fault, ProbeFault::NotStarted { kind: WouldBlock | Interrupted | OutOfMemory, .. })
-}
-
-/// The user that a program runs as; `None` where that is this process's own.
-fn account_of(user: &str) -> Result<Option<Account>, String> {
-    let account = Account::named(user).ok_or_else(|| format!("there is no user \"{user}\""))?;
-    let own = nix::unistd::geteuid();
-    if account.uid == own.as_raw() {
-        return Ok(None);
-    }
-    if !own.is_root() {
-        return Err(format!("only root can run it as user \"{user}\"; remove `user`, or run failstop as root"));
-    }
-    Ok(Some(account))
-}
-
-/// What a program has in its environment beside what all have; what is configured counts before what its user has.
-fn environment(configured: &[(String, String)], account: Option<&Account>) -> Vec<(String, String)> {
-    let mut environment = configured.to_vec();
-    let Some(account) = account else { return environment };
-    for (name, value) in [("HOME", &account.home), ("USER", &account.name), ("LOGNAME", &account.name)] {
-        if !environment.iter().any(|(there, _)| there == name) {
-            environment.push((name.to_owned(), value.clone()));
-        }
-    }
-    environment
+/// On the thread that asked.
+fn read_page(reading: Reading, tried: Tried) -> Measured {
+    let Tried { serial, outcome, stood_still, target: _ } = tried;
+    Measured::Ended { serial, said: reading.read(outcome), stood_still }
 }

@@ -1,11 +1,16 @@
 //! Endpoints on loopback that answer well, badly, much, late, and elsewhere; programs whose ends are told; other configurations.
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+use super::beside::environment;
 use super::*;
 use crate::config::tests::with;
-use crate::probing::{Answer, Page as Came};
+use crate::emergency::Account;
+use crate::probing::{Answer, Page as Came, ProbeFault};
+use crate::process::program::ProgramEnd;
+use std::io;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -54,13 +59,17 @@ const COMMANDS: &str = concat!(
 
 struct Bed {
     sources: Sources,
-    tried: mpsc::Receiver<Tried>,
+    tried: mpsc::Receiver<Measured>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Bed {
     fn new(lines: &str) -> Self {
-        let (sources, tried) = Sources::open(&with(lines), at(0)).unwrap();
+        Self::finding(account_of, lines)
+    }
+
+    fn finding(find: Find, lines: &str) -> Self {
+        let (sources, tried) = Sources::finding(find, Ready::of(&with(lines)), at(0)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { sources, tried, runtime }
     }
@@ -70,24 +79,35 @@ impl Bed {
         assert_eq!(self.sources.next_deadline(), Some(at(seconds)));
         assert!(self.sources.begin_due(at(seconds)).is_empty(), "no program");
         assert_eq!(self.sources.next_deadline(), None, "one try at a time");
-        let tried = self.next();
-        self.sources.ended(at(seconds), tried)
+        self.end_next(seconds)
     }
 
-    fn next(&mut self) -> Tried {
+    fn next(&mut self) -> Measured {
         let tried = self.runtime.block_on(async { tokio::time::timeout(2 * LONG, self.tried.recv()).await });
         tried.unwrap().unwrap()
+    }
+
+    /// The end of a try that comes.
+    fn end_next(&mut self, seconds: u64) -> Outcome {
+        match self.next() {
+            Measured::Ended { serial, said, stood_still } => self.sources.ended(at(seconds), serial, said, stood_still),
+            Measured::Runnable(run) => panic!("{run:?}"),
+        }
+    }
+
+    fn adopt(&mut self, lines: &str, seconds: u64) -> (Vec<i32>, Option<StartFailed>) {
+        self.sources.adopt(Ready::of(&with(lines)), at(seconds))
     }
 
     /// The end of a run: what it printed.
     fn printed(&mut self, seconds: u64, run: &Run, text: &str) -> Outcome {
         let body = text.as_bytes().to_vec();
         let answer = Answer { page: Some(Came { status: 0, body }), ..Answer::default() };
-        self.end(seconds, run.serial, Ok(answer))
+        self.end(seconds, run, Ok(answer))
     }
 
-    fn end(&mut self, seconds: u64, serial: u64, outcome: Result<Answer, ProbeFault>) -> Outcome {
-        self.sources.ended(at(seconds), Tried { target: 0, serial, outcome, stood_still: false })
+    fn end(&mut self, seconds: u64, run: &Run, outcome: Result<Answer, ProbeFault>) -> Outcome {
+        self.sources.ended(at(seconds), run.serial, run.reading.read(outcome), false)
     }
 }
 
@@ -189,14 +209,14 @@ fn a_program_that_prints_nonsense_or_fails_says_nothing_and_one_that_found_no_ro
     assert!(words.starts_with("source of metrics \"queue\": ./queue must print one finite number"), "{words}");
     let run = bed.sources.begin_due(at(60)).remove(0);
     let failed = ProbeFault::Program { program: "./queue".to_owned(), how: "ended with status 1".to_owned() };
-    let outcome = bed.end(60, run.serial, Err(failed));
+    let outcome = bed.end(60, &run, Err(failed));
     let words = "source of metrics \"queue\": ./queue ended with status 1".to_owned();
     assert_eq!(outcome, Outcome::Failed { words: words.clone(), news: true });
     assert_eq!(bed.sources.failing(), Some(words));
     let run = bed.sources.begin_due(at(120)).remove(0);
     let kind = io::ErrorKind::WouldBlock;
     let no_room = ProbeFault::NotStarted { program: "./queue".to_owned(), kind, why: "64 programs run".to_owned() };
-    assert_eq!(bed.end(120, run.serial, Err(no_room)), Outcome::Nothing);
+    assert_eq!(bed.end(120, &run, Err(no_room)), Outcome::Nothing);
     assert_eq!((bed.sources.next_deadline(), bed.sources.summary()[0].failed), (Some(at(121)), 2));
     let run = bed.sources.begin_due(at(121)).remove(0);
     assert!(matches!(bed.printed(121, &run, "3"), Outcome::Read { words: Some(_), .. }), "it is back");
@@ -212,7 +232,7 @@ fn another_configuration_keeps_what_is_the_same_and_gives_up_what_is_gone() {
     }
     let address = page("200 OK", "load 7\n");
     let first = COMMANDS.split_inclusive("\"orders\"\n").next().unwrap();
-    let (given_up, failed) = bed.sources.adopt(&with(&format!("{first}{}", asking(address, ""))), at(1));
+    let (given_up, failed) = bed.adopt(&format!("{first}{}", asking(address, "")), 1);
     assert!(failed.is_none());
     assert_eq!(given_up, [102], "the other one goes on");
     let names: Vec<String> = bed.sources.declared().map(|declared| declared.name).collect();
@@ -221,10 +241,9 @@ fn another_configuration_keeps_what_is_the_same_and_gives_up_what_is_gone() {
     assert_eq!(values(bed.printed(1, &runs[0], "5")), [("queue".to_owned(), 5.0)]);
     // The page is asked from now on, and goes on being asked where only programs change.
     assert!(bed.sources.begin_due(at(1)).is_empty());
-    let (given_up, failed) = bed.sources.adopt(&with(&asking(address, "")), at(2));
+    let (given_up, failed) = bed.adopt(&asking(address, ""), 2);
     assert!(given_up.is_empty() && failed.is_none());
-    let tried = bed.next();
-    assert_eq!(values(bed.sources.ended(at(2), tried)), [("load".to_owned(), 7.0)]);
+    assert_eq!(values(bed.end_next(2)), [("load".to_owned(), 7.0)]);
     // Another page: what was under way with the old one is over, and both are asked.
     let both = format!(
         "{}{}",
@@ -235,19 +254,18 @@ fn another_configuration_keeps_what_is_the_same_and_gives_up_what_is_gone() {
             .replace("metric = \"rare\"", "metric = \"rare\", name = \"y\"")
     );
     assert!(bed.sources.begin_due(at(11)).is_empty());
-    assert!(bed.sources.adopt(&with(&both), at(11)).1.is_none());
+    assert!(bed.adopt(&both, 11).1.is_none());
     assert_eq!(bed.sources.next_deadline(), Some(at(11)));
     assert!(bed.sources.begin_due(at(12)).is_empty());
     let mut names = Vec::new();
     while names.len() < 2 {
-        let tried = bed.next();
-        if let Outcome::Read { source, .. } = bed.sources.ended(at(12), tried) {
+        if let Outcome::Read { source, .. } = bed.end_next(12) {
             names.push(source.to_string());
         }
     }
     names.sort();
     assert_eq!(names, ["again", "node"]);
-    assert!(bed.sources.adopt(&with(""), at(13)).1.is_none());
+    assert!(bed.adopt("", 13).1.is_none());
     assert_eq!((bed.sources.next_deadline(), bed.sources.declared().count()), (None, 0));
 }
 
@@ -255,26 +273,70 @@ fn another_configuration_keeps_what_is_the_same_and_gives_up_what_is_gone() {
 fn a_user_that_is_none_is_a_fault_of_its_source() {
     let mut bed = Bed::new("[[metrics.command]]\nname = \"q\"\ncommand = [\"true\"]\nuser = \"nobody-here\"\n");
     assert!(bed.sources.begin_due(at(0)).is_empty());
-    let tried = bed.next();
-    let Outcome::Failed { words, .. } = bed.sources.ended(at(0), tried) else { panic!("it ran") };
+    let Outcome::Failed { words, .. } = bed.end_next(0) else { panic!("it ran") };
     assert_eq!(words, "source of metrics \"q\": true was not started: there is no user \"nobody-here\"");
 }
 
 #[test]
-fn a_program_has_no_secret_of_failstops_own_and_what_its_user_has() {
-    let mut bed = Bed::new(&format!(
-        "{COMMANDS}{}",
-        asking(([127, 0, 0, 1], 9).into(), "headers = [{ name = \"K\", value = { env = \"OUR_KEY\" } }]\n")
-    ));
-    let run = bed.sources.begin_due(at(0)).remove(0);
-    assert_eq!(run.withheld, ["OUR_KEY"]);
-    assert!(bed.sources.adopt(&with(COMMANDS), at(1)).1.is_none());
-    assert!(matches!(bed.printed(1, &run, "1"), Outcome::Read { .. }));
-    let run = bed.sources.begin_due(at(10)).remove(0);
-    assert_eq!(run.withheld, ["OUR_KEY"], "it is in the environment all the same");
+fn a_program_has_what_its_user_has() {
     let account =
         Account { uid: 7, gid: 7, groups: vec![7], name: "trader".to_owned(), home: "/home/trader".to_owned() };
-    let has = environment(&[("HOME".to_owned(), "/elsewhere".to_owned())], Some(&account));
+    let has = environment(vec![("HOME".to_owned(), "/elsewhere".to_owned())], Some(&account));
     let names: Vec<String> = has.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(names, ["HOME=/elsewhere", "USER=trader", "LOGNAME=trader"]);
+}
+
+#[test]
+fn what_comes_of_a_page_and_of_a_program_is_numbers() {
+    let mut bed = Bed::new(&asking(page("200 OK", "load 3\nother 9\n"), ""));
+    assert!(bed.sources.begin_due(at(0)).is_empty());
+    assert!(matches!(bed.next(), Measured::Ended { said: Ok(said), .. } if said == [Some(3.0), None]));
+
+    let mut bed = Bed::new(COMMANDS);
+    let several = bed.sources.begin_due(at(0)).remove(1);
+    let (printed, writer) = pipe().unwrap();
+    std::fs::File::from(writer).write_all(b"b 2\na 1\n").unwrap();
+    let end = ProgramEnd::Ended(failstop_core::Exit::Status(0));
+    bed.sources.beside().unwrap().read(several.serial, "./several".to_owned(), printed, end, several.reading);
+    let Measured::Ended { serial, said: Ok(said), .. } = bed.next() else { panic!("nothing was read") };
+    assert_eq!((serial, said), (several.serial, vec![Some(1.0), Some(2.0)]));
+}
+
+#[test]
+fn a_user_who_comes_while_this_runs_is_found_at_the_next_try() {
+    static THERE: AtomicBool = AtomicBool::new(false);
+    fn find(user: &str) -> Result<Option<Account>, String> {
+        let account = |name: &str| Account {
+            uid: 7,
+            gid: 7,
+            groups: vec![7],
+            name: name.to_owned(),
+            home: "/home/trader".to_owned(),
+        };
+        let there = THERE.load(Ordering::SeqCst);
+        there.then(|| Some(account(user))).ok_or_else(|| format!("there is no user \"{user}\""))
+    }
+    let lines = "[[metrics.command]]\nname = \"q\"\ncommand = [\"true\"]\nuser = \"trader\"\ninterval = \"10s\"\n";
+    let mut bed = Bed::finding(find, lines);
+    assert!(bed.sources.begin_due(at(0)).is_empty());
+    assert!(matches!(bed.end_next(0), Outcome::Failed { .. }));
+    THERE.store(true, Ordering::SeqCst);
+    assert!(bed.sources.begin_due(at(10)).is_empty());
+    let Measured::Runnable(run) = bed.next() else { panic!("nobody was found") };
+    assert!(bed.sources.awaits(run.serial));
+    assert_eq!(run.account.as_ref().map(|account| account.uid), Some(7));
+    assert!(run.env.contains(&("HOME".to_owned(), "/home/trader".to_owned())), "{:?}", run.env);
+    assert_eq!(values(bed.printed(11, &run, "3")), [("q".to_owned(), 3.0)]);
+    // One that was looked for meanwhile for a source that is gone is nobody's.
+    assert!(bed.sources.begin_due(at(20)).is_empty());
+    let Measured::Runnable(run) = bed.next() else { panic!("nobody was found") };
+    assert!(bed.adopt("", 20).1.is_none());
+    assert!(!bed.sources.awaits(run.serial));
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_a_fault_of_their_source() {
+    let lines = asking(([127, 0, 0, 1], 9).into(), "ca_file = \"/\"\n").replace("http:", "https:");
+    let words = fault(&lines);
+    assert!(words.contains("cannot be asked: / is not a file"), "{words}");
 }

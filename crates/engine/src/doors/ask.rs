@@ -4,6 +4,7 @@
 //! request arrived, never from an older one, and the loop is asked at most once in [`BETWEEN`] for each kind of answer.
 
 use crate::access::Forbidden;
+use crate::beside::DOORS;
 use crate::command::{Answer, Command, CommandSender, Request};
 use crate::history::Span;
 use crate::limits::processes;
@@ -33,6 +34,9 @@ pub enum Unanswered {
     /// Whoever asks may not: nothing was put to the loop.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// What it is about could not be read.
+    #[error("processes cannot be read now: {0}")]
+    Unread(std::io::ErrorKind),
     /// It answered something else; a defect.
     #[error("the engine's loop answered another question; please report this")]
     Mismatch,
@@ -223,10 +227,9 @@ impl Asker {
                     return Err(Unanswered::Mismatch);
                 };
                 let timestamp = crate::status::rfc3339(crate::clock::wall());
-                let reading = tokio::task::spawn_blocking(move || processes::read(&membership, timestamp));
+                let reading = DOORS.wait(move || processes::read(&membership, timestamp));
                 let list = timeout(self.wait, reading).await.map_err(|_| Unanswered::Late(self.wait))?;
-                // The runtime ends with the engine, and its threads with it.
-                list.map(Arc::new).map_err(|_| Unanswered::Stopping)
+                list.map(Arc::new).map_err(|error| Unanswered::Unread(error.kind()))
             })
             .await
     }

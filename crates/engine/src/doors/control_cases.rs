@@ -30,6 +30,11 @@ pub fn cases() -> Vec<(Control, String, String)> {
             "{\"statement\":{\"id\":\"s\",\"account\":\"a\",\"balances\":[],\"positions\":[],\"complete\":true,\"source\":\"f\"}}"
                 .to_owned(),
         ),
+        Control::CorrectBooks => (
+            "import/correct",
+            "{\"reason\":\"r\",\"statement\":{\"id\":\"s\",\"account\":\"a\",\"balances\":[],\"positions\":[],\"complete\":true,\"source\":\"f\"}}"
+                .to_owned(),
+        ),
         Control::ConfirmOrder => ("orders/confirm", "{\"id\":\"o\"}".to_owned()),
         Control::OverrideLimit => (
             "limits/override",

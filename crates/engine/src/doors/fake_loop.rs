@@ -31,6 +31,8 @@ pub enum Does {
     Refuses(Vec<String>),
     /// Takes requests and never answers, keeping the way back open.
     Hangs,
+    /// As `Answers`, but an operator's orders each once something comes here.
+    Later(mpsc::Receiver<()>),
     /// Makes this many beats, and then hangs.
     Beats(u64),
 }
@@ -68,7 +70,7 @@ impl FakeLoop {
             let mut beaten = 0;
             let current = match &does {
                 Does::Answers(status) => status.clone(),
-                Does::Counts | Does::Refuses(_) | Does::Hangs | Does::Beats(_) => Box::new(status()),
+                Does::Counts | Does::Refuses(_) | Does::Hangs | Does::Later(_) | Does::Beats(_) => Box::new(status()),
             };
             while let Some(request) = requests.blocking_recv() {
                 let overtaken = request.is_overtaken(&engaged);
@@ -106,7 +108,7 @@ impl FakeLoop {
                         let _ = told.send(format!("CompareConfig {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Later(_) | Does::Beats(_) => {
                                 Answer::Config(Box::new(difference()))
                             }
                         }
@@ -115,7 +117,7 @@ impl FakeLoop {
                         let _ = told.send(format!("ReloadConfig {set:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Later(_) | Does::Beats(_) => {
                                 Answer::Config(Box::new(difference()))
                             }
                         }
@@ -125,8 +127,12 @@ impl FakeLoop {
                         match (&does, what) {
                             (Does::Refuses(reasons), _) => Answer::Refused(reasons.clone()),
                             (_, BooksOrder::TakeSnapshot { .. }) => Answer::Snapshot(Box::new(snapshot())),
+                            (_, BooksOrder::Correct { .. }) => {
+                                let corrected = vec!["USDT +5.00".to_owned()];
+                                Answer::Imported(Imported { seq: 9, already: false, corrected })
+                            }
                             (_, BooksOrder::ResolveOrder { .. } | BooksOrder::Statement(_)) => {
-                                Answer::Imported(Imported { seq: 9, already: false })
+                                Answer::Imported(Imported { seq: 9, already: false, corrected: Vec::new() })
                             }
                         }
                     }
@@ -134,8 +140,8 @@ impl FakeLoop {
                         let _ = told.send(format!("{what:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => {
-                                Answer::Imported(Imported { seq: 9, already: false })
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Later(_) | Does::Beats(_) => {
+                                Answer::Imported(Imported { seq: 9, already: false, corrected: Vec::new() })
                             }
                         }
                     }
@@ -143,14 +149,18 @@ impl FakeLoop {
                         let _ = told.send(format!("AcknowledgeAlert {id:?} {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Later(_) | Does::Beats(_) => {
+                                Answer::Done
+                            }
                         }
                     }
                     Command::ResetBreaker { by } => {
                         let _ = told.send(format!("ResetBreaker {}", said(&by)));
                         match &does {
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
-                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
+                            Does::Answers(_) | Does::Counts | Does::Hangs | Does::Later(_) | Does::Beats(_) => {
+                                Answer::Done
+                            }
                         }
                     }
                     Command::TestAlerts { channel, by: _ } => {
@@ -160,6 +170,10 @@ impl FakeLoop {
                     Command::Operate { order, reason, by } => {
                         let _ = told.send(format!("{order:?} {reason:?} {}", said(&by)));
                         match &does {
+                            Does::Later(word) => {
+                                let _ = word.recv();
+                                Answer::Done
+                            }
                             Does::Refuses(reasons) => Answer::Refused(reasons.clone()),
                             Does::Answers(_) | Does::Counts | Does::Hangs | Does::Beats(_) => Answer::Done,
                         }
@@ -302,6 +316,7 @@ pub fn beat(status: &Status, seq: u64) -> Beat {
         mode: status.mode.clone(),
         kill_switch: status.kill_switch,
         announced: status.announced.clone(),
+        maintenance: status.maintenance.clone(),
         ended: false,
         at: status.timestamp.clone(),
     }

@@ -4,6 +4,7 @@
 use super::stall::Stalling;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -200,6 +201,14 @@ impl Connections {
     }
 }
 
+/// One request over a router.
+pub async fn lead(router: &Router, request: Request) -> Response {
+    match TowerToHyperService::new(router.clone()).call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
@@ -252,6 +261,12 @@ pub async fn wait_after_accept_error(error: &std::io::Error) {
         // The peer was gone before it was taken: the next one may be fine.
         Some(_) | None => tokio::task::yield_now().await,
     }
+}
+
+/// Whether a person's browser asks, to show what it gets: programs ask for anything, or for JSON.
+pub fn wants_a_page(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepts.contains("text/html")
 }
 
 /// The host that is asked; `None` where none is said that can be read.

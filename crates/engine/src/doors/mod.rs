@@ -11,6 +11,7 @@ mod control_cases;
 mod fake_loop;
 mod http;
 pub mod observe;
+mod proving;
 mod range;
 #[cfg(test)]
 mod reference_tests;
@@ -18,6 +19,7 @@ pub mod remote;
 mod stall;
 pub mod telegram;
 mod thread;
+pub mod tls;
 mod turned_away;
 
 pub use beat::Pulse;

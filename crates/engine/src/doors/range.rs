@@ -2,6 +2,7 @@
 
 use super::ask::Asker;
 use super::http::{answer, problem};
+use crate::beside::DOORS;
 use crate::command::{Answer, Command};
 use axum::Router;
 use axum::extract::Query;
@@ -93,7 +94,7 @@ impl Ranges {
         };
         let (state_dir, upto) = (self.state_dir.clone(), beat.seq);
         // Beside the doors' thread: a slow disk must hold up no other answer.
-        let read = tokio::task::spawn_blocking(move || {
+        let read = DOORS.wait(move || {
             let _turn = turn;
             read_range(&state_dir, from, upto, limit)
         });
@@ -107,7 +108,10 @@ impl Ranges {
                 };
                 (problem(code, error.to_string()), None)
             }
-            Err(_) => (problem(StatusCode::SERVICE_UNAVAILABLE, "the engine is stopping"), None),
+            Err(error) => {
+                let why = format!("the journal cannot be read now: {error}; try again");
+                (problem(StatusCode::SERVICE_UNAVAILABLE, why), None)
+            }
         };
         with_head(response, &beat, next)
     }

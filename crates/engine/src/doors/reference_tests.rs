@@ -5,7 +5,7 @@
 
 use super::control::wire::{
     ALERT_ID_MAX_BYTES, AcknowledgeAlert, CompareConfig, ComponentOrder, ComponentVerb, ConfirmOrder, ControlOrder,
-    EmergencyStop, End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
+    CorrectBooks, EmergencyStop, End, EndOverride, Import, LimitName, MAINTENANCE_MAX_SECONDS, Maintenance, ModeWord,
     OVERRIDE_MAX_SECONDS, OverrideLimit, REASON_MAX_BYTES, ReleaseKillSwitch, ReloadConfig, ResetBreaker, ResolveOrder,
     Resume, Scope, SetMode, TakeSnapshot, TestAlerts,
 };
@@ -366,6 +366,15 @@ fn what_is_answered_fits_its_description() {
 fn what_is_sent_and_refused_fits_its_description() {
     let checker = Checker::new();
     let openapi = &checker.documents["openapi.json"];
+    let statement = || Statement {
+        id: "s-1".to_owned(),
+        account: "kraken".to_owned(),
+        balances: vec![StatedBalance { asset: "USDT".to_owned(), total: "1.50".to_owned() }],
+        positions: vec![StatedPosition { instrument: "BTC/USDT".to_owned(), quantity: "-1".to_owned() }],
+        complete: true,
+        source: "kraken.csv".to_owned(),
+        as_of: Some("noon".to_owned()),
+    };
     let reason = || "r".to_owned();
     let confirm = || "demo".to_owned();
     let component =
@@ -400,16 +409,11 @@ fn what_is_sent_and_refused_fits_its_description() {
         }),
         ControlOrder::EndOverride(EndOverride { name: "position".to_owned() }),
         ControlOrder::ResetBreaker(ResetBreaker {}),
-        ControlOrder::Import(Box::new(Import {
-            statement: Statement {
-                id: "s-1".to_owned(),
-                account: "kraken".to_owned(),
-                balances: vec![StatedBalance { asset: "USDT".to_owned(), total: "1.50".to_owned() }],
-                positions: vec![StatedPosition { instrument: "BTC/USDT".to_owned(), quantity: "-1".to_owned() }],
-                complete: true,
-                source: "kraken.csv".to_owned(),
-                as_of: Some("noon".to_owned()),
-            },
+        ControlOrder::Import(Box::new(Import { statement: statement() })),
+        ControlOrder::CorrectBooks(Box::new(CorrectBooks {
+            statement: statement(),
+            pool: Some("main".to_owned()),
+            reason: reason(),
         })),
         ControlOrder::CompareConfig(CompareConfig {}),
         ControlOrder::ReloadConfig(ReloadConfig { set: vec!["health.every=20s".to_owned()] }),

@@ -99,7 +99,13 @@ impl HttpDoors {
                     tokio::spawn(control::serve(listener, behind, closed.clone()))
                 });
                 let observe = observe.map(|listener| {
-                    tokio::spawn(observe::serve(listener, commands.clone(), Arc::clone(&beats), closed.clone()))
+                    let behind = observe::Behind {
+                        commands: commands.clone(),
+                        beats: Arc::clone(&beats),
+                        turned: Arc::clone(&turned),
+                        used: Arc::clone(&used),
+                    };
+                    tokio::spawn(observe::serve(listener, behind, closed.clone()))
                 });
                 let remote = remote.map(|listener| {
                     let behind = control::Behind { commands: commands.clone(), beats, ranges, turned, used };

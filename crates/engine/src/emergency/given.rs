@@ -80,8 +80,10 @@ pub(super) fn environment(
     ];
     let another = another(order);
     let wanted = Inherited::of(if another.is_none() { action.inherit.clone() } else { Vec::new() });
-    all.extend(order.inherited.iter().filter(|(name, _)| wanted.has(OsStr::new(name))).cloned());
-    let mut secrets: Vec<String> = action.env.values().cloned().collect();
+    let inherited = order.inherited.iter().filter(|(name, _)| wanted.has(OsStr::new(name)));
+    all.extend(inherited.clone().cloned());
+    // A key may come by any of these ways.
+    let mut secrets: Vec<String> = inherited.map(|(_, value)| value).chain(action.env.values()).cloned().collect();
     all.extend(action.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     if let Some(file) = &action.env_file {
         let variables = env_file_of(file, another).map_err(|error| format!("env_file {} {error}", file.display()))?;

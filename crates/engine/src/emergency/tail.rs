@@ -1,6 +1,6 @@
 //! The last that a program printed: bounded, printable, and without the secrets that it was given.
 
-use crate::masking::shortened;
+use crate::masking::{LONGEST, shortened};
 use std::collections::VecDeque;
 
 /// The most bytes that are kept of what a program prints.
@@ -43,9 +43,10 @@ impl Tail {
             secrets.iter().map(String::as_bytes).filter(|secret| secret.len() >= SECRET_MIN).collect();
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         if self.total > bytes.len() as u64 {
-            // What was kept may begin in the middle of one.
-            let cut = secrets.iter().filter_map(|secret| end_of(secret, &bytes)).max().unwrap_or(0);
-            bytes.splice(..cut, if cut > 0 { MASK } else { b"" }.iter().copied());
+            // What was kept may begin in the middle of one, or of an address, whose end does not look like one.
+            let secret = secrets.iter().filter_map(|secret| end_of(secret, &bytes)).max().unwrap_or(0);
+            let word = bytes.iter().take(LONGEST).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            bytes.splice(..secret.max(word), if secret > 0 { MASK } else { b"" }.iter().copied());
         }
         for secret in secrets {
             bytes = masked(&bytes, secret);
@@ -118,6 +119,24 @@ mod tests {
             tail.push(format!("{}:{address}\n", "-".repeat(at - 1)).as_bytes());
             let line = tail.lines(&[]).concat();
             assert!(!line.contains("TR7"), "{at}: {line}");
+        }
+    }
+
+    #[test]
+    fn no_end_of_an_address_is_left_where_what_was_kept_begins_in_it() {
+        let address = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+        for cut in 0..=address.len() {
+            let mut tail = Tail::default();
+            let rest = format!(" paid{}", ".".repeat(KEPT_BYTES - cut - 5));
+            tail.push(format!("{}{address}{rest}", "-".repeat(100)).as_bytes());
+            let line = tail.lines(&[]).concat();
+            let shown: String = line.chars().take_while(|c| *c != ' ').collect();
+            let whole = format!("…{}", &address[address.len() - 6..]);
+            assert!(
+                shown.is_empty() || (cut == address.len() && shown == whole),
+                "{cut} bytes of it were kept: {shown}"
+            );
+            assert!(line.contains(" paid"), "{cut}: {line}");
         }
     }
 

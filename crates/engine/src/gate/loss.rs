@@ -17,17 +17,14 @@ impl LossTold {
         self.reached = false;
     }
 
-    /// What it is to be told now: `reached` says by what the limit is reached, `far` whether the loss is far above it.
-    pub fn news(&mut self, reached: Option<String>, far: bool) -> impl Iterator<Item = Input> + use<> {
+    /// What it is to be told now: by what the limit is reached, and by what the loss is so far that everything is to be shut down.
+    pub fn news(&mut self, reached: Option<String>, far: Option<String>) -> impl Iterator<Item = Input> + use<> {
         let (was, far_was) = (self.reached, self.far);
-        (self.reached, self.far) = (reached.is_some(), far);
+        (self.reached, self.far) = (reached.is_some(), far.is_some());
         let trigger = match (far_was, far) {
-            (false, true) => {
-                let evidence = reached.clone().unwrap_or_else(|| "the loss is far above its limit".to_owned());
-                Some(Input::Trigger { trigger: Trigger::DailyLoss, evidence })
-            }
-            (true, false) => Some(Input::TriggerPassed(Trigger::DailyLoss)),
-            (false, false) | (true, true) => None,
+            (false, Some(evidence)) => Some(Input::Trigger { trigger: Trigger::DailyLoss, evidence }),
+            (true, None) => Some(Input::TriggerPassed(Trigger::DailyLoss)),
+            (false, None) | (true, Some(_)) => None,
         };
         let halt = match (was, reached) {
             (false, Some(evidence)) => Some(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence }),
@@ -42,28 +39,37 @@ impl LossTold {
 mod tests {
     use super::*;
 
-    fn told(loss: &mut LossTold, reached: Option<&str>, far: bool) -> Vec<Input> {
-        loss.news(reached.map(str::to_owned), far).collect()
+    fn told(loss: &mut LossTold, reached: Option<&str>, far: Option<&str>) -> Vec<Input> {
+        loss.news(reached.map(str::to_owned), far.map(str::to_owned)).collect()
     }
 
     #[test]
     fn the_beginning_and_the_end_are_told_once() {
         let mut loss = LossTold::default();
-        assert_eq!(told(&mut loss, None, false), []);
+        assert_eq!(told(&mut loss, None, None), []);
         let raised = Input::Raise { cause: Cause::DailyLoss, slot: None, evidence: "20 %".to_owned() };
-        assert_eq!(told(&mut loss, Some("20 %"), false), [raised]);
-        assert_eq!(told(&mut loss, Some("21 %"), false), []);
+        assert_eq!(told(&mut loss, Some("20 %"), None), [raised]);
+        assert_eq!(told(&mut loss, Some("21 %"), None), []);
         let far = Input::Trigger { trigger: Trigger::DailyLoss, evidence: "41 %".to_owned() };
-        assert_eq!(told(&mut loss, Some("41 %"), true), [far]);
+        assert_eq!(told(&mut loss, Some("41 %"), Some("41 %")), [far]);
         let ends = [Input::Passed { cause: Cause::DailyLoss, slot: None }, Input::TriggerPassed(Trigger::DailyLoss)];
-        assert_eq!(told(&mut loss, None, false), ends);
+        assert_eq!(told(&mut loss, None, None), ends);
+    }
+
+    #[test]
+    fn a_loss_may_be_far_without_a_limit_that_it_reaches() {
+        let mut loss = LossTold::default();
+        let far = Input::Trigger { trigger: Trigger::DailyLoss, evidence: "-101".to_owned() };
+        assert_eq!(told(&mut loss, None, Some("-101")), [far]);
+        assert_eq!(told(&mut loss, None, Some("-102")), []);
+        assert_eq!(told(&mut loss, None, None), [Input::TriggerPassed(Trigger::DailyLoss)]);
     }
 
     #[test]
     fn a_far_loss_ends_with_its_day() {
         let mut loss = LossTold::default();
-        told(&mut loss, Some("41 %"), true);
+        told(&mut loss, Some("41 %"), Some("41 %"));
         loss.day_begins();
-        assert_eq!(told(&mut loss, None, false), [Input::TriggerPassed(Trigger::DailyLoss)], "else no resume is taken");
+        assert_eq!(told(&mut loss, None, None), [Input::TriggerPassed(Trigger::DailyLoss)], "else no resume is taken");
     }
 }

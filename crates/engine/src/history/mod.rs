@@ -168,6 +168,16 @@ impl History {
         }
     }
 
+    /// Forgets the added figures that there are no more, so that others have their places. `of_bot` and `of_source` say of a name, as it was
+    /// noted, whether there still is such a figure.
+    pub fn retain(&mut self, of_bot: impl Fn(&str) -> bool, of_source: impl Fn(&str) -> bool) {
+        self.added.retain(|(known, _)| match (known.strip_prefix(BOT), known.strip_prefix(SOURCE)) {
+            (Some(name), _) => of_bot(name),
+            (None, Some(name)) => of_source(name),
+            (None, None) => false,
+        });
+    }
+
     /// Closes the steps that are over, for every figure together.
     fn pass(&mut self, now: Monotonic) {
         let Self { hour, day, own, added, .. } = self;
@@ -223,7 +233,8 @@ impl History {
             first: wall.saturating_sub(now.since(begins)).unwrap_or(wall),
             points,
             series: own.chain(added).collect(),
-            left_out: reported.saturating_sub(self.added.len()),
+            // While there is a place, whatever has none has not been said yet.
+            left_out: if self.added.len() < ADDED_FIGURES { 0 } else { reported.saturating_sub(self.added.len()) },
         }
     }
 }

@@ -115,6 +115,24 @@ fn bots_have_so_many_figures_and_no_more() {
 }
 
 #[test]
+fn what_there_is_no_more_makes_room_for_others() {
+    let mut history = History::new(at(0.0));
+    history.note_of_bot(at(1.0), "stays", 1.0);
+    history.note_of_bot(at(1.0), "taken over", 1.0);
+    for number in 0..ADDED_FIGURES {
+        history.note_of_source(at(1.0), &format!("before{number}"), 1.0);
+    }
+    history.retain(|name| name == "stays", |name| name.starts_with("after"));
+    for number in 0..ADDED_FIGURES - 1 {
+        history.note_of_source(at(2.0), &format!("after{number}"), 2.0);
+    }
+    let answer = history.extract(Span::Day, at(2.0), wall(2.0), ADDED_FIGURES).answer();
+    assert_eq!((answer.series.len(), answer.left_out), (ADDED_FIGURES, 0));
+    assert_eq!(series(&answer, "custom.after22").mean, [Some(2.0)]);
+    assert_eq!(series(&answer, "bot.stays").mean, [Some(1.0)]);
+}
+
+#[test]
 fn a_bots_figure_and_a_sources_of_one_name_are_two() {
     let mut history = History::new(at(0.0));
     history.note_of_bot(at(1.0), "queue", 3.0);
@@ -123,6 +141,8 @@ fn a_bots_figure_and_a_sources_of_one_name_are_two() {
     let answer = history.extract(Span::Day, at(1.0), wall(1.0), 3).answer();
     let means: Vec<(&str, Option<f32>)> =
         answer.series.iter().map(|series| (series.name.as_str(), series.mean[0])).collect();
+    let unsaid = history.extract(Span::Day, at(1.0), wall(1.0), 9).answer();
+    assert_eq!(unsaid.left_out, 0, "there is a place for whatever is said");
     assert_eq!(means, [("bot.queue", Some(3.0)), ("custom.queue", Some(5.0)), ("bot.custom.queue", Some(7.0))]);
 }
 

@@ -1,7 +1,7 @@
 //! Engages the kill switch, step by step. For `failstop kill-switch engage`.
 
 use super::known::Known;
-use super::latch::{Engagement, Latch, LatchError, read_latch, write_latch};
+use super::latch::{Engagement, Latch, LatchError, Written, read_latch, write_latch};
 use super::report::{PageOutcome, Report};
 use super::sweep::sweep;
 use crate::clock;
@@ -60,7 +60,7 @@ pub fn engage(state_dir: Option<&Path>, runtime_dirs: &[PathBuf], by: &Caller, r
                 path: state.join(super::LATCH_FILE),
                 source: io::Error::other("it was released while it was engaged; engage it again"),
             }),
-            Latch::Engaged { .. } | Latch::Unreadable(_) => Ok(written),
+            Latch::Engaged { .. } | Latch::Unreadable(_) => Ok(by_this_command(written, &engagement)),
         },
     });
     let latched_after = begun.elapsed();
@@ -90,9 +90,23 @@ pub fn engage(state_dir: Option<&Path>, runtime_dirs: &[PathBuf], by: &Caller, r
         nameless: known.nameless,
         engine: known.engine,
         unseen: known.unseen,
+        word: None,
         denied_after,
         latched_after,
         stopped_after,
+    }
+}
+
+/// The engine, which is given the order at the same time, may be the first to write the latch: the same engagement.
+fn by_this_command(written: Written, engagement: &Engagement) -> Written {
+    match written {
+        Written::Already { first: Some(first) }
+            // RFC 3339 in UTC to the millisecond sorts as time does.
+            if first.time >= engagement.time && engagement.reason.starts_with(&first.reason) =>
+        {
+            Written::Engaged
+        }
+        written @ (Written::Already { .. } | Written::Engaged | Written::WithoutWords) => written,
     }
 }
 

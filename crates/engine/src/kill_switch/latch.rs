@@ -67,11 +67,11 @@ impl Latch {
         }
     }
 
-    /// Who and why, for the record; `None` when it is clear.
+    /// Who and why, for the record, as it may be shown; `None` when it is clear.
     pub fn who_and_why(&self) -> Option<(String, String)> {
         match self {
             Self::Clear => None,
-            Self::Engaged { first, .. } => Some((first.by.clone(), first.reason.clone())),
+            Self::Engaged { first, .. } => Some((first.by.clone(), crate::masking::owned(first.reason.clone()))),
             Self::Unreadable(error) => Some(("unknown".to_owned(), error.to_string())),
         }
     }
@@ -336,6 +336,15 @@ mod tests {
 
     fn names(dir: &Path) -> Vec<String> {
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_wallet_in_a_reason_goes_into_no_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let reason = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed is drained".to_owned();
+        write_latch(dir.path(), &Engagement { reason, ..by("alice (1000)") }).unwrap();
+        let (_, reason) = read_latch(dir.path()).who_and_why().unwrap();
+        assert_eq!(reason, "…1BeAed is drained");
     }
 
     #[test]

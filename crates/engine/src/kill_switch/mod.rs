@@ -21,7 +21,7 @@ pub use latch::{
     Engagement, LATCH_FILE, Latch, LatchError, LatchProbe, MAX_REASON_BYTES, Written, read_latch, remove_latch,
     write_latch,
 };
-pub use report::{PageOutcome, Report, Verdict};
+pub use report::{EngineWord, PageOutcome, Report, Verdict};
 pub use sweep::{Survivor, Swept, Why};
 
 #[cfg(test)]

@@ -161,8 +161,10 @@ pub enum Why {
 /// What a sweep came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Processes that were found and ended.
+    /// Processes that this sweep killed and that have ended.
     pub killed: usize,
+    /// Those that were found, could not be killed by this user, and are gone: by the engine's hand, or by themselves.
+    pub gone: usize,
     /// Those that are left.
     pub survivors: Vec<Survivor>,
     /// Looks over `/proc`.
@@ -177,7 +179,8 @@ pub struct Swept {
 pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std::io::Result<Swept> {
     let begun = Instant::now();
     let mut swept = Swept::default();
-    let mut met = BTreeSet::new();
+    // Each process that was met, and whether it was killed here.
+    let mut met: BTreeMap<ProcessId, bool> = BTreeMap::new();
     let mut clean = 0;
     loop {
         swept.rounds += 1;
@@ -207,7 +210,9 @@ pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std:
                 }
             }
         }
-        met.extend(round.targets.keys().copied());
+        for (id, target) in &round.targets {
+            *met.entry(*id).or_default() |= target.allowed;
+        }
         if round.targets.is_empty() {
             swept.survivors.clear();
             clean += 1;
@@ -228,7 +233,11 @@ pub(super) fn sweep(quarry: &Quarry, limit: Duration, engine_runs: bool) -> std:
             break;
         }
     }
-    swept.killed = met.len().saturating_sub(swept.survivors.len());
+    let ended = |killed_here: bool| {
+        let left = |id: &ProcessId| swept.survivors.iter().any(|survivor| survivor.pid == id.pid);
+        met.iter().filter(|(id, killed)| **killed == killed_here && !left(id)).count()
+    };
+    (swept.killed, swept.gone) = (ended(true), ended(false));
     Ok(swept)
 }
 

@@ -2,6 +2,7 @@
 
 mod blind;
 mod foreign;
+mod word;
 
 use super::*;
 use crate::clock;

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What is shown of an address: so many of its last characters.
 pub const SHOWN: usize = 6;
 
+/// No address is longer, characters.
+pub const LONGEST: usize = shape::LONGEST;
+
 /// What stands in the place of a key that spends.
 const COVER: &str = "(covered)";
 

@@ -7,11 +7,14 @@
 //! | bech32 and bech32m: Bitcoin, Litecoin, Cardano, Cosmos and its kin | their check sum |
 //! | Solana: base58 of 32 bytes | no check sum; 32 to 44 characters, capitals, small letters and digits among them |
 //!
-//! Keys that spend (WIF, extended keys, XRP seeds, nsec) have forms and check sums of the same kinds: nothing of them is shown.
+//! Keys that spend (WIF, extended keys, XRP seeds, nsec) have forms and check sums of the same kinds: nothing of them is shown. The
+//! one that Solana's wallets export is 64 bytes in base58, as a signature is: a seed, and the public key that belongs to it, which
+//! no signature is by chance.
 //! An id that nobody meant as an address passes a check sum once in four thousand million times or, bech32, once in a thousand
 //! million; the one form without a check sum also takes a random id of 43 or 44 base58 characters. Hexadecimal ids, UUIDs, ULIDs
 //! and numbers have no capitals beside small letters, or characters that base58 has not.
 
+use ring::signature::Ed25519KeyPair;
 use sha2::{Digest as _, Sha256};
 
 /// The shortest word that may be an address.
@@ -22,6 +25,9 @@ const BASE58_MAX: usize = 112;
 
 /// The longest as bech32: an address of Cardano has 103, one for staking 108.
 const BECH32_MAX: usize = 128;
+
+/// The longest word that may be one.
+pub(super) const LONGEST: usize = if BASE58_MAX > BECH32_MAX { BASE58_MAX } else { BECH32_MAX };
 
 /// What was found in a word: from `starts` to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +81,9 @@ fn base58(word: &[u8]) -> Option<Kind> {
         // An address has at most 28 bytes; a key of 32 bytes has more.
         return Some(if bytes.len() < 36 { Kind::Address } else { Kind::Key });
     }
+    if is_key_pair(&bytes) {
+        return Some(Kind::Key);
+    }
     let of_solana = bytes.len() == 32
         && word.len() <= 44
         && word.iter().any(u8::is_ascii_digit)
@@ -124,6 +133,12 @@ fn has_check_sum(bytes: &[u8]) -> bool {
         // What is shorter than the hash of a key is neither.
         body.len() >= 17 && Sha256::digest(Sha256::digest(body)).starts_with(sum)
     })
+}
+
+/// Whether these are a seed of Ed25519 and the public key that belongs to it.
+fn is_key_pair(bytes: &[u8]) -> bool {
+    let pair = bytes.split_first_chunk::<32>().filter(|(_, public)| public.len() == 32);
+    pair.is_some_and(|(seed, public)| Ed25519KeyPair::from_seed_and_public_key(seed, public).is_ok())
 }
 
 const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";

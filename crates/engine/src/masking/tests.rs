@@ -31,6 +31,8 @@ const KEYS: &[&str] = &[
     "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi",
     "snoPBrXtMeMyMHUVTgbuqAfg1SUTb",
     "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5",
+    // Solana: the first key of RFC 8032's test vectors as wallets export it.
+    "49W385L4rePHy6PAaQUovbD2aacgN4HsKXSMeUzRg4fmwXszN91JuMFrQRj3vMDpZuRF3ZknQBuRBoWQJEfXstMw",
 ];
 
 /// Ids of orders, records and requests as venues, libraries and failstop make them.

@@ -43,7 +43,8 @@ pub struct Meters {
     pub(crate) thresholds: Shown,
     /// Output of components that got lost, as last looked at.
     pub(crate) output_lost: Lost,
-    /// Requests that the control listener did not believe; counted there. `None` where there is no listener.
+    /// Requests that the control listener did not believe, or the observe address where it wants a token; counted there. `None`
+    /// where there is neither.
     refused_signatures: Option<Arc<AtomicU64>>,
     /// Controls that somebody known had not the role for; counted by the doors.
     forbidden: Option<Arc<AtomicU64>>,
@@ -87,7 +88,7 @@ impl Meters {
         }
     }
 
-    /// The same, with the doors' own counts: of requests that the control listener did not believe, and of controls that somebody
+    /// The same, with the doors' own counts: of requests that were not believed, and of controls that somebody
     /// had not the role for.
     pub fn counting(refused_signatures: Option<Arc<AtomicU64>>, forbidden: Arc<AtomicU64>) -> Self {
         Self { refused_signatures, forbidden: Some(forbidden), ..Self::new() }
@@ -109,7 +110,7 @@ impl Meters {
         self.forbidden.as_ref().map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// Requests that the control listener did not believe; `None` where there is no listener.
+    /// Requests that the control listener did not believe, or the observe address where it wants a token; `None` where there is neither.
     pub(crate) fn refused_signatures(&self) -> Option<u64> {
         self.refused_signatures.as_ref().map(|count| count.load(Ordering::Relaxed))
     }

@@ -52,6 +52,8 @@ fn system(text: &mut Exposition, status: &Status) {
         .sample(&[], flag(status.mode == "live"));
     text.family("failstop_emergency_stop", Kind::Gauge, "Whether the kill switch is engaged.")
         .sample(&[], flag(status.kill_switch));
+    text.family("failstop_maintenance", Kind::Gauge, "Whether a maintenance window stands.")
+        .sample(&[], flag(status.maintenance.is_some()));
     text.family("failstop_epoch", Kind::Gauge, "The fencing epoch, which rises at every start.")
         .sample(&[], whole(status.epoch));
     text.family("failstop_uptime_seconds", Kind::Gauge, "Seconds since the engine started.")
@@ -66,12 +68,12 @@ fn system(text: &mut Exposition, status: &Status) {
 
 fn breaker(text: &mut Exposition, status: &Status, meters: &Meters) {
     text.family(
-        "failstop_breaker_shed",
+        "failstop_circuit_breaker_tripped",
         Kind::Gauge,
         "Whether dashboard, figures over time and verification beside give way to a busy host, 0 or 1.",
     )
     .sample(&[], f64::from(u8::from(status.breaker.is_shed())));
-    text.family("failstop_breaker_trips", Kind::Counter, "How often that began, in this epoch.")
+    text.family("failstop_circuit_breaker_trips", Kind::Counter, "How often that began, in this epoch.")
         .sample(&[], whole(meters.breaker_trips));
 }
 
@@ -311,7 +313,7 @@ fn bot(text: &mut Exposition, status: &Status, meters: &Meters) {
     let mut family = text.family(
         "failstop_control_refused",
         Kind::Counter,
-        "Requests that the control listener did not believe; absent without one.",
+        "Requests that the control listener did not believe, or the observe address where it wants a token; absent without either.",
     );
     if let Some(refused) = meters.refused_signatures() {
         family.sample(&[], whole(refused));

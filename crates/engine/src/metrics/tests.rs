@@ -227,6 +227,41 @@ fn the_values_are_those_of_the_status() {
     );
 }
 
+/// Names and labels that dashboards and rules are written against from the beginning.
+#[test]
+fn the_names_that_are_promised_are_there() {
+    let mut status = status();
+    for (breaker, tripped) in [("closed", 0.0), ("shed", 1.0), ("stays-shed", 1.0)] {
+        status.breaker.state = breaker.to_owned();
+        let families =
+            parse(Format::Text, &render(Format::Text, &status, &meters(), ProcessSample::own().ok().as_ref()));
+        assert_eq!(value(&families, "failstop_circuit_breaker_tripped", &[]), Some(tripped), "{breaker}");
+        for (family, label) in [
+            ("failstop_health_checks_total", Some("status")),
+            ("failstop_health_check_duration_seconds", None),
+            ("failstop_alerts_sent_total", Some("severity")),
+            ("failstop_alerts_suppressed_total", None),
+            ("failstop_component_status", Some("component")),
+            ("failstop_component_health", Some("component")),
+            ("failstop_component_memory_bytes", Some("component")),
+            ("failstop_component_cpu_seconds_total", Some("component")),
+            ("failstop_dependency_up", Some("dependency")),
+            ("failstop_circuit_breaker_tripped", None),
+            ("failstop_emergency_stop", None),
+            ("failstop_permission", None),
+            ("failstop_host_cpu_ratio", None),
+            ("failstop_host_memory_total_bytes", None),
+            ("failstop_host_disk_total_bytes", None),
+            ("process_cpu_seconds_total", None),
+            ("process_resident_memory_bytes", None),
+        ] {
+            let family = families.get(family).unwrap_or_else(|| panic!("no {family}"));
+            let sample = family.samples.first().unwrap_or_else(|| panic!("nothing of {family:?}"));
+            assert!(label.is_none_or(|label| sample.labels.contains_key(label)), "{sample:?}");
+        }
+    }
+}
+
 #[test]
 fn labels_may_hold_anything() {
     let mut status = status();

@@ -2,7 +2,7 @@
 //! the price in it, an interval.
 //!
 //! The loop owns the rhythm ([`PricePoller::begin_due`], [`PricePoller::next_deadline`]) and tells the gate what came
-//! ([`PricePoller::ended`]); the asking is [`crate::probing`]'s, on a thread of its own. A source that fails says nothing, and so grows
+//! ([`PricePoller::ended`]); the asking is [`crate::probing`]'s, on a thread of its own, which reads the pages as well. A source that fails says nothing, and so grows
 //! stale; why is in [`PricePoller::health`].
 
 mod number;
@@ -53,6 +53,16 @@ pub struct PollHealth {
     pub fault: Option<String>,
 }
 
+/// A try that has ended, its page read.
+#[derive(Debug)]
+pub struct Came {
+    target: usize,
+    serial: u64,
+    read: Result<Polled, String>,
+    /// Whether this process stood still meanwhile.
+    stood_still: bool,
+}
+
 /// What came of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -76,7 +86,7 @@ pub enum Outcome {
 
 #[derive(Debug)]
 struct Source {
-    poll: Poll,
+    poll: Arc<Poll>,
     probe: Arc<Probe>,
     rhythm: Rhythm,
     serial: u64,
@@ -88,7 +98,7 @@ struct Source {
 pub struct PricePoller {
     sources: Vec<Source>,
     /// `None` where nothing is asked.
-    prober: Option<Prober>,
+    prober: Option<Prober<Arc<Poll>>>,
 }
 
 impl PricePoller {
@@ -96,7 +106,7 @@ impl PricePoller {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn open(polls: Vec<Poll>, now: Monotonic) -> Result<(Self, mpsc::Receiver<Tried>), StartFailed> {
+    pub fn open(polls: Vec<Poll>, now: Monotonic) -> Result<(Self, mpsc::Receiver<Came>), StartFailed> {
         let room = polls.len().max(1) * 2;
         let (outcomes, receiver) = mpsc::channel(room);
         let sources: Vec<Source> = polls.into_iter().take(MAX_POLLS).map(|poll| Source::new(poll, now)).collect();
@@ -105,8 +115,8 @@ impl PricePoller {
         } else {
             // It runs no programs.
             let asker =
-                Asker::new(sources.iter().map(|source| source.probe.as_ref()), Runner::Here, PathBuf::from("/"));
-            Some(Prober::start(asker, outcomes, room)?)
+                Asker::new(sources.iter().map(|source| source.probe.as_ref()), Runner::default(), PathBuf::from("/"));
+            Some(Prober::start(asker, outcomes, room, read_page)?)
         };
         Ok((Self { sources, prober }, receiver))
     }
@@ -131,6 +141,7 @@ impl PricePoller {
                 probe: Arc::clone(&source.probe),
                 purpose: Purpose::Answers,
                 timeout: source.poll.timeout,
+                with: Arc::clone(&source.poll),
             };
             if !prober.ask(ask) {
                 source.rhythm.not_made(now);
@@ -143,20 +154,13 @@ impl PricePoller {
     pub fn ended(
         &mut self,
         now: Monotonic,
-        tried: Tried,
+        came: Came,
         take: impl FnOnce(&Polled, Duration) -> Result<(), String>,
     ) -> Outcome {
-        let Some(source) = self.sources.get_mut(tried.target).filter(|source| source.serial == tried.serial) else {
+        let Some(source) = self.sources.get_mut(came.target).filter(|source| source.serial == came.serial) else {
             return Outcome::Nothing;
         };
-        let read = match tried.outcome {
-            Ok(answer) => {
-                let body = answer.page.map(|page| page.body).unwrap_or_default();
-                source.poll.read(&body).map_err(|why| format!("{} {why}", source.shown_url()))
-            }
-            Err(fault) => Err(fault.to_string()),
-        };
-        source.ended(now, read, tried.stood_still, take)
+        source.ended(now, came.read, came.stood_still, take)
     }
 
     /// This process stood still: what did not answer meanwhile is not held against it.
@@ -194,11 +198,7 @@ impl Source {
             failed_in_a_row: 0,
             fault: None,
         };
-        Self { probe: Arc::new(poll.probe()), poll, rhythm: Rhythm::new(terms, now), serial: 0, health }
-    }
-
-    fn shown_url(&self) -> String {
-        crate::probing::shown(&self.poll.url)
+        Self { probe: Arc::new(poll.probe()), poll: Arc::new(poll), rhythm: Rhythm::new(terms, now), serial: 0, health }
     }
 
     fn ended(
@@ -234,4 +234,17 @@ impl Source {
             (Ended::Good { .. } | Ended::Failed { .. } | Ended::Nothing, Ok(_) | Err(_)) => Outcome::Nothing,
         }
     }
+}
+
+/// On the thread that asked: a page may be long.
+fn read_page(poll: Arc<Poll>, tried: Tried) -> Came {
+    let Tried { target, serial, outcome, stood_still } = tried;
+    let read = match outcome {
+        Ok(answer) => {
+            let body = answer.page.map(|page| page.body).unwrap_or_default();
+            poll.read(&body).map_err(|why| format!("{} {why}", crate::probing::shown(&poll.url)))
+        }
+        Err(fault) => Err(fault.to_string()),
+    };
+    Came { target, serial, read, stood_still }
 }

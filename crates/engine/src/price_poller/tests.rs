@@ -60,7 +60,7 @@ fn last(at: SocketAddr, path: &str) -> Poll {
 /// One try of each, at second `seconds`.
 struct Bed {
     poller: PricePoller,
-    tried: mpsc::Receiver<Tried>,
+    tried: mpsc::Receiver<Came>,
     runtime: tokio::runtime::Runtime,
     /// Why no price is taken.
     refuses: Option<&'static str>,
@@ -237,11 +237,10 @@ fn what_does_not_answer_in_time_is_given_up_and_a_late_page_is_nobodys() {
     let (poller, _tried) = PricePoller::open(vec![last(address, "$")], at(0)).unwrap();
     let mut poller = poller;
     poller.begin_due(at(0));
-    let answer = crate::probing::Answer::default();
-    let late = |serial| Tried { target: 0, serial, outcome: Ok(answer.clone()), stood_still: false };
-    let ended = |poller: &mut PricePoller, tried| poller.ended(at(1), tried, |_, _| panic!("it was offered"));
+    let late = |serial| Came { target: 0, serial, read: Err("no page".to_owned()), stood_still: false };
+    let ended = |poller: &mut PricePoller, came| poller.ended(at(1), came, |_, _| panic!("it was offered"));
     assert_eq!(ended(&mut poller, late(0)), Outcome::Nothing);
-    assert_eq!(ended(&mut poller, Tried { target: 9, ..late(1) }), Outcome::Nothing);
+    assert_eq!(ended(&mut poller, Came { target: 9, ..late(1) }), Outcome::Nothing);
     // A process that stood still says nothing about anybody, once.
     poller.stood_still();
     assert_eq!(ended(&mut poller, late(1)), Outcome::Nothing);

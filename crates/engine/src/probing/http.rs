@@ -4,6 +4,7 @@ use super::attempt::Purpose;
 use super::fault::{Answer, Page, ProbeFault};
 use super::resolve::LOCAL;
 use crate::config::Probe;
+use failstop_notify::threads::Names;
 use reqwest::header::HeaderMap;
 use std::collections::BTreeMap;
 use std::io;
@@ -89,6 +90,7 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
+            .dns_resolver(Names)
             .pool_max_idle_per_host(0)
             .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
             .retry(reqwest::retry::never())

@@ -17,7 +17,7 @@ const LATE: Duration = Duration::from_millis(100);
 
 /// What is to be tried now.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct Ask<C = ()> {
     /// Which of the loop's probes. A try of it that is under way is given up.
     pub target: usize,
     /// Which try of it.
@@ -28,6 +28,8 @@ pub struct Ask {
     pub purpose: Purpose,
     /// How long it may take.
     pub timeout: Duration,
+    /// What whoever reads the answer needs for that.
+    pub with: C,
 }
 
 /// What came of a try.
@@ -48,8 +50,8 @@ pub struct Tried {
 
 /// The thread. Dropping it ends what is under way.
 #[derive(Debug)]
-pub struct Prober {
-    asks: mpsc::Sender<Ask>,
+pub struct Prober<C = ()> {
+    asks: mpsc::Sender<Ask<C>>,
     _thread: JoinHandle<()>,
 }
 
@@ -58,12 +60,18 @@ pub struct Prober {
 #[error("cannot start the thread that probes: {0}; are limits on processes or descriptors too low?")]
 pub struct StartFailed(#[from] io::Error);
 
-impl Prober {
-    /// Starts the thread. `waiting_max` asks may wait for it. Call it only after the guard has forked.
+impl<C: Send + 'static> Prober<C> {
+    /// Starts the thread. `waiting_max` asks may wait for it. What `read`, on the thread, makes of a try goes to `outcomes`: whoever
+    /// waits for them goes through no page. Call it only after the guard has forked.
     ///
     /// # Errors
     /// No thread or no event descriptor can be had.
-    pub fn start(asker: Asker, outcomes: mpsc::Sender<Tried>, waiting_max: usize) -> Result<Self, StartFailed> {
+    pub fn start<T: Send + 'static>(
+        asker: Asker,
+        outcomes: mpsc::Sender<T>,
+        waiting_max: usize,
+        read: fn(C, Tried) -> T,
+    ) -> Result<Self, StartFailed> {
         let (asks, waiting) = mpsc::channel(waiting_max.max(1));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -74,7 +82,7 @@ impl Prober {
         let serve = move || {
             // Signals are the loop's: none may be delivered here. It cannot fail with this argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
-            runtime.block_on(take(waiting, &asker, &outcomes));
+            runtime.block_on(take(waiting, &asker, &outcomes, read));
             // Lookups that hang are left behind.
             runtime.shutdown_background();
         };
@@ -83,19 +91,24 @@ impl Prober {
     }
 
     /// Has it tried. `false` when it takes nothing more: then no outcome follows.
-    pub fn ask(&self, ask: Ask) -> bool {
+    pub fn ask(&self, ask: Ask<C>) -> bool {
         self.asks.try_send(ask).is_ok()
     }
 }
 
-async fn take(mut asks: mpsc::Receiver<Ask>, asker: &Arc<Asker>, outcomes: &mpsc::Sender<Tried>) {
+async fn take<C: Send + 'static, T: Send + 'static>(
+    mut asks: mpsc::Receiver<Ask<C>>,
+    asker: &Arc<Asker>,
+    outcomes: &mpsc::Sender<T>,
+    read: fn(C, Tried) -> T,
+) {
     let mut under_way: BTreeMap<usize, AbortHandle> = BTreeMap::new();
     while let Some(ask) = asks.recv().await {
         let (asker, outcomes, target) = (Arc::clone(asker), outcomes.clone(), ask.target);
         let one = tokio::spawn(async move {
-            let tried = try_once(&asker, ask).await;
+            let (with, tried) = try_once(&asker, ask).await;
             // A loop that has ended wants to know nothing any more.
-            let _ = outcomes.send(tried).await;
+            let _ = outcomes.send(read(with, tried)).await;
         });
         if let Some(before) = under_way.insert(target, one.abort_handle()) {
             before.abort();
@@ -103,9 +116,9 @@ async fn take(mut asks: mpsc::Receiver<Ask>, asker: &Arc<Asker>, outcomes: &mpsc
     }
 }
 
-async fn try_once(asker: &Asker, ask: Ask) -> Tried {
+async fn try_once<C>(asker: &Asker, ask: Ask<C>) -> (C, Tried) {
     let begun = Instant::now();
     let outcome = attempt(asker, &ask.probe, ask.purpose, ask.timeout).await;
     let stood_still = begun.elapsed() >= ask.timeout + LATE;
-    Tried { target: ask.target, serial: ask.serial, outcome, stood_still }
+    (ask.with, Tried { target: ask.target, serial: ask.serial, outcome, stood_still })
 }

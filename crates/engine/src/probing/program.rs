@@ -2,14 +2,16 @@
 //! starts and reaps processes, so whoever asks there asks the loop.
 
 use super::fault::{Answer, ProbeFault};
+use crate::beside::LOOP;
 use crate::config::Argv;
-use crate::process::program::{ProgramEnd, ProgramRequest};
+use crate::process::program::{Errand, ProgramEnd, ProgramRequest};
 use failstop_core::Exit;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,20 +22,29 @@ const ANSWER_SLACK: Duration = Duration::from_millis(300);
 #[derive(Clone, Debug)]
 pub enum Runner {
     /// This process.
-    Here,
+    Here {
+        /// Variables of its own that programs do not have: those that hold secrets of failstop's own.
+        withheld: Vec<String>,
+    },
     /// The engine's loop.
     Loop(mpsc::Sender<ProgramRequest>),
+}
+
+impl Default for Runner {
+    /// For who runs no programs, or names no secrets.
+    fn default() -> Self {
+        Self::Here { withheld: Vec::new() }
+    }
 }
 
 impl Runner {
     /// Runs the program in `folder`; good when it ends with status 0 within `timeout`.
     pub(super) async fn run(&self, argv: &Argv, folder: &Path, timeout: Duration) -> Result<Answer, ProbeFault> {
         let end = match self {
-            Self::Here => {
-                let (program, folder) = (argv.clone(), folder.to_owned());
-                let ended = tokio::task::spawn_blocking(move || here(&program, &folder, timeout)).await;
+            Self::Here { withheld } => {
+                let (program, folder, withheld) = (argv.clone(), folder.to_owned(), withheld.clone());
+                let ended = LOOP.wait(move || here(&program, &folder, &withheld, timeout)).await;
                 ended
-                    .map_err(io::Error::other)
                     .and_then(|ended| ended)
                     .unwrap_or_else(|error| ProgramEnd::NotStarted { kind: error.kind(), why: error.to_string() })
             }
@@ -68,11 +79,11 @@ async fn by_the_loop(
 ) -> ProgramEnd {
     let (answer, end) = oneshot::channel();
     let request = ProgramRequest {
+        errand: Errand::Probe,
         argv: argv.as_slice().to_vec(),
         environment: Vec::new(),
         input: Vec::new(),
         stdout: None,
-        withheld: Vec::new(),
         account: None,
         folder,
         timeout,
@@ -93,10 +104,14 @@ fn engine_ends() -> ProgramEnd {
     ProgramEnd::NotStarted { kind: io::ErrorKind::Interrupted, why: "the engine is ending".to_owned() }
 }
 
-fn here(argv: &Argv, folder: &Path, timeout: Duration) -> io::Result<ProgramEnd> {
+fn here(argv: &Argv, folder: &Path, withheld: &[String], timeout: Duration) -> io::Result<ProgramEnd> {
     let program = argv.program();
     let file = if program.contains('/') { folder.join(program) } else { program.into() };
-    let mut child = Command::new(file)
+    let mut command = Command::new(file);
+    for variable in withheld {
+        command.env_remove(variable);
+    }
+    let child = command
         .args(argv.as_slice().iter().skip(1))
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -106,12 +121,24 @@ fn here(argv: &Argv, folder: &Path, timeout: Duration) -> io::Result<ProgramEnd>
         .spawn()?;
     let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     let (sender, receiver) = sync_channel(1);
-    let waiter = std::thread::spawn(move || {
-        let _ = sender.send(child.wait());
+    let end = || nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    let child = Arc::new(Mutex::new(child));
+    let waited = Arc::clone(&child);
+    let wait = |child: &Mutex<Child>| child.lock().unwrap_or_else(PoisonError::into_inner).wait();
+    let waiter = std::thread::Builder::new().spawn(move || {
+        let _ = sender.send(wait(&waited));
     });
+    let waiter = match waiter {
+        Ok(waiter) => waiter,
+        Err(error) => {
+            let _ = end();
+            let _ = wait(&child);
+            return Err(error);
+        }
+    };
     let Ok(waited) = receiver.recv_timeout(timeout) else {
         // Not reaped yet, so the number is still ours.
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        let _ = end();
         drop(waiter.join());
         return Ok(ProgramEnd::TimedOut);
     };

@@ -2,6 +2,7 @@
 
 use super::fault::ProbeFault;
 use crate::config::HostPort;
+use failstop_notify::threads::NAMES;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpStream;
@@ -29,6 +30,5 @@ async fn addresses(at: &HostPort) -> Result<Vec<SocketAddr>, ProbeFault> {
     if at.host.eq_ignore_ascii_case("localhost") {
         return Ok(LOCAL.iter().map(|address| SocketAddr::new(*address, at.port)).collect());
     }
-    let found = tokio::net::lookup_host((at.host.as_str(), at.port)).await;
-    found.map(Iterator::collect).map_err(|error| ProbeFault::Resolve { host: at.host.clone(), error })
+    NAMES.look_up(&at.host, at.port).await.map_err(|error| ProbeFault::Resolve { host: at.host.clone(), error })
 }

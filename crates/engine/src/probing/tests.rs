@@ -69,7 +69,7 @@ fn probe(text: &str) -> Probe {
 
 fn ask_within(text: &str, within: Duration) -> Result<Answer, String> {
     let asked = [(probe(text), within)];
-    once(&asked, Runner::Here, std::env::temp_dir()).remove(0).map_err(|fault| fault.to_string())
+    once(&asked, Runner::default(), std::env::temp_dir()).remove(0).map_err(|fault| fault.to_string())
 }
 
 fn ask(text: &str) -> Result<Answer, String> {
@@ -317,14 +317,15 @@ fn the_prober_gives_up_what_it_is_asked_anew() {
     });
     let (slow, fast) = (probe(&format!("http = \"http://{at}/slow\"")), probe(&format!("http = \"http://{at}/fast\"")));
     let (outcomes, mut tried) = tokio::sync::mpsc::channel(4);
-    let asker = Asker::new([&slow, &fast].into_iter(), Runner::Here, std::env::temp_dir());
-    let prober = Prober::start(asker, outcomes, 4).unwrap();
+    let asker = Asker::new([&slow, &fast].into_iter(), Runner::default(), std::env::temp_dir());
+    let prober = Prober::start(asker, outcomes, 4, |(), tried| tried).unwrap();
     let ask = |serial, probe: &Probe| Ask {
         target: 0,
         serial,
         probe: std::sync::Arc::new(probe.clone()),
         purpose: Purpose::Answers,
         timeout: LONG,
+        with: (),
     };
     // Nothing listens there: the server takes one connection at a time, so the slow one must not hold it.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -148,6 +148,17 @@ fn holder(file: &File, metadata: &Metadata) -> Held {
     Held::By { engine: engine.id, guard, owner: metadata.uid() }
 }
 
+/// The state directory whose lock this process holds, as that process sees it; `None` where it holds none, or this user may not look.
+pub fn state_dir_of(pid: i32) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    entries.filter_map(Result::ok).find_map(|entry| {
+        let target = std::fs::read_link(entry.path()).ok()?;
+        let name = target.file_name()?.to_str()?;
+        let named = name.strip_suffix(" (deleted)").unwrap_or(name) == LOCK_FILE;
+        (named && shows_lock(pid, &entry.file_name().to_string_lossy())).then(|| target.parent().map(Path::to_owned))?
+    })
+}
+
 /// The engine, where `found` is a child that it has just forked: until that one runs a program of its own, it has the engine's
 /// descriptors and shows its lock.
 fn eldest_holder(mut found: Stat, metadata: &Metadata) -> Stat {
@@ -233,6 +244,7 @@ mod tests {
         let is_us = |held: &Held| matches!(held, Held::By { engine, guard: Some(_), .. } if *engine == own());
         let held = ask(state.path());
         assert!(is_us(&held), "{held:?}");
+        assert_eq!(state_dir_of(4_000_000), None);
         assert!(seems_held(&state.path().join(LOCK_FILE)));
         // Its own number in its own process namespace, that of a stranger, nonsense.
         for text in ["4711 4710\n", "1 0\n", "x"] {

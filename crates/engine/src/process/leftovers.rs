@@ -9,10 +9,11 @@ use crate::process::mark::SystemMark;
 use crate::process::pidfd::PidFd;
 use crate::process::procfs::{self, ProcessId};
 use crate::process::register::Recorded;
+use crate::process::twin::{self, Twin};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a start waits for leftovers to die before it is refused.
@@ -80,6 +81,9 @@ pub enum LeftoverError {
         /// Which.
         process: Box<Proc>,
     },
+    /// They are another engine's that lives.
+    #[error(transparent)]
+    Twin(#[from] Twin),
     /// `/proc` could not be read.
     #[error("leftovers of an earlier start cannot be looked for: {0}")]
     Unknown(#[source] io::Error),
@@ -224,13 +228,23 @@ fn belongs(pid: i32, mark: &SystemMark, prefix: &str, recorded: &[Recorded]) -> 
 /// nothing. Before anything is spawned; the instance lock is held.
 ///
 /// # Errors
-/// When something cannot be killed or does not die within `budget`: nothing may be started then.
-pub fn clear(mark: &SystemMark, recorded: &[Recorded], budget: Duration) -> Result<Vec<Proc>, LeftoverError> {
+/// When something cannot be killed or does not die within `budget`, or when it belongs to an engine that lives, on another state
+/// directory than `state_dir`: nothing may be started then.
+pub fn clear(
+    mark: &SystemMark,
+    recorded: &[Recorded],
+    state_dir: &Path,
+    budget: Duration,
+) -> Result<Vec<Proc>, LeftoverError> {
     let deadline = Instant::now() + budget;
     let mut killed: Vec<Proc> = Vec::new();
     let mut cgroups: BTreeSet<PathBuf> = cgroup::earlier(mark).into_iter().collect();
     loop {
         let found = find_system_and(mark, recorded).map_err(LeftoverError::Unknown)?;
+        // Before anything of this round is killed: what lives below an engine is nobody's leftover.
+        if let Some(twin) = twin::engine_above(&found, state_dir) {
+            return Err(twin.into());
+        }
         for process in &found {
             cgroups.extend(cgroup_of(process.id.pid, mark));
         }
@@ -307,7 +321,7 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(found, expected);
 
-        let killed = clear(&ours, &[], CLEAR_WITHIN).unwrap();
+        let killed = clear(&ours, &[], Path::new("/"), CLEAR_WITHIN).unwrap();
         assert_eq!(killed.len(), 2);
         assert!(killed.iter().all(|process| process.component.as_deref() == Some("bot")));
         assert!(find_system(&ours).unwrap().is_empty(), "zombies count as dead");
@@ -330,7 +344,7 @@ mod tests {
         for _ in 0..50 {
             assert!(!find_system(&mark).unwrap().is_empty());
         }
-        clear(&mark, &[], CLEAR_WITHIN).unwrap();
+        clear(&mark, &[], Path::new("/"), CLEAR_WITHIN).unwrap();
         for _ in 0..20 {
             assert!(find_system(&mark).unwrap().is_empty());
         }

@@ -6,6 +6,7 @@
 
 use crate::process::past_guard::{self, Left, in_words};
 use crate::process::procfs;
+use crate::process::twin::JournalName;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -20,7 +21,7 @@ pub const LOCK_FILE: &str = "LOCK";
 const TRIES: usize = 16;
 
 /// How long a holder that is ending is waited for.
-const ENDING_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ENDING_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a holder must look alive before it counts: there are moments at which a dying one does not show it, and at
 /// which a new one has not written yet who it is.
@@ -131,6 +132,7 @@ impl Holder {
 pub struct InstanceLock {
     file: File,
     path: PathBuf,
+    journal: Option<JournalName>,
 }
 
 impl InstanceLock {
@@ -142,6 +144,19 @@ impl InstanceLock {
     /// [`LockError::Io`] otherwise.
     pub fn take(state_dir: &Path) -> Result<Self, LockError> {
         Self::take_within(state_dir, ENDING_WITHIN)
+    }
+
+    /// As [`Self::take`], for a command that keeps engines away while it works and is none itself: whoever finds it there waits for
+    /// its end, and does not take the process that called it for a guard.
+    ///
+    /// # Errors
+    /// See [`Self::take`].
+    pub fn take_aside(state_dir: &Path) -> Result<Self, LockError> {
+        let lock = Self::take(state_dir)?;
+        let holder = Holder { guard: 0, ..Holder::this() };
+        let written = lock.file.write_all_at(holder.text().as_bytes(), 0);
+        written.map_err(|source| LockError::Io { path: lock.path.clone(), source })?;
+        Ok(lock)
     }
 
     fn take_within(state_dir: &Path, ending_within: Duration) -> Result<Self, LockError> {
@@ -188,9 +203,19 @@ impl InstanceLock {
                 wait_for_guard(before, ending_within.saturating_sub(started.elapsed()))?;
             }
             file.write_all_at(Holder::this().text().as_bytes(), 0).map_err(io_error)?;
-            return Ok(Self { file, path });
+            return Ok(Self { file, path, journal: None });
         }
         Err(io_error(io::Error::other("the file was replaced again and again while it was being locked")))
+    }
+
+    /// Keeps the journal's name for as long as the lock.
+    pub fn keep(&mut self, name: JournalName) {
+        self.journal = Some(name);
+    }
+
+    /// The journal's name, where this engine has it.
+    pub fn journal_name(&self) -> Option<&JournalName> {
+        self.journal.as_ref()
     }
 
     /// Whether the lock's file is still the one that we hold. Where it is not, somebody has removed it, and a second
@@ -273,6 +298,17 @@ mod tests {
             assert!(error.to_string().contains("start again when it is gone"), "{error}");
         }
         drop(first);
+        InstanceLock::take(state.path()).unwrap();
+    }
+
+    #[test]
+    fn a_command_that_keeps_engines_away_is_waited_for_and_has_no_guard() {
+        let state = tempfile::tempdir().unwrap();
+        let aside = InstanceLock::take_aside(state.path()).unwrap();
+        let holder = Holder::read(&aside.file).unwrap();
+        assert_eq!((holder.engine, holder.guard), (Holder::this().engine, 0));
+        assert!(matches!(InstanceLock::take_within(state.path(), ALIVE_FOR * 2), Err(LockError::NotEnding { .. })));
+        drop(aside);
         InstanceLock::take(state.path()).unwrap();
     }
 

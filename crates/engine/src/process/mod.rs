@@ -5,7 +5,7 @@
 //! - Whichever of failstop's own processes dies, no process of a component survives ([`guard`], [`extinguish`], and the
 //!   parent-death signal that [`spawn`] sets).
 //! - A new tree is never started before the old one is proven gone ([`tree`]; [`leftovers`] for earlier engines).
-//! - One system has one engine ([`lock`]) and every start a higher epoch ([`epoch`]).
+//! - One system has one engine ([`lock`], and for copies of its state directory [`twin`]) and every start a higher epoch ([`epoch`]).
 //! - Processes are signalled by pidfd or as our own unreaped children, never by a number that may have been reused.
 //!
 //! Everything is synchronous and belongs to the engine's main thread: a parent-death signal fires when the thread that
@@ -35,5 +35,6 @@ pub mod sandbox;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
+pub mod twin;
 pub mod user;
 pub mod watch_set;

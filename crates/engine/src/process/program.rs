@@ -9,18 +9,29 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// It probes.
+    Probe,
+    /// It carries an alert.
+    Alert,
+    /// It says metrics: of these not as many may run as of all.
+    Metrics,
+}
+
 /// What the loop is asked to run.
 pub struct ProgramRequest {
+    /// What for.
+    pub errand: Errand,
     /// Program and arguments: at least the program. One without a slash is looked up in PATH.
     pub argv: Vec<String>,
-    /// Variables beside the engine's own.
+    /// Variables beside the engine's own, instead of those of the same name. Secrets of failstop's own are never among the latter.
     pub environment: Vec<(String, String)>,
     /// What it reads from its standard input.
     pub input: Vec<u8>,
     /// Where its standard output goes; `None`: nowhere.
     pub stdout: Option<OwnedFd>,
-    /// Variables of the engine's own that it does not have.
-    pub withheld: Vec<String>,
     /// The user that it runs as, where that is not the engine's own.
     pub account: Option<Account>,
     /// Its working directory, absolute.

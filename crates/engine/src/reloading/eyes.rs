@@ -5,6 +5,7 @@
 
 use crate::alerts::{ReadyChannels, ready_channels};
 use crate::config::{Config, ConfigErrors, Overrides, Source, read_source};
+use crate::custom::Ready;
 use core::time::Duration;
 use failstop_core::Monotonic;
 use sha2::{Digest as _, Sha256};
@@ -39,6 +40,8 @@ pub struct Candidate {
     pub known: Overrides,
     /// The alert channels that it means, with their secrets read.
     pub channels: ReadyChannels,
+    /// Its sources of metrics, with the authorities read that they trust.
+    pub sources: Ready,
 }
 
 /// What was found.
@@ -205,6 +208,7 @@ impl Eyes {
         match ready_channels(&config) {
             Ok(channels) => Found::Valid(Box::new(Candidate {
                 sha256: digest(&source.text),
+                sources: Ready::of(&config),
                 config: Arc::new(config),
                 text: source.text,
                 overrides: overrides.clone(),

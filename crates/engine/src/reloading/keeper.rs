@@ -5,7 +5,7 @@ use super::eyes::{CHECK_EVERY, Eyes, Found};
 use super::history::History;
 use super::watch::Watch;
 use crate::clock;
-use crate::command::Answer;
+use crate::command::{Answer, ReplyTo};
 use crate::config::{Change, Config, Overrides, difference};
 use failstop_client::configuration::{Changed, Difference};
 use failstop_core::Monotonic;
@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// How many words to the thread may wait for it.
 const WORDS_WAITING: usize = 64;
@@ -48,7 +48,7 @@ impl By {
     /// In words, for the record.
     pub fn words(&self) -> String {
         match self {
-            Self::Itself => "the file changed".to_owned(),
+            Self::Itself => "an edit of the file".to_owned(),
             Self::Signal => "SIGHUP".to_owned(),
             Self::User(user) => user.clone(),
         }
@@ -75,14 +75,14 @@ pub enum Word {
         /// `KEY=VALUE`, as of `--set`.
         set: Vec<String>,
         /// Who waits to hear what became of it.
-        reply: Option<oneshot::Sender<Answer>>,
+        reply: Option<ReplyTo>,
     },
     /// Say what would change: the file as it is against what runs.
     Compare {
         /// What runs.
         running: Arc<Config>,
         /// Who waits.
-        reply: oneshot::Sender<Answer>,
+        reply: ReplyTo,
     },
     /// This is in force from here on: its text is kept as a version, with so many.
     InForce {
@@ -109,7 +109,7 @@ pub enum Looked {
         /// What was laid over it that is not kept yet.
         set: Vec<String>,
         /// Who waits.
-        reply: Option<oneshot::Sender<Answer>>,
+        reply: Option<ReplyTo>,
     },
     /// Something that the operator should know.
     Note(String),

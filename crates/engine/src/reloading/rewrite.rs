@@ -64,6 +64,13 @@ impl RewriteError {
             Self::Changed { .. } => "look at what it says now (`failstop config diff`), and try again".to_owned(),
             Self::Owner { .. } => "run the command as that user or as root".to_owned(),
             Self::Io { file, source } => match source.kind() {
+                // Root itself is kept out where the file or its folder may not be changed at all.
+                ErrorKind::PermissionDenied if source.raw_os_error() == Some(libc::EPERM) => format!(
+                    "{} or its folder may be immutable: `lsattr -d {} {}` shows an `i`, `chattr -i` takes it away",
+                    file.display(),
+                    folder_of(file).display(),
+                    file.display()
+                ),
                 ErrorKind::PermissionDenied => {
                     format!("run the command as the user who may write {}, or as root", folder_of(file).display())
                 }
@@ -185,5 +192,15 @@ mod tests {
         let error = rewrite(&file, "old", "new").unwrap_err();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert!(error.next().contains("or as root"), "{error:?}");
+    }
+
+    #[test]
+    fn root_is_not_sent_to_root_where_the_file_is_immutable() {
+        let next = |errno| {
+            let source = std::io::Error::from_raw_os_error(errno);
+            RewriteError::Io { file: "failstop.toml".into(), source }.next()
+        };
+        assert!(next(libc::EPERM).contains("chattr -i"), "{}", next(libc::EPERM));
+        assert!(next(libc::EACCES).contains("or as root"), "{}", next(libc::EACCES));
     }
 }

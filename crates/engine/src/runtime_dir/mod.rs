@@ -150,7 +150,7 @@ pub struct RuntimeDir {
     memory_backed: bool,
     notes: Vec<String>,
     /// A lock on the directory itself. Close-on-exec, so that no component inherits it.
-    _held: Flock<File>,
+    held: Flock<File>,
 }
 
 impl RuntimeDir {
@@ -174,7 +174,7 @@ impl RuntimeDir {
                 path.display()
             ));
         }
-        Ok(Self { path, access: request.access, memory_backed, notes, _held: held })
+        Ok(Self { path, access: request.access, memory_backed, notes, held })
     }
 
     /// The directory.
@@ -195,6 +195,29 @@ impl RuntimeDir {
     /// What the operator should know about the choice; empty when all is as it should be.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What of it is there no more, in words; `None` while all of it is. Somebody, or something that tidies up, can remove it under the engine,
+    /// which does not notice: what is open stays open. Nobody who comes later finds anything, though.
+    pub fn missing(&self) -> Option<String> {
+        let path = self.path.display();
+        let same = self.held.metadata().and_then(|held| {
+            let named = std::fs::symlink_metadata(&self.path)?;
+            Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
+        });
+        match same {
+            Ok(true) => {}
+            Ok(false) => return Some(format!("another directory is at {path}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(format!("{path} is gone")),
+            Err(error) => return Some(format!("{path} cannot be looked at: {error}")),
+        }
+        [self.permit(), self.bot_socket(), self.control_socket()].into_iter().find_map(|file| {
+            let error = std::fs::symlink_metadata(&file).err()?;
+            Some(match error.kind() {
+                io::ErrorKind::NotFound => format!("{} is gone", file.display()),
+                _ => format!("{} cannot be looked at: {error}", file.display()),
+            })
+        })
     }
 
     /// The permit page.

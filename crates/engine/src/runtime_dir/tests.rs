@@ -39,6 +39,28 @@ impl Host {
     }
 }
 
+#[test]
+fn what_of_it_is_gone_is_said() {
+    let host = Host::new();
+    let runtime = host.prepare(None).unwrap();
+    let files = [runtime.permit(), runtime.bot_socket(), runtime.control_socket()];
+    for file in &files {
+        std::fs::write(file, "").unwrap();
+    }
+    assert_eq!(runtime.missing(), None);
+    for file in &files {
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(runtime.missing(), Some(format!("{} is gone", file.display())));
+        std::fs::write(file, "").unwrap();
+    }
+    let path = runtime.path().to_owned();
+    std::fs::rename(&path, path.with_extension("old")).unwrap();
+    assert_eq!(runtime.missing(), Some(format!("{} is gone", path.display())));
+    // One that another engine, or a tidy rule, made in its place is not the one that components have.
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(runtime.missing(), Some(format!("another directory is at {}", path.display())));
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o7777
 }

@@ -2,10 +2,11 @@
 //! so that a disk that hangs holds up no order.
 
 use super::memory::{Kept, Known, KnownFile};
+use crate::beside::SHARED_RATES;
 use core::time::Duration;
 use failstop_core::Monotonic;
 use std::io;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 /// How often what is known is written down while it only grows, and how soon what failed is tried again.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ pub(super) struct Keeping {
     written: Option<Kept>,
     /// What it is to say.
     wanted: Kept,
-    writing: Option<(Kept, JoinHandle<io::Result<()>>)>,
+    writing: Option<(Kept, oneshot::Receiver<io::Result<()>>)>,
     at: Option<Monotonic>,
     /// The last write failed.
     pub failed: bool,
@@ -60,7 +61,12 @@ impl Keeping {
         }
         if self.due().is_some_and(|due| due <= now) {
             let (file, wanted) = (self.file.clone(), self.wanted);
-            self.writing = Some((wanted, tokio::task::spawn_blocking(move || file.write(wanted))));
+            let writing = SHARED_RATES.run((), move |()| file.write(wanted)).unwrap_or_else(|none| {
+                let (done, failed) = oneshot::channel();
+                let _ = done.send(Err(none.error));
+                failed
+            });
+            self.writing = Some((wanted, writing));
             self.at = Some(now);
         }
     }
@@ -126,7 +132,7 @@ impl Keeping {
             if self.written != Some(self.wanted) {
                 let (file, wanted) = (self.file.clone(), self.wanted);
                 // Whoever reads it finds what was written before, and is no worse off than after a crash.
-                drop(tokio::task::spawn_blocking(move || file.write(wanted)).await);
+                drop(SHARED_RATES.wait(move || file.write(wanted)).await);
             }
         };
         // The same.

@@ -4,6 +4,7 @@
 use super::resp::{Malformed, Parser, Reply, command};
 use super::script::SCRIPT;
 use super::settings::{Address, Settings};
+use crate::beside::SHARED_RATES;
 use crate::config::SecretFault;
 use crate::probing::{ProbeFault, connect, peers_words};
 use rustls::pki_types::ServerName;
@@ -88,7 +89,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Link, LinkFault> {
 
 /// Reads files on a thread beside: a disk that hangs holds up no word.
 async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)
+    SHARED_RATES.wait(read).await
 }
 
 async fn stream(settings: &Settings) -> Result<Box<dyn Stream>, LinkFault> {

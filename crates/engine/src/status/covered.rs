@@ -14,7 +14,9 @@ pub(super) fn covered(mut status: Status) -> Status {
         epoch: _,
         permission: _,
         mode: _,
+        mode_ceiling: _,
         kill_switch: _,
+        kill_switch_unlatched: _,
         parts: _,
         feeds: _,
         dependencies: _,
@@ -25,6 +27,7 @@ pub(super) fn covered(mut status: Status) -> Status {
         version: _,
         coverage: _,
         host_notes: _,
+        not_watched: _,
         engine_pid: _,
         guard_pid: _,
         permit_lapses: _,
@@ -41,6 +44,7 @@ pub(super) fn covered(mut status: Status) -> Status {
         components,
         alerts,
         announced,
+        maintenance,
         books,
         verified,
         config,
@@ -56,6 +60,7 @@ pub(super) fn covered(mut status: Status) -> Status {
     }
     alerts.channels.values_mut().for_each(|channel| channel.last_error.iter_mut().for_each(own));
     alerts.problem.iter_mut().for_each(own);
+    maintenance.iter_mut().for_each(|window| own(&mut window.reason));
     announced.iter_mut().for_each(|announced| own(&mut announced.reason));
     books.discrepancies.iter_mut().for_each(own);
     verified.iter_mut().for_each(|verified| verified.detail.iter_mut().for_each(own));

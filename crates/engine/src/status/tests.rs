@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::held::HeldSince;
-use super::{ComponentFacts, HostFacts, View, from_view, next_step};
+use super::{ComponentFacts, Configured, HostFacts, View, from_view, next_step};
 use failstop_client::books::SnapshotEntry;
 use failstop_client::gate::{
     AccountResult, ApiUsageEntry, AwaitingEntry, GateStatus, LimitUse, OrdersFared, OverrideEntry, PollEntry,
@@ -14,7 +14,7 @@ use failstop_client::status::{
 };
 use failstop_core::{
     Cause, ComponentName, ComponentState, ComponentView, FeedView, Halt, HaltId, Health, HealthStatus, Held, Instance,
-    Mode, Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
+    MaintenanceView, Mode, Monotonic, Orders, PartView, Permission, QueueState, QueueView, Scope, Trigger,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ pub(crate) fn view() -> View {
         now: at(1000),
         permission: Permission::ObserveOnly,
         mode: Mode::Dry,
+        mode_ceiling: Mode::Live,
         kill_switch: false,
         halts: vec![(halt(31, Cause::HeartbeatLost, true), at(940)), (halt(32, Cause::Unhealthy, false), at(990))],
         health: Health {
@@ -76,6 +77,12 @@ pub(crate) fn view() -> View {
             FeedView { name: "kraken".to_owned(), last: None },
         ],
         parts: vec![PartView { component: ComponentName("bot".to_owned()), name: "websocket".to_owned(), health: 0 }],
+        maintenance: Some(MaintenanceView {
+            until: at(1_600),
+            by: "ana (1000)".to_owned(),
+            reason: "a new disk for 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".to_owned(),
+            keep_trading: true,
+        }),
     }
 }
 
@@ -146,6 +153,7 @@ pub(crate) fn facts() -> HostFacts {
         dependencies: BTreeMap::from([("kraken".to_owned(), Some(false)), ("redis".to_owned(), None)]),
         metrics: BTreeMap::from([("daily_pnl".to_owned(), -12.5), ("nonce_rate".to_owned(), f64::NAN)]),
         host_notes: vec!["no cgroup".to_owned()],
+        configured: Configured::default(),
         engine_pid: 100,
         guard_pid: 99,
         engine_memory_bytes: Some(7),
@@ -241,6 +249,7 @@ pub(crate) fn facts() -> HostFacts {
             ],
             refused: 2,
         },
+        unlatched: None,
         footprint: Some(FootprintSummary {
             memory_bytes: Some(9_000_000),
             memory_is: "proportional".to_owned(),
@@ -344,6 +353,12 @@ fn instants_become_wall_times_and_ages() {
     assert_eq!(status.feeds, BTreeMap::from([("binance".to_owned(), Some(5.0)), ("kraken".to_owned(), None)]));
     assert_eq!(status.components[0].uptime_seconds, Some(100.0));
     assert_eq!(status.components[0].last_sign_seconds, Some(4.0));
+}
+
+#[test]
+fn the_mode_that_the_configuration_allows_is_beside_the_one_in_effect() {
+    let status = status();
+    assert_eq!((status.mode.as_str(), status.mode_ceiling.as_str()), ("dry", "live"));
 }
 
 #[test]
@@ -479,7 +494,7 @@ fn no_text_of_a_status_has_a_whole_address() {
     facts.emergency.run.iter_mut().for_each(|run| run.actions[0].detail = address.to_owned());
     let status = serde_json::to_string(&from_view(&view, &facts)).unwrap();
     assert!(!status.contains(address), "{status}");
-    assert_eq!(status.matches("…1BeAed").count(), 6, "{status}");
+    assert_eq!(status.matches("…1BeAed").count(), 7, "{status}");
 }
 
 #[test]

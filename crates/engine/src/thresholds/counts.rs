@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 /// A window slides in so many steps.
 const STEPS: u64 = 30;
 
-/// The most endpoints of the APIs, over all components, whose requests are counted.
+/// The most endpoints of the APIs, of each component, whose requests are counted.
 pub const ENDPOINTS_MAX: usize = 64;
+
+/// A total above this counts for nothing: further ones are not told apart by what bots report them in.
+const COUNTED_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Over which requests are judged.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(5 * 60);
@@ -43,11 +46,8 @@ impl Rise {
         Self { step: window / 30, last: None, sum: 0.0, steps: VecDeque::new() }
     }
 
-    /// A total. One below the last begins anew: whoever counts was started again.
-    fn take(&mut self, now: Monotonic, total: f64) {
-        if !total.is_finite() || total < 0.0 {
-            return;
-        }
+    /// A total, and whether it rose. One below the last begins anew: whoever counts was started again.
+    fn take(&mut self, now: Monotonic, total: f64) -> bool {
         // The first total says nothing of when it came to be.
         let rose = match self.last.replace(total) {
             None => 0.0,
@@ -63,6 +63,7 @@ impl Rise {
         while self.steps.front().is_some_and(|(old, _)| old.saturating_add(STEPS) <= step) {
             self.steps.pop_front();
         }
+        rose > 0.0
     }
 
     fn step_of(&self, now: Monotonic) -> u64 {
@@ -83,6 +84,16 @@ struct Requests {
     /// Good ones at the last look, and errors at the last look that saw another good one.
     good: f64,
     errors_then: f64,
+    /// When any of it rose last, or it was first heard of.
+    rose: Monotonic,
+    /// When any of it was reported last.
+    heard: Monotonic,
+}
+
+impl Requests {
+    fn is_fresh(&self, now: Monotonic, stale_after: Duration) -> bool {
+        now.since(self.heard) <= stale_after
+    }
 }
 
 /// Everything that is counted. Nothing is kept of what nobody reports.
@@ -91,6 +102,8 @@ pub struct Counts {
     reconnects: BTreeMap<Slot, Rise>,
     trades: BTreeMap<Slot, (Rise, Rise)>,
     requests: BTreeMap<(Slot, String), Requests>,
+    /// Requests and errors of those that made room.
+    forgotten: (f64, f64),
     heard: BTreeMap<&'static str, Monotonic>,
     left_out: bool,
 }
@@ -104,6 +117,17 @@ pub struct Share {
     pub of: f64,
 }
 
+/// All requests to APIs, of all components and endpoints.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Requested {
+    /// How many there were since each count was heard of. Never falls.
+    pub requests: f64,
+    /// How many of them failed, likewise.
+    pub errors: f64,
+    /// When requests were reported last.
+    pub heard: Monotonic,
+}
+
 const RECONNECTS: &str = "websocket_reconnects";
 const EXECUTED: &str = "trades_executed";
 const SUCCEEDED: &str = "trades_succeeded";
@@ -111,23 +135,30 @@ const REQUESTED: &str = "api_requests";
 const FAILED: &str = "api_errors";
 
 impl Counts {
-    /// A component reports a total; what has another name is none of these.
+    /// A component reports a total; what has another name is none of these, and what is no count changes nothing.
     pub fn take(&mut self, now: Monotonic, who: Slot, name: &str, endpoint: Option<&str>, total: f64) {
         let Some(known) = [RECONNECTS, EXECUTED, SUCCEEDED, REQUESTED, FAILED].into_iter().find(|one| *one == name)
         else {
             return;
         };
+        if !(0.0..=COUNTED_MAX).contains(&total) {
+            return;
+        }
         self.heard.insert(known, now);
         let day = || (Rise::over(TRADES_WITHIN), Rise::over(TRADES_WITHIN));
         match known {
             RECONNECTS => {
                 self.reconnects.entry(who).or_insert_with(|| Rise::over(RECONNECTS_WITHIN)).take(now, total);
             }
-            EXECUTED => self.trades.entry(who).or_insert_with(day).0.take(now, total),
-            SUCCEEDED => self.trades.entry(who).or_insert_with(day).1.take(now, total),
+            EXECUTED => {
+                self.trades.entry(who).or_insert_with(day).0.take(now, total);
+            }
+            SUCCEEDED => {
+                self.trades.entry(who).or_insert_with(day).1.take(now, total);
+            }
             _ => {
                 let key = (who, endpoint.unwrap_or_default().to_owned());
-                if !self.requests.contains_key(&key) && self.requests.len() >= ENDPOINTS_MAX {
+                if !self.requests.contains_key(&key) && !self.has_room(now, &key) {
                     if !std::mem::replace(&mut self.left_out, true) {
                         tracing::warn!(most = ENDPOINTS_MAX, "further endpoints of APIs are not judged");
                     }
@@ -138,11 +169,36 @@ impl Counts {
                     errors: Rise::over(REQUESTS_WITHIN),
                     good: 0.0,
                     errors_then: 0.0,
+                    rose: now,
+                    heard: now,
                 });
+                of.heard = now;
                 let counted = if known == REQUESTED { &mut of.requests } else { &mut of.errors };
-                counted.take(now, total);
+                if counted.take(now, total) {
+                    of.rose = now;
+                }
             }
         }
+    }
+
+    /// Whether one more endpoint of this component is counted. Those that did not rise for so long that nothing of them is judged make
+    /// room. One component takes none from another, and what it reports without an endpoint has its place.
+    fn has_room(&mut self, now: Monotonic, (who, endpoint): &(Slot, String)) -> bool {
+        let named =
+            |counts: &Self| counts.requests.keys().filter(|(slot, name)| slot == who && !name.is_empty()).count();
+        if endpoint.is_empty() || named(self) < ENDPOINTS_MAX {
+            return true;
+        }
+        let (requests, errors) = &mut self.forgotten;
+        self.requests.retain(|(slot, name), one| {
+            let stays = slot != who || name.is_empty() || now.since(one.rose) <= REQUESTS_WITHIN;
+            if !stays {
+                *requests += one.requests.sum;
+                *errors += one.errors.sum;
+            }
+            stays
+        });
+        named(self) < ENDPOINTS_MAX
     }
 
     /// Whether this count was reported within `stale_after`.
@@ -153,6 +209,15 @@ impl Counts {
     /// When requests were reported last.
     pub fn requests_heard(&self) -> Option<Monotonic> {
         self.heard.get(REQUESTED).copied()
+    }
+
+    /// All requests, whichever counts they are in; `None`: nobody reports any.
+    pub fn requested(&self) -> Option<Requested> {
+        let heard = self.requests_heard()?;
+        let all = self.requests.values();
+        let (requests, errors) =
+            all.fold(self.forgotten, |(requests, errors), one| (requests + one.requests.sum, errors + one.errors.sum));
+        Some(Requested { requests, errors, heard })
     }
 
     /// What is known of requests is over: only what comes from here on counts.
@@ -184,12 +249,12 @@ impl Counts {
         })
     }
 
-    /// The endpoint of which the smallest share of requests succeeds.
+    /// The endpoint of which the smallest share of requests succeeds, of those that are reported.
     pub fn worst_endpoint(&self, now: Monotonic, stale_after: Duration) -> Option<(&str, Share)> {
         if !self.is_heard(REQUESTED, now, stale_after) {
             return None;
         }
-        let named = self.requests.iter().filter(|((_, endpoint), _)| !endpoint.is_empty());
+        let named = self.requests.iter().filter(|((_, name), one)| !name.is_empty() && one.is_fresh(now, stale_after));
         let judged = named.filter_map(|((_, endpoint), one)| {
             let (requests, errors) = (one.requests.within(now), one.errors.within(now));
             let percent = (100.0 * (requests - errors) / requests).clamp(0.0, 100.0);
@@ -198,7 +263,8 @@ impl Counts {
         judged.min_by(|one, other| one.1.percent.total_cmp(&other.1.percent))
     }
 
-    /// The most failures of one endpoint in a row, and which. A look that finds another good one begins anew.
+    /// The most failures of one endpoint in a row, and which, of those that are reported: nobody knows how one fares that its component
+    /// does not speak of any more. A look that finds another good one begins anew.
     pub fn failures_in_a_row(&mut self, now: Monotonic, stale_after: Duration) -> Option<(&str, f64)> {
         if !self.is_heard(FAILED, now, stale_after) {
             return None;
@@ -211,7 +277,7 @@ impl Counts {
             }
             one.good = good;
             let row = one.errors.sum - one.errors_then;
-            if worst.is_none_or(|(_, most)| row > most) {
+            if one.is_fresh(now, stale_after) && worst.is_none_or(|(_, most)| row > most) {
                 worst = Some((endpoint, row));
             }
         }
@@ -253,7 +319,9 @@ mod tests {
     fn a_total_counts_by_how_much_it_rose_and_begins_anew_when_it_falls() {
         let mut counts = Counts::default();
         assert_eq!(counts.reconnects(at(0), STALE), None, "never heard of");
-        for (second, total) in [(0, 100.0), (60, 102.0), (120, f64::NAN), (180, -1.0), (240, 3.0), (300, 4.0)] {
+        for (second, total) in
+            [(0, 100.0), (60, 102.0), (120, f64::NAN), (180, -1.0), (200, 1e300), (240, 3.0), (300, 4.0)]
+        {
             said(&mut counts, second, RECONNECTS, total);
         }
         assert_eq!(counts.reconnects(at(300), STALE), Some(6.0), "2, then 3 since a start, then 1");
@@ -314,6 +382,27 @@ mod tests {
     }
 
     #[test]
+    fn all_requests_are_what_every_count_rose_by() {
+        let mut counts = Counts::default();
+        assert_eq!(counts.requested(), None);
+        let mut said = |second, component, endpoint, requests, errors| {
+            counts.take(at(second), slot(component), REQUESTED, endpoint, requests);
+            counts.take(at(second), slot(component), FAILED, endpoint, errors);
+            let all = counts.requested().unwrap();
+            assert_eq!(all.heard, at(second));
+            (all.requests, all.errors)
+        };
+        assert_eq!(said(0, 0, Some("orders"), 1_000_000.0, 40.0), (0.0, 0.0), "what was before is nobody's");
+        assert_eq!(said(1, 0, Some("prices"), 500.0, 0.0), (0.0, 0.0));
+        assert_eq!(said(2, 1, None, 7.0, 7.0), (0.0, 0.0));
+        assert_eq!(said(3, 0, Some("orders"), 1_000_010.0, 41.0), (10.0, 1.0));
+        assert_eq!(said(4, 0, Some("prices"), 503.0, 0.0), (13.0, 1.0));
+        assert_eq!(said(5, 1, None, 2.0, 0.0), (15.0, 1.0), "it was started anew");
+        counts.forget_requests();
+        assert_eq!(counts.requested().map(|all| all.requests), Some(15.0));
+    }
+
+    #[test]
     fn failures_are_in_a_row_until_one_is_good() {
         let mut counts = Counts::default();
         let mut row = |second, requests, errors| {
@@ -329,6 +418,46 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_is_not_reported_any_more_is_not_known() {
+        let mut counts = Counts::default();
+        let mut said = |second, endpoint, requests, errors| {
+            counts.take(at(second), slot(0), REQUESTED, Some(endpoint), requests);
+            counts.take(at(second), slot(0), FAILED, Some(endpoint), errors);
+            let stale = Duration::from_secs(60);
+            let row = counts.failures_in_a_row(at(second), stale).map(|(endpoint, row)| (endpoint.to_owned(), row));
+            (row, counts.worst_endpoint(at(second), stale).map(|(endpoint, _)| endpoint.to_owned()))
+        };
+        let of = |row: &str, failures, worst: &str| (Some((row.to_owned(), failures)), Some(worst.to_owned()));
+        said(0, "old", 0.0, 0.0);
+        said(0, "new", 0.0, 0.0);
+        assert_eq!(said(10, "old", 25.0, 5.0), of("new", 0.0, "old"), "a good one may have been the last");
+        assert_eq!(said(20, "old", 30.0, 10.0), of("old", 5.0, "old"));
+        assert_eq!(said(70, "new", 40.0, 0.0), of("old", 5.0, "old"));
+        assert_eq!(said(81, "new", 41.0, 0.0), of("new", 0.0, "new"), "the bot speaks of the other one alone");
+        assert_eq!(said(90, "old", 30.0, 10.0), of("old", 5.0, "old"), "and again of both: none was good since");
+    }
+
+    #[test]
+    fn what_is_no_count_makes_nothing_deaf() {
+        let mut counts = Counts::default();
+        let mut row = |second, requests, errors| {
+            counts.take(at(second), slot(0), REQUESTED, Some("orders"), requests);
+            counts.take(at(second), slot(0), FAILED, Some("orders"), errors);
+            counts.failures_in_a_row(at(second), STALE).map(|(_, row)| row)
+        };
+        row(0, 0.0, 0.0);
+        assert_eq!(row(10, 5.0, 5.0), Some(5.0));
+        for odd in [1e300, f64::MAX, 2.0 * COUNTED_MAX, f64::INFINITY, f64::NAN, -1.0] {
+            assert_eq!(row(20, odd, odd), Some(5.0), "{odd}");
+        }
+        assert_eq!(row(30, 6.0, 5.0), Some(0.0), "a good one is heard");
+        assert_eq!(row(40, 7.0, 6.0), Some(1.0));
+        let mut counts = Counts::default();
+        counts.take(at(0), slot(0), REQUESTED, None, f64::NAN);
+        assert_eq!(counts.requests_heard(), None);
+    }
+
+    #[test]
     fn trades_are_judged_with_enough_of_them() {
         let of = |executed: f64, good: f64| {
             let mut counts = Counts::default();
@@ -340,6 +469,38 @@ mod tests {
         };
         assert_eq!(of(19.0, 0.0), None);
         assert_eq!(of(20.0, 17.0), Some(85.0));
+    }
+
+    #[test]
+    fn one_components_endpoints_take_no_room_from_anything_else() {
+        let mut counts = Counts::default();
+        for number in 0..2 * ENDPOINTS_MAX {
+            counts.take(at(0), slot(0), REQUESTED, Some(&number.to_string()), 0.0);
+        }
+        for (who, endpoint) in [(slot(0), None), (slot(1), None), (slot(1), Some("orders"))] {
+            for (second, requests, errors) in [(10, 0.0, 0.0), (20, 400.0, 200.0)] {
+                counts.take(at(second), who, REQUESTED, endpoint, requests);
+                counts.take(at(second), who, FAILED, endpoint, errors);
+            }
+        }
+        let (share, _) = counts.errors(at(30), STALE).unwrap();
+        assert_eq!(share, Share { percent: 50.0, of: 1_200.0 });
+    }
+
+    #[test]
+    fn an_endpoint_that_rises_no_more_makes_room_for_another() {
+        let mut counts = Counts::default();
+        for number in 0..ENDPOINTS_MAX {
+            counts.take(at(0), slot(0), REQUESTED, Some(&number.to_string()), 0.0);
+        }
+        counts.take(at(0), slot(0), REQUESTED, Some("1"), 5.0);
+        counts.take(at(200), slot(0), REQUESTED, Some("0"), 30.0);
+        let known = |counts: &Counts, name: &str| counts.requests.contains_key(&(slot(0), name.to_owned()));
+        counts.take(at(300), slot(0), REQUESTED, Some("new"), 0.0);
+        assert!(!known(&counts, "new"), "each of them is judged yet");
+        counts.take(at(301), slot(0), REQUESTED, Some("new"), 0.0);
+        assert!(known(&counts, "new") && known(&counts, "0") && !known(&counts, "1"));
+        assert_eq!(counts.requested().map(|all| all.requests), Some(35.0), "what it counted stays counted");
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! Figures that are held against levels: where each comes from, when it is looked at, and what follows. What a level means is decided
 //! in the core ([`failstop_core::Gauge`]); here figures are gathered, and what is new is put into words.
 //!
-//! Nothing here wakes anybody: figures are looked at when the engine measures anyway.
+//! Figures are looked at when the engine measures anyway, where it does that often enough; what a report alone can make an emergency, with
+//! the report.
 
 mod counts;
 mod row;
 mod shown;
 
-pub use counts::ENDPOINTS_MAX;
-pub use row::{Row, Source, rows};
+pub use counts::{ENDPOINTS_MAX, Requested};
+pub use row::{DAILY_RESULT, Row, Source, rows};
 pub use shown::{Hint, Shown, Standing, number_of};
 
 use crate::config::Config;
 use crate::metrics::custom::{Custom, Source as Reporter};
 use core::time::Duration;
 use counts::Counts;
-use failstop_core::{Degree, Found, Gauge, Monotonic, News, Slot, Trigger};
+use failstop_core::{Degree, Found, Gauge, Monotonic, News, Rule, Side, Slot, Trigger};
+use row::EXECUTION;
+use std::collections::BTreeMap;
 
 /// What the rest of the engine knows of figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,8 +33,36 @@ pub struct Outside {
     pub too_few: bool,
     /// Whether it is known that no order says how long the venue takes.
     pub none_took: bool,
-    /// What the account that lost most lost of its opening equity, per cent.
-    pub lost: Option<f64>,
+    /// What is lost of the opening equity, per cent, by account; `None` where of no account one is known.
+    pub lost: Option<Worst>,
+    /// The day's result in money by account, of those of which no opening equity is known; `None` where there are none.
+    pub result: Option<Worst>,
+}
+
+/// The worst of some accounts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worst {
+    /// Of those of which it is known.
+    pub known: Option<f64>,
+    /// Whether it is known of all.
+    pub of_all: bool,
+}
+
+impl Worst {
+    /// The worst of these, by the side that is bad; `None` where there are none.
+    pub fn of(accounts: impl IntoIterator<Item = Option<f64>>, side: Side) -> Option<Self> {
+        accounts.into_iter().fold(None, |worst: Option<Self>, one| {
+            let before = worst.and_then(|worst| worst.known);
+            let known = before.into_iter().chain(one).reduce(|one, other| side.worse(one, other));
+            Some(Self { known, of_all: one.is_some() && worst.is_none_or(|worst| worst.of_all) })
+        })
+    }
+
+    /// As far as it says something beside what `stands`: of an account of which nothing is known nobody can say that it is better.
+    fn beside(self, stands: Option<Degree>, rule: &Rule) -> Option<f64> {
+        let least = stands.max(Some(Degree::Warning));
+        self.known.filter(|value| self.of_all || rule.degree_of(*value) >= least)
+    }
 }
 
 /// The largest log file, when it was looked at.
@@ -61,6 +92,8 @@ pub enum Which {
     Due,
     /// Those that come of orders.
     OfOrders,
+    /// Those that may end in shutdown by what was reported just now, and are all of it.
+    Reported,
 }
 
 /// What people are to hear of one figure.
@@ -83,8 +116,8 @@ pub struct Heard {
 struct Judged {
     row: Row,
     gauge: Gauge,
-    /// What the component that the figure is of reported last.
-    last: Option<(f64, Monotonic)>,
+    /// What each component that the figure may be of reported last: one that does well hides none that does not.
+    last: BTreeMap<Slot, (f64, Monotonic)>,
     /// What is known beside the figure: which endpoint, of how many.
     detail: String,
     /// When it was reported, of what may be an emergency.
@@ -101,7 +134,7 @@ pub struct Watcher {
     every: Duration,
     stale_after: Duration,
     due: Monotonic,
-    /// Figures that are named in the health verdict.
+    /// What the health verdict was told.
     crossed: Vec<String>,
 }
 
@@ -154,14 +187,16 @@ impl Watcher {
     /// A component reports a metric.
     pub fn heard(&mut self, now: Monotonic, who: Slot, name: &str, endpoint: Option<&str>, value: f64) {
         for judged in &mut self.rows {
-            if let Source::Metric { name: metric, component: Some(component) } = &judged.row.source
-                && *component == who
-                && metric == name
-            {
-                judged.last = Some((value, now));
+            if value.is_finite() && judged.row.source.metric(who) == Some(name) {
+                judged.last.insert(who, (value, now));
             }
         }
         self.counts.take(now, who, name, endpoint, value);
+    }
+
+    /// What components' counts of requests to APIs come to; `None`: nobody reports any.
+    pub fn requested(&self) -> Option<Requested> {
+        self.counts.requested()
     }
 
     /// Log files were looked at; `None`: none of them could be.
@@ -177,6 +212,16 @@ impl Watcher {
     /// Whether all figures are to be looked at, and not the urgent ones only.
     pub fn is_due(&self, now: Monotonic) -> bool {
         now >= self.due
+    }
+
+    /// When all figures are to be looked at.
+    pub fn due(&self) -> Monotonic {
+        self.due
+    }
+
+    /// Whether a report of this metric is to be looked at as it comes: [`Which::Reported`].
+    pub fn is_judged_with(&self, metric: &str) -> bool {
+        self.rows.iter().any(|judged| judged.row.source.is_judged_with(metric))
     }
 
     /// Looks at figures, and says what is new of them.
@@ -195,6 +240,8 @@ impl Watcher {
             let wanted = match which {
                 Which::Due => whole || source.is_urgent(),
                 Which::OfOrders => source.is_of_orders(),
+                // A gate has the results of orders, and what a bot reports besides is no news of them.
+                Which::Reported => !outside.gate && source.is_judged_with(DAILY_RESULT),
             };
             if !wanted {
                 continue;
@@ -202,14 +249,27 @@ impl Watcher {
             let nothing = match source {
                 Source::Success => outside.too_few,
                 Source::Execution => outside.none_took,
+                Source::Loss => outside.gate && outside.lost.is_none(),
+                Source::Result => outside.gate && outside.result.is_none(),
+                Source::Metric { .. }
+                | Source::LogFile
+                | Source::Reconnects
+                | Source::Errors
+                | Source::Endpoint
+                | Source::Failures => false,
+            };
+            // The gate tells of losses itself, account by account, and of their emergencies.
+            let told_by_gate = match source {
+                Source::Loss => true,
+                Source::Result => outside.gate,
                 Source::Metric { .. }
                 | Source::LogFile
                 | Source::Reconnects
                 | Source::Errors
                 | Source::Endpoint
                 | Source::Failures
-                | Source::Loss
-                | Source::Result => false,
+                | Source::Success
+                | Source::Execution => false,
             };
             let news = if nothing {
                 judged.gauge.end(now, &judged.row.rule)
@@ -217,8 +277,7 @@ impl Watcher {
                 let found = find(judged, &mut self.counts, &known);
                 judged.gauge.look(now, found, &judged.row.rule)
             };
-            // The gate tells of losses itself, account by account.
-            if let (Some(news), false) = (news, judged.row.source == Source::Loss) {
+            if let (Some(news), false) = (news, told_by_gate) {
                 let what = match news {
                     News::Begun(degree) | News::Worse(degree) | News::Eased(degree) => judged.in_words(degree),
                     News::Over => judged.good_in_words(),
@@ -254,15 +313,15 @@ impl Watcher {
         new
     }
 
-    /// What degrades health, where it is another than was asked for last.
+    /// What degrades health, in words, where they are others than were asked for last.
     pub fn crossed(&mut self) -> Option<Vec<String>> {
-        let critical = || self.rows.iter().filter(|judged| judged.gauge.degree() >= Some(Degree::Critical));
-        if critical().map(|judged| &judged.row.name).eq(self.crossed.iter()) {
+        let critical = self.rows.iter().filter(|judged| judged.gauge.degree() >= Some(Degree::Critical));
+        let words: Vec<String> =
+            critical.map(|judged| judged.in_words(judged.gauge.degree().unwrap_or(Degree::Critical))).collect();
+        if words == self.crossed {
             return None;
         }
-        let words =
-            critical().map(|judged| judged.in_words(judged.gauge.degree().unwrap_or(Degree::Critical))).collect();
-        self.crossed = critical().map(|judged| judged.row.name.clone()).collect();
+        self.crossed.clone_from(&words);
         Some(words)
     }
 
@@ -279,9 +338,9 @@ impl Watcher {
             .collect()
     }
 
-    /// The level of a figure.
-    pub fn level(&self, name: &str, degree: Degree) -> Option<f64> {
-        self.rows.iter().find(|judged| judged.row.name == name)?.row.rule.level(degree)
+    /// What a figure is held against.
+    pub fn rule(&self, name: &str) -> Option<Rule> {
+        self.rows.iter().find(|judged| judged.row.name == name).map(|judged| judged.row.rule)
     }
 
     /// How all stand.
@@ -318,7 +377,25 @@ impl Watcher {
 
 impl Judged {
     fn new(row: Row) -> Self {
-        Self { row, gauge: Gauge::default(), last: None, detail: String::new(), reported: None, heeded: None }
+        Self {
+            row,
+            gauge: Gauge::default(),
+            last: BTreeMap::new(),
+            detail: String::new(),
+            reported: None,
+            heeded: None,
+        }
+    }
+
+    /// The worst that a component reported last, of what is fresh. It was reported when the last emergency among them was, or where there is
+    /// none, when it was itself.
+    fn worst(&self, fresh: impl Fn((f64, Monotonic)) -> Option<f64>) -> Option<(f64, Monotonic)> {
+        let rule = &self.row.rule;
+        let of_now = || self.last.values().copied().filter(|last| fresh(*last).is_some());
+        let (value, at) =
+            of_now().reduce(|one, other| if rule.side.worse(one.0, other.0) == one.0 { one } else { other })?;
+        let emergencies = of_now().filter(|(value, _)| rule.degree_of(*value) == Some(Degree::Emergency));
+        Some((value, emergencies.map(|(_, at)| at).max().unwrap_or(at)))
     }
 
     /// `api_error_rate is 0.31 % of 2400 requests, above the critical level of 0.1 %`.
@@ -376,13 +453,15 @@ fn find(judged: &mut Judged, counts: &mut Counts, known: &Known<'_>) -> Option<F
     judged.detail.clear();
     let fresh = |(value, at): (f64, Monotonic)| (now.since(at) <= stale_after).then_some(value);
     // What configured sources bring has a time of its own after which it says nothing.
+    let worst = judged.worst(fresh);
     let metric = |name: &str| match &custom.get(name)?.source {
-        Reporter::Bot => custom.current(name, now).and_then(fresh),
-        Reporter::Configured(_) => custom.current(name, now).map(|(value, _)| value),
+        Reporter::Bot => worst,
+        Reporter::Configured(_) => custom.current(name, now),
     };
+    let value_of = |name: &str| metric(name).map(|(value, _)| value);
     let found = match &judged.row.source {
-        Source::Metric { name, component: None } => metric(name),
-        Source::Metric { component: Some(_), .. } => judged.last.and_then(fresh),
+        Source::Metric { name, component: None } => value_of(name),
+        Source::Metric { component: Some(_), .. } => worst.map(|(value, _)| value),
         Source::LogFile => log_file.map(|file| {
             judged.detail = format!(" ({})", file.name);
             whole(file.bytes)
@@ -410,14 +489,19 @@ fn find(judged: &mut Judged, counts: &mut Counts, known: &Known<'_>) -> Option<F
             judged.detail = format!(" of {} trades within 24 h", number(share.of));
             share.percent
         }),
-        Source::Loss => outside.lost,
-        Source::Result if outside.gate => None,
+        Source::Loss => outside.lost.and_then(|lost| lost.beside(judged.gauge.degree(), &judged.row.rule)),
+        Source::Result if outside.gate => {
+            judged.reported = None;
+            judged.detail = " in an account of which no opening equity is known".to_owned();
+            outside.result.and_then(|result| result.beside(judged.gauge.degree(), &judged.row.rule))
+        }
         Source::Result => {
-            judged.reported = custom.get("daily_pnl").and_then(|metric| metric.last).map(|(_, at)| at);
-            metric("daily_pnl")
+            let found = metric(DAILY_RESULT);
+            judged.reported = found.map(|(_, at)| at);
+            found.map(|(value, _)| value)
         }
         Source::Execution if outside.gate => outside.execution.map(|took| took.as_secs_f64()),
-        Source::Execution => metric("trade_execution_time"),
+        Source::Execution => value_of(EXECUTION),
     };
     found.map(Found::whole)
 }

@@ -33,7 +33,26 @@ pub enum Source {
     Execution,
 }
 
+/// What bots report the time of an order as.
+pub const EXECUTION: &str = "trade_execution_time";
+
 impl Source {
+    /// The metric that it is, as this component reports it.
+    pub fn metric(&self, who: Slot) -> Option<&str> {
+        match self {
+            Self::Metric { name, component } => component.is_none_or(|component| component == who).then_some(name),
+            Self::Result => Some(DAILY_RESULT),
+            Self::Execution => Some(EXECUTION),
+            Self::LogFile
+            | Self::Reconnects
+            | Self::Errors
+            | Self::Endpoint
+            | Self::Failures
+            | Self::Success
+            | Self::Loss => None,
+        }
+    }
+
     /// Whether it comes of orders, and so is looked at with each of them.
     pub const fn is_of_orders(&self) -> bool {
         match self {
@@ -59,6 +78,28 @@ impl Source {
         }
     }
 }
+
+impl Source {
+    /// Whether a report of this metric is the whole figure, and may end in shutdown: it is judged with the report. A share of several counts is
+    /// not: between the reports of two of them it is wrong.
+    pub fn is_judged_with(&self, metric: &str) -> bool {
+        match self {
+            Self::Result => metric == DAILY_RESULT,
+            Self::Metric { .. }
+            | Self::LogFile
+            | Self::Reconnects
+            | Self::Errors
+            | Self::Endpoint
+            | Self::Failures
+            | Self::Success
+            | Self::Loss
+            | Self::Execution => false,
+        }
+    }
+}
+
+/// The metric that is the day's result in money.
+pub const DAILY_RESULT: &str = "daily_pnl";
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +133,7 @@ pub fn rows(config: &Config) -> Vec<Row> {
             "api_failures_in_a_row" => (Source::Failures, "", None),
             "success_rate" => (Source::Success, "%", None),
             "daily_loss" => (Source::Loss, "%", None),
-            "daily_pnl" => (Source::Result, "", Some(Trigger::DailyLoss)),
+            DAILY_RESULT => (Source::Result, "", Some(Trigger::DailyLoss)),
             "trade_execution_time" => (Source::Execution, "s", None),
             "balance_check_time" => (metric(name), "s", None),
             "log_file_size" if !config.thresholds.log_files.is_empty() => (Source::LogFile, "bytes", None),

@@ -20,13 +20,21 @@ impl Bed {
     }
 
     fn says(&mut self, second: u64, name: &str, value: f64) {
+        self.one_says(0, second, name, value);
+    }
+
+    fn one_says(&mut self, component: usize, second: u64, name: &str, value: f64) {
         assert!(self.custom.report(name, value, at(second)), "{name}");
-        self.watcher.heard(at(second), Slot::component(0).unwrap(), name, None, value);
+        self.watcher.heard(at(second), Slot::component(component).unwrap(), name, None, value);
     }
 
     fn look(&mut self, second: u64) -> Vec<(String, News, String)> {
         let heard = self.watcher.look(at(second), Which::Due, &self.outside, &self.custom);
         heard.into_iter().map(|heard| (heard.name, heard.news, heard.what)).collect()
+    }
+
+    fn level(&self, name: &str, degree: Degree) -> Option<f64> {
+        self.watcher.rule(name)?.level(degree)
     }
 
     fn emergencies(&mut self, second: u64, stands: bool) -> Vec<(Trigger, String)> {
@@ -94,11 +102,60 @@ fn a_loss_twice_as_large_as_is_critical_is_an_emergency_without_waiting_for_the_
     let what = "daily_pnl is -100.01, below the emergency level of -100".to_owned();
     assert_eq!(bed.emergencies(60, false), [(Trigger::DailyLoss, what)]);
     assert_eq!(bed.emergencies(60, false), [], "told once");
+    let worse = "daily_pnl is -100.01, below the emergency level of -100".to_owned();
+    assert_eq!(bed.watcher.crossed(), Some(vec![worse]), "as it is now");
     bed.says(61, "daily_pnl", 0.0);
     bed.look(90);
     bed.says(390, "daily_pnl", 0.0);
     bed.look(390);
     assert_eq!(bed.watcher.crossed(), Some(vec![]));
+}
+
+#[test]
+fn one_component_that_does_well_hides_none_that_does_not() {
+    for [first, then] in [[0, 1], [1, 0]] {
+        let mut bed = Bed::new("");
+        for component in [first, then] {
+            bed.one_says(component, 1, "daily_pnl", [-500.0, 10.0][component]);
+            bed.one_says(component, 1, "websocket_latency", [9.0, 1_001.0][component]);
+        }
+        assert_eq!(bed.look(2).len(), 2);
+        assert_eq!(bed.emergencies(2, false).len(), 1);
+        // What the other says after a resume is no news of the first, and its own emergency is one.
+        bed.emergencies(3, true);
+        bed.one_says(1, 4, "daily_pnl", 20.0);
+        bed.look(5);
+        assert_eq!(bed.emergencies(5, false), []);
+        bed.one_says(1, 6, "daily_pnl", -101.0);
+        bed.look(7);
+        assert_eq!(bed.emergencies(7, false).len(), 1);
+        // One that is not heard of any more counts as long as it is fresh.
+        bed.one_says(1, 901, "daily_pnl", 30.0);
+        bed.look(901);
+        assert_eq!(bed.standing(901, "daily_pnl").value, Some(-500.0));
+        bed.look(902);
+        assert_eq!(bed.standing(902, "daily_pnl").value, Some(30.0));
+    }
+}
+
+#[test]
+fn a_report_that_is_the_whole_figure_is_judged_as_it_comes_and_nothing_else_is() {
+    let mut bed = Bed::new("");
+    bed.look(0);
+    for (name, wanted) in [("daily_pnl", true), ("api_errors", false), ("api_requests", false), ("nonce_rate", false)] {
+        assert_eq!(bed.watcher.is_judged_with(name), wanted, "{name}");
+    }
+    bed.says(1, "nonce_rate", 1.0);
+    bed.says(1, "daily_pnl", -100.01);
+    let heard = bed.watcher.look(at(1), Which::Reported, &bed.outside, &bed.custom);
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(bed.emergencies(1, false).len(), 1);
+    assert_eq!(bed.watcher.due(), at(300), "the others in their turn");
+    // Where there is a gate, it has the results.
+    bed.outside.gate = true;
+    bed.says(2, "daily_pnl", -1_000.0);
+    bed.watcher.look(at(2), Which::Reported, &bed.outside, &bed.custom);
+    assert_eq!(bed.emergencies(2, false), []);
 }
 
 #[test]
@@ -152,6 +209,50 @@ fn api_errors_are_an_emergency_at_ten_times_what_is_critical_and_with_fewer_requ
     assert_eq!(bed.emergencies(2, false), [(Trigger::ApiErrors, what)]);
 }
 
+fn whole(known: f64) -> Option<Worst> {
+    Some(Worst { known: Some(known), of_all: true })
+}
+
+#[test]
+fn a_result_in_money_is_shown_and_degrades_health_until_none_is_judged_by_it() {
+    let mut bed = Bed::new("");
+    let with = |result| Outside { gate: true, result, ..Outside::default() };
+    bed.outside = with(whole(-101.0));
+    assert_eq!(bed.look(0), [], "the gate tells of it itself");
+    assert_eq!(bed.emergencies(0, false), [], "and of its emergency");
+    let result = bed.standing(0, "daily_pnl");
+    assert_eq!((result.level, result.value), ("emergency", Some(-101.0)));
+    let words =
+        "daily_pnl is -101 in an account of which no opening equity is known, below the emergency level of -100";
+    assert_eq!(bed.watcher.crossed(), Some(vec![words.to_owned()]));
+    // Nobody can say that an account without a price is better.
+    for second in [300, 600, 900] {
+        bed.outside = with(Some(Worst { known: Some(-51.0), of_all: false }));
+        bed.look(second);
+        assert_eq!(bed.standing(second, "daily_pnl").level, "emergency");
+        assert_eq!(bed.standing(second, "daily_pnl").value, None);
+    }
+    bed.outside = with(Some(Worst { known: Some(-102.0), of_all: false }));
+    bed.look(1_200);
+    assert_eq!(bed.standing(1_200, "daily_pnl").value, Some(-102.0), "another one's tells enough");
+    bed.outside = with(None);
+    bed.look(1_500);
+    assert_eq!(bed.standing(1_500, "daily_pnl").level, "unknown", "every opening equity is known");
+    assert_eq!(bed.watcher.crossed(), Some(vec![]));
+}
+
+#[test]
+fn the_worst_of_accounts_and_whether_all_are_known() {
+    let of = |accounts: &[Option<f64>], side| Worst::of(accounts.iter().copied(), side);
+    assert_eq!(of(&[], Side::Below), None);
+    assert_eq!(of(&[Some(-1.0), Some(-3.0), Some(5.0)], Side::Below), whole(-3.0));
+    assert_eq!(of(&[Some(1.0), Some(3.0), Some(2.0)], Side::Above), whole(3.0));
+    for accounts in [[None, Some(-1.0)], [Some(-1.0), None]] {
+        assert_eq!(of(&accounts, Side::Below), Some(Worst { known: Some(-1.0), of_all: false }));
+    }
+    assert_eq!(of(&[None], Side::Below), Some(Worst { known: None, of_all: false }));
+}
+
 #[test]
 fn a_gate_knows_better_than_the_bot() {
     let mut bed = Bed::new("");
@@ -159,7 +260,8 @@ fn a_gate_knows_better_than_the_bot() {
         gate: true,
         success: Some(0.84),
         execution: Some(Duration::from_secs(6)),
-        lost: Some(15.5),
+        lost: whole(15.5),
+        result: whole(-49.0),
         ..Outside::default()
     };
     bed.says(0, "daily_pnl", -500.0);
@@ -167,7 +269,8 @@ fn a_gate_knows_better_than_the_bot() {
     let names = |heard: Vec<(String, News, String)>| heard.into_iter().map(|one| one.0).collect::<Vec<_>>();
     assert_eq!(names(bed.look(0)), ["success_rate", "trade_execution_time"], "of losses it tells itself");
     assert_eq!(bed.standing(0, "daily_loss").level, "critical");
-    assert_eq!(bed.standing(0, "daily_pnl").level, "unknown");
+    let result = bed.standing(0, "daily_pnl");
+    assert_eq!((result.level, result.value), ("good", Some(-49.0)), "and not what the bot says");
     assert_eq!(bed.emergencies(0, false), []);
     bed.outside = Outside { gate: true, success: Some(0.9), ..Outside::default() };
     let of_orders = bed.watcher.look(at(10), Which::OfOrders, &bed.outside, &bed.custom);
@@ -224,15 +327,15 @@ fn what_tightens_holds_at_once_and_what_loosens_when_it_is_adopted() {
          [[thresholds.figure]]\nname = \"mine\"\nwarning = 1\n",
     );
     bed.watcher.tighten(&new);
-    assert_eq!(bed.watcher.level("websocket_latency", Degree::Warning), Some(800.0));
-    assert_eq!(bed.watcher.level("balance_check_time", Degree::Warning), Some(2.0), "the looser one waits");
+    assert_eq!(bed.level("websocket_latency", Degree::Warning), Some(800.0));
+    assert_eq!(bed.level("balance_check_time", Degree::Warning), Some(2.0), "the looser one waits");
     assert_eq!(bed.look(1).len(), 1, "looked at anew");
     bed.watcher.adopt(&new);
-    assert_eq!(bed.watcher.level("balance_check_time", Degree::Warning), Some(9.0));
+    assert_eq!(bed.level("balance_check_time", Degree::Warning), Some(9.0));
     assert_eq!(bed.look(2), [], "what is known of it stays");
     assert_eq!(bed.standing(2, "websocket_latency").level, "warning");
     bed.watcher.adopt(&with(""));
-    assert_eq!(bed.watcher.level("mine", Degree::Warning), None);
+    assert_eq!(bed.level("mine", Degree::Warning), None);
     let open = ["mine", "websocket_latency", "nonce_rate"];
     let over = bed.watcher.over(at(3), open.into_iter());
     assert_eq!(over, [("mine", "mine is not held against any level any more".to_owned())]);

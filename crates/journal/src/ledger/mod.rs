@@ -6,6 +6,7 @@
 
 mod book;
 mod check;
+mod correction;
 mod declared;
 mod entry;
 mod ids;
@@ -19,6 +20,7 @@ mod system;
 
 pub use book::{At, Book, InDoubt, Judged, Taken, Unsound};
 pub use check::{Check, Violation};
+pub use correction::{Correcting, Correction};
 pub use declared::{ACCOUNTS_MAX, ASSETS_MAX, INSTRUMENTS_MAX, Outside, POOLS_MAX};
 pub use entry::{
     Account, Asset, Capital, Entry, Fill, ID_MAX, Instrument, KINDS, LEGS_MAX, Leg, Malformed, Moved, NAME_MAX,

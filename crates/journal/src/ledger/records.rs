@@ -154,9 +154,12 @@ pub struct Position {
     /// Takes it over as it is, where nothing is known yet: a position from before the journal.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub opening: bool,
-    /// Whose bot said it.
+    /// Whose bot said it; absent for a correction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
+    /// An operator took it over as a venue states it, whatever its fills sum to: who, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<String>,
 }
 
 /// A balance on a statement.

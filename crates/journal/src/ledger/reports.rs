@@ -128,6 +128,9 @@ impl Reports {
             }
             return self.room(key, quantity.units(), &said.instrument);
         }
+        if said.correction.is_some() {
+            return self.room(key, quantity.units(), &said.instrument);
+        }
         if quantity != known {
             let off = Amount::from_units(quantity.units().saturating_sub(known.units()), scale);
             let detail = format!("is reported as {quantity}, and its fills sum to {known}");

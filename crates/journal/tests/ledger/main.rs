@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
+mod corrections;
 mod folding;
 mod oracle;
 mod orders;

@@ -32,6 +32,7 @@ use crate::config::Channel;
 use crate::heart::{Collapse, LaneId, Spec, Wants};
 use crate::message::Message;
 use crate::secret::Secret;
+use crate::threads::{THREADS, Threads};
 use crate::transport::http::{Fault, Http, Request, Response};
 use crate::transport::program::Programs;
 use crate::transport::tls::Trust;
@@ -247,10 +248,10 @@ impl Kind {
         let within = to.within;
         let http = &carriers.http;
         match self {
-            Self::Console => blocking(within, move || console::write(&message)).await,
+            Self::Console => blocking(&THREADS, within, move || console::write(&message)).await,
             Self::LogFile(it) => {
                 let log = it.clone();
-                blocking(within, move || log.write(&message)).await
+                blocking(&THREADS, within, move || log.write(&message)).await
             }
             Self::Telegram(it) => {
                 let chat = to.moved.as_deref().unwrap_or(&it.chat_id);
@@ -364,10 +365,14 @@ async fn ask(http: &Http, request: Request, within: Duration, means: impl Fn(&Re
 }
 
 /// Work that a terminal, a pipe or a disk may hold up, off the runtime's own thread.
-async fn blocking(within: Duration, work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    match tokio::time::timeout(within, tokio::task::spawn_blocking(work)).await {
+async fn blocking(
+    threads: &'static Threads,
+    within: Duration,
+    work: impl FnOnce() -> Answer + Send + 'static,
+) -> Answer {
+    match tokio::time::timeout(within, threads.wait(work)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Answer::retry("the runtime ends"),
+        Ok(Err(error)) => Answer::retry(format!("it cannot be written: {error}")),
         Err(_) => Answer::Ambiguous { reason: "not written within the time-out".to_owned() },
     }
 }

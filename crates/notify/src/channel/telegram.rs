@@ -36,6 +36,11 @@ impl Telegram {
     /// Where the API is unless the configuration says otherwise.
     pub const API_BASE: &'static str = "https://api.telegram.org";
 
+    /// A text as long as one message may be, on a character's boundary, and marked where it was cut.
+    pub fn cut(text: &str) -> String {
+        Measure::Utf16.cut(text, TEXT_MAX)
+    }
+
     /// The request; `chat` is where the chat is now, if it has moved.
     pub(crate) fn request(&self, message: &Message, chat: &str) -> Request {
         let plain = message.order.plain;

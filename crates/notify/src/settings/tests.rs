@@ -96,6 +96,21 @@ fn what_is_shipped() {
     let alerts = load("").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(alerts.policy(), Policy::default());
     assert_eq!(alerts.names(), ["console"]);
+    assert!(alerts.stay_on_this_host());
+}
+
+#[test]
+fn a_channel_that_has_its_table_is_in_use_where_none_is_named() {
+    let (_, named) = FULL.split_once("[alerts.log_file]").unwrap_or_default();
+    let text = format!("[alerts.log_file]{named}").replace("channels = [\"telegram\"]\n", "");
+    let alerts = load(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(alerts.names(), ["console", "log_file", "staging.telegram"]);
+    assert!(!alerts.stay_on_this_host());
+    assert_eq!(alerts.secrets().len(), 1);
+    let alerts = load("[alerts.log_file]\npath = \"a\"\n").unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(alerts.stay_on_this_host(), "a file is read by nobody elsewhere");
+    let named = load("[alerts]\nchannels = [\"log_file\"]\n[alerts.log_file]\npath = \"a\"\n");
+    assert_eq!(named.unwrap_or_else(|errors| panic!("{errors}")).names(), ["log_file"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::tls::Trust;
 use crate::answer::Answer;
 use crate::secret::Secret;
+use crate::threads::Names;
 use jiff::Timestamp;
 use std::error::Error as _;
 use std::time::Duration;
@@ -144,6 +145,7 @@ impl Http {
             .tls_backend_preconfigured((*trust.config).clone())
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
+            .dns_resolver(Names)
             .connect_timeout(CONNECT_MAX)
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(IDLE_PER_HOST)

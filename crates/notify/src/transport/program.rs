@@ -1,13 +1,14 @@
 //! Runs the program of an exec channel. [`Children`] needs nobody's exit status, so it also works in a host that waits for every
 //! child in one place; such a host may bring its own [`Programs`].
 
+use crate::threads::{THREADS, Threads};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::future::Future;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -42,18 +43,19 @@ pub trait Programs: Send + Sync {
     fn run(&self, call: Call, within: Duration) -> Pin<Box<dyn Future<Output = Ended> + Send + '_>>;
 }
 
-/// Programs as children of this process, each waited for by its own number on a thread of the runtime's pool.
+/// Programs as children of this process, each waited for by its own number on a thread of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Children;
 
 impl Programs for Children {
     fn run(&self, call: Call, within: Duration) -> Pin<Box<dyn Future<Output = Ended> + Send + '_>> {
-        Box::pin(async move {
-            let ended = tokio::task::spawn_blocking(move || run(&call, within)).await;
-            // A panic ends the process; a runtime that ends takes no new tasks.
-            ended.unwrap_or(Ended::NotStarted(io::ErrorKind::Other))
-        })
+        Box::pin(async move { on_a_thread(&THREADS, call, within).await })
     }
+}
+
+async fn on_a_thread(threads: &'static Threads, call: Call, within: Duration) -> Ended {
+    let ended = threads.wait(move || run(&call, within)).await;
+    ended.unwrap_or_else(|error| Ended::NotStarted(error.kind()))
 }
 
 /// The shell that starts the program tells its status over a pipe. In a host that waits for every child in one place (the
@@ -81,14 +83,14 @@ fn run(call: &Call, within: Duration) -> Ended {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let input = call.input.clone();
     // Neither thread is waited for: what the program handed its input on to may hold it open for as long as it likes.
-    std::thread::spawn(move || {
+    let gives = std::thread::Builder::new().spawn(move || {
         if let Some(mut stdin) = stdin {
             // A program that does not want its input closes it; that is its right.
             let _ = stdin.write_all(&input);
         }
     });
     let (done, report) = mpsc::channel();
-    std::thread::spawn(move || {
+    let reads = std::thread::Builder::new().spawn(move || {
         let mut text = String::new();
         if let Some(stdout) = stdout {
             // A report is a few digits; what cannot be read is none.
@@ -97,20 +99,30 @@ fn run(call: &Call, within: Duration) -> Ended {
         // Nobody listens any more when the time was up.
         let _ = done.send(text);
     });
+    if let Err(error) = gives.and(reads) {
+        end(&mut child);
+        return Ended::NotStarted(error.kind());
+    }
     let left = until.saturating_duration_since(Instant::now());
     let ended = match report.recv_timeout(left) {
         Ok(text) => text.trim().parse().map_or(Ended::Unknown, Ended::Status),
         Err(_) => {
             // The shell holds its end of the pipe as long as it lives, so its number, and its group's, is still its own.
-            if let Ok(group) = i32::try_from(child.id()) {
-                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-            }
-            Ended::TimedOut
+            end(&mut child);
+            return Ended::TimedOut;
         }
     };
     // Where somebody else waits for every child, there is nothing left to take.
     let _ = child.wait();
     ended
+}
+
+/// Ends the shell with everything below it.
+fn end(child: &mut Child) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let _ = child.wait();
 }
 
 /// The longest report that is read, bytes.
@@ -141,6 +153,18 @@ mod tests {
         assert_eq!(run(&odd, LONG), Ended::Status(127));
         let none = Call { command: vec![], environment: vec![], input: vec![] };
         assert_eq!(run(&none, LONG), Ended::NotStarted(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn without_a_thread_it_is_not_started() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let file = folder.path().join("ran").display().to_string();
+        let call = Call { command: vec!["touch".into(), file.clone()], environment: vec![], input: vec![] };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap_or_else(|error| panic!("{error}"));
+        let ended = |threads| runtime.block_on(on_a_thread(threads, call.clone(), LONG));
+        assert_eq!(ended(&crate::threads::tests::NONE), Ended::NotStarted(io::ErrorKind::Other));
+        assert!(!std::path::Path::new(&file).exists());
+        assert_eq!(ended(&THREADS), Ended::Status(0));
     }
 
     #[test]

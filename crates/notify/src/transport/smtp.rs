@@ -4,6 +4,7 @@
 
 use super::http::tls_words;
 use super::tls::Trust;
+use crate::threads::NAMES;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -65,7 +66,8 @@ pub(crate) async fn connect(
 ) -> Result<Secured, SmtpFault> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| SmtpFault::Refused("the server's name is no name: correct `smtp_url`"))?;
-    let mut stream = TcpStream::connect((host, port)).await.map_err(|error| {
+    let connected = async { TcpStream::connect(&*NAMES.look_up(host, port).await?).await };
+    let mut stream = connected.await.map_err(|error| {
         SmtpFault::Later(match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused",
             io::ErrorKind::TimedOut => "no connection within its time-out",

@@ -1,10 +1,15 @@
 //! A day of figures as lines: the mean within a band from least to most. Drawn here, so that they need no script.
+//!
+//! A drawing is of means; the figure above it is what the system says now, as everywhere else on the page. So the figures come with
+//! every message, and the drawings once a minute.
 
-use super::text;
+use super::does::{money, reported};
+use super::scale::{mark, said, scale};
+use super::{Sight, text};
 use crate::duration::age;
-use crate::number::size;
 use failstop_client::history::{History, Series};
-use jiff::{SignedDuration, Timestamp, Unit};
+use failstop_client::status::Status;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 
@@ -17,6 +22,9 @@ const COLUMNS: u32 = 288;
 /// How many of the bots' own figures are drawn.
 const OF_BOTS: usize = 8;
 
+/// What the axis may span, minutes: the least of these that holds what there is, and whole hours from then on.
+const SPANS: [i64; 3] = [10, 30, 60];
+
 /// The figures that are drawn, in this order, with their titles.
 const DRAWN: [(&str, &str); 12] = [
     ("bot.daily_pnl", "daily profit"),
@@ -28,18 +36,20 @@ const DRAWN: [(&str, &str); 12] = [
     ("cpu_percent", "processor, all components"),
     ("errors_per_minute", "errors a minute"),
     ("feed_age_seconds", "age of market data"),
-    ("host_cpu_percent", "processor of the host"),
-    ("host_memory_used_bytes", "memory of the host"),
+    ("host_cpu_percent", "processor, host"),
+    ("host_memory_used_bytes", "memory, host"),
     ("queue_depth", "queue"),
 ];
 
-/// The charts; `None`: a place for those that the reader has already. Who has none reads that they could not be had.
-pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
-    let Some(history) = history else {
+/// The charts; without a history a place for those that the reader has already, with their figures of now. Who has none reads that
+/// they could not be had.
+pub(super) fn section(sight: &Sight<'_>) -> Markup {
+    let Some(history) = sight.history else {
         return html! {
             section #charts data-same aria-labelledby="day" {
                 h2 #day { "The last 24 hours" }
                 p.quiet { "The charts could not be had just now." }
+                div hidden { @for name in known(sight.status) { (now(&name, sight)) } }
             }
         };
     };
@@ -55,17 +65,64 @@ pub(super) fn section(history: Option<&History>, now: Timestamp) -> Markup {
         .filter(|(series, _)| !DRAWN.iter().any(|(name, _)| *name == series.name))
         .take(OF_BOTS)
         .map(|(series, name)| (series, text(name).into_owned()));
-    let frame = Frame::of(history, now);
+    let frame = Frame::of(history, sight.now);
     html! {
         section #charts aria-labelledby="day" {
-            h2 #day { @match &frame { Some(frame) => { "The last " (frame.hours()) } None => "The last 24 hours" } }
+            h2 #day { @match &frame { Some(frame) => { "The last " (frame.words()) } None => "The last 24 hours" } }
             @if frame.is_none() { p.quiet { "Nothing yet: the first figures come within seconds of the start." } }
             @if let Some(frame) = frame {
                 @if let Some(series) = find("permission") { (permission(series, &frame)) }
-                div.charts { @for (series, title) in told.chain(others) { (chart(series, &title, &frame)) } }
+                div.charts { @for (series, title) in told.chain(others) { (chart(series, &title, &frame, sight)) } }
             }
         }
     }
+}
+
+/// The names of everything that has a figure now.
+fn known(status: &Status) -> Vec<String> {
+    let own = DRAWN.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("bot.")).map(str::to_owned);
+    let bots = status.metrics.keys().map(|name| format!("bot.{name}"));
+    let custom = status.custom.metrics.keys().map(|name| format!("custom.{name}"));
+    own.chain(bots).chain(custom).collect()
+}
+
+/// What a figure is now, as the rest of the page has it.
+fn now(name: &str, sight: &Sight<'_>) -> Markup {
+    html! { strong data-now=(text(name)) { (said_now(name, sight).unwrap_or_else(|| html! { span.quiet { "not known" } })) } }
+}
+
+fn said_now(name: &str, sight: &Sight<'_>) -> Option<Markup> {
+    let status = sight.status;
+    let said = |value: Option<f64>, unit| value.map(|value| html! { (said(value, unit)) });
+    let host = status.host.as_ref();
+    match name {
+        "health" => said(Some(status.health.overall_health), "ratio"),
+        "memory_bytes" => said(status.resources.memory_bytes.map(whole), "bytes"),
+        "cpu_percent" => said(status.resources.cpu_percent, "percent"),
+        "errors_per_minute" => Some(html! { (status.health.errors_per_minute) }),
+        "feed_age_seconds" => said(status.feeds.values().flatten().copied().reduce(f64::max), "seconds"),
+        "queue_depth" => {
+            status.queue.values().map(|queue| queue.depth).reduce(u64::saturating_add).map(|depth| html! { (depth) })
+        }
+        "host_cpu_percent" => said(host.and_then(|host| host.cpu_percent), "percent"),
+        "host_memory_used_bytes" => {
+            said(host.map(|host| whole(host.memory_total_bytes.saturating_sub(host.memory_available_bytes))), "bytes")
+        }
+        "bot.daily_pnl" => status.metrics.get("daily_pnl").copied().map(money),
+        "bot.total_pnl" => status.metrics.get("total_pnl").copied().map(money),
+        other => {
+            if let Some(name) = other.strip_prefix("bot.") {
+                return status.metrics.get(name).map(|value| reported(name, *value, sight));
+            }
+            let metric = status.custom.metrics.get(other.strip_prefix("custom.")?)?;
+            metric.value.map(|value| super::does::in_unit(value, &metric.unit))
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn whole(bytes: u64) -> f64 {
+    bytes as f64
 }
 
 /// Where the entries of a history lie on the time axis.
@@ -73,8 +130,8 @@ struct Frame {
     /// Seconds from the left edge to the first entry.
     offset: f64,
     step: f64,
-    /// What the axis spans: whole hours, 24 at most.
-    hours: u32,
+    /// What the axis spans: 24 hours at most.
+    minutes: i64,
     /// Into how many columns it is divided.
     columns: u32,
     /// Where the axis begins, for its labels.
@@ -86,23 +143,34 @@ impl Frame {
     fn of(history: &History, now: Timestamp) -> Option<Self> {
         let first: Timestamp = history.first.as_ref()?.parse().ok()?;
         // As long as there is less than a day of them, the axis spans what there is.
-        let known = now.duration_since(first).as_hours() + 1;
-        let hours = u32::try_from(known.clamp(1, 24)).unwrap_or(24);
-        let left = now.checked_sub(SignedDuration::from_hours(i64::from(hours))).ok()?;
+        let known = now.duration_since(first).as_secs().max(0).saturating_add(59) / 60;
+        let minutes = SPANS
+            .into_iter()
+            .find(|span| *span >= known)
+            .unwrap_or_else(|| (known.saturating_add(59) / 60 * 60).min(24 * 60));
+        let left = now.checked_sub(SignedDuration::from_mins(minutes)).ok()?;
         #[expect(clippy::cast_precision_loss, reason = "a step of at most minutes")]
         let step = (history.step_seconds as f64).max(1.0);
+        let mut frame = Self { offset: first.duration_since(left).as_secs_f64(), step, minutes, columns: 1, left, now };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-        let columns = ((f64::from(hours) * 3600.0 / step) as u32).clamp(1, COLUMNS);
-        Some(Self { offset: first.duration_since(left).as_secs_f64(), step, hours, columns, left, now })
+        let columns = (frame.seconds() / step) as u32;
+        frame.columns = columns.clamp(1, COLUMNS);
+        Some(frame)
     }
 
-    /// `hour`, `24 hours`.
-    fn hours(&self) -> String {
-        if self.hours == 1 { "hour".to_owned() } else { format!("{} hours", self.hours) }
+    /// `10 minutes`, `hour`, `24 hours`.
+    fn words(&self) -> String {
+        match self.minutes {
+            60 => "hour".to_owned(),
+            minutes if minutes < 60 => format!("{minutes} minutes"),
+            minutes => format!("{} hours", minutes / 60),
+        }
     }
 
     fn seconds(&self) -> f64 {
-        f64::from(self.hours) * 3600.0
+        #[expect(clippy::cast_precision_loss, reason = "at most the minutes of a day")]
+        let minutes = self.minutes as f64;
+        minutes * 60.0
     }
 
     fn width(&self) -> f64 {
@@ -161,31 +229,26 @@ impl Column {
 }
 
 /// One figure.
-fn chart(series: &Series, title: &str, frame: &Frame) -> Markup {
+fn chart(series: &Series, title: &str, frame: &Frame, sight: &Sight<'_>) -> Markup {
     let columns = frame.columns(series);
     let known = columns.iter().flatten();
     let low = known.clone().map(|column| column.min).fold(f64::INFINITY, f64::min);
     let high = known.map(|column| column.max).fold(f64::NEG_INFINITY, f64::max);
-    let last = series.mean.iter().rev().flatten().next().copied().map(f64::from);
-    let (Some(last), true) = (last, low.is_finite() && high.is_finite()) else {
-        return html! { figure.chart { figcaption { (title) span.quiet { " nothing yet" } } } };
-    };
+    let caption = html! { figcaption { span { (title) } (now(&series.name, sight)) } };
+    if !(low.is_finite() && high.is_finite()) {
+        return html! { figure.chart data-key=(text(&series.name)) { (caption) p.quiet { "nothing yet" } } };
+    }
     let (floor, ceiling) = scale(low, high, &series.unit);
-    let say = |value: f64| said(value, &series.unit);
-    let label = format!(
-        "{title} over the last {}: now {}, lowest {}, highest {}",
-        frame.hours(),
-        say(last),
-        say(low),
-        say(high)
-    );
+    let (say, mark) = (|value: f64| said(value, &series.unit), |value: f64| mark(value, &series.unit));
+    // What it is now is said beside it, and sooner than this is drawn again.
+    let label = format!("{title} over the last {}: lowest {}, highest {}", frame.words(), say(low), say(high));
     let width = frame.width();
     html! {
         figure.chart data-key=(text(&series.name)) {
-            figcaption { (title) strong { (say(last)) } }
+            (caption)
             div.plot {
-                span.high aria-hidden="true" { (say(ceiling)) }
-                span.low aria-hidden="true" { (say(floor)) }
+                span.high aria-hidden="true" { (mark(ceiling)) }
+                span.low aria-hidden="true" { (mark(floor)) }
                 svg viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(label) {
                     path.band d=(band(&columns, floor, ceiling)) {}
                     @if floor < 0.0 && ceiling > 0.0 {
@@ -215,9 +278,12 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
     };
     let known = columns.iter().flatten().count();
     let active = columns.iter().flatten().filter(|column| level_of(column) == 3).count();
-    let each = age(frame.seconds() / frame.width());
+    let each = match age(frame.seconds() / frame.width()) {
+        one if one == "1 min" => "minute".to_owned(),
+        several => several,
+    };
     let label =
-        format!("permission over the last {}: active in {active} of {known} known spans of {each}", frame.hours());
+        format!("permission over the last {}: active in {active} of {known} known spans of {each}", frame.words());
     let mut spans: Vec<(usize, usize, usize)> = Vec::new();
     for (index, level) in
         columns.iter().enumerate().filter_map(|(index, column)| Some((index, level_of(column.as_ref()?))))
@@ -229,7 +295,7 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
     }
     html! {
         figure.chart.permission {
-            figcaption { "permission" span.quiet { " the lowest of every " (each) ": " (words[3]) " is full height, " (words[0]) " least" } }
+            figcaption { span { "permission" } span.quiet { "the lowest of every " (each) "; full height is " (words[3]) } }
             div.plot {
                 svg viewBox={ "0 0 " (frame.width()) " 24" } preserveAspectRatio="none" role="img" aria-label=(label) {
                     @for (start, length, level) in spans {
@@ -243,39 +309,12 @@ fn permission(series: &Series, frame: &Frame) -> Markup {
 }
 
 fn axis(frame: &Frame) -> Markup {
-    let minute =
-        |at: Timestamp| at.round(Unit::Minute).unwrap_or(at).to_string().get(11..16).unwrap_or_default().to_owned();
-    let half = SignedDuration::from_mins(i64::from(frame.hours) * 30);
+    // Cut, as every other time on the page.
+    let minute = |at: Timestamp| at.to_string().get(11..16).unwrap_or_default().to_owned();
+    let half = SignedDuration::from_secs(frame.minutes * 30);
     let middle = frame.now.checked_sub(half).unwrap_or(frame.now);
     html! {
-        div.axis aria-hidden="true" { span { (minute(frame.left)) } span { (minute(middle)) } span { (minute(frame.now)) "Z" } }
-    }
-}
-
-/// From where to where the drawing reaches: from zero where that is not far, and never nothing at all.
-fn scale(low: f64, high: f64, unit: &str) -> (f64, f64) {
-    match unit {
-        "ratio" => (0.0, 1.0_f64.max(high)),
-        _ if low < 0.0 && high > low => (low, high),
-        _ if low < 0.0 => (low - 1.0, high + 1.0),
-        _ if high <= 0.0 => (0.0, 1.0),
-        // All close together and far from zero: what moves is to be seen.
-        _ if high > low && low >= high * 0.8 => (low, high),
-        _ if high > low => (0.0, high),
-        _ => (0.0, high * 1.25),
-    }
-}
-
-fn said(value: f64, unit: &str) -> String {
-    match unit {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-        "bytes" => size(value as u64),
-        "percent" => format!("{value:.1} %"),
-        "seconds" => format!("{value:.0} s"),
-        "ratio" => format!("{value:.2}"),
-        "count" => format!("{value:.0}"),
-        _ if value.abs() >= 1000.0 || value.fract() == 0.0 => format!("{value:.0}"),
-        _ => format!("{value:.2}"),
+        div.axis aria-hidden="true" { span { (minute(frame.left)) } span.middle { (minute(middle)) } span { (minute(frame.now)) "Z" } }
     }
 }
 
@@ -326,6 +365,8 @@ fn band(columns: &[Option<Column>], floor: f64, ceiling: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Figure;
+    use super::super::tests::{sight_of, status_of};
     use super::*;
 
     fn history(points: usize) -> History {
@@ -356,15 +397,15 @@ mod tests {
         let history = history(60);
         let frame = Frame::of(&history, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
         let columns = frame.columns(&history.series[0]);
-        assert_eq!((frame.hours, columns.len()), (2, 120), "an hour, and what of the next has begun");
+        assert_eq!((frame.minutes, columns.len()), (60, 60), "an hour");
         let known: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].is_some()).collect();
-        assert_eq!(known, (60..120).filter(|at| at % 7 != (60 + 3) % 7).collect::<Vec<_>>(), "a minute a column");
-        let last = columns[118].unwrap_or_default();
+        assert_eq!(known, (0..60).filter(|at| at % 7 != 3).collect::<Vec<_>>(), "a minute a column");
+        let last = columns[58].unwrap_or_default();
         assert_eq!((last.min, last.max), (57.0, 59.0));
 
         let day = Frame::of(&History { first: Some("2026-11-02T12:00:00Z".to_owned()), ..history.clone() }, now());
         let day = day.unwrap_or_else(|| unreachable!("it has a first entry"));
-        assert_eq!((day.hours, day.columns), (24, 288));
+        assert_eq!((day.minutes, day.columns), (24 * 60, 288));
         let long = History { first: Some("2026-11-02T21:05:00Z".to_owned()), ..self::history(1440) };
         let day = Frame::of(&long, now()).unwrap_or_else(|| unreachable!("it has a first entry"));
         let columns = day.columns(&long.series[0]);
@@ -389,17 +430,19 @@ mod tests {
     }
 
     #[test]
-    fn a_drawing_has_a_height_whatever_is_drawn() {
-        for (low, high, unit, wanted) in [
-            (0.0, 0.0, "count", (0.0, 1.0)),
-            (1.0, 1.0, "ratio", (0.0, 1.0)),
-            (4.0, 4.0, "", (0.0, 5.0)),
-            (0.0, 7.0, "count", (0.0, 7.0)),
-            (90.0, 100.0, "", (90.0, 100.0)),
-            (-12.5, -12.5, "", (-13.5, -11.5)),
-            (-40.0, 20.0, "", (-40.0, 20.0)),
+    fn the_axis_spans_what_there_is() {
+        for (seconds, wanted) in [
+            (0, "10 minutes"),
+            (420, "10 minutes"),
+            (601, "30 minutes"),
+            (1_801, "hour"),
+            (3_600, "hour"),
+            (3_601, "2 hours"),
+            (200_000, "24 hours"),
         ] {
-            assert_eq!(scale(low, high, unit), wanted, "{low} {high} {unit}");
+            let first = now().checked_sub(SignedDuration::from_secs(seconds)).unwrap_or_default();
+            let frame = Frame::of(&History { first: Some(first.to_string()), ..history(1) }, now());
+            assert_eq!(frame.unwrap_or_else(|| unreachable!("it has a first entry")).words(), wanted, "{seconds} s");
         }
     }
 
@@ -417,13 +460,51 @@ mod tests {
 
     #[test]
     fn a_history_of_any_length_makes_charts_and_names_are_escaped() {
+        let status: Status = serde_json::from_value(status_of("demo")).unwrap_or_else(|error| unreachable!("{error}"));
+        let drawn = |history: Option<&History>| section(&Sight { history, ..sight_of(&status) }).into_string();
         for points in [0, 1, 60, 1440] {
-            let page = section(Some(&history(points)), now()).into_string();
+            let page = drawn(Some(&history(points)));
             assert!(!page.contains("NaN") && !page.contains("inf"), "{points}: {page}");
             assert!(!page.contains("<b>"), "{page}");
         }
-        assert!(section(Some(&History::default()), now()).into_string().contains("Nothing yet"));
-        let none = section(None, now()).into_string();
+        assert!(drawn(Some(&History::default())).contains("Nothing yet"));
+        let none = drawn(None);
         assert!(none.contains("data-same") && none.contains("The charts could not be had just now."), "{none}");
+    }
+
+    #[test]
+    fn the_figure_above_a_drawing_is_what_the_page_says_elsewhere_and_never_a_mean() {
+        let mut status: Status =
+            serde_json::from_value(status_of("demo")).unwrap_or_else(|error| unreachable!("{error}"));
+        for (name, value) in [("daily_pnl", 2.58), ("trades_executed", 6.0), ("latency", 741.0)] {
+            status.metrics.insert(name.to_owned(), value);
+        }
+        status.queue.clear();
+        let figures = [Figure { name: "latency", value: None, unit: "ms", level: "good" }];
+        let means = |name: &str| Series {
+            name: name.to_owned(),
+            mean: vec![Some(0.31)],
+            min: vec![Some(0.0)],
+            max: vec![Some(6.0)],
+            ..Series::default()
+        };
+        let names = ["bot.daily_pnl", "bot.trades_executed", "bot.latency", "queue_depth", "bot.gone"];
+        let history = History { series: names.map(means).into(), ..history(1) };
+        let sight = Sight { history: Some(&history), figures: &figures, ..sight_of(&status) };
+        let whole = section(&sight).into_string();
+        // A message without the drawings has the same figures.
+        let part = section(&Sight { history: None, ..sight }).into_string();
+        for page in [&whole, &part] {
+            for shown in [
+                "data-now=\"bot.daily_pnl\"><span class=\"money good\">+2.58</span></strong>",
+                "data-now=\"bot.trades_executed\">6</strong>",
+                "data-now=\"bot.latency\">741 ms</strong>",
+                "data-now=\"queue_depth\"><span class=\"quiet\">not known</span></strong>",
+            ] {
+                assert!(page.contains(shown), "{shown}: {page}");
+            }
+            assert!(!page.contains("0.31"), "{page}");
+        }
+        assert!(whole.contains("data-now=\"bot.gone\"><span class=\"quiet\">not known"), "{whole}");
     }
 }

@@ -1,7 +1,8 @@
 //! What the system does: trades, success, profit and loss, orders, and every other figure that the bots report.
 
-use super::{Sight, text};
-use crate::number::grouped;
+use super::{Sight, glyph, prose, text};
+use crate::Tone;
+use crate::number::{decimal, grouped};
 use failstop_client::status::{CustomMetric, Status};
 use maud::{Markup, html};
 
@@ -18,30 +19,30 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
         section aria-labelledby="does" {
             h2 #does { "What it does" }
             dl.tiles {
-                (tile("daily profit", money(metric("daily_pnl"))))
-                (tile("total profit", money(metric("total_pnl"))))
-                (tile("trades", metric("trades_executed").map(|count| html! { (count_of(count)) })))
+                (tile("daily profit", metric("daily_pnl").map(money)))
+                (tile("total profit", metric("total_pnl").map(money)))
+                (tile("trades", metric("trades_executed").map(|count| html! { (decimal(count)) })))
                 (tile("success", success(status).map(|percent| html! { (format!("{percent:.1} %")) })))
                 (tile("errors", Some(html! { (status.health.errors_per_minute) span.quiet { " a minute" } })))
                 @if status.books.orders_open > 0 {
                     (tile("orders open", Some(html! {
                         (grouped(status.books.orders_open))
-                        @if status.books.orders_in_doubt > 0 { " " span.state.bad { "■ " (grouped(status.books.orders_in_doubt)) " in doubt" } }
+                        @if status.books.orders_in_doubt > 0 { " " span.state.bad { (glyph(Tone::Bad)) " " (grouped(status.books.orders_in_doubt)) " in doubt" } }
                     })))
                 }
             }
             @if !status.books.discrepancies.is_empty() {
                 div.card.bad {
                     h3 { "Capital does not reconcile" }
-                    ul { @for line in &status.books.discrepancies { li { (text(line)) } } }
+                    ul { @for line in &status.books.discrepancies { li { (prose(line)) } } }
                 }
             }
             @if !others.is_empty() {
                 details #figures {
                     summary { "Every other figure that the bot reports (" (others.len()) ")" }
                     table {
-                        thead { tr { th scope="col" { "figure" } th scope="col" { "value" } } }
-                        tbody { @for (name, value) in others { tr data-key=(text(name)) { th scope="row" { (text(name)) } td { (value) } } } }
+                        thead { tr { th scope="col" { "figure" } th.num scope="col" { "value" } } }
+                        tbody { @for (name, value) in others { tr data-key=(text(name)) { th scope="row" { (text(name)) } td.num { (reported(name, *value, sight)) } } } }
                     }
                 }
             }
@@ -49,9 +50,9 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                 details #custom {
                     summary { "Figures from programs and endpoints (" (status.custom.metrics.len()) ")" }
                     table {
-                        thead { tr { th scope="col" { "figure" } th scope="col" { "value" } } }
+                        thead { tr { th scope="col" { "figure" } th.num scope="col" { "value" } } }
                         tbody { @for (name, metric) in &status.custom.metrics {
-                            tr data-key=(text(name)) { th scope="row" { (text(name)) } td { (custom(metric)) } }
+                            tr data-key=(text(name)) { th scope="row" { (text(name)) } td.num { (custom(metric)) } }
                         } }
                     }
                 }
@@ -64,7 +65,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
 fn custom(metric: &CustomMetric) -> Markup {
     html! {
         @match metric.value {
-            Some(value) => { (value) @if !metric.unit.is_empty() { " " (text(&metric.unit)) } }
+            Some(value) => (in_unit(value, &metric.unit)),
             None => span.quiet { "not known" }
         }
     }
@@ -80,8 +81,7 @@ fn tile(name: &str, value: Option<Markup>) -> Markup {
 }
 
 /// An amount with its sign, which says the same as its colour.
-fn money(amount: Option<f64>) -> Option<Markup> {
-    let amount = amount?;
+pub(super) fn money(amount: f64) -> Markup {
     let figure = format!("{:.2}", amount.abs());
     // What rounds to nothing is neither.
     let (sign, tone) = if figure.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
@@ -91,7 +91,7 @@ fn money(amount: Option<f64>) -> Option<Markup> {
     } else {
         ("+", "good")
     };
-    Some(html! { span.money.(tone) { (sign) (digits(&figure)) } })
+    html! { span.money.(tone) { (sign) (digits(&figure)) } }
 }
 
 /// Digits in groups of three before the point.
@@ -104,16 +104,15 @@ fn digits(figure: &str) -> String {
     }
 }
 
-fn count_of(value: f64) -> String {
-    if value >= 0.0 && value.fract() == 0.0 && value < 1e15 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "within what is whole in a double"
-        )]
-        return grouped(value as u64);
-    }
-    format!("{value}")
+/// A figure that a bot reports, in its unit where a level for it names one.
+pub(super) fn reported(name: &str, value: f64, sight: &Sight<'_>) -> Markup {
+    let unit = sight.figures.iter().find(|figure| figure.name == name).map_or("", |figure| figure.unit);
+    in_unit(value, unit)
+}
+
+/// A figure and its unit.
+pub(super) fn in_unit(value: f64, unit: &str) -> Markup {
+    html! { (decimal(value)) @if !unit.is_empty() { " " (text(unit)) } }
 }
 
 /// Per cent of trades that succeeded; unknown without both figures.
@@ -128,18 +127,10 @@ mod tests {
 
     #[test]
     fn an_amount_says_its_sign() {
-        let said = |amount| money(Some(amount)).map(Markup::into_string).unwrap_or_default();
+        let said = |amount| money(amount).into_string();
         assert_eq!(said(-12.5), "<span class=\"money bad\">−12.50</span>");
         assert_eq!(said(1_234_567.891), "<span class=\"money good\">+1 234 567.89</span>");
         assert_eq!(said(-0.001), "<span class=\"money plain\">0.00</span>");
         assert!(said(f64::MAX).contains('+'));
-        assert!(money(None).is_none());
-    }
-
-    #[test]
-    fn counts_that_are_none_are_shown_as_they_are() {
-        assert_eq!(count_of(18_441.0), "18 441");
-        assert_eq!(count_of(1.5), "1.5");
-        assert_eq!(count_of(-3.0), "-3");
     }
 }

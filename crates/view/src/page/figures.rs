@@ -1,5 +1,6 @@
-//! Figures that are held against levels: those that are known, the worst first.
+//! Figures that are held against levels: those that are known, the worst first, and what is as it should be where one asks for it.
 
+use super::does::in_unit;
 use super::{Sight, state, text};
 use crate::Tone;
 use maud::{Markup, html};
@@ -28,23 +29,37 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
     if known.is_empty() {
         return html! {};
     }
+    let (beyond, within): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|figure| matches!(Tone::of(figure.level), Tone::Bad | Tone::Warning));
     html! {
         section aria-labelledby="levels" {
             h2 #levels { "Figures and their levels" }
-            table {
-                thead { tr { th scope="col" { "figure" } th scope="col" { "value" } th scope="col" { "level" } } }
-                tbody {
-                    @for figure in known {
-                        tr data-key=(text(figure.name)) {
-                            th scope="row" { (text(figure.name)) }
-                            td {
-                                @match figure.value {
-                                    Some(value) => { (value) " " (text(figure.unit)) }
-                                    None => span.quiet { "not known now" }
-                                }
+            @if !beyond.is_empty() { (table(&beyond)) }
+            @if !within.is_empty() {
+                details #within {
+                    summary { @if beyond.is_empty() { "All are within them (" } @else { "Within them (" } (within.len()) ")" }
+                    (table(&within))
+                }
+            }
+        }
+    }
+}
+
+fn table(figures: &[&Figure<'_>]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "figure" } th.num scope="col" { "value" } th scope="col" { "level" } } }
+            tbody {
+                @for figure in figures {
+                    tr data-key=(text(figure.name)) {
+                        th scope="row" { (text(figure.name)) }
+                        td.num {
+                            @match figure.value {
+                                Some(value) => (in_unit(value, figure.unit)),
+                                None => span.quiet { "not known now" }
                             }
-                            td { (state(figure.level)) }
                         }
+                        td { (state(figure.level)) }
                     }
                 }
             }
@@ -76,7 +91,11 @@ mod tests {
             place("lost") < place("slow") && place("gone") < place("slow") && place("slow") < place("fine"),
             "{page}"
         );
+        assert!(place("lost") < page.find("<details") && page.find("<details") < place("fine"), "{page}");
         assert!(place("lost").is_some() && place("silent").is_none() && page.contains("not known now"), "{page}");
+        let long = [Figure { name: "rate", value: Some(0.134_228_187_919_463_1), unit: "%", level: "critical" }];
+        let page = section(&Sight { figures: &long, ..sight_of(&status) }).into_string();
+        assert!(page.contains("<td class=\"num\">0.1342 %</td>") && !page.contains("<details"), "{page}");
         let figures = [figure("silent", "unknown")];
         assert_eq!(section(&Sight { figures: &figures, ..sight_of(&status) }).into_string(), "");
     }

@@ -1,8 +1,8 @@
 //! Several systems on one page: each a card that says whether it may trade and why, and leads to its own page.
 
-use super::{class, footer, glyph, state, text, whole};
+use super::{class, footer, glyph, prose, state, text, whole};
 use crate::Tone;
-use crate::component::to_the_second;
+use crate::component::{at, to_the_second};
 use crate::duration::span;
 use crate::number::counted;
 use jiff::Timestamp;
@@ -58,15 +58,15 @@ pub fn document(members: &[Member], now: Timestamp) -> String {
             div #live data-title=(title) data-made=(at) {
                 header.bar {
                     h1 { "Systems" }
+                    nav aria-label="Systems" { a href="./" { "this system" } }
                     p.facts {
                         span role="status" {
                             (counted(members.len() as u64, "system")) ", "
                             @if act == 0 { "none needs anybody" } @else { (act) " to look at" }
                         }
                     }
-                    nav aria-label="Systems" { a href="./" { "this system" } }
                 }
-                main #main { div.cards.fleet { @for member in sorted { (card(member)) } } }
+                main #main { div.cards.fleet { @for member in sorted { (card(member, now)) } } }
             }
             (footer("", false))
         },
@@ -86,7 +86,7 @@ fn urgency(member: &Member) -> u8 {
     }
 }
 
-fn card(member: &Member) -> Markup {
+fn card(member: &Member, now: Timestamp) -> Markup {
     let tone = match &member.answer {
         Ok(answer) => Tone::of(&answer.permission),
         Err(_) => Tone::Bad,
@@ -97,7 +97,7 @@ fn card(member: &Member) -> Markup {
             @match &member.answer {
                 Err(why) => {
                     p.word { (glyph(Tone::Bad)) " NO ANSWER" }
-                    p { (text(why)) }
+                    p { (prose(why)) }
                 }
                 Ok(answer) => {
                     p.word { (glyph(tone)) " " (text(&answer.permission.to_uppercase())) }
@@ -110,7 +110,7 @@ fn card(member: &Member) -> Markup {
                     }
                     @if answer.kill_switch { p { strong { "The kill switch is engaged." } } }
                     @if !answer.halts.is_empty() { p { "halts: " (text(&answer.halts.join(", "))) } }
-                    p.quiet { "as of " (text(&answer.timestamp)) }
+                    p.quiet { "as of " (at(&answer.timestamp, now)) }
                 }
             }
         }

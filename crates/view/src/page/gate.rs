@@ -1,11 +1,11 @@
-//! How the gate stands: what of each limit is used, the day's result, who waits for a confirmation, prices source by source.
+//! How the gate stands: what of each limit is used, the day's result, prices source by source.
 
 use super::{Sight, class, fact, glyph, nothing, text};
 use crate::Tone;
 use crate::component::at;
-use crate::number::grouped;
-use failstop_client::gate::{AwaitingEntry, GateStatus, LimitUse, PriceFeed};
-use jiff::Timestamp;
+use crate::limit;
+use crate::number::{amount, grouped};
+use failstop_client::gate::{GateStatus, LimitUse, PriceFeed};
 use maud::{Markup, html};
 
 /// How many limits are shown before one asks for the others: those nearest to being reached.
@@ -23,12 +23,6 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
     html! {
         section aria-labelledby="gate" {
             h2 #gate { "The gate" @if gate.paper { span.quiet { " on paper" } } }
-            @if !gate.awaiting.is_empty() {
-                div.card.warn {
-                    h3 { "Wait for a confirmation" }
-                    ul.lines { @for entry in &gate.awaiting { (awaiting(entry, &gate.money, sight.now)) } }
-                }
-            }
             div.cards {
                 article.card aria-label="Orders at the gate" {
                     h3 { "Orders" }
@@ -40,9 +34,9 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         @if let Some(seconds) = gate.orders.latency_seconds { (fact("latency", &html! { (format!("{:.0} ms", 1000.0 * seconds)) })) }
                         @for result in &gate.results {
                             (fact("result today", &html! {
-                                (text(&result.account)) ": "
+                                span.quiet { (text(&result.account)) } " "
                                 @match &result.result {
-                                    Some(amount) => span.money.(if amount.starts_with('-') { "bad" } else { "plain" }) { (text(&amount.replacen('-', "−", 1))) " " (text(&gate.money)) },
+                                    Some(result) => span.money.(if result.starts_with('-') { "bad" } else { "plain" }) { (amount(&text(result))) " " (text(&gate.money)) },
                                     None => span.quiet { "cannot be said" },
                                 }
                                 @if result.reached { " " span.state.bad { (glyph(Tone::Bad)) " the daily loss is reached" } }
@@ -62,18 +56,18 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "The venue's budgets" }
                         ul.lines {
                             @for budget in &gate.api_usage {
-                                li data-key=(text(&budget.endpoint)) { (text(&budget.endpoint)) ": " (grouped(budget.used)) " of " (grouped(budget.limit)) }
+                                li.row data-key=(text(&budget.endpoint)) { span { (text(&budget.endpoint)) } span.figure { (grouped(budget.used)) " of " (grouped(budget.limit)) } }
                             }
                         }
                     }
                 }
             }
             @if !limits.is_empty() {
-                div.card.limits { @for limit in near { (used(limit)) } }
+                div.card.limits { @for limit in near { (used(limit, &gate.money)) } }
                 @if !far.is_empty() {
                     details #limits {
                         summary { "Every other limit (" (far.len()) ")" }
-                        div.card.limits { @for limit in far { (used(limit)) } }
+                        div.card.limits { @for limit in far { (used(limit, &gate.money)) } }
                     }
                 }
             }
@@ -82,7 +76,10 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     h3 { "Overrides" }
                     ul.lines {
                         @for entry in &gate.overrides {
-                            li data-key=(text(&entry.name)) { (text(&entry.limit)) " (" (text(&entry.scope)) "): " (text(&entry.value)) " until " (at(&entry.until, sight.now)) }
+                            li data-key=(text(&entry.name)) {
+                                (limit::name(&entry.limit)) span.quiet { " " (text(&entry.scope)) } ": " (text(&entry.value)) ", until " (at(&entry.until, sight.now))
+                                " · " span.quiet { (text(&entry.name)) }
+                            }
                         }
                     }
                 }
@@ -99,23 +96,19 @@ fn reasons(gate: &GateStatus) -> Markup {
     }
     html! {
         ul.lines.parts aria-label="Why orders were refused" {
-            @for (reason, count) in reasons.into_iter().take(REASONS) { li data-key=(text(reason)) { (text(reason)) span.quiet { " " (grouped(*count)) } } }
+            @for (reason, count) in reasons.into_iter().take(REASONS) { li.row data-key=(text(reason)) { span { (text(reason)) } span.figure { (grouped(*count)) } } }
         }
     }
 }
 
 /// How near a limit is: the bar, the figure, and whose it is.
-fn used(limit: &LimitUse) -> Markup {
-    let of = if limit.of.is_empty() { text(&limit.scope) } else { text(&limit.of) };
-    let said = match &limit.used {
-        Some(used) => format!("{} of {}", text(used), text(&limit.value)),
-        None => format!("unknown, of {}", text(&limit.value)),
-    };
+fn used(limit: &LimitUse, money: &str) -> Markup {
+    let (name, whose, said) = (limit::name(&limit.limit), limit::whose(limit), limit::used(limit, money));
     let score = limit.score.clamp(0.0, 1.0);
     html! {
-        p.meter data-key=(format!("{} {} {}", text(&limit.limit), text(&limit.scope), of)) {
-            span { (text(&limit.limit)) span.quiet { " " (of) } } span.figure { (said) }
-            meter min="0" max="1" high="0.8" optimum="0" value=(score) aria-label=(format!("{}: {said}", text(&limit.limit))) { (said) }
+        p.meter data-key=(format!("{} {} {}", text(&limit.limit), text(&limit.scope), text(&limit.of))) {
+            span { (name) @if !whose.is_empty() { span.quiet { " " (whose) } } } span.figure { (said) }
+            meter min="0" max="1" high="0.8" optimum="0" value=(score) aria-label=(format!("{name}: {said}")) { (said) }
         }
     }
 }
@@ -124,21 +117,14 @@ fn price(feed: &PriceFeed) -> Markup {
     let tone = if feed.fresh { Tone::Good } else { Tone::Warning };
     html! {
         li data-key=(text(&feed.instrument)) {
-            span.state.(class(tone)) { (glyph(tone)) } " " (text(&feed.instrument)) " "
-            @match &feed.price { Some(price) => (text(price)), None => span.quiet { "no price" } }
-            @if !feed.fresh && feed.price.is_some() { span.quiet { " (the last known one)" } }
-            @for source in feed.sources.iter().filter(|source| source.state != "good") {
-                " " span.state.warn { (glyph(Tone::Warning)) " " (text(&source.name)) " " (text(&source.state)) }
+            div.row {
+                span { span.state.(class(tone)) { (glyph(tone)) } " " (text(&feed.instrument)) }
+                @match &feed.price { Some(price) => span.figure { (amount(&text(price))) }, None => span.quiet { "no price" } }
             }
-        }
-    }
-}
-
-fn awaiting(entry: &AwaitingEntry, money: &str, now: Timestamp) -> Markup {
-    html! {
-        li data-key=(text(&entry.client_id)) {
-            (text(&entry.side)) " " (text(&entry.quantity)) " " (text(&entry.instrument)) ", worth " (text(&entry.worth)) " " (text(money))
-            ", until " (at(&entry.until, now)) ": " code { "failstop orders confirm " (text(&entry.client_id)) }
+            @if !feed.fresh && feed.price.is_some() { p.quiet { "the last known one, not fresh" } }
+            @for source in feed.sources.iter().filter(|source| source.state != "good") {
+                p { span.state.warn { (glyph(Tone::Warning)) " " (text(&source.name)) " " (text(&source.state)) } }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The way to the page with a browser: a form that takes a token, and one that gives it back. No script: a form is enough.
 
-use super::{glyph, text, whole};
+use super::{glyph, prose, text, whole};
 use crate::Tone;
 use maud::{Markup, html};
 
@@ -8,12 +8,12 @@ use maud::{Markup, html};
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
 
-/// The form; `wrong`: what was wrong with the last try.
-pub fn login(wrong: Option<&str>) -> String {
+/// The form, for `system`; `wrong`: what was wrong with the last try.
+pub fn login(system: &str, wrong: Option<&str>) -> String {
     let body = html! {
         form.controls method="post" action="login" {
             fieldset {
-                legend { "Log in" }
+                legend { "Log in to " (text(system)) }
                 p #login-help {
                     "A token is made on the engine\u{2019}s host: "
                     code { "failstop token new NAME --role viewer" }
@@ -25,29 +25,29 @@ pub fn login(wrong: Option<&str>) -> String {
                 }
                 button type="submit" { "Log in" }
             }
-            @if let Some(wrong) = wrong { p.outcome role="alert" { (glyph(Tone::Bad)) " " (text(wrong)) } }
+            @if let Some(wrong) = wrong { p.outcome role="alert" { span.bad { (glyph(Tone::Bad)) } " " (prose(wrong)) } }
         }
     };
-    framed("Log in \u{b7} failstop", &body)
+    framed(&format!("Log in \u{b7} {} \u{b7} failstop", text(system)), &body)
 }
 
-/// Who is logged in, and the way out.
-pub fn logged_in(who: &str, role: &str) -> String {
+/// Who is logged in to `system`, and the way out.
+pub fn logged_in(system: &str, who: &str, role: &str) -> String {
     let body = html! {
         form.controls method="post" action="logout" {
             fieldset {
-                legend { "Logged in" }
+                legend { "Logged in to " (text(system)) }
                 p { "This browser acts as " strong { (text(who)) } ", " (text(role)) "." }
                 p { a href="./" { "To the system" } }
                 button type="submit" { "Log out" }
             }
         }
     };
-    framed("Logged in \u{b7} failstop", &body)
+    framed(&format!("Logged in \u{b7} {} \u{b7} failstop", text(system)), &body)
 }
 
 fn framed(title: &str, body: &Markup) -> String {
-    whole(title, false, &html! { main #main { section.card aria-label="Log in" { (body) } } })
+    whole(title, false, &html! { main #main { section.card.login aria-label="Log in" { (body) } } })
 }
 
 #[cfg(test)]
@@ -56,12 +56,22 @@ mod tests {
 
     #[test]
     fn what_others_say_is_text_and_no_script_is_asked_for() {
-        let page = login(Some("<script>alert(1)</script>"));
+        let page = login("demo <i>", Some("<script>alert(1)</script>, as `failstop token new` printed it"));
+        assert!(
+            page.contains("Log in to demo &lt;i&gt;</legend>") && page.contains("<title>Log in · demo &lt;i&gt;"),
+            "{page}"
+        );
+        assert!(page.contains("<code>failstop token new</code>"), "{page}");
         assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
         assert!(page.contains("method=\"post\" action=\"login\"") && page.contains("name=\"token\" type=\"password\""));
-        assert!(!login(None).contains("role=\"alert\""));
-        let page = logged_in("token <b>", "admin");
-        assert!(page.contains("token &lt;b&gt;") && page.contains("action=\"logout\""), "{page}");
+        assert!(!login("demo", None).contains("role=\"alert\""));
+        let page = logged_in("demo", "token <b>", "admin");
+        assert!(
+            page.contains("token &lt;b&gt;")
+                && page.contains("Logged in to demo")
+                && page.contains("action=\"logout\""),
+            "{page}"
+        );
         assert!(POLICY.contains("form-action 'self'") && !POLICY.contains("script-src"));
     }
 }

@@ -1,9 +1,10 @@
 //! What the system may do, and why not more: the first thing on the page, and enough by itself.
 
-use super::{Sight, class, glyph, nothing, plain, state, text};
+use super::{Sight, alerts, class, glyph, next, plain, prose, state, text};
 use crate::Tone;
 use crate::component::since;
 use crate::number::counted;
+use crate::standing::{counts, maintenance_effect, maintenance_end};
 use failstop_client::status::{HaltSummary, Status};
 use maud::{Markup, html};
 
@@ -11,6 +12,9 @@ use maud::{Markup, html};
 pub(super) fn section(sight: &Sight<'_>) -> Markup {
     let status = sight.status;
     let tone = Tone::of(&status.permission);
+    // What a halt says already is said once.
+    let said = |reason: &&String| !status.halts.iter().any(|halt| halt.evidence == **reason);
+    let reasons: Vec<&String> = status.health.reasons.iter().filter(said).collect();
     html! {
         section.card.verdict.(class(tone)) aria-label="Permission" {
             div role="status" aria-atomic="true" {
@@ -18,11 +22,18 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                 p.means { (means(status)) }
                 p.why { (why(status)) }
             }
+            (alerts::in_a_line(sight))
             @if let Some(announced) = &status.announced {
                 p.announced {
                     strong { "An end is announced: " (announced.kind.word()) }
                     ", asked for by " (text(&announced.by)) ", expected until " (text(&announced.until))
                     @if !announced.reason.is_empty() { ": " (text(&announced.reason)) }
+                }
+            }
+            @if let Some(window) = &status.maintenance {
+                p.announced {
+                    strong { "Maintenance until " (text(&maintenance_end(window, sight.now))) }
+                    " by " (text(&window.by)) ": " (text(&window.reason)) ". " (maintenance_effect(window))
                 }
             }
             @if !status.halts.is_empty() {
@@ -31,9 +42,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
             @if status.health.status != "healthy" {
                 div.health {
                     p { "health " (state(&status.health.status)) " " (format!("{:.2}", status.health.overall_health)) }
-                    @if !status.health.reasons.is_empty() {
-                        ul { @for reason in &status.health.reasons { li { (text(reason)) } } }
-                    }
+                    @if !reasons.is_empty() { ul { @for reason in reasons { li { (prose(reason)) } } } }
                 }
             }
             (act(sight))
@@ -84,14 +93,8 @@ fn one(halt: &HaltSummary, sight: &Sight<'_>) -> Markup {
                     " · " (text(&halt.id))
                 }
             }
-            @if !halt.evidence.is_empty() { p { (text(&halt.evidence)) } }
-            @if !halt.next.is_empty() {
-                p.next {
-                    "next: "
-                    // A command is to be copied whole; a sentence is to be read.
-                    @if halt.next.starts_with("failstop ") { code { (text(&halt.next)) } } @else { (text(&halt.next)) }
-                }
-            }
+            @if !halt.evidence.is_empty() { p { (prose(&halt.evidence)) } }
+            @if !halt.next.is_empty() { (next(&halt.next)) }
         }
     }
 }
@@ -99,33 +102,67 @@ fn one(halt: &HaltSummary, sight: &Sight<'_>) -> Markup {
 /// Where to act: here, or on the host.
 fn act(sight: &Sight<'_>) -> Markup {
     let status = sight.status;
-    if sight.controls {
-        return controls(status);
-    }
-    if status.kill_switch {
-        return nothing();
-    }
     html! {
-        p.act {
-            "This page only reads. To stop everything, on the host: "
-            code { "failstop kill-switch engage --reason \"...\"" }
+        @if sight.controls { (controls(status)) }
+        @else if status.kill_switch { div.stopped { (stopped(status)) } }
+        @else {
+            p.act {
+                "This page only reads. To stop everything, on the host: "
+                code { "failstop kill-switch engage --reason \"...\"" }
+            }
         }
     }
 }
 
-/// The emergency stop, for who may give it: the name of the system, typed, is what arms it.
+/// The emergency stop, for who may give it: the name of the system, typed, is what arms it. Once the kill switch is engaged what
+/// that came to stands in its place.
 fn controls(status: &Status) -> Markup {
     html! {
-        form #stop.controls data-action="api/control/emergency-stop" data-confirm=(text(&status.system)) autocomplete="off" {
-            fieldset disabled[status.kill_switch] {
-                legend { "Emergency stop" }
-                p #stop-help { "Revokes every permit, runs the emergency actions and stops the bot. Only an operator's release undoes it." }
+        div #stop.controls.stopped[status.kill_switch] {
+            @if status.kill_switch { (stopped(status)) } @else { (stop(status)) }
+            // Known by a name of its own, so that it stays where the form goes.
+            p #stop-outcome.outcome role="status" data-stopped[status.kill_switch] {}
+        }
+    }
+}
+
+fn stop(status: &Status) -> Markup {
+    html! {
+        details #arm {
+            summary { "Emergency stop" }
+            form data-action="api/control/emergency-stop" data-confirm=(text(&status.system)) autocomplete="off" {
+                p #stop-help { "Revokes every permit, runs the emergency actions and stops the bot. Only an operator\u{2019}s release undoes it." }
                 label { span { "Reason" } input name="reason" required maxlength="500" aria-describedby="stop-help"; }
-                label { span { "Type " code { (text(&status.system)) } " to confirm" } input name="confirm" required autocapitalize="none" spellcheck="false"; }
+                label { span { "Type " code { (text(&status.system)) } " to confirm" } input name="confirm" required autocapitalize="none" autocorrect="off" spellcheck="false"; }
                 noscript { p { "Without its script this form does nothing: use " code { "failstop kill-switch engage" } " on the host." } }
                 button.danger type="submit" { "Stop everything" }
             }
-            p.outcome role="status" {}
+        }
+    }
+}
+
+/// What an engaged kill switch leaves to people, as `failstop kill-switch engage` says it. How it is released its halt says.
+fn stopped(status: &Status) -> Markup {
+    let (open, doubt) = (status.books.orders_open, status.books.orders_in_doubt);
+    let emergency = &status.emergency;
+    html! {
+        h3 { "After the stop" }
+        ul.lines {
+            li {
+                "Orders: "
+                @if open > 0 {
+                    strong { (counted(open, "order")) @if open == 1 { " is" } @else { " are" } " open by the books" @if doubt > 0 { ", " (doubt) " of them in doubt" } "." } " "
+                } @else { "none is open by the books. " }
+                "What is open or held at the venue stays there" @if !emergency.configured.is_empty() { ", but for what the emergency actions did" } ": look there now."
+            }
+            li {
+                "Emergency actions: "
+                @match &emergency.run {
+                    Some(run) => { a href="#stands" { (text(&run.cause)) ", " (counts(run)) } "." }
+                    None if emergency.configured.is_empty() => "none is configured, so nothing was cancelled and nothing closed.",
+                    None => "none has run.",
+                }
+            }
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The pages: one system (`document`), several (`fleet::document`), and an engine that does not answer.
 //!
 //! Made whole on this side, so that they are there without any script; the script of the page only exchanges what changed. The
-//! order is that of `failstop status`: what the system may do and why, what runs, what it does, how that went over a day, who
-//! was told, what is recorded.
+//! order is that of somebody who was woken and looks at a phone: what the system may do and why, what waits for him, what is open
+//! and what to do about it; then, as in `failstop status`, what runs, what it does, how that went over a day, what is over, what is
+//! recorded.
 
 mod alerts;
+mod busy;
 mod charts;
 mod does;
 mod figures;
@@ -14,8 +16,11 @@ mod login;
 mod may;
 mod record;
 mod runs;
+mod scale;
 mod stands;
+mod waiting;
 
+pub use busy::{busy, fleet_is_busy};
 pub use figures::Figure;
 pub use login::{POLICY as LOGIN_POLICY, logged_in, login};
 
@@ -112,7 +117,7 @@ pub fn silent(why: &str, now: Timestamp) -> String {
                         p.word #word { (glyph(Tone::Bad)) " NO ANSWER" }
                         p.means { "The engine does not answer: " (text(why)) "." }
                         p { "While it does not, nobody renews the permit: within its lease no order is permitted any more." }
-                        p.next { "next: " code { "failstop status" } " on the host, then the runbook " code { "docs/runbooks/engine-died.md" } }
+                        (next("`failstop status` on the host, then the runbook `docs/runbooks/engine-died.md`"))
                     }
                 }
             }
@@ -173,13 +178,15 @@ fn live(sight: &Sight<'_>) -> Markup {
             (head(sight))
             main #main {
                 (may::section(sight))
+                (waiting::section(sight))
+                (alerts::open(sight))
                 (stands::section(sight))
                 (runs::section(sight))
                 (does::section(sight))
-                (figures::section(sight))
                 (gate::section(sight))
-                (charts::section(sight.history, sight.now))
-                (alerts::section(sight))
+                (figures::section(sight))
+                (charts::section(sight))
+                (alerts::over(sight))
                 (record::section(sight))
             }
         }
@@ -191,13 +198,13 @@ fn head(sight: &Sight<'_>) -> Markup {
     html! {
         header.bar {
             h1 { (text(&status.system)) }
+            @if sight.fleet { nav aria-label="Systems" { a href="fleet" { "all systems" } } }
             p.facts {
                 @if !status.environment.is_empty() { span.tag { (text(&status.environment)) } }
                 span.tag.(class(Tone::of(&status.mode))) { "mode " (text(&status.mode)) }
                 span { "up " (span(status.uptime_seconds)) }
                 span { "epoch " (status.epoch) }
             }
-            @if sight.fleet { nav aria-label="Systems" { a href="fleet" { "all systems" } } }
         }
     }
 }
@@ -221,6 +228,35 @@ fn footer(version: &str, paths: bool) -> Markup {
 /// out here.
 fn text(words: &str) -> Cow<'_, str> {
     printable(words)
+}
+
+/// The same of a sentence: what stands between backticks is set as what is typed, as wherever else it is printed.
+fn prose(words: &str) -> Markup {
+    let words = text(words);
+    let pieces: Vec<&str> = words.split('`').collect();
+    if pieces.len().is_multiple_of(2) {
+        // One of them has no other: they mean something else.
+        return html! { (words) };
+    }
+    html! { @for (index, piece) in pieces.into_iter().enumerate() { @if index % 2 == 1 { code { (piece) } } @else { (piece) } } }
+}
+
+/// What to do, where anything is said: a command, also one at a sentence's end, is to be copied whole; the rest is to be read.
+fn next(words: &str) -> Markup {
+    let (sentence, command) = match words.split_once(": failstop ") {
+        Some((_, rest)) if goes_on(rest) => (words, ""),
+        Some((sentence, _)) => words.split_at(sentence.len() + 2),
+        None if words.starts_with("failstop ") && !goes_on(words) => ("", words),
+        None => (words, ""),
+    };
+    html! {
+        p.next { span.label { "next" } " " (prose(sentence)) @if !command.is_empty() { code { (text(command)) } } }
+    }
+}
+
+/// Whether there is more in it than one command.
+fn goes_on(words: &str) -> bool {
+    ["`", ", ", "; ", ". ", ": "].iter().any(|mark| words.contains(mark))
 }
 
 fn class(tone: Tone) -> &'static str {

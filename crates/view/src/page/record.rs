@@ -1,6 +1,6 @@
 //! What is recorded: the journal's head, the snapshot, the last verification.
 
-use super::{Sight, fact, plain, state, text};
+use super::{Sight, fact, plain, prose, state, text};
 use crate::component::at;
 use crate::duration::age;
 use crate::number::{grouped, short_hash, size};
@@ -24,7 +24,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         (state(&verified.result)) " "
                         (at(&verified.at, sight.now))
                         @if let Some(seq) = verified.seq { ", up to record " (grouped(seq)) }
-                        @if let Some(detail) = &verified.detail { ": " (text(detail)) }
+                        @if let Some(detail) = &verified.detail { ": " (prose(detail)) }
                     },
                 }))
                 (fact("snapshot", &match (&status.books.snapshot, health.snapshot_age_seconds) {
@@ -43,11 +43,12 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                 }
                 (fact("permit", &html! { (grouped(status.permit_lapses)) " lapses in this epoch" }))
                 @if let Some(host) = &status.host {
-                    (fact("host", &html! {
-                        @if let Some(percent) = host.cpu_percent { (format!("{percent:.0} % processor, ")) }
-                        (size(host.memory_available_bytes)) " of " (size(host.memory_total_bytes)) " memory and "
-                        (size(host.disk_available_bytes)) " of " (size(host.disk_total_bytes)) " disk free"
+                    @if let Some(percent) = host.cpu_percent { (fact("processor", &html! { (format!("{percent:.0} % of the host in use")) })) }
+                    // Each says which it is, since of the one what is used is looked at, and of the other what is left.
+                    (fact("memory", &html! {
+                        (size(host.memory_total_bytes.saturating_sub(host.memory_available_bytes))) " used of " (size(host.memory_total_bytes))
                     }))
+                    (fact("disk", &html! { (size(host.disk_available_bytes)) " free of " (size(host.disk_total_bytes)) }))
                 }
             }
         }

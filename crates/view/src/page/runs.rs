@@ -1,6 +1,6 @@
 //! What runs: components with their parts, what they depend on, and what feeds them.
 
-use super::{Sight, class, fact, glyph, nothing, plain, state, text};
+use super::{Sight, class, fact, glyph, nothing, plain, prose, state, text};
 use crate::Tone;
 use crate::component::said_or_kept;
 use crate::duration::{age, span};
@@ -22,24 +22,27 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                         h3 { "Dependencies" }
                         ul.lines {
                             @for (name, up) in &status.dependencies {
-                                li data-key=(text(name)) { (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) " " (text(name)) }
+                                li.row data-key=(text(name)) { span { (text(name)) } (state(match up { Some(true) => "up", Some(false) => "down", None => "not known yet" })) }
                             }
                         }
                     }
                 }
                 @if !status.feeds.is_empty() {
                     article.card aria-label="Feeds" {
-                        h3 { "Feeds" }
+                        h3 { "Feeds" span.quiet { "last fresh data" } }
                         ul.lines {
                             @for (name, seconds) in &status.feeds {
-                                li data-key=(text(name)) {
-                                    (text(name)) ": "
-                                    @match seconds { Some(seconds) => { "fresh " (age(*seconds)) " ago" } None => "nothing yet" }
+                                li.row data-key=(text(name)) {
+                                    span { (text(name)) }
+                                    @match seconds { Some(seconds) => span.figure { (age(*seconds)) " ago" }, None => span.quiet { "none yet" } }
                                 }
                             }
                         }
                     }
                 }
+            }
+            @if !status.not_watched.is_empty() {
+                p #unwatched { strong { "Not watched: " } (text(&status.not_watched.join(", "))) }
             }
             @if !status.coverage.is_empty() || !status.host_notes.is_empty() {
                 details #coverage {
@@ -47,7 +50,7 @@ pub(super) fn section(sight: &Sight<'_>) -> Markup {
                     @for line in &status.coverage { (covered(line)) }
                     @if !status.host_notes.is_empty() {
                         h3 { "This host" }
-                        ul { @for note in &status.host_notes { li { (text(note)) } } }
+                        ul { @for note in &status.host_notes { li { (prose(note)) } } }
                     }
                 }
             }
@@ -61,10 +64,11 @@ fn card(component: &ComponentSummary, sight: &Sight<'_>) -> Markup {
     html! {
         article.card data-key=(text(&component.name)) aria-label=(format!("Component {}", text(&component.name))) {
             h3 { (text(&component.name)) " " (state(&component.state)) }
-            @if let Some(said) = said_or_kept(status, sight.now, component) { p.said { (text(&said)) } }
+            @if let Some(said) = said_or_kept(status, sight.now, component) { p.said { (prose(&said)) } }
             dl {
                 (fact("orders", &plain(how_it_orders(&component.orders))))
-                (fact("restarts", &html! { (component.restarts) @if let Some(pid) = component.pid { span.quiet { " pid " (pid) } } }))
+                @if let Some(pid) = component.pid { (fact("process", &html! { (pid) })) }
+                (fact("restarts", &html! { (component.restarts) }))
                 @if let Some(seconds) = component.uptime_seconds { (fact("up", &plain(span(seconds)))) }
                 @if let Some(seconds) = component.last_sign_seconds { (fact("beat", &html! { (age(seconds)) " ago" })) }
                 @if let Some(queue) = status.queue.get(&component.name) {
@@ -100,8 +104,8 @@ fn one(part: &PartSummary) -> Markup {
         Tone::Good
     };
     html! {
-        li data-key=(text(&part.name)) {
-            span.state.(class(tone)) { (glyph(tone)) } " " (text(&part.name)) span.quiet { " " (format!("{:.2}", part.health)) }
+        li.row data-key=(text(&part.name)) {
+            span { span.state.(class(tone)) { (glyph(tone)) } " " (text(&part.name)) } span.figure.quiet { (format!("{:.2}", part.health)) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What stands beside the halts and needs somebody: what emergency actions came to, and a configuration file that is not in force.
 
-use super::{Sight, class, glyph, nothing, text};
+use super::{Sight, class, glyph, next, nothing, prose, text};
 use crate::component::{at, since};
 use crate::standing::{counts, next_of_config, next_of_run, tone_of_run, tone_of_step};
 use failstop_client::status::EmergencyRun;
@@ -37,11 +37,11 @@ fn one(run: &EmergencyRun, sight: &Sight<'_>) -> Markup {
                 @for step in &run.actions {
                     li data-key=(text(&step.name)) {
                         span.state.(class(tone_of_step(step))) { (glyph(tone_of_step(step))) " " (text(&step.state)) }
-                        " " (text(&step.name)) ": " (text(&step.detail))
+                        " " (text(&step.name)) ": " (prose(&step.detail))
                     }
                 }
             }
-            p.next { "next: " (next_of_run(run)) }
+            (next(next_of_run(run)))
         }
     }
 }
@@ -52,12 +52,12 @@ fn configuration(sight: &Sight<'_>) -> Markup {
     html! {
         article.card.warn data-key="config" aria-label="Configuration" {
             h3 { (glyph(crate::Tone::Warning)) " What the configuration file says is not in force" }
-            p { (text(fault)) }
+            p { (prose(fault)) }
             @if let Some(at) = &config.fault_since { p.quiet { (since(at, sight.now)) } }
             @if !config.pending_restart.is_empty() {
                 p { "waits for a restart: " @for (index, key) in config.pending_restart.iter().enumerate() { @if index > 0 { ", " } code { (text(key)) } } }
             }
-            p.next { "next: " (next_of_config(config)) }
+            (next(next_of_config(config)))
         }
     }
 }

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
 
 use super::fleet::{self, Answer, Member};
-use super::{ASSETS, Figure, POLICY, Sight, content, document, silent};
+use super::{ASSETS, Figure, POLICY, Sight, busy, content, document, fleet_is_busy, silent};
 use failstop_client::alerts::AlertList;
 use failstop_client::history::{History, Series};
 use failstop_client::status::Status;
@@ -27,7 +27,7 @@ pub(super) fn status_of(word: &str) -> Value {
         "queue": {word: {"state": word, "depth": 4}},
         "metrics": {"daily_pnl": -12.5, "total_pnl": 1300.25, "trades_executed": 200.0, "trades_succeeded": 190.0, word: 7.5},
         "journal": {"seq": 18441, "head": word, "jid": "ab"}, "uptime_seconds": 11520.0, "version": word,
-        "coverage": [{"component": word, "enforced": [word], "monitored": [], "not_covered": [word]}], "host_notes": [word],
+        "coverage": [{"component": word, "enforced": [word], "monitored": [], "not_covered": [word]}], "host_notes": [word], "not_watched": [word],
         "timestamp": "2026-11-03T21:05:00.000Z",
         "alerts": {"status": "degraded", "channels": {word: {"up": false, "last_ok": word, "last_error": word, "failures_in_a_row": 3, "queued": 2, "oldest_seconds": 5.0}},
             "open": {"critical": 1, "warning": 0, "info": 0}, "acknowledged": 0, "told": [word], "queued": 2, "oldest_seconds": 5.0,
@@ -148,6 +148,8 @@ fn pages(word: &str) -> Vec<String> {
         content(&sight(false)),
         document(&Sight { status: &unknown, ..sight(false) }),
         silent(word, now()),
+        busy(&sight(true), word),
+        fleet_is_busy(word, now()),
         fleet::document(&[member(Ok(answer)), member(Err(word.to_owned()))], now()),
     ]
 }
@@ -163,7 +165,10 @@ fn times_of_the_gate_are_as_every_other_time() {
     "2026-11-03T21:09:07.250Z".clone_into(&mut gate.awaiting[0].until);
     "2026-11-04T20:00:00.000Z".clone_into(&mut gate.overrides[0].until);
     let page = content(&sight_of(&status));
-    assert!(page.contains(", until 21:09:07Z: ") && page.contains(" until 2026-11-04T20:00:00Z"), "{page}");
+    assert!(
+        page.contains("until 21:09:07Z, then it is refused") && page.contains(", until 2026-11-04T20:00:00Z"),
+        "{page}"
+    );
     assert!(!page.contains("21:09:07.250"), "{page}");
 }
 
@@ -222,12 +227,16 @@ fn one_look_says_what_it_may_do_and_why() {
         "2 halts stand, 1 of them until an operator resumes.",
         "heartbeat-lost",
         "since 20:51:07Z (13 min 53 s)",
-        "next: ",
+        ">next<",
+        "Wait for a confirmation",
+        "Open alerts",
+        "What needs a look",
         "What runs",
         "What it does",
         "−12.50",
         "id=\"charts\" data-same",
         ">Alerts<",
+        "Ways to people",
         ">Record<",
         "18 441 records",
     ];
@@ -235,6 +244,22 @@ fn one_look_says_what_it_may_do_and_why() {
     assert!(page.contains("data-title=\"OBSERVE-ONLY · demo · failstop\""));
     assert!(page.contains("95.0 %"), "success rate: {page}");
     assert!(page.contains("data-made=\"2026-11-03T21:05:00Z\""), "{page}");
+}
+
+#[test]
+fn of_the_host_it_says_what_is_used_and_what_is_free_and_which_is_which() {
+    let mut value = status_of("demo");
+    value["host"] = json!({"cpu_percent": 9.4, "memory_total_bytes": 25_300_000_000u64, "memory_available_bytes": 22_200_000_000u64,
+        "disk_total_bytes": 270_600_000_000u64, "disk_available_bytes": 26_000_000_000u64});
+    let status: Status = serde_json::from_value(value).unwrap();
+    let page = content(&sight_of(&status));
+    for says in
+        ["<dd>3.1 GB used of 25.3 GB</dd>", "<dd>26.0 GB free of 270.6 GB</dd>", "<dd>9 % of the host in use</dd>"]
+    {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    // As the chart beside it says.
+    assert!(page.contains("data-now=\"host_memory_used_bytes\">3.1 GB</strong>"), "{page}");
 }
 
 #[test]
@@ -256,9 +281,9 @@ fn the_gate_is_shown_where_there_is_one_and_the_nearest_limit_first() {
     let status: Status = serde_json::from_value(status_of("demo")).unwrap();
     let page = content(&sight_of(&status));
     let place = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what} in {page}"));
-    let order = ["What it does", ">The gate", "on paper", "Wait for a confirmation", "failstop orders confirm demo"];
+    let order = ["Wait for a confirmation", "failstop orders confirm demo", "What it does", ">The gate", "> on paper<"];
     assert!(order.map(place).is_sorted(), "{page}");
-    let limits = ["unknown, of 5", "demo of demo", "1 of 100"];
+    let limits = ["not known, of 5", "demo of demo", "1 of 100"];
     assert!(limits.map(place).is_sorted(), "{page}");
     assert!(
         page.contains("the daily loss is reached") && page.contains("41 ms") && page.contains("80 of 100"),
@@ -307,6 +332,116 @@ fn controls_are_only_where_they_were_asked_for() {
     let acts = document(&Sight { controls: true, ..reads });
     assert!(acts.contains("data-action=\"api/control/emergency-stop\" data-confirm=\"demo\""), "{acts}");
     assert_eq!(acts.matches("data-action=\"api/control/alerts/ack\"").count(), 1, "only what nobody has taken on");
+    assert!(acts.contains("data-action=\"api/control/orders/confirm\" data-id=\"demo\""), "{acts}");
+    assert!(acts.contains("Confirm: demo demo demo</button>"), "the button says what it confirms: {acts}");
+    assert!(page.contains("failstop orders confirm demo"), "{page}");
+}
+
+#[test]
+fn what_is_open_is_said_first_the_gravest_before_the_rest_and_no_more_than_one_reads() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let mut alerts = alerts_of("a-1");
+    let mut one = alerts.alerts[0].clone();
+    one.severity = "warning".to_owned();
+    for index in 0..6 {
+        one.id = format!("w-{index}");
+        alerts.alerts.insert(0, one.clone());
+    }
+    let page = content(&Sight { alerts: Some(&alerts), ..sight_of(&status) });
+    let place = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what} in {page}"));
+    let order = [
+        "<a href=\"#alerts\">1 alert is open</a>, <strong>1 critical",
+        "id=\"alerts\"",
+        "data-key=\"a-1\"",
+        "data-key=\"w-5\"",
+        "data-key=\"w-2\"",
+        "<details id=\"others\"><summary>2 more, none graver",
+        "data-key=\"w-1\"",
+        "What runs",
+        "id=\"told\"",
+        "id=\"past\"",
+    ];
+    assert!(order.map(place).is_sorted(), "{:?}", order.map(place));
+    // Where nothing is open nothing is in the way.
+    let mut calm = status.clone();
+    calm.alerts = Default::default();
+    let none = AlertList { alerts: Vec::new(), ..alerts };
+    let page = content(&Sight { alerts: Some(&none), ..sight_of(&calm) });
+    assert!(!page.contains("Open alerts") && !page.contains("#alerts") && page.contains("None is open"), "{page}");
+    let unknown = content(&sight_of(&status));
+    assert!(unknown.contains("could not be had just now") && !unknown.contains("href=\"#alerts\""), "{unknown}");
+}
+
+#[test]
+fn after_a_stop_the_page_says_what_it_left_to_people() {
+    let mut status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let page = |status: &Status, controls| content(&Sight { controls, ..sight_of(status) });
+    assert!(page(&status, true).contains("Stop everything") && !page(&status, true).contains("After the stop"));
+    status.kill_switch = true;
+    for controls in [true, false] {
+        let shown = page(&status, controls);
+        assert!(!shown.contains("Stop everything") && !shown.contains("To stop everything"), "{shown}");
+        for says in [
+            "After the stop",
+            "3 orders are open by the books, 1 of them in doubt.",
+            "but for what the emergency actions did: look there now.",
+            "<a href=\"#stands\">kill-switch, 1 done, 1 failed</a>",
+        ] {
+            assert!(shown.contains(says), "{says}: {shown}");
+        }
+    }
+    status.emergency = Default::default();
+    status.books.orders_open = 0;
+    let shown = page(&status, true);
+    assert!(
+        shown.contains("none is configured, so nothing was cancelled") && shown.contains("none is open by the books"),
+        "{shown}"
+    );
+    assert!(!shown.contains("href=\"#stands\""), "it leads nowhere: {shown}");
+}
+
+#[test]
+fn what_is_to_be_typed_is_set_so_and_no_backtick_is_shown() {
+    let mut status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    status.halts[0].evidence = "it waits; `failstop status` says for what".to_owned();
+    status.halts[1].next = "when it is below: failstop resume --halt h-3 --reason \"...\" --confirm demo".to_owned();
+    status.halts[0].next = "look at `<b>`, then `failstop start bot`".to_owned();
+    let mut alerts = alerts_of("a-1");
+    alerts.alerts[0].message = "order e3-9 waits: `failstop orders confirm e3-9`.".to_owned();
+    alerts.alerts[0].title = "a ` alone".to_owned();
+    let page = content(&Sight { alerts: Some(&alerts), ..sight_of(&status) });
+    for says in [
+        "it waits; <code>failstop status</code> says for what",
+        "look at <code>&lt;b&gt;</code>, then <code>failstop start bot</code>",
+        "waits: <code>failstop orders confirm e3-9</code>.",
+        "<strong>a ` alone</strong>",
+        "when it is below: <code>failstop resume --halt h-3 --reason &quot;...&quot; --confirm demo</code>",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert_eq!(page.matches('`').count(), 1, "{page}");
+    // More than one command is a sentence.
+    status.halts[1].next = "failstop config diff, then mend the file".to_owned();
+    let page = content(&sight_of(&status));
+    assert!(page.contains("</span> failstop config diff, then mend the file</p>"), "{page}");
+}
+
+#[test]
+fn while_the_host_is_busy_the_page_is_what_one_must_know_and_the_way_to_stop() {
+    let status: Status = serde_json::from_value(status_of("demo")).unwrap();
+    let page = busy(&Sight { controls: true, ..sight_of(&status) }, "too busy; `failstop breaker status` says more");
+    for says in [
+        "OBSERVE-ONLY",
+        "heartbeat-lost",
+        "Stop everything",
+        "too busy; <code>failstop breaker status</code> says more",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    for gives_way in ["<svg", "What runs", "The gate", "href=\"#alerts\""] {
+        assert!(!page.contains(gives_way), "{gives_way}: {page}");
+    }
+    assert!(page.len() < 12 * 1024, "{}", page.len());
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl App {
             stream::follow(&endpoint, token.as_deref(), &tls, async |news| {
                 let input = match news {
                     stream::News::Opened => Input::StreamOpened { target },
-                    stream::News::Beat(beat) => Input::Beat { target, beat: *beat },
+                    stream::News::Beat(beat) => Input::Beat { target, beat },
                     stream::News::Ended { offered, why } => Input::StreamEnded { target, offered, why },
                 };
                 send(&events, Event::Fact(input)).await

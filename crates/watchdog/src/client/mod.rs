@@ -7,6 +7,7 @@ mod tls;
 pub use tls::{Tls, TlsError};
 
 use crate::heart::fault::{Fault, Stage};
+use failstop_notify::threads::NAMES;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -134,10 +135,11 @@ pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
 async fn reach_within(host: &str, port: u16, within: Duration) -> Result<TcpStream, Fault> {
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => tokio::time::timeout(within, tokio::net::lookup_host((host, port)))
+        Err(_) => tokio::time::timeout(within, NAMES.look_up(host, port))
             .await
             .map_err(|_| Fault::new(Stage::Dns, format!("{host}: no answer of the resolver in time")))?
             .map_err(|error| Fault::new(Stage::Dns, format!("{host}: {error}")))?
+            .into_iter()
             .take(ADDRESSES_MAX)
             .collect(),
     };

@@ -156,7 +156,7 @@ fn coverage(config: &Config) -> Vec<String> {
     if config.peer.is_none() && config.outside.is_none() {
         notes.push("neither [peer] nor [outside]: nobody notices when this watchdog dies".to_owned());
     }
-    if config.alerts.names().iter().all(|name| matches!(name.rsplit('.').next(), Some("console" | "log_file"))) {
+    if config.alerts.stay_on_this_host() {
         notes.push("no channel in [alerts] reaches a person".to_owned());
     }
     notes

@@ -16,6 +16,8 @@ pub enum Stage {
     Tls,
     /// No answer in time.
     TimeOut,
+    /// It answers, and lets this watchdog see nothing: its token is missing, unknown or revoked.
+    Access,
     /// An HTTP status that is not what was wanted, without a verdict in the body; a command's exit status.
     Status,
     /// The body is missing, not JSON, too large, or without what was wanted in it.
@@ -33,16 +35,16 @@ impl Stage {
     pub const fn may_be_own_network(self) -> bool {
         match self {
             Self::Dns | Self::Connect | Self::Tls | Self::TimeOut => true,
-            Self::Status | Self::Body | Self::Verdict | Self::Stale | Self::Head => false,
+            Self::Access | Self::Status | Self::Body | Self::Verdict | Self::Stale | Self::Head => false,
         }
     }
 
     /// Whether the restart of a process could mend it. An engine that answers for itself (`Verdict`) has already done what
-    /// is safe; a certificate, a name or a journal is not mended by a restart.
+    /// is safe; a certificate, a name, a token or a journal is not mended by a restart.
     pub const fn may_be_mended_by_restart(self) -> bool {
         match self {
             Self::Connect | Self::TimeOut | Self::Status | Self::Body | Self::Stale => true,
-            Self::Dns | Self::Tls | Self::Verdict | Self::Head => false,
+            Self::Dns | Self::Tls | Self::Access | Self::Verdict | Self::Head => false,
         }
     }
 
@@ -53,6 +55,7 @@ impl Stage {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::TimeOut => "time-out",
+            Self::Access => "access",
             Self::Status => "status",
             Self::Body => "body",
             Self::Verdict => "verdict",

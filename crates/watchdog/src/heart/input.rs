@@ -44,7 +44,7 @@ pub enum Input {
         /// Of which target.
         target: TargetIndex,
         /// What it says.
-        beat: Beat,
+        beat: Box<Beat>,
     },
     /// A look around is over.
     Looked {

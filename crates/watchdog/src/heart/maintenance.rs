@@ -10,6 +10,9 @@ pub const MAINTENANCE_MAX_MS: u64 = 7 * 86_400_000;
 /// An announced restart or stop without an end is taken to last so long, milliseconds.
 pub const ANNOUNCED_MS: u64 = 5 * 60_000;
 
+/// An engine's window whose end moved by less than this is the same one: its end is reckoned anew from each answer, milliseconds.
+pub const WINDOW_MOVED_MS: u64 = 10_000;
+
 /// Why a target is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +23,8 @@ pub enum Kind {
     Restart,
     /// It announced that it stops.
     Stop,
+    /// Its engine has a maintenance window.
+    Window,
 }
 
 impl From<AnnouncedKind> for Kind {

@@ -38,6 +38,8 @@ pub struct Facts {
     pub nonce: Option<String>,
     /// A stop or a restart that is coming.
     pub announced: Option<Announced>,
+    /// The maintenance window that its engine has.
+    pub maintenance: Option<Window>,
 }
 
 /// A health answer: its facts, and its verdict or what is wrong with it.
@@ -59,6 +61,14 @@ pub fn health(status: u16, body: &[u8]) -> Reading {
         verdict: Err(Fault::new(stage, detail)),
         shown: shown.clone(),
     };
+    // Whoever says that answers: it is well enough for that, and nothing is known but that we are not let in.
+    if matches!(status, 401 | 403) {
+        return failed(
+            Facts::default(),
+            Stage::Access,
+            format!("HTTP {status}: it lets nobody in with this token: {shown}"),
+        );
+    }
     let parsed: Result<Value, _> = serde_json::from_slice(body);
     let Ok(Value::Object(answer)) = parsed else {
         let (stage, why) = match (status, body.is_empty()) {
@@ -128,6 +138,8 @@ fn facts(answer: &serde_json::Map<String, Value>) -> Facts {
         permission: text("permission"),
         nonce: text("nonce"),
         announced: answer.get("announced").and_then(announced),
+        // Words that are not known are none: what is not understood does not keep people from being told.
+        maintenance: answer.get("maintenance").and_then(|window| Window::deserialize(window).ok()),
     }
 }
 
@@ -196,8 +208,22 @@ pub struct Beat {
     /// A stop or a restart that is coming.
     #[serde(default)]
     pub announced: Option<Announced>,
+    /// The maintenance window that its engine has.
+    #[serde(default)]
+    pub maintenance: Option<Window>,
     /// When it was made, RFC 3339.
     pub at: String,
+}
+
+/// A maintenance window of an engine: until its end alerts that can wait are held back, and what fails is not started again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Window {
+    /// Its end, RFC 3339.
+    pub until: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A stop or a restart on purpose.
@@ -306,6 +332,13 @@ mod tests {
             (200, "OK", Stage::Body, "the answer is not a JSON object"),
             (200, "[]", Stage::Body, "the answer is not a JSON object"),
             (502, "<html>", Stage::Status, "HTTP 502 without a verdict in the body"),
+            (401, "no", Stage::Access, "HTTP 401: it lets nobody in with this token: no"),
+            (
+                403,
+                r#"{"status":"critical"}"#,
+                Stage::Access,
+                r#"HTTP 403: it lets nobody in with this token: {"status":"critical"}"#,
+            ),
             (200, "{}", Stage::Body, "the answer has no `status`"),
             (200, r#"{"status":7}"#, Stage::Body, "the answer has no `status`"),
             (200, r#"{"status":"fine"}"#, Stage::Body, "its `status` is \"fine\", which is no verdict"),
@@ -328,6 +361,20 @@ mod tests {
         let by = Some("ana (1000)".to_owned());
         assert_eq!(facts.announced, Some(Announced { kind: AnnouncedKind::Restart, until, by }));
         assert_eq!(health(200, br#"{"status":"ok","epoch":"x","journal":{"seq":-1}}"#).facts, Facts::default());
+    }
+
+    #[test]
+    fn a_maintenance_window_is_read_where_it_is_whole() {
+        let window = |text: &str| {
+            let body = format!(r#"{{"status":"healthy","maintenance":{text}}}"#);
+            health(200, body.as_bytes()).facts.maintenance
+        };
+        let whole = r#"{"until":"2026-11-10T02:14:00Z","by":"ana (1000)","reason":"new disk","keep_trading":true}"#;
+        let read = window(whole).map(|window| (window.until, window.by, window.reason));
+        assert_eq!(read, Some(("2026-11-10T02:14:00Z".to_owned(), "ana (1000)".to_owned(), "new disk".to_owned())));
+        for none in ["null", "true", "{}", r#"{"until":7,"by":"a","reason":"b"}"#] {
+            assert_eq!(window(none), None, "{none}");
+        }
     }
 
     #[test]

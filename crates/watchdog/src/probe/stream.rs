@@ -63,6 +63,9 @@ async fn open_and_read(
     };
     let status = response.status().as_u16();
     let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if matches!(status, 401 | 403) {
+        return Err(ended(true, format!("HTTP {status}: it lets nobody in with this token")));
+    }
     if status != 200 || !kind.starts_with("text/event-stream") {
         return Err(ended(false, format!("HTTP {status}, {kind}: no live stream there")));
     }

@@ -3,7 +3,8 @@ use super::super::concern::Concern;
 use super::super::notice::tests::{alert, trace};
 use super::*;
 use crate::config::Overrides;
-use failstop_core::{AlertChange, Cause, ClearedBy};
+use crate::thresholds::Heard;
+use failstop_core::{AlertChange, Cause, ClearedBy, Degree, News};
 use std::path::Path;
 
 /// With alerts to `alerts.jsonl` in `folder`.
@@ -109,14 +110,11 @@ fn what_the_notifier_could_not_take_is_told_when_it_can() {
     }
     let before = delivery.refused;
     delivery.concern(Concern::ApiUsage, Some("nearly used"), at());
-    delivery.confirmation("o-1", Some("order o-1 waits"), at());
-    delivery.confirmation("o-2", Some("order o-2 waits"), at());
+    delivery.confirmations(&["order o-1 waits".to_owned()], at());
     delivery.emergency_not_run("nothing answers", at());
-    // Over before it could be told.
-    delivery.confirmation("o-2", None, at());
-    assert_eq!(delivery.refused, before + 5);
+    assert_eq!(delivery.refused, before + 3);
     delivery.catch_up();
-    assert_eq!(delivery.refused, before + 5, "still full, and nothing new");
+    assert_eq!(delivery.refused, before + 3, "still full, and nothing new");
 
     let Way::Open { running, handle } = &mut delivery.way else { panic!("broken") };
     std::mem::replace(running, driver.spawn().unwrap()).stop();
@@ -163,8 +161,8 @@ fn what_ends_before_the_notifier_lists_it_ends_and_may_begin_again_at_once() {
         delivery.concern(Concern::ApiUsage, Some("nearly used"), at());
         delivery.concern(Concern::ApiUsage, None, at());
         delivery.concern(Concern::ApiUsage, None, at());
-        delivery.confirmation("o-1", Some("order o-1 waits"), at());
-        delivery.confirmation("o-1", None, at());
+        delivery.confirmations(&["order o-1 waits".to_owned()], at());
+        delivery.confirmations(&[], at());
         delivery.emergency_not_run("the first time", at());
         delivery.emergency_not_run("the second time", at());
         delivery.emergency_over("released", at());
@@ -186,6 +184,37 @@ fn what_ends_before_the_notifier_lists_it_ends_and_may_begin_again_at_once() {
     let open: Vec<_> = delivery.list().into_iter().filter(|alert| alert.resolved_at.is_none()).collect();
     assert_eq!(open.iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&last.1]);
     delivery.close();
+}
+
+#[test]
+fn a_figure_that_is_over_and_beyond_its_level_again_in_the_same_second_is_another_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut delivery = open(folder.path());
+    let heard = |name: &str, news| Heard {
+        name: name.to_owned(),
+        component: None,
+        news,
+        what: format!("{name} is 7"),
+        facts: Vec::new(),
+        key: format!("thresholds.{name}"),
+    };
+    for _ in 0..2 {
+        delivery.threshold(&heard("nonce_rate", News::Begun(Degree::Warning)), at());
+        delivery.threshold(&heard("nonce_rate", News::Worse(Degree::Critical)), at());
+        delivery.threshold(&heard("nonce_rate", News::Over), at());
+    }
+    delivery.threshold(&heard("success_rate", News::Begun(Degree::Warning)), at());
+    delivery.close();
+    let mut delivery = open(folder.path());
+    delivery.threshold(&heard("nonce_rate", News::Begun(Degree::Warning)), at());
+    delivery.close();
+    let mut told = delivered(folder.path());
+    let of_another: Vec<_> = told.extract_if(.., |(_, key)| !key.contains("/threshold/nonce_rate/")).collect();
+    assert_eq!(numbered(&of_another), [("trigger", 0)]);
+    let (triggers, ends): (Vec<_>, Vec<_>) = told.iter().partition(|(kind, _)| kind != "incident.resolve");
+    let begun: BTreeSet<&str> = triggers.iter().map(|(_, key)| key.as_str()).collect();
+    let ended: BTreeSet<&str> = ends.iter().map(|(_, key)| key.as_str()).collect();
+    assert_eq!((begun.len(), ended.len()), (3, 2), "{told:?}");
 }
 
 #[test]
@@ -217,24 +246,59 @@ fn an_incident_has_several_names() {
 }
 
 #[test]
-fn every_order_to_be_confirmed_is_told_and_ends_by_itself() {
+fn orders_to_be_confirmed_are_one_incident_as_long_as_any_waits() {
     let folder = tempfile::tempdir().unwrap();
     let mut delivery = open(folder.path());
-    delivery.confirmation("o-1", Some("order o-1 waits"), at());
-    delivery.confirmation("o-2", Some("order o-2 waits"), at());
-    delivery.confirmation("o-3", None, at());
+    let orders: Vec<String> = (1..=8).map(|number| format!("order o-{number} waits")).collect();
+    for waiting in 1..=orders.len() {
+        delivery.confirmations(&orders[..waiting], at());
+    }
+    delivery.confirmations(&orders[7..], at());
     delivery.close();
     let told = delivered(folder.path());
-    let kinds = |told: &[(String, String)]| told.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
-    assert_eq!(kinds(&told), ["incident.trigger", "incident.trigger"]);
-    assert_ne!(told[0].1, told[1].1, "each has an incident of its own");
+    assert_eq!(numbered(&told), [("trigger", 0)], "eight orders, one message");
+    // A new life knows of none that waits; the next one is another incident, told at once.
     let mut delivery = open(folder.path());
-    delivery.confirmation("o-1", None, at());
+    let listed = delivery.list();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(listed[0].message.contains("order o-8 waits"), "what waits last is what is shown: {listed:?}");
+    delivery.confirmations(&[], at());
+    delivery.confirmations(&orders, at());
+    delivery.confirmations(&[], at());
     delivery.close();
-    assert_eq!(delivered(folder.path())[2], ("incident.resolve".to_owned(), told[0].1.clone()));
-    // A new life knows of none that waits.
+    let told = delivered(folder.path());
+    assert_eq!(numbered(&told), [("trigger", 0), ("resolve", 0), ("trigger", 1), ("resolve", 1)]);
+    let text = std::fs::read_to_string(folder.path().join("alerts.jsonl")).unwrap();
+    let many = text.lines().nth(2).unwrap();
+    assert!(many.contains("demo: 8 orders wait to be confirmed") && many.contains("o-5 waits; and 3 more"), "{many}");
+}
+
+#[test]
+fn a_maintenance_window_is_one_incident_that_no_start_ends_while_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let window = failstop_client::status::MaintenanceSummary {
+        until: "2026-11-03T21:30:00.000Z".to_owned(),
+        by: "ana (1000)".to_owned(),
+        reason: "a new disk".to_owned(),
+        keep_trading: true,
+    };
     let mut delivery = open(folder.path());
-    delivery.confirmations_over(at());
+    delivery.maintenance_began(&window, at());
     delivery.close();
-    assert_eq!(delivered(folder.path())[3..], [("incident.resolve".to_owned(), told[1].1.clone())]);
+    // The core tells nothing of it, and what it does not tell is not its to end.
+    let mut delivery = open(folder.path());
+    delivery.reconcile(&[], at(), "seq 10", &|_| trace());
+    delivery.maintenance_goes_on(&window, at());
+    delivery.maintenance_ended("ana (1000)", "it is in", at());
+    delivery.maintenance_ended("ana (1000)", "said twice", at());
+    // Another window is another incident, and ends the one before it.
+    let later = at() + Duration::from_secs(60);
+    delivery.maintenance_began(&window, later);
+    delivery.maintenance_began(&window, later + Duration::from_secs(60));
+    delivery.close();
+    // Messages of two incidents may overtake one another.
+    let mut told = delivered(folder.path());
+    told.sort_by_key(|(_, key)| key.clone());
+    let kinds = [("trigger", 0), ("resolve", 0), ("trigger", 1), ("resolve", 1), ("trigger", 2)];
+    assert_eq!(numbered(&told), kinds, "{told:?}");
 }

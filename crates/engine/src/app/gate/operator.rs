@@ -5,13 +5,12 @@ use super::super::engine::Engine;
 use super::super::journal::Teller;
 use super::{GateWaiter, NO_GATE};
 use crate::clock;
-use crate::command::{Answer as DoorAnswer, GateOrder, override_name};
+use crate::command::{Answer as DoorAnswer, GateOrder, ReplyTo, override_name};
 use failstop_core::gate::{Fact, Taken};
-use tokio::sync::oneshot;
 
 impl Engine {
     /// An operator's word to the gate.
-    pub(in crate::app) fn gate_by_operator(&mut self, what: GateOrder, who: &str, reply: oneshot::Sender<DoorAnswer>) {
+    pub(in crate::app) fn gate_by_operator(&mut self, what: GateOrder, who: &str, reply: ReplyTo) {
         let now = clock::now();
         if let Some(why) = self.takes_nothing() {
             drop(reply.send(DoorAnswer::Refused(vec![why.to_owned()])));

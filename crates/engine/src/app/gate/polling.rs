@@ -2,17 +2,16 @@
 
 use super::super::engine::Engine;
 use crate::clock;
-use crate::price_poller::Outcome;
-use crate::probing::Tried;
+use crate::price_poller::{Came, Outcome};
 
 impl Engine {
     /// A page was asked for a price.
-    pub(in crate::app) fn polled(&mut self, tried: Tried) {
+    pub(in crate::app) fn polled(&mut self, came: Came) {
         let now = clock::now();
         // Without a gate nothing is asked.
         let Some(desk) = &mut self.desk else { return };
         let mut taken = None;
-        let outcome = self.polls.ended(now, tried, |price, took| {
+        let outcome = self.polls.ended(now, came, |price, took| {
             let told = desk.take(now, price.fact(took)).map_err(|why| why.to_string())?;
             desk.quotes.take_polled(price, now, took);
             taken = Some(told);

@@ -1,12 +1,14 @@
 //! What the gate brings to the rest by and by: the trading day, the daily loss and its halt, and what people are told of.
 
 use super::super::engine::Engine;
+use super::super::thresholds::{is_in_money, money, percent};
 use crate::alerts::Concern;
 use crate::clock;
 use crate::gate::{ConfirmationNews, Desk};
+use core::cmp::Reverse;
 use core::time::Duration;
 use failstop_core::gate::{DailyResult, Fact, GateTime, Limit, LimitName, OrderText, Side};
-use failstop_core::{Cause, Degree, Input, Mode, Monotonic};
+use failstop_core::{Cause, Degree, Input, Mode, Monotonic, Rule};
 
 /// Results follow each trade at once, and prices this often at most.
 const RESULTS_EVERY: Duration = Duration::from_millis(250);
@@ -26,14 +28,14 @@ impl Engine {
             self.say("gate", &text);
         }
         self.look_at_what_was_left_out(wall_us);
-        self.alerts.confirmations_over(clock::wall());
+        self.alerts.confirmations(&[], clock::wall());
         self.look_at_day(now);
         self.look_at_results(now);
     }
 
     /// Without a gate nothing of it concerns anybody: what an earlier life told of one is over.
     fn nothing_of_the_gate_concerns(&mut self) {
-        self.alerts.confirmations_over(clock::wall());
+        self.alerts.confirmations(&[], clock::wall());
         for concern in Concern::OF_GATE {
             self.concern(concern, None);
         }
@@ -109,29 +111,25 @@ impl Engine {
     /// Tells the core where the daily loss is reached, or is not any more; and people where it is near.
     fn look_at_results(&mut self, now: Monotonic) {
         let paper = self.core.mode() == Mode::Dry;
-        let shares = [Degree::Warning, Degree::Critical].map(|degree| self.loss_share(degree));
-        let money = [Degree::Warning, Degree::Critical].map(|degree| self.thresholds.level("daily_pnl", degree));
+        let rules = ["daily_loss", "daily_pnl"].map(|figure| self.thresholds.rule(figure));
         let Some(desk) = &mut self.desk else { return };
         desk.results_due = None;
         let results = desk.gate.daily_results(now, paper);
-        let reached: Vec<&DailyResult> = results.iter().filter(|result| result.reached).collect();
-        let far = !paper
-            && self.core.policy().limits.emergency_shutdown
-            && is_far(&results, desk.gate.policy().system.get(LimitName::DailyLoss));
-        let evidence = (!reached.is_empty()).then(|| {
-            let words: Vec<String> = reached.iter().map(|result| in_words(desk, result, paper)).collect();
-            words.join("; ")
-        });
-        let worst = results.iter().filter_map(|result| Some((result.lost?, result))).max_by_key(|(lost, _)| *lost);
-        // Where no opening equity says what a loss means, so much money does.
-        let one = desk.gate.policy().money.units_in_one();
-        let unknown = || results.iter().filter(|result| result.lost.is_none());
-        let much = money.map(|level| {
-            level.map(|level| unknown().find(|result| result.result.is_some_and(|units| is_lost(units, level, one))))
-        });
-        let (warning, critical) = near(worst, shares, much);
-        let words = |result: Option<&DailyResult>| result.map(|result| in_words(desk, result, paper));
-        let (warning, critical) = (words(warning), words(critical));
+        let levels = Levels::new(rules, desk.gate.policy().money.units_in_one());
+        let in_words_each = |results: Vec<&DailyResult>| {
+            let words: Vec<String> = results.into_iter().map(|result| in_words(desk, result, paper)).collect();
+            (!words.is_empty()).then(|| words.join("; "))
+        };
+        let evidence = in_words_each(results.iter().filter(|result| result.reached).collect());
+        let limit = desk.gate.policy().system.get(LimitName::DailyLoss);
+        let far = if !paper && self.core.policy().limits.emergency_shutdown {
+            let far = results.iter().filter(|result| is_far(result, limit) || levels.is_emergency(result));
+            in_words_each(far.collect())
+        } else {
+            None
+        };
+        let words = |least: Degree| levels.worst(&results, least).map(|result| in_words(desk, result, paper));
+        let (warning, critical) = (words(Degree::Warning), words(Degree::Critical));
         let known = are_known(&results);
         for told in desk.loss.news(evidence, far) {
             self.feed(told);
@@ -166,16 +164,20 @@ impl Engine {
     }
 
     fn tell_of_confirmations(&mut self, news: ConfirmationNews, now: Monotonic) {
-        for id in news.over {
-            self.alerts.confirmation(&id, None, clock::wall());
+        let Some(desk) = &self.desk else { return };
+        if news == ConfirmationNews::default() {
+            return;
         }
-        for id in news.begun {
-            let Some(desk) = &self.desk else { return };
-            let Some(waiting) = desk.gate.awaiting(now).find(|waiting| waiting.order.client_id == id) else { continue };
-            let text = to_confirm(&waiting.order);
-            self.say("gate", &text);
-            self.alerts.confirmation(&id, Some(&text), clock::wall());
+        let waiting: Vec<(bool, String)> = desk
+            .gate
+            .awaiting(now)
+            .map(|waiting| (news.begun.contains(&waiting.order.client_id), to_confirm(&waiting.order)))
+            .collect();
+        for (_, text) in waiting.iter().filter(|(begun, _)| *begun) {
+            self.say("gate", text);
         }
+        let all: Vec<String> = waiting.into_iter().map(|(_, text)| text).collect();
+        self.alerts.confirmations(&all, clock::wall());
     }
 
     /// What is looked at with every sample.
@@ -196,20 +198,59 @@ fn are_known(results: &[DailyResult]) -> bool {
     results.iter().all(|result| result.result.is_some())
 }
 
-/// Whether more than twice the limit is lost in some account.
-fn is_far(results: &[DailyResult], limit: Limit) -> bool {
+/// Whether more than twice the limit is lost.
+fn is_far(result: &DailyResult, limit: Limit) -> bool {
     let Limit::Set(limit) = limit else { return false };
-    results.iter().any(|result| result.reached && result.lost.is_some_and(|lost| lost > limit.saturating_mul(2)))
+    result.reached && result.lost.is_some_and(|lost| lost > limit.saturating_mul(2))
+}
+
+/// What the day's result of an account is held against: the share of its opening equity that is lost, or where none says what a loss means,
+/// so much money.
+#[derive(Clone, Copy, Debug)]
+struct Levels {
+    share: Option<Rule>,
+    money: Option<Rule>,
+    /// Units in one of money.
+    one: u128,
+}
+
+impl Levels {
+    fn new([share, money]: [Option<Rule>; 2], one: u128) -> Self {
+        Self { share, money, one }
+    }
+
+    fn degree_of(&self, result: &DailyResult) -> Option<Degree> {
+        if is_in_money(result) {
+            self.money?.degree_of(money(result.result?, self.one))
+        } else {
+            self.share?.degree_of(percent(result.lost?))
+        }
+    }
+
+    /// Whether so much money is lost that everything is to be shut down. Of shares the gate's own limit says it ([`is_far`]).
+    fn is_emergency(&self, result: &DailyResult) -> bool {
+        is_in_money(result) && self.degree_of(result) == Some(Degree::Emergency)
+    }
+
+    /// The worst account that is at least so bad: of those whose opening equity is known the one that lost the largest share.
+    fn worst<'a>(&self, results: &'a [DailyResult], least: Degree) -> Option<&'a DailyResult> {
+        let bad = results.iter().filter(|result| self.degree_of(result) >= Some(least));
+        bad.max_by_key(|result| (!is_in_money(result), result.lost, Reverse(result.result)))
+    }
 }
 
 fn in_words(desk: &Desk, result: &DailyResult, paper: bool) -> String {
-    let money = &desk.terms.money;
-    let lost = result.result.and_then(i128::checked_neg).map(|units| desk.gate.money(units).to_string());
-    let lost = lost.unwrap_or_else(|| "an unknown amount of".to_owned());
-    let share =
-        result.lost.map(|lost| format!(", {}.{} % of the opening equity", lost / 10_000, lost % 10_000 / 1_000));
-    let on_paper = if paper { " on paper" } else { "" };
-    format!("account {} lost {lost} {money}{on_paper} in this trading day{}", result.account, share.unwrap_or_default())
+    let won = result.result.is_some_and(|units| units > 0);
+    let units = result.result.and_then(|units| if won { Some(units) } else { units.checked_neg() });
+    let amount = units.map_or_else(|| "an unknown amount of".to_owned(), |units| desk.gate.money(units).to_string());
+    let share = match result.lost {
+        _ if is_in_money(result) => "; no opening equity says what that means".to_owned(),
+        Some(lost) => format!(", {}.{} % of the opening equity", lost / 10_000, lost % 10_000 / 1_000),
+        None => String::new(),
+    };
+    let word = if won { "won" } else { "lost" };
+    let (account, money, on_paper) = (&result.account, &desk.terms.money, if paper { " on paper" } else { "" });
+    format!("account {account} {word} {amount} {money}{on_paper} in this trading day{share}")
 }
 
 fn to_confirm(order: &OrderText) -> String {
@@ -224,27 +265,6 @@ fn to_confirm(order: &OrderText) -> String {
     )
 }
 
-/// The losses that are news: what people are warned of, and what is critical. `worst` is the account that lost the largest share of its
-/// opening equity, in millionths, and `shares` says which share is what; `much` one that lost much money, where no opening equity says
-/// what that means.
-fn near<T: Copy>(
-    worst: Option<(u128, T)>,
-    shares: [Option<u128>; 2],
-    much: [Option<Option<T>>; 2],
-) -> (Option<T>, Option<T>) {
-    let at_least = |share: Option<u128>| worst.filter(|(lost, _)| share.is_some_and(|share| *lost >= share));
-    let [warning, critical] = shares.map(|share| at_least(share).map(|(_, what)| what));
-    let [much_warning, much_critical] = much.map(Option::flatten);
-    let critical = critical.or(much_critical);
-    (warning.or(much_warning).or(critical), critical)
-}
-
-/// Whether so many units of money are a result as bad as a level, in whole money.
-#[expect(clippy::cast_precision_loss, reason = "a level is no sum that is booked")]
-fn is_lost(units: i128, level: f64, one: u128) -> bool {
-    units < 0 && units as f64 <= level * one as f64
-}
-
 fn wall_us() -> u64 {
     u64::try_from(clock::wall().as_microsecond()).unwrap_or_default()
 }
@@ -252,39 +272,94 @@ fn wall_us() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::with;
+    use crate::thresholds::rows;
     use failstop_core::gate::SHARE_ONE;
 
-    #[test]
-    fn a_loss_that_is_critical_warns_as_well_and_a_warning_hides_nothing_critical() {
-        let percent = |lost: u128| Some((SHARE_ONE * lost / 100, "worst"));
-        let shares = [12, 15].map(|percent| Some(SHARE_ONE * percent / 100));
-        for (worst, much, told) in [
-            (None, None, (None, None)),
-            (percent(11), None, (None, None)),
-            (percent(12), None, (Some("worst"), None)),
-            (percent(15), None, (Some("worst"), Some("worst"))),
-            (None, Some("much"), (Some("much"), Some("much"))),
-            (percent(11), Some("much"), (Some("much"), Some("much"))),
-            (percent(12), Some("much"), (Some("worst"), Some("much"))),
-            (percent(15), Some("much"), (Some("worst"), Some("worst"))),
-        ] {
-            assert_eq!(near(worst, shares, [None, Some(much)]), told, "{worst:?} {much:?}");
-        }
-        assert_eq!(near(percent(90), [None; 2], [None; 2]), (None, None), "switched off");
-        assert_eq!(near(None, shares, [Some(Some("much")), Some(None)]), (Some("much"), None), "a warning in money");
+    /// An account with an opening equity, so much of which is lost.
+    fn of_share(account: &str, millionths: u128) -> DailyResult {
+        DailyResult { opening: Some(100_000), lost: Some(millionths), ..in_money(account, Some(-1)) }
+    }
+
+    /// One without.
+    fn in_money(account: &str, result: Option<i128>) -> DailyResult {
+        DailyResult { account: account.to_owned(), result, opening: None, lost: None, reached: false }
+    }
+
+    /// By cents.
+    fn levels(lines: &str) -> Levels {
+        let rows = rows(&with(lines));
+        let rule = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.rule);
+        Levels::new(["daily_loss", "daily_pnl"].map(rule), 100)
     }
 
     #[test]
-    fn a_result_is_as_bad_as_a_level_at_it() {
-        for (units, lost) in [(-4_999, false), (-5_000, true), (-5_001, true), (0, false), (5_000, false)] {
-            assert_eq!(is_lost(units, -50.0, 100), lost, "{units}");
+    fn at_a_level_a_loss_is_still_good_as_every_figure_is() {
+        let degree = |lines: &str, result: &DailyResult| levels(lines).degree_of(result);
+        for (millionths, found) in [
+            (0, None),
+            (120_000, None),
+            (120_001, Some(Degree::Warning)),
+            (150_000, Some(Degree::Warning)),
+            (150_001, Some(Degree::Critical)),
+            (SHARE_ONE, Some(Degree::Critical)),
+        ] {
+            assert_eq!(degree("", &of_share("a", millionths)), found, "{millionths}");
         }
-        assert!(!is_lost(0, 0.0, 100), "nothing is no loss");
+        for (cents, found) in [
+            (0, None),
+            (-5_000, None),
+            (-5_001, Some(Degree::Critical)),
+            (-10_000, Some(Degree::Critical)),
+            (-10_001, Some(Degree::Emergency)),
+        ] {
+            assert_eq!(degree("", &in_money("a", Some(cents))), found, "{cents}");
+        }
+        let tenths = "[thresholds.daily_loss]\nwarning = 12.1\n";
+        assert_eq!(degree(tenths, &of_share("a", 121_000)), None);
+        let least = "[thresholds.daily_loss]\nwarning = 0\n[thresholds.daily_pnl]\nwarning = 0\n";
+        assert_eq!(degree(least, &of_share("a", 0)), None, "a day without a loss is good");
+        assert_eq!(degree(least, &in_money("a", Some(0))), None);
+        assert_eq!(degree(least, &of_share("a", 1)), Some(Degree::Warning));
+        assert_eq!(degree(least, &in_money("a", Some(-1))), Some(Degree::Warning));
+        let off = "[thresholds.daily_loss]\nwarning = \"off\"\ncritical = \"off\"\n[thresholds.daily_pnl]\ncritical = \"off\"\n";
+        assert_eq!(degree(off, &of_share("a", SHARE_ONE)), None);
+        assert_eq!(degree(off, &in_money("a", Some(-1_000_000))), None);
+    }
+
+    #[test]
+    fn a_loss_that_is_critical_warns_as_well_and_a_warning_hides_nothing_critical() {
+        let levels = levels("");
+        for (results, told) in [
+            (vec![of_share("share", 110_000)], [None, None]),
+            (vec![of_share("share", 130_000)], [Some("share"), None]),
+            (vec![of_share("share", 160_000), of_share("more", 170_000)], [Some("more"), Some("more")]),
+            (vec![in_money("much", Some(-5_100)), in_money("more", Some(-5_200))], [Some("more"), Some("more")]),
+            (vec![of_share("share", 110_000), in_money("much", Some(-5_100))], [Some("much"), Some("much")]),
+            (vec![of_share("share", 130_000), in_money("much", Some(-5_100))], [Some("share"), Some("much")]),
+            (vec![in_money("much", Some(-5_100)), of_share("share", 160_000)], [Some("share"), Some("share")]),
+            (vec![in_money("unknown", None)], [None, None]),
+        ] {
+            let found = [Degree::Warning, Degree::Critical].map(|least| levels.worst(&results, least));
+            assert_eq!(found.map(|result| result.map(|result| result.account.as_str())), told, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn much_money_is_an_emergency_where_no_opening_equity_says_what_it_means() {
+        let emergency = |lines: &str, result: &DailyResult| levels(lines).is_emergency(result);
+        assert!(!emergency("", &in_money("a", Some(-10_000))), "at the level it is none");
+        assert!(emergency("", &in_money("a", Some(-10_001))));
+        let of_nothing = DailyResult { opening: Some(0), ..in_money("a", Some(-10_001)) };
+        assert!(emergency("", &of_nothing), "no share is lost of nothing");
+        assert!(!emergency("", &DailyResult { result: Some(-10_001), ..of_share("a", 1) }));
+        assert!(!emergency("", &of_share("a", SHARE_ONE)), "the gate's own limit says it");
+        assert!(!emergency("[thresholds.daily_pnl]\nemergency_times = \"off\"\n", &in_money("a", Some(-1_000_000))));
     }
 
     #[test]
     fn a_loss_that_cannot_be_said_is_not_over() {
-        let of = |result| DailyResult { account: "a".to_owned(), result, opening: None, lost: None, reached: false };
+        let of = |result| in_money("a", result);
         assert!(are_known(&[of(Some(-1)), of(Some(0))]));
         assert!(!are_known(&[of(Some(5)), of(None)]), "after a start what is held has no price yet");
     }

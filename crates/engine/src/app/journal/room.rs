@@ -109,8 +109,8 @@ fn room_comes_back_with_what_is_written() {
 #[test]
 fn what_is_not_taken_is_said_to_whoever_handed_it_over() {
     let mut stuck = stuck(Bounds { entries: 0, bytes: 0 });
-    let (reply, mut told) = oneshot::channel();
-    let refused = stuck.ledger.gate(&ended("o"), GateWaiter::Told(Teller::Operator(reply)));
+    let (reply, mut told) = tokio::sync::oneshot::channel();
+    let refused = stuck.ledger.gate(&ended("o"), GateWaiter::Told(Teller::Operator(reply.into())));
     assert!(matches!(refused, Err(AppendError::QueueFull { .. })), "{refused:?}");
     assert!(matches!(told.try_recv(), Ok(command::Answer::Refused(_))));
     let refused = stuck.ledger.intent(&intent("o-1"), true);

@@ -73,7 +73,8 @@ fn a_certificate_that_ran_out_or_soon_will_is_a_warning() {
     assert!(said.contains("ran out on 2001-12-31"), "{said}");
     let world = World::until(2200);
     let cert = world.dir.path().join("cert.pem");
-    let at = |time: &str| super::validity(&cert, time.parse().unwrap());
+    let end = crate::doors::tls::not_after(&cert).unwrap();
+    let at = |time: &str| super::validity(&cert, end, time.parse().unwrap(), "watchdogs");
     assert_eq!(at("2200-12-09T00:00:00Z").outcome, PASSED);
     let soon = at("2200-12-11T00:00:00Z");
     assert!(soon.outcome == Outcome::Warning && soon.reason.contains("runs out on 2200-12-31"), "{soon:?}");

@@ -223,6 +223,20 @@ const CASES: &[(&str, &str)] = &[
     ("control without TLS", "[control]\nlisten = \"0.0.0.0:8443\"\nkeys = [\"wd1.key\"]\n"),
     ("control with half a TLS", "[control]\ntls_cert = \"cert.pem\"\n"),
     ("listen as a port", "[observe]\nlisten = 8080\n"),
+    ("a certificate of the observe address without its key", "[observe]\ntls_cert = \"c.pem\"\n"),
+    (
+        "a token over the network in clear",
+        "[observe]\nlisten = \"0.0.0.0:8080\"\nrequire_token = true\n[control]\ntoken_file = \"t\"\n",
+    ),
+    ("a token that nobody has", "[observe]\nrequire_token = true\n"),
+    ("an origin with a path", "[observe]\ncors = [\"https://Grafana.example/d/1\"]\n"),
+    ("a family of origins", "[observe]\ncors = [\"https://*.example\"]\n"),
+    ("every origin and one more", "[observe]\ncors = [\"*\", \"https://a\"]\n"),
+    ("every origin with a token", "[observe]\ncors = [\"*\"]\nrequire_token = true\n[control]\ntoken_file = \"t\"\n"),
+    (
+        "a fleet's token in clear",
+        "[observe]\nfleet = [{ name = \"a\", url = \"http://10.0.0.2:8080\", token = { env = \"T\" } }]\n",
+    ),
     ("listen on a name", "[observe]\nlisten = \"localhost:8080\"\n"),
     (
         "single brackets for a component",

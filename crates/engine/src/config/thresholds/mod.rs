@@ -118,7 +118,8 @@ section! {
     /// Figures and their levels (docs/guide/thresholds.md). Beyond `warning` people are told; beyond `critical` they are told that it
     /// is urgent, and health is degraded. Memory has its levels in [limits]; what makes the system unhealthy is in [health].
     pub struct Thresholds {
-        /// Figures are looked at this often, and those that come of orders with each order.
+        /// Figures are looked at this often, whatever [limits] sample_every says; those that come of orders with each order, too, and
+        /// `daily_pnl` with each report.
         every: Duration, default "300s", within("1s", "24h");
         /// A figure that was not reported for this long is not known: no alarm, and no end of one.
         stale_after: Duration, default "15m", within("1s", "168h");
@@ -126,22 +127,22 @@ section! {
         log_files: Vec<PathBuf>, default [];
         /// The size of the largest of `log_files`, or as the bot reports it, in bytes.
         log_file_size: LogFileSize, default {};
-        /// Nonces a second, as the bot reports it.
+        /// Nonces a second, as the bot reports it. Low is bad: beyond a level is below it.
         nonce_rate: NonceRate, default {};
         /// By how much the reported count of reconnects rose within an hour.
         websocket_reconnects: Reconnects, default {};
         /// How many of `api_requests` were `api_errors` within five minutes, per cent, of at least 1000 requests; for an emergency of at
         /// least 200.
         api_error_rate: ApiErrorRate, default {};
-        /// How many requests of the worst endpoint succeeded within five minutes, per cent, of at least 20.
+        /// How many requests of the worst endpoint succeeded within five minutes, per cent, of at least 20. Low is bad: beyond a level is below it.
         api_endpoint_success: ApiEndpoint, default {};
         /// How many requests to one endpoint failed in a row.
         api_failures_in_a_row: ApiFailures, default {};
-        /// How many orders or trades ended well within a day, per cent, of at least 20.
+        /// How many orders or trades ended well within a day, per cent, of at least 20. Low is bad: beyond a level is below it.
         success_rate: SuccessRate, default {};
         /// With a [gate]: what an account lost of its opening equity in this trading day, per cent.
         daily_loss: DailyLoss, default {};
-        /// The day's result in money: as the bot reports it, or with a [gate] its own, where no opening equity is known.
+        /// The day's result in money: as the bot reports it, or with a [gate] its own, where no opening equity is known. Low is bad: beyond a level is below it.
         daily_pnl: DailyResult, default {};
         /// How long the venue took to say a balance, as the bot reports it, in seconds.
         balance_check_time: BalanceTime, default {};

@@ -57,6 +57,7 @@ fn beat(seq: u64, ended: bool) -> Pulse {
         mode: status.mode,
         kill_switch: status.kill_switch,
         announced: status.announced,
+        maintenance: status.maintenance,
         ended,
         at: status.timestamp,
     })

@@ -110,15 +110,17 @@ pub const fn rights_on_wire(rights: Rights) -> wire::RightsView {
     wire::RightsView { open: rights.open && granted, reduce: rights.reduce && granted, live: rights.live && granted }
 }
 
-/// A part's health in thousandths: what it reports, else what its state stands for.
+/// A part's health in thousandths: the worse of the number that it reports and what its word stands for. A bot that contradicts
+/// itself is not taken for the better of the two.
 fn part_health(part: &wire::Part) -> u16 {
-    match (part.health, part.status) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000 before")]
-        (Some(health), _) => (health.clamp(0.0, 1.0) * 1000.0).round() as u16,
-        (None, wire::PartStatus::Healthy) => 1000,
-        (None, wire::PartStatus::Degraded) => 500,
-        (None, wire::PartStatus::Critical) => 0,
-    }
+    let word = match part.status {
+        wire::PartStatus::Healthy => 1000,
+        wire::PartStatus::Degraded => 500,
+        wire::PartStatus::Critical => 0,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000 before")]
+    let number = part.health.map(|health| (health.clamp(0.0, 1.0) * 1000.0).round() as u16);
+    number.map_or(word, |number| number.min(word))
 }
 
 fn error_text(error: &wire::Error) -> String {
@@ -153,7 +155,19 @@ mod tests {
             ),
             (
                 r#"{"type":"part","name":"p","status":"critical","health":0.2}"#,
-                Sign::Part { name: "p".into(), health: 200, critical: true },
+                Sign::Part { name: "p".into(), health: 0, critical: true },
+            ),
+            (
+                r#"{"type":"part","name":"p","status":"degraded","health":0.6}"#,
+                Sign::Part { name: "p".into(), health: 500, critical: false },
+            ),
+            (
+                r#"{"type":"part","name":"p","status":"degraded","health":0.3}"#,
+                Sign::Part { name: "p".into(), health: 300, critical: false },
+            ),
+            (
+                r#"{"type":"part","name":"p","status":"healthy","health":0.4}"#,
+                Sign::Part { name: "p".into(), health: 400, critical: false },
             ),
             (r#"{"type":"queue","state":"stalled"}"#, Sign::Queue { state: QueueState::Stalled, depth: 0 }),
             (

@@ -17,9 +17,11 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// How long the engine may take for a question.
@@ -33,6 +35,9 @@ const ORDER: Duration = Duration::from_secs(40);
 
 /// How long a release may take: with a witness it waits for that, at most ten minutes.
 const RELEASE: Duration = Duration::from_secs(660);
+
+/// A connection on which nothing was said for longer may be closed by the other side.
+const LOOKED_LATELY: Duration = Duration::from_secs(1);
 
 /// The largest answer that is read, bytes.
 const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -108,6 +113,7 @@ const fn wait_for(order: &ControlOrder) -> Duration {
         | ControlOrder::CompareConfig(_)
         | ControlOrder::ReloadConfig(_)
         | ControlOrder::Import(_)
+        | ControlOrder::CorrectBooks(_)
         | ControlOrder::End { .. } => ORDER,
     }
 }
@@ -121,10 +127,18 @@ fn is_component_name(name: &str) -> bool {
 }
 
 /// A way to one engine.
-#[derive(Debug)]
 pub struct ControlClient {
     way: Way,
+    /// The connection by which it was seen that somebody listens, until the first question goes over it: whoever is turned away is so
+    /// once.
+    looked: Mutex<Option<(Instant, Opened)>>,
     runtime: tokio::runtime::Runtime,
+}
+
+impl fmt::Debug for ControlClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlClient").field("way", &self.way).finish_non_exhaustive()
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
@@ -144,19 +158,26 @@ impl ControlClient {
             let error = format!("the path has {length} bytes, a socket's has at most {SOCKET_PATH_MAX}");
             return Err(no_engine(io::Error::new(io::ErrorKind::InvalidInput, error)));
         }
-        let client = Self { way: Way::Socket(socket.to_owned()), runtime: runtime().map_err(no_engine)? };
-        client.runtime.block_on(client.open(QUESTION))?;
+        let runtime = runtime().map_err(no_engine)?;
+        let client = Self { way: Way::Socket(socket.to_owned()), looked: Mutex::default(), runtime };
+        let opened = client.runtime.block_on(client.open(QUESTION))?;
+        *client.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), opened));
         Ok(client)
     }
 
-    /// Over the control listener of another host; nothing is asked yet.
+    /// Over the control listener of another host, or an observe address with TLS; nothing is asked yet. Without a token only what is
+    /// answered to everybody.
     ///
     /// # Errors
     ///
     /// [`FarError`], where URL, token file or authority are no use.
-    pub fn afar(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Self, FarError> {
+    pub fn afar(url: &str, token_file: Option<&Path>, ca: Option<&Path>) -> Result<Self, FarError> {
         let far = Far::new(url, token_file, ca)?;
-        Ok(Self { way: Way::Far(Box::new(far)), runtime: runtime().map_err(FarError::Runtime)? })
+        Ok(Self {
+            way: Way::Far(Box::new(far)),
+            looked: Mutex::default(),
+            runtime: runtime().map_err(FarError::Runtime)?,
+        })
     }
 
     /// Where it leads, for people.
@@ -374,7 +395,11 @@ impl ControlClient {
         body: Vec<u8>,
         wait: Duration,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = self.open(wait).await?;
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stream = match looked.filter(|(at, _)| at.elapsed() < LOOKED_LATELY) {
+            Some((_, stream)) => stream,
+            None => self.open(wait).await?,
+        };
         let broken = |error: hyper::Error| self.unanswered(error.to_string());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;

@@ -187,7 +187,7 @@ pub(super) async fn serve(listener: ControlListener, behind: Behind, closing: wa
     let Behind { commands, beats, ranges, turned, used } = behind;
     let streams = Streams::new(beats, settings.limits.streams, settings.limits.answer);
     let asker = Arc::new(Asker::new(commands, settings.limits.answer));
-    let page::Pages { acting, reading } = page::Pages::new(&asker, dashboard, &settings.limits, closing.clone());
+    let page::Pages { acting, reading, live } = page::Pages::new(&asker, dashboard, &settings.limits, closing.clone());
     let refused_limits = Limits { connections: REFUSED_CONNECTIONS, ..settings.limits.clone() };
     let refused_connections = Connections::new(refused_limits, closing.clone());
     let mut connections = Connections::new(settings.limits.clone(), closing);
@@ -226,6 +226,7 @@ pub(super) async fn serve(listener: ControlListener, behind: Behind, closing: wa
     drop((listener, file));
     connections.ended().await;
     refused_connections.ended().await;
+    live.gone().await;
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(in crate::doors) struct Pages {
     pub acting: Page,
     /// For those who may look.
     pub reading: Page,
+    /// The watchers of both.
+    pub live: Arc<Live>,
 }
 
 impl Pages {
@@ -39,8 +41,9 @@ impl Pages {
         let beside = live.beside(Arc::clone(&without));
         let asker = || Arc::clone(asker);
         Self {
-            acting: Page { asker: asker(), site: with, live },
+            acting: Page { asker: asker(), site: with, live: Arc::clone(&live) },
             reading: Page { asker: asker(), site: without, live: beside },
+            live,
         }
     }
 }

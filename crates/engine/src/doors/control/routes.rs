@@ -11,7 +11,7 @@ use crate::doors::observe;
 use crate::doors::turned_away::Turned;
 use axum::body::Body;
 use axum::extract::RawPathParams;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Router};
@@ -55,6 +55,7 @@ pub const ROUTES: &[Route] = &[
     route("/api/control/snapshot", Control::TakeSnapshot),
     route("/api/control/orders/resolve", Control::ResolveOrder),
     route("/api/control/import", Control::Import),
+    route("/api/control/import/correct", Control::CorrectBooks),
     route("/api/control/orders/confirm", Control::ConfirmOrder),
     route("/api/control/limits/override", Control::OverrideLimit),
     route("/api/control/limits/end", Control::EndOverride),
@@ -186,7 +187,12 @@ fn named(mut response: Response, trace: TraceId) -> Response {
 
 /// The same, with answers to what there is not.
 pub(in crate::doors) fn ended(router: Router) -> Router {
-    router.method_not_allowed_fallback(wrong_method).fallback(observe::pages::unknown_path)
+    router.method_not_allowed_fallback(wrong_method).fallback(unknown_path)
+}
+
+/// The list of the observe address is not served here.
+async fn unknown_path(uri: Uri) -> Response {
+    observe::pages::nothing_at(&uri, "docs/reference/http.md lists what there is")
 }
 
 /// What a refused peer is answered, whatever it asks.
@@ -264,7 +270,8 @@ async fn parse(
     let (order, reason) = match control {
         Control::StopEngine | Control::RestartEngine => {
             let kind = if control == Control::StopEngine { EndKind::Stop } else { EndKind::Restart };
-            let (expected_epoch, reason) = if orders.from_afar { end_from_afar(&bytes)? } else { end(&bytes)? };
+            let (expected_epoch, reason) =
+                if orders.from_afar { end_from_afar(kind, &bytes)? } else { end(kind, &bytes)? };
             return Ok(Command::End { kind, expected_epoch, reason, by });
         }
         Control::AcknowledgeAlert => {
@@ -288,6 +295,11 @@ async fn parse(
         Control::Import => {
             let wire::Import { statement } = serde_json::from_slice(&bytes)?;
             return Ok(Command::Book { what: BooksOrder::Statement(Box::new(statement)), by });
+        }
+        Control::CorrectBooks => {
+            let wire::CorrectBooks { statement, pool, reason } = serde_json::from_slice(&bytes)?;
+            let what = BooksOrder::Correct { statement: Box::new(statement), pool, reason: needed(reason)? };
+            return Ok(Command::Book { what, by });
         }
         Control::ConfirmOrder => {
             let wire::ConfirmOrder { id } = serde_json::from_slice(&bytes)?;
@@ -329,18 +341,17 @@ async fn parse(
         }
         Control::ModeDry | Control::ModeLive => {
             let wire::SetMode { mode, reason, confirm } = serde_json::from_slice(&bytes)?;
-            let mode = match mode {
-                ModeWord::Dry => Mode::Dry,
+            match mode {
+                ModeWord::Dry => (Order::Mode(Mode::Dry), wire::cut(&reason)),
                 ModeWord::Live => {
                     confirmed(orders, &confirm)?;
-                    Mode::Live
+                    (Order::Mode(Mode::Live), optional(reason)?)
                 }
-            };
-            (Order::Mode(mode), optional(reason)?)
+            }
         }
         Control::EmergencyStop => {
-            let wire::EmergencyStop { reason } = serde_json::from_slice(&bytes)?;
-            (Order::KillSwitchEngage, needed(reason)?)
+            let wire::EmergencyStop { reason } = or_empty(&bytes)?;
+            (Order::KillSwitchEngage, wire::why_stopped(&reason))
         }
         Control::ReleaseKillSwitch => {
             let wire::ReleaseKillSwitch { reason, confirm } = serde_json::from_slice(&bytes)?;
@@ -356,18 +367,26 @@ async fn parse(
     Ok(Command::Operate { order, reason, by })
 }
 
-fn end(bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
+fn end(kind: EndKind, bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
     let wire::End { expected_epoch, reason } = or_empty(bytes)?;
-    Ok((expected_epoch, optional(reason)?))
+    let reason = match kind {
+        EndKind::Stop => wire::cut(&reason),
+        EndKind::Restart => optional(reason)?,
+    };
+    Ok((expected_epoch, reason))
 }
 
-/// An end as it is asked for from another host: the epoch and the reason are needed, since whoever asks may be late.
-fn end_from_afar(bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
+/// An end as it is asked for from another host: the epoch is needed, since whoever asks may be late, and for a restart the reason.
+fn end_from_afar(kind: EndKind, bytes: &[u8]) -> Result<(Option<u64>, String), BadRequest> {
     let wire::End { expected_epoch, reason } = serde_json::from_slice(bytes)?;
     if expected_epoch.is_none() {
         return Err(BadRequest::NoEpoch);
     }
-    Ok((expected_epoch, needed(reason)?))
+    let reason = match kind {
+        EndKind::Stop => wire::why_stopped(&reason),
+        EndKind::Restart => needed(reason)?,
+    };
+    Ok((expected_epoch, reason))
 }
 
 fn maintenance(body: wire::Maintenance) -> Result<(Order, String), BadRequest> {
@@ -391,7 +410,10 @@ fn component(
     let slot = orders.components.iter().position(|known| known == name).and_then(Slot::component).ok_or_else(|| {
         BadRequest::NoSuchComponent { name: name.chars().take(64).collect(), known: orders.components.join(", ") }
     })?;
-    Ok((order(slot), optional(reason)?))
+    let order = order(slot);
+    // It keeps a component from running, which waits for nothing.
+    let reason = if matches!(order, Order::StopComponent(_)) { wire::cut(&reason) } else { optional(reason)? };
+    Ok((order, reason))
 }
 
 /// The whole body, within its limits of size and time.

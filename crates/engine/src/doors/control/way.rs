@@ -1,4 +1,5 @@
-//! The ways to an engine's control: its socket on this host, or the control listener of another over TLS, with a token. A redirect is
+//! The ways to an engine's control: its socket on this host, or the control listener of another over TLS, with a token; an observe address with TLS
+//! is asked the same way, with a token where it wants one. A redirect is
 //! followed nowhere, and no proxy is asked.
 
 use failstop_client::token::{Token, TokenFileError};
@@ -33,14 +34,14 @@ pub(super) enum Way {
     Far(Box<Far>),
 }
 
-/// The control listener of another host.
+/// The control listener of another host, or its observe address.
 pub(super) struct Far {
     url: String,
     host: String,
     port: u16,
     authority: String,
     name: ServerName<'static>,
-    token: Token,
+    token: Option<Token>,
     connector: TlsConnector,
 }
 
@@ -73,20 +74,20 @@ pub enum FarError {
 }
 
 impl Far {
-    pub fn new(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Self, FarError> {
+    pub fn new(url: &str, token_file: Option<&Path>, ca: Option<&Path>) -> Result<Self, FarError> {
         let wrong = |why: String| FarError::Url { url: url.to_owned(), why };
         let uri: Uri = url.parse().map_err(|error| wrong(format!("{error}")))?;
         let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(wrong("a token is shown over TLS only: write it as https://HOST:PORT".to_owned()));
         };
         if authority.as_str().contains('@') || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(wrong("write the control listener alone, as https://HOST:PORT".to_owned()));
+            return Err(wrong("write the host alone, as https://HOST:PORT".to_owned()));
         }
         // An IPv6 address stands in brackets in a URL and without them everywhere else.
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host.clone())
             .map_err(|error| wrong(format!("{host} cannot stand in a certificate: {error}")))?;
-        let token = Token::read(token_file)?;
+        let token = token_file.map(Token::read).transpose()?;
         let tls = failstop_notify::tls::client_config(ca).map_err(FarError::Authority)?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
@@ -130,7 +131,8 @@ impl Way {
     /// What it shows.
     pub fn authorization(&self) -> Option<HeaderValue> {
         let Self::Far(far) = self else { return None };
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", far.token.reveal())).ok()?;
+        let token = far.token.as_ref()?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

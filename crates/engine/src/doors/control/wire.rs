@@ -8,8 +8,27 @@ use serde::{Deserialize, Serialize};
 /// The longest maintenance window, seconds: a week.
 pub const MAINTENANCE_MAX_SECONDS: u64 = 7 * 24 * 3600;
 
-/// The longest reason, bytes. It goes into the journal.
+/// The longest reason, bytes. It goes into the journal. What tightens is not refused for a longer one: see [`cut`].
 pub const REASON_MAX_BYTES: usize = 2_000;
+
+/// The reason of a stop that came without one.
+pub const NO_REASON: &str = "no reason given";
+
+/// The reason of an order that tightens: what is longer than [`REASON_MAX_BYTES`] is cut at a character's boundary, and says so first,
+/// where whoever cuts it once more leaves that.
+pub fn cut(reason: &str) -> String {
+    if reason.len() <= REASON_MAX_BYTES {
+        return reason.to_owned();
+    }
+    let says = format!("(cut, {} bytes were given) ", reason.len());
+    let end = reason.floor_char_boundary(REASON_MAX_BYTES - says.len());
+    says + reason.get(..end).unwrap_or_default()
+}
+
+/// The same of a stop, for which somebody must be able to say why afterwards.
+pub fn why_stopped(reason: &str) -> String {
+    if reason.trim().is_empty() { NO_REASON.to_owned() } else { cut(reason) }
+}
 
 /// `POST /api/control/resume`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +67,22 @@ pub struct SetMode {
     pub confirm: String,
 }
 
-/// `POST /api/control/emergency-stop`: engages the kill switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `POST /api/control/emergency-stop`: engages the kill switch. The body may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmergencyStop {
-    /// Why. Not empty.
+    /// Why. Nothing is refused for it: without one it is [`NO_REASON`], a longer one is [`cut`], and what is no text is taken as it
+    /// was written.
+    #[serde(default, deserialize_with = "any_reason")]
     pub reason: String,
+}
+
+fn any_reason<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(reason) => reason,
+        other => other.to_string(),
+    })
 }
 
 /// `POST /api/control/kill-switch/release`.
@@ -204,6 +233,19 @@ pub struct Import {
     pub statement: Statement,
 }
 
+/// `POST /api/control/import/correct`: the book is made to agree with a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectBooks {
+    /// What is true.
+    pub statement: Statement,
+    /// The pool whose part changes, where that is not plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Why the book is wrong. Not empty.
+    pub reason: String,
+}
+
 /// The most assignments that one reload lays over the file.
 pub const SET_MAX: usize = 16;
 
@@ -269,6 +311,8 @@ pub enum ControlOrder {
     ResolveOrder(ResolveOrder),
     /// Compare a statement with the book.
     Import(Box<Import>),
+    /// Make the book agree with a statement.
+    CorrectBooks(Box<CorrectBooks>),
     /// Confirm an order.
     ConfirmOrder(ConfirmOrder),
     /// Give a limit another value for a while.
@@ -313,6 +357,7 @@ impl ControlOrder {
             Self::TakeSnapshot(_) => "/api/control/snapshot".to_owned(),
             Self::ResolveOrder(_) => "/api/control/orders/resolve".to_owned(),
             Self::Import(_) => "/api/control/import".to_owned(),
+            Self::CorrectBooks(_) => "/api/control/import/correct".to_owned(),
             Self::ConfirmOrder(_) => "/api/control/orders/confirm".to_owned(),
             Self::OverrideLimit(_) => "/api/control/limits/override".to_owned(),
             Self::EndOverride(_) => "/api/control/limits/end".to_owned(),
@@ -341,6 +386,7 @@ impl ControlOrder {
             Self::TakeSnapshot(body) => serde_json::to_vec(body),
             Self::ResolveOrder(body) => serde_json::to_vec(body),
             Self::Import(body) => serde_json::to_vec(body),
+            Self::CorrectBooks(body) => serde_json::to_vec(body),
             Self::ConfirmOrder(body) => serde_json::to_vec(body),
             Self::OverrideLimit(body) => serde_json::to_vec(body),
             Self::EndOverride(body) => serde_json::to_vec(body),

@@ -4,13 +4,15 @@ use super::shed;
 use super::site::Site;
 use crate::clock;
 use crate::doors::ask::Asker;
-use crate::doors::http::{answer, problem};
+use crate::doors::http::{answer, problem, wants_a_page};
 use crate::history::Span;
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
-use failstop_view::page::{self, ASSETS, POLICY, Sight};
+use failstop_client::status::Status;
+use failstop_view::page::{self, ASSETS, Figure, POLICY, Sight};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// The page with several systems, where the configuration names some.
@@ -28,38 +30,46 @@ pub(super) fn with_dashboard(router: Router, site: &Arc<Site>) -> Router {
         return router;
     }
     let site = Arc::clone(site);
-    router.route(FLEET, get(move || async move { fleet(&site).await }))
+    router.route(FLEET, get(move |headers: HeaderMap| async move { fleet(&site, &headers).await }))
 }
 
 /// The page of this system.
-pub(super) async fn front(asker: &Asker, site: &Site) -> Response {
+pub(super) async fn front(asker: &Asker, site: &Site, headers: &HeaderMap) -> Response {
     let now = clock::wall();
     let status = match asker.status().await {
         Ok(status) => status,
         Err(unanswered) => return html(StatusCode::SERVICE_UNAVAILABLE, page::silent(&unanswered.to_string(), now)),
     };
     if status.breaker.is_shed() {
-        return shed::answer();
+        if !wants_a_page(headers) {
+            return shed::answer();
+        }
+        // Whoever looks at it because his host is in trouble must know what the system may do, and be able to stop it.
+        let shown = site.shown();
+        let figures = shown.lines();
+        let sight = sight(&status, site, &figures, now);
+        return shed::later(html(StatusCode::SERVICE_UNAVAILABLE, page::busy(&sight, shed::WORDS)));
     }
     // A page without incidents or charts says so; how things stand is what it must not be without.
     let alerts = asker.alerts().await.ok();
     let history = asker.history(Span::Day).await.ok();
     let shown = site.shown();
     let figures = shown.lines();
-    let sight = Sight {
-        status: &status,
-        alerts: alerts.as_deref(),
-        history: history.as_deref(),
-        figures: &figures,
-        now,
-        controls: site.controls,
-        fleet: site.fleet.is_some(),
-    };
+    let sight = Sight { alerts: alerts.as_deref(), history: history.as_deref(), ..sight(&status, site, &figures, now) };
     html(StatusCode::OK, page::document(&sight))
 }
 
-async fn fleet(site: &Site) -> Response {
+/// What is known without asking for more.
+fn sight<'a>(status: &'a Status, site: &Site, figures: &'a [Figure<'a>], now: Timestamp) -> Sight<'a> {
+    Sight { status, alerts: None, history: None, figures, now, controls: site.controls, fleet: site.fleet.is_some() }
+}
+
+async fn fleet(site: &Site, headers: &HeaderMap) -> Response {
     match &site.fleet {
+        Some(_) if *site.shed.borrow() && wants_a_page(headers) => {
+            let page = page::fleet_is_busy(shed::WORDS, clock::wall());
+            shed::later(html(StatusCode::SERVICE_UNAVAILABLE, page))
+        }
         Some(_) if *site.shed.borrow() => shed::answer(),
         Some(fleet) => html(StatusCode::OK, page::fleet::document(&fleet.members().await, clock::wall())),
         None => problem(StatusCode::NOT_FOUND, "no other systems are configured in [observe] fleet"),
@@ -102,7 +112,7 @@ mod tests {
     async fn charts_that_could_not_be_had_are_no_charts_without_figures() {
         let (commands, asked) = tokio::sync::mpsc::channel(8);
         tokio::spawn(answering(asked, |command| !matches!(command, Command::History(_))));
-        let page = front(&Asker::new(commands, Duration::from_secs(60)), &Site::default()).await;
+        let page = front(&Asker::new(commands, Duration::from_secs(60)), &Site::default(), &HeaderMap::new()).await;
         assert_eq!(page.status(), StatusCode::OK, "how things stand is there");
         let page = page.into_body().collect().await.unwrap().to_bytes();
         let page = String::from_utf8_lossy(&page);

@@ -78,7 +78,7 @@ fn the_page_is_whole_and_its_headers_allow_nothing_else() {
     assert_eq!((page.code, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.contains("OBSERVE-ONLY") && page.body.contains("heartbeat-lost"), "first paint: {}", page.body);
     assert!(
-        page.body.contains("aria-label=\"memory, all components over the last hour"),
+        page.body.contains("aria-label=\"memory, all components over the last 10 minutes"),
         "with its charts: {}",
         page.body
     );
@@ -124,7 +124,7 @@ fn what_only_shows_gives_way_to_a_busy_host_and_nothing_else() {
     busy.breaker = BreakerSummary { state: "shed".to_owned(), ..BreakerSummary::default() };
     let fleet = crate::config::tests::fleet("[{ name = \"other\", url = \"http://127.0.0.1:1\" }]");
     let (_loop, shed) = tokio::sync::watch::channel(true);
-    let site = Site { fleet: Some(Fleet::new(fleet)), shed, ..Site::default() };
+    let site = Site { fleet: Some(Fleet::new(fleet, None)), shed, ..Site::default() };
     let open = open_with(Does::Answers(Box::new(busy)), Limits::OBSERVE, site);
     for path in ["/", "/fleet", "/api/metrics/history", "/api/metrics/history?range=1h"] {
         let reply = open.get(path);
@@ -132,6 +132,24 @@ fn what_only_shows_gives_way_to_a_busy_host_and_nothing_else() {
         assert!(reply.body.contains("`failstop breaker status`"), "{path}: {}", reply.body);
     }
     assert_eq!(open.fake.asked(), 1, "the loop is not asked for more of what is not shown");
+    // A person is shown what the system may do, and why.
+    for (path, says) in [
+        ("/", ["OBSERVE-ONLY", "heartbeat-lost", "is too busy"]),
+        ("/fleet", ["Systems", "this system", "is too busy"]),
+    ] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/html,*/*;q=0.8\r\nconnection: close\r\n\r\n");
+        let page = exchange(open.connect(), request.as_bytes());
+        assert_eq!((page.code, page.header("retry-after")), (503, Some("60")), "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert_eq!(page.header("content-security-policy"), Some(POLICY), "{path}");
+        assert!(
+            says.iter().all(|words| page.body.contains(words)) && !page.body.contains("<svg"),
+            "{path}: {}",
+            page.body
+        );
+        assert!(page.body.contains("id=\"live\""), "the page's script shows it: {}", page.body);
+    }
     for route in super::ROUTES.iter().filter(|route| !["/", "/api/metrics/history"].contains(&route.path)) {
         // Some say by their code that this system is not well.
         assert!(!open.get(route.path).body.contains("too busy"), "{}", route.path);
@@ -287,7 +305,7 @@ fn stub(answer: String) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsiz
 fn whoever_breaks_off_begins_no_further_round() {
     let (system, asked) = slow_stub();
     let fleet: Vec<FleetSystem> = crate::config::tests::fleet(&format!("[{{ name = \"one\", url = \"{system}\" }}]"));
-    let site = Site { fleet: Some(Fleet::new(fleet)), ..Site::default() };
+    let site = Site { fleet: Some(Fleet::new(fleet, None)), ..Site::default() };
     let open = open_with(Does::Answers(Box::new(status())), Limits::OBSERVE, site);
     let begun = std::time::Instant::now();
     for _ in 0..10 {
@@ -333,7 +351,7 @@ fn a_fleet_is_asked_by_the_engine_and_each_fault_is_said() {
     let text: Vec<String> =
         systems.iter().map(|(name, url)| format!("{{ name = \"{name}\", url = \"{url}\" }}")).collect();
     let fleet: Vec<FleetSystem> = crate::config::tests::fleet(&format!("[{}]", text.join(", ")));
-    let site = Site { fleet: Some(Fleet::new(fleet)), ..Site::default() };
+    let site = Site { fleet: Some(Fleet::new(fleet, None)), ..Site::default() };
     let open = open_with(Does::Answers(Box::new(status())), Limits::OBSERVE, site);
     assert!(open.get("/").body.contains("href=\"fleet\""), "the page leads there");
     let page = open.get("/fleet");

@@ -4,10 +4,11 @@
 //! They are asked on a thread made for that: a name server or a host that does not answer must hold up nothing else. One round at a
 //! time, whoever breaks off meanwhile, each system within its time, answers of a bounded size.
 
-use crate::config::FleetSystem;
+use crate::config::{FleetSystem, Secret};
 use crate::outside::{self, Fault, Method};
 use failstop_view::page::fleet::{Answer, Member};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -34,6 +35,8 @@ pub(super) struct Fleet {
 #[derive(Debug)]
 struct Asked {
     systems: Vec<FleetSystem>,
+    /// Authorities that are trusted beside those of the web.
+    ca: Option<PathBuf>,
     /// Made with the first round: it reads the authorities that this host trusts.
     client: OnceLock<reqwest::Client>,
 }
@@ -54,8 +57,8 @@ impl Round {
 
 impl Fleet {
     /// Nobody was asked yet.
-    pub fn new(systems: Vec<FleetSystem>) -> Self {
-        Self { asked: Arc::new(Asked { systems, client: OnceLock::new() }), last: Mutex::new(None) }
+    pub fn new(systems: Vec<FleetSystem>, ca: Option<PathBuf>) -> Self {
+        Self { asked: Arc::new(Asked { systems, ca, client: OnceLock::new() }), last: Mutex::new(None) }
     }
 
     /// What they answer, at most [`BETWEEN`] old.
@@ -102,7 +105,7 @@ impl Asked {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = outside::client(None)?;
+        let client = outside::client(self.ca.as_deref(), None)?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -124,7 +127,15 @@ impl Asked {
             let mut asking = JoinSet::new();
             for (index, system) in self.systems.iter().enumerate() {
                 let (client, url) = (client.clone(), system.url.to_string());
-                asking.spawn(async move { (index, ask(&client, &url).await) });
+                // Read anew each time: another one in its file is taken with the next round.
+                let token = system.token.as_ref().map(Secret::reveal).transpose();
+                asking.spawn(async move {
+                    let answer = match token {
+                        Ok(token) => ask(&client, &url, token.as_deref()).await,
+                        Err(fault) => Err(format!("it was not asked: {fault}")),
+                    };
+                    (index, answer)
+                });
             }
             asking.join_all().await
         });
@@ -140,11 +151,19 @@ impl Asked {
     }
 }
 
-async fn ask(client: &reqwest::Client, url: &str) -> Result<Answer, String> {
+async fn ask(client: &reqwest::Client, url: &str, token: Option<&str>) -> Result<Answer, String> {
     let url = format!("{}/health", url.trim_end_matches('/'));
     let url = reqwest::Url::parse(&url).map_err(|_| "its URL is not one".to_owned())?;
-    let answer =
-        outside::exchange(client, Method::Get, url, ANSWER_MAX, WITHIN).await.map_err(|fault| words(&fault))?;
+    let method = token.map_or(Method::Get, Method::GetWithToken);
+    let answer = outside::exchange(client, method, url, ANSWER_MAX, WITHIN).await.map_err(|fault| words(&fault))?;
+    if answer.status == 401 {
+        return Err(match token {
+            Some(_) => "it does not know the token: it was revoked there, or is another system's".to_owned(),
+            None => {
+                "it wants a token: `token` of it in [observe] fleet, which `failstop token new` makes there".to_owned()
+            }
+        });
+    }
     serde_json::from_slice::<Health>(&answer.body).map(Answer::from).map_err(|_| {
         format!("it answers with status {} and no health of failstop's; is `url` its observe address?", answer.status)
     })

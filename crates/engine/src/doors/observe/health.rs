@@ -2,7 +2,8 @@
 
 use crate::status::words;
 use failstop_client::status::{
-    AlertsSummary, Announced, ChannelSummary, HaltSummary, JournalSummary, QueueSummary, SeverityCounts, Status,
+    AlertsSummary, Announced, BreakerSummary, ChannelSummary, HaltSummary, JournalSummary, MaintenanceSummary,
+    QueueSummary, SeverityCounts, Status,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,7 +17,9 @@ pub struct HealthAnswer {
     pub overall_health: f64,
     /// Every reason that keeps it from healthy.
     pub reasons: Vec<String>,
-    /// Components by name; their parts as `component/part`; and `alerts`, which is failstop's own.
+    /// What nobody watches, and so cannot make it unhealthy.
+    pub not_watched: Vec<String>,
+    /// Components by name; their parts as `component/part`; and `alerts` and `circuit_breaker`, which are failstop's own.
     pub components: BTreeMap<String, HealthEntry>,
     /// Dependencies: `up`, `down` or `unknown`.
     pub dependencies: BTreeMap<String, &'static str>,
@@ -58,6 +61,8 @@ pub struct HealthAnswer {
     pub errors_per_minute: u32,
     /// The end that the engine is coming to on purpose; `null` while it is not.
     pub announced: Option<Announced>,
+    /// The maintenance window that stands; `null` while none does.
+    pub maintenance: Option<MaintenanceSummary>,
     /// What the request gave as `nonce`: this answer was made for it. Absent where it gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
@@ -65,6 +70,9 @@ pub struct HealthAnswer {
 
 /// The name under which [`HealthAnswer::components`] has the alerts. No component may have it.
 pub const ALERTS: &str = "alerts";
+
+/// The name under which [`HealthAnswer::components`] has the circuit breaker of what only shows. No component may have it.
+pub const CIRCUIT_BREAKER: &str = "circuit_breaker";
 
 /// One entry of [`HealthAnswer::components`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,6 +82,36 @@ pub enum HealthEntry {
     Component(ComponentHealth),
     /// Alerts on their way to people.
     Alerts(AlertsHealth),
+    /// The circuit breaker of what only shows.
+    CircuitBreaker(CircuitBreakerHealth),
+}
+
+/// Whether dashboard, figures over time and the verification beside give way to a busy host. Nothing here moves the verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CircuitBreakerHealth {
+    /// `healthy`, or `degraded` while it has tripped.
+    pub status: &'static str,
+    /// Whether it has tripped.
+    pub tripped: bool,
+    /// Since when: RFC 3339, UTC; `null` while it has not.
+    pub since: Option<String>,
+    /// Tries to come back that failed since then.
+    pub tries: u32,
+    /// When the next try is: RFC 3339, UTC; `null` where none is to come: it has not tripped, or only a reset brings it back.
+    pub next_try: Option<String>,
+}
+
+impl CircuitBreakerHealth {
+    fn of(breaker: &BreakerSummary) -> Self {
+        let tripped = breaker.is_shed();
+        Self {
+            status: if tripped { "degraded" } else { "healthy" },
+            tripped,
+            since: breaker.since.clone(),
+            tries: breaker.failed_tries,
+            next_try: breaker.next_try.clone(),
+        }
+    }
 }
 
 /// How alerts fare. They only ever warn: nothing here moves the verdict.
@@ -176,11 +214,14 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         (format!("{}/{}", part.component, part.name), HealthEntry::Component(health))
     });
     let alerts = (ALERTS.to_owned(), HealthEntry::Alerts(AlertsHealth::of(&status.alerts)));
+    let breaker = CircuitBreakerHealth::of(&status.breaker);
+    let breaker = (CIRCUIT_BREAKER.to_owned(), HealthEntry::CircuitBreaker(breaker));
     HealthAnswer {
         status: status.health.status.clone(),
         overall_health: status.health.overall_health,
         reasons: status.health.reasons.clone(),
-        components: components.chain(parts).chain([alerts]).collect(),
+        not_watched: status.not_watched.clone(),
+        components: components.chain(parts).chain([alerts, breaker]).collect(),
         dependencies: dependency_words(status),
         timestamp: status.timestamp.clone(),
         uptime_seconds: status.uptime_seconds,
@@ -201,6 +242,7 @@ pub fn health_answer(status: &Status) -> HealthAnswer {
         queue: status.queue.clone(),
         errors_per_minute: status.health.errors_per_minute,
         announced: status.announced.clone(),
+        maintenance: status.maintenance.clone(),
         nonce: None,
     }
 }

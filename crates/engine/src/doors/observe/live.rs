@@ -2,7 +2,7 @@
 //!
 //! While somebody watches, the loop is asked once every two seconds for all watchers together; while nobody does, never. Each
 //! watcher gets the newest and misses what it was too slow for; one that takes nothing loses its place. Nothing that a watcher
-//! says is listened to, and a page of another origin is turned away.
+//! says is listened to, and a page of another origin is turned away unless the configuration names it.
 
 use super::pages::metrics_json;
 use super::site::Site;
@@ -114,6 +114,12 @@ impl Live {
         })
     }
 
+    /// Waits until nobody watches any more: each watcher of a door that closes is told goodbye.
+    pub async fn gone(&self) {
+        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
+        let _ = self.viewers.acquire_many(all).await;
+    }
+
     /// Of the same door, and of its places, for who is shown another page.
     pub fn beside(&self, site: Arc<Site>) -> Arc<Self> {
         Arc::new(Self {
@@ -139,7 +145,7 @@ impl Live {
             let error = "this path speaks WebSocket only; /api/status and /api/metrics have the same for HTTP";
             return problem(StatusCode::UPGRADE_REQUIRED, error);
         };
-        if !may_watch(headers) {
+        if !may_watch(headers) && self.site.cors.allowed(headers).is_none() {
             return problem(StatusCode::FORBIDDEN, "a page of another origin may not watch");
         }
         let Ok(place) = Arc::clone(&self.viewers).try_acquire_owned() else {

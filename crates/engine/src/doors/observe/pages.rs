@@ -7,7 +7,7 @@ use super::shed;
 use super::site::Site;
 use crate::doors::ask::{Asker, Unanswered};
 use crate::doors::beat::{self, Streams, with_beat};
-use crate::doors::http::{Limits, answer, json, problem};
+use crate::doors::http::{answer, json, problem};
 use crate::history::Span;
 use crate::metrics::Format;
 use crate::status::words;
@@ -20,7 +20,6 @@ use failstop_client::status::Status;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// A path and what it answers to GET.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +52,13 @@ enum Page {
     Risk,
     Rates,
     Feeds,
+}
+
+impl Page {
+    /// Whether it has figures for programs, which the configuration may switch off.
+    const fn is_of_metrics(self) -> bool {
+        matches!(self, Self::Metrics | Self::MetricsJson | Self::History)
+    }
 }
 
 /// Every path of the observe address.
@@ -98,17 +104,9 @@ pub(crate) const ON_CONTROL_ONLY: &[Route] = &[
 ];
 
 /// Everything that the observe address answers.
-pub(super) fn router(
-    asker: &Arc<Asker>,
-    site: Site,
-    streams: &Streams,
-    limits: &Limits,
-    closing: &watch::Receiver<bool>,
-) -> Router {
-    let site = Arc::new(site);
-    let live = Live::new(Arc::clone(asker), Arc::clone(&site), limits, closing.clone());
-    let router = live::with_live(with_beat(with_pages(Router::new(), ROUTES, asker, &site), streams), &live);
-    let router = dashboard::with_dashboard(router, &site);
+pub(super) fn router(asker: &Arc<Asker>, site: &Arc<Site>, streams: &Streams, live: &Arc<Live>) -> Router {
+    let router = live::with_live(with_beat(with_pages(Router::new(), ROUTES, asker, site), streams), live);
+    let router = dashboard::with_dashboard(router, site);
     router.method_not_allowed_fallback(only_get).fallback(unknown_path)
 }
 
@@ -137,17 +135,25 @@ async fn only_get() -> Response {
     )
 }
 
-/// The answer to an unknown path.
-pub(crate) async fn unknown_path(uri: Uri) -> Response {
+async fn unknown_path(uri: Uri) -> Response {
+    nothing_at(&uri, "GET /paths lists what there is")
+}
+
+/// The answer to an unknown path: where it is said what there is.
+pub(crate) fn nothing_at(uri: &Uri, listed: &str) -> Response {
     // The path comes back cut short: it is the peer's own, and JSON escapes it.
     let path: String = uri.path().chars().take(200).collect();
-    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; GET /paths lists what there is"))
+    problem(StatusCode::NOT_FOUND, format!("there is nothing at {path}; {listed}"))
 }
 
 async fn respond(page: Page, asker: &Asker, site: &Site, uri: &Uri, headers: &HeaderMap) -> Response {
     match page {
-        Page::Front if site.dashboard => dashboard::front(asker, site).await,
-        Page::Front | Page::Paths => paths(),
+        Page::Front if site.dashboard => dashboard::front(asker, site, headers).await,
+        Page::Front | Page::Paths => paths(site),
+        page if page.is_of_metrics() && !site.metrics => problem(
+            StatusCode::NOT_FOUND,
+            "figures for programs are switched off here: `[observe] metrics = true` has them",
+        ),
         Page::History if *site.shed.borrow() => shed::answer(),
         Page::History => history(asker, uri).await,
         Page::Thresholds => json(StatusCode::OK, &site.thresholds.borrow().answer()),
@@ -406,9 +412,10 @@ pub(super) fn metrics_json(status: &Status) -> Value {
     })
 }
 
-fn paths() -> Response {
+fn paths(site: &Site) -> Response {
     let mut body = String::from("failstop: this address only answers GET and changes nothing.\n\n");
-    for path in ROUTES.iter().map(|route| route.path).chain([beat::PATH, live::PATH]) {
+    let there = ROUTES.iter().filter(|route| site.metrics || !route.page.is_of_metrics());
+    for path in there.map(|route| route.path).chain([beat::PATH, live::PATH]) {
         body.push_str(path);
         body.push('\n');
     }

@@ -13,7 +13,11 @@ pub(super) const WORDS: &str = "this host is too busy: pictures and figures over
 
 /// The answer of what gives way.
 pub(super) fn answer() -> Response {
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, WORDS);
+    later(problem(StatusCode::SERVICE_UNAVAILABLE, WORDS))
+}
+
+/// An answer, and when to ask again for what gave way.
+pub(super) fn later(mut response: Response) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     response
 }

@@ -1,5 +1,6 @@
 //! What the observe address shows beside the state of its engine, by configuration.
 
+use super::cors::Cors;
 use super::fleet::Fleet;
 use super::thresholds::Judging;
 use crate::config::Config;
@@ -11,6 +12,10 @@ use tokio::sync::watch;
 pub struct Site {
     /// The dashboard on `/`; without it the list of paths is there.
     pub dashboard: bool,
+    /// Whether there are figures for programs.
+    pub metrics: bool,
+    /// Pages of which other origins may read.
+    pub(super) cors: Cors,
     /// Whether whoever gets a page from here may act on it: the control socket's do.
     pub controls: bool,
     /// What is judged by which number, as it is now.
@@ -26,6 +31,8 @@ impl Default for Site {
     fn default() -> Self {
         Self {
             dashboard: true,
+            metrics: true,
+            cors: Cors::default(),
             controls: false,
             thresholds: watch::channel(Judging::default()).1,
             shed: watch::channel(false).1,
@@ -56,7 +63,10 @@ impl Site {
         Self {
             shed,
             dashboard: config.observe.dashboard,
-            fleet: (!config.observe.fleet.is_empty()).then(|| Fleet::new(config.observe.fleet.clone())),
+            metrics: config.observe.metrics,
+            cors: Cors::of(&config.observe.cors),
+            fleet: (!config.observe.fleet.is_empty())
+                .then(|| Fleet::new(config.observe.fleet.clone(), config.observe.fleet_ca.clone())),
             ..Self::default().judging(thresholds)
         }
     }

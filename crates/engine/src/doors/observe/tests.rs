@@ -134,6 +134,30 @@ fn health_says_what_happened_last() {
 }
 
 #[test]
+fn health_has_the_circuit_breaker_among_the_components() {
+    let mut busy = status();
+    let breaker = |status: &Status| {
+        let health = open(status.clone()).get("/health").json();
+        health["components"]["circuit_breaker"].clone()
+    };
+    assert_eq!(
+        breaker(&busy),
+        serde_json::json!({ "status": "healthy", "tripped": false, "since": null, "tries": 0, "next_try": null })
+    );
+    busy.breaker.state = "stays-shed".to_owned();
+    (busy.breaker.since, busy.breaker.failed_tries) = (Some("2026-11-03T21:00:00.000Z".to_owned()), 3);
+    assert_eq!(
+        breaker(&busy),
+        serde_json::json!({
+            "status": "degraded", "tripped": true, "since": "2026-11-03T21:00:00.000Z", "tries": 3, "next_try": null
+        })
+    );
+    // It only shows less: the verdict is the same.
+    let before = health_answer(&status());
+    assert_eq!(health_answer(&busy).overall_health, before.overall_health);
+}
+
+#[test]
 fn a_nonce_comes_back_with_epoch_and_head_and_only_a_harmless_one() {
     let open = open(healthy());
     for path in ["/health", "/api/health"] {

@@ -2,12 +2,13 @@
 //! answered with the reason alone.
 
 use super::login;
-use super::proof::{Shown, Unproved, from_here, schemes, shown};
-use crate::access::{Pace, Role, Roster, SessionId, SessionLimits, Sessions, Sign, Standing, Throttle, Used, Who};
+use super::proof::{Shown, from_here, schemes, shown};
+use crate::access::{Role, Roster, SessionId, SessionLimits, Sessions, Standing, Used, Who};
 use crate::clock;
 use crate::command::Principal;
 use crate::doors::beat::Streamed;
-use crate::doors::http::{Limits, problem, whole};
+use crate::doors::http::{Limits, lead, problem, whole};
+use crate::doors::proving::{Known, Slowing, Tokens, Unproved};
 use crate::doors::turned_away::Turned;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,23 +19,10 @@ use axum::response::Response;
 use failstop_client::signed::{self, ANSWER_HEADER, Refusal, Signer, Verifier};
 use failstop_client::token::Digest;
 use http_body_util::BodyExt as _;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
-
-/// So many wait at one time for the answer that they proved nothing; further ones get it at once, so that they hold no connection.
-const WAITING_MAX: usize = 64;
-
-/// Somebody of the file of tokens, and what he showed.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub who: Who,
-    by: Sign,
-}
 
 /// Believes or refuses, and signs what is answered to a watchdog.
 #[derive(Debug)]
@@ -42,13 +30,9 @@ pub(super) struct Gate {
     system: String,
     verifier: Mutex<Verifier>,
     /// `None` where no token is taken.
-    token_file: Option<PathBuf>,
-    /// As whom the engine runs.
-    engine: u32,
+    tokens: Option<Tokens>,
     sessions: Mutex<Sessions>,
-    throttle: Mutex<Throttle>,
-    waiting: Semaphore,
-    refused: Arc<AtomicU64>,
+    slowing: Slowing,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -57,33 +41,35 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gate {
-    /// For requests to `system`; tokens are those of `token_file`, and whoever proves nothing waits as `pace` says.
-    pub fn new(system: &str, verifier: Verifier, token_file: Option<PathBuf>, pace: Pace) -> Self {
+    /// For requests to `system`; whoever proves nothing is slowed as `slowing` does.
+    pub fn new(system: &str, verifier: Verifier, tokens: Option<Tokens>, slowing: Slowing) -> Self {
         Self {
             system: system.to_owned(),
             verifier: Mutex::new(verifier),
-            token_file,
-            engine: nix::unistd::geteuid().as_raw(),
+            tokens,
             sessions: Mutex::new(Sessions::new(SessionLimits::CONTROL)),
-            throttle: Mutex::new(Throttle::new(pace)),
-            waiting: Semaphore::new(WAITING_MAX),
-            refused: Arc::default(),
+            slowing,
         }
+    }
+
+    /// The system's name.
+    pub fn system(&self) -> &str {
+        &self.system
     }
 
     /// Counts the requests that were not believed.
     pub fn refused(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.refused)
+        self.slowing.refused()
     }
 
     /// The file of tokens that are taken here.
-    pub const fn token_file(&self) -> Option<&PathBuf> {
-        self.token_file.as_ref()
+    pub fn token_file(&self) -> Option<&Path> {
+        self.tokens.as_ref().map(Tokens::file)
     }
 
     /// Whether tokens are taken here.
     pub const fn takes_tokens(&self) -> bool {
-        self.token_file.is_some()
+        self.tokens.is_some()
     }
 
     fn signer(&self, parts: &Parts, body: &[u8], header: Option<&str>, now_ms: u64) -> Result<Signer, Refusal> {
@@ -93,19 +79,12 @@ impl Gate {
     }
 
     fn roster(&self) -> Result<Roster, Unproved> {
-        let path = self.token_file.as_deref().ok_or(Unproved::Nothing)?;
-        Roster::read(path, self.engine).map_err(|error| {
-            tracing::error!(%error, "no token is taken");
-            Unproved::NoRoster
-        })
+        self.tokens.as_ref().ok_or(Unproved::Nothing)?.roster()
     }
 
     /// Whose token this is, by the file as it is now.
     pub fn of_token(&self, digest: Digest) -> Result<Known, Unproved> {
-        let roster = self.roster()?;
-        let entry = roster.find(digest).ok_or(Unproved::UnknownToken)?;
-        let who = Who { principal: Principal::Token(entry.name.clone()), standing: Standing::Role(entry.role) };
-        Ok(Known { who, by: entry.sign() })
+        self.tokens.as_ref().ok_or(Unproved::Nothing)?.of_token(digest)
     }
 
     /// Who somebody is whose certificate an authority of ours signed for this name.
@@ -186,14 +165,6 @@ pub(super) fn guarded(inside: &Arc<Inside>, peer: SocketAddr, certified: Option<
     })
 }
 
-/// One request over one of the routers inside.
-async fn lead(router: &Router, request: Request) -> Response {
-    match TowerToHyperService::new(router.clone()).call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
-}
-
 impl Inside {
     /// Whether a browser can log in here.
     pub const fn has_login(&self) -> bool {
@@ -221,7 +192,7 @@ impl Inside {
                     if *request.method() == Method::POST {
                         login::log_in(self, peer, request).await
                     } else {
-                        login::way_out(&known.who)
+                        login::way_out(self.gate.system(), &known.who)
                     }
                 }
                 Ok(known) => self.known(known, request, true).await,
@@ -243,7 +214,7 @@ impl Inside {
     /// What needs no proof: the way to give one.
     async fn anybody(&self, peer: SocketAddr, request: Request) -> Response {
         match *request.method() {
-            Method::GET | Method::HEAD if login::is_login(request.uri()) => login::form(None),
+            Method::GET | Method::HEAD if login::is_login(request.uri()) => login::form(self.gate.system(), None),
             Method::GET | Method::HEAD => lead(&self.reading, request).await,
             _ => login::log_in(self, peer, request).await,
         }
@@ -289,15 +260,7 @@ impl Inside {
 
     /// Counts and tells of somebody who proved nothing, and has him wait.
     pub async fn slow_down(&self, peer: SocketAddr, unproved: &Unproved) {
-        if !unproved.is_a_try() {
-            return;
-        }
-        self.gate.refused.fetch_add(1, Ordering::Relaxed);
-        self.turned.unproved(&peer.ip().to_string(), &unproved.to_string());
-        let wait = lock(&self.gate.throttle).failed(peer.ip(), clock::now());
-        if let Ok(_place) = self.gate.waiting.try_acquire() {
-            tokio::time::sleep(wait).await;
-        }
+        self.gate.slowing.slow_down(peer, unproved, &self.turned).await;
     }
 
     async fn refuse(&self, peer: SocketAddr, unproved: &Unproved) -> Response {

@@ -2,9 +2,10 @@
 //! neither scripts nor other sites get to see. The token itself is kept nowhere.
 
 use super::gate::Inside;
-use super::proof::{COOKIE, Unproved, from_here};
+use super::proof::{COOKIE, from_here};
 use crate::access::{SessionId, SessionLimits, Who};
-use crate::doors::http::{Limits, answer, problem, whole};
+use crate::doors::http::{Limits, answer, problem, wants_a_page, whole};
+use crate::doors::proving::Unproved;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
@@ -40,19 +41,18 @@ pub(super) fn is_logout(request: &Request) -> bool {
 
 /// Whether a person opens a page, and can be led to the form.
 pub(super) fn is_a_visit(request: &Request) -> bool {
-    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    matches!(*request.method(), Method::GET | Method::HEAD) && accepts.contains("text/html")
+    matches!(*request.method(), Method::GET | Method::HEAD) && wants_a_page(request.headers())
 }
 
 /// The form; `wrong`: what was wrong with the last try.
-pub(super) fn form(wrong: Option<&str>) -> Response {
+pub(super) fn form(system: &str, wrong: Option<&str>) -> Response {
     let status = if wrong.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    html(status, page::login(wrong))
+    html(status, page::login(system, wrong))
 }
 
 /// The way out.
-pub(super) fn way_out(who: &Who) -> Response {
-    html(StatusCode::OK, page::logged_in(&who.principal.to_string(), who.standing.name()))
+pub(super) fn way_out(system: &str, who: &Who) -> Response {
+    html(StatusCode::OK, page::logged_in(system, &who.principal.to_string(), who.standing.name()))
 }
 
 fn html(status: StatusCode, document: String) -> Response {
@@ -107,7 +107,7 @@ pub(super) async fn log_in(inside: &Inside, peer: SocketAddr, request: Request) 
         },
         Err(unproved) => {
             inside.slow_down(peer, &unproved).await;
-            form(Some(&unproved.to_string()))
+            form(inside.gate.system(), Some(&unproved.to_string()))
         }
     }
 }

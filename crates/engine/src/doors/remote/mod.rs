@@ -8,9 +8,6 @@
 mod gate;
 mod login;
 mod proof;
-mod tls;
-
-pub use tls::{Tls, TlsError, not_after};
 
 use super::ask::Asker;
 use super::beat::{Streams, with_beat};
@@ -20,7 +17,9 @@ use super::control::routes::{Orders, ended, with_controls};
 use super::control::{Behind, ROUTES};
 use super::http::{Connections, Limits, drop_dead_peers, wait_after_accept_error};
 use super::observe::pages;
+use super::proving::{Slowing, Tokens};
 use super::range::with_journal;
+use super::tls::{self, Tls, TlsError};
 use crate::access::Pace;
 use crate::config::{Control, Listen};
 use axum::Router;
@@ -28,12 +27,11 @@ use failstop_client::signed::{Key, KeyFileError, SameId, Verifier};
 use gate::{Gate, Inside};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 /// The control listener, bound and not yet served.
 pub struct RemoteListener {
@@ -106,8 +104,8 @@ impl RemoteListener {
             (None, _) | (_, None) => None,
         };
         // A token that went over a wire in clear is everybody's.
-        let token_file: Option<PathBuf> = control.token_file.clone().filter(|_| tls.is_some());
-        let gate = Gate::new(system, Verifier::new(keys, now_ms)?, token_file, pace);
+        let tokens = control.token_file.clone().filter(|_| tls.is_some()).map(Tokens::of);
+        let gate = Gate::new(system, Verifier::new(keys, now_ms)?, tokens, Slowing::new(pace));
         let bind = || {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -161,10 +159,10 @@ pub(super) async fn serve(listener: RemoteListener, behind: Behind, closing: wat
     let orders = Arc::new(orders);
     let people = |page: &Page| {
         let router = with_journal(page.pages(), &ranges, &asker);
-        let router = with_access(router, gate.token_file().cloned(), &used);
+        let router = with_access(router, gate.token_file().map(Path::to_owned), &used);
         ended(with_controls(router, ROUTES, &asker, &orders, &turned))
     };
-    let Pages { acting, reading } = Pages::new(&asker, dashboard, &limits, closing.clone());
+    let Pages { acting, reading, live } = Pages::new(&asker, dashboard, &limits, closing.clone());
     let (acting, reading) = (people(&acting), people(&reading));
     let watchdogs = pages::with_pages(Router::new(), pages::ON_CONTROL, &asker, &Arc::default());
     let watchdogs = with_journal(with_beat(watchdogs, &streams), &ranges, &asker);
@@ -172,7 +170,7 @@ pub(super) async fn serve(listener: RemoteListener, behind: Behind, closing: wat
     let watchdogs = ended(with_controls(watchdogs, ends, &asker, &orders, &turned));
     let inside = Inside { gate, limits: limits.clone(), turned, used, dashboard, watchdogs, reading, acting };
     let inside = Arc::new(inside);
-    let acceptor = tls.map(|tls| TlsAcceptor::from(tls.0));
+    let acceptor = tls.map(Tls::acceptor);
     let mut connections = Connections::new(limits.clone(), closing);
     // Fails only outside a runtime or without descriptors; watchdogs then find that nobody answers.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -208,6 +206,7 @@ pub(super) async fn serve(listener: RemoteListener, behind: Behind, closing: wat
     }
     drop(listener);
     connections.ended().await;
+    live.gone().await;
 }
 
 #[cfg(test)]

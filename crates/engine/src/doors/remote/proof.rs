@@ -1,9 +1,10 @@
-//! What somebody shows to prove who he is, as it stands in a request's headers, and why it proves nothing.
+//! What somebody shows to prove who he is, as it stands in a request's headers.
 
 use crate::access::SessionId;
 use crate::doors::http::same_origin;
-use axum::http::{HeaderMap, StatusCode, header};
-use failstop_client::signed::{self, Refusal};
+use crate::doors::proving::{authorization, bearer};
+use axum::http::{HeaderMap, header};
+use failstop_client::signed;
 use failstop_client::token::{Token, TokenError};
 
 /// The cookie of a browser that somebody logged in. The first part of its name has the browser keep it to this very host and to
@@ -25,17 +26,13 @@ pub(super) enum Shown {
 
 /// What these headers show. A token or a signature counts more than what a browser sends along by itself.
 pub(super) fn shown(headers: &HeaderMap, takes_tokens: bool) -> Shown {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let only = match (given.next(), given.next()) {
-        (None, _) => return if takes_tokens { session(headers) } else { Shown::Nothing },
-        (Some(only), None) => only.to_str().ok(),
-        (Some(_), Some(_)) => None,
-    };
-    let token =
-        only.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if takes_tokens => Shown::Token(Token::parse(token)),
-        Some(_) | None => Shown::Signature(only.map(str::to_owned)),
+    match authorization(headers) {
+        None if takes_tokens => session(headers),
+        None => Shown::Nothing,
+        Some(only) => match only.and_then(bearer) {
+            Some(token) if takes_tokens => Shown::Token(Token::parse(token)),
+            Some(_) | None => Shown::Signature(only.map(str::to_owned)),
+        },
     }
 }
 
@@ -56,75 +53,6 @@ pub(super) fn from_here(headers: &HeaderMap, needed: bool) -> bool {
     let Some(same) = same_origin(headers) else { return !needed };
     // A page that came without TLS is not ours, whatever its host.
     same && headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
-}
-
-/// Why nothing is proved.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unproved {
-    /// A signature, or none where only those are taken.
-    #[error(transparent)]
-    Signature(#[from] Refusal),
-    /// A header of no scheme that is taken here, where tokens are.
-    #[error("{}, nor `Bearer failstop_…`, as a token is shown", Refusal::Malformed)]
-    Scheme,
-    /// Nothing was shown.
-    #[error(
-        "this needs a token (`authorization: Bearer failstop_…`, `--token-file` on the command line) or a signed request: \
-         `failstop token new NAME --role ROLE` on the engine's host makes one"
-    )]
-    Nothing,
-    /// What was shown is no token.
-    #[error("{0}; show the whole token, as `failstop token new` printed it")]
-    NotAToken(TokenError),
-    /// Nobody has this token.
-    #[error(
-        "this token is not known here: it was revoked, or is another system's; `failstop token list` on the engine's host shows \
-         which there are"
-    )]
-    UnknownToken,
-    /// A certificate that is good and gives no role.
-    #[error(
-        "the certificate for {0} is good and gives no role here: a line `{0} ROLE certificate` of the token file does"
-    )]
-    NoRole(String),
-    /// The session is over.
-    #[error("this session is over: log in again at /login")]
-    Over,
-    /// The file of tokens is no use.
-    #[error("no token can be checked just now: the engine's log and `failstop check` on its host say why")]
-    NoRoster,
-}
-
-impl Unproved {
-    /// The answer's status.
-    pub const fn code(&self) -> StatusCode {
-        match self {
-            Self::Signature(Refusal::Full) | Self::NoRoster => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Signature(
-                Refusal::Unsigned
-                | Refusal::Malformed
-                | Refusal::UnknownKey(_)
-                | Refusal::Forged { .. }
-                | Refusal::OutOfTime { .. }
-                | Refusal::TooOld
-                | Refusal::Replayed,
-            )
-            | Self::Scheme
-            | Self::Nothing
-            | Self::NotAToken(_)
-            | Self::UnknownToken
-            | Self::NoRole(_)
-            | Self::Over => StatusCode::UNAUTHORIZED,
-        }
-    }
-
-    /// Whether that may have been a guess. A session that ran out and a file that cannot be read are nobody's.
-    pub const fn is_a_try(&self) -> bool {
-        match self {
-            Self::Signature(_) | Self::Scheme | Self::Nothing | Self::NotAToken(_) | Self::UnknownToken => true,
-            Self::NoRole(_) | Self::Over | Self::NoRoster => false,
-        }
-    }
 }
 
 /// The schemes that are taken, for an answer that says so.

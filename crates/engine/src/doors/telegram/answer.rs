@@ -12,9 +12,7 @@ use failstop_client::status::{HaltSummary, Status};
 use failstop_view::duration::{age, span};
 use failstop_view::number::{counted, grouped, short_hash};
 use failstop_view::printable::printable;
-
-/// The longest text, UTF-16 code units: Telegram's own bound.
-const TEXT_MAX: usize = 4_096;
+use failstop_view::standing::{counts, maintenance_effect, next_of_run};
 
 /// The most entries of a list.
 const ENTRIES_MAX: usize = 15;
@@ -51,18 +49,6 @@ impl Lines {
     }
 }
 
-/// Cut to what Telegram takes, on a character's boundary.
-pub(super) fn cut(text: &str) -> &str {
-    let mut room = TEXT_MAX;
-    for (at, character) in text.char_indices() {
-        match room.checked_sub(character.len_utf16()) {
-            Some(left) => room = left,
-            None => return text.get(..at).unwrap_or_default(),
-        }
-    }
-    text
-}
-
 /// Asks the loop and puts the answer into words.
 pub(super) async fn to_question(question: Question, user: i64, role: Role, system: &str, asker: &Asker) -> String {
     let answer = match question {
@@ -80,11 +66,21 @@ pub(super) async fn to_question(question: Question, user: i64, role: Role, syste
     format!("{system}: {text}")
 }
 
-/// What became of a control.
-pub(super) fn to_control(answer: Result<Answer, Unanswered>, shown: &str, trace: TraceId) -> String {
+/// What became of a control; of an emergency stop, with how everything stands after it.
+pub(super) fn to_control(
+    answer: Result<Answer, Unanswered>,
+    shown: &str,
+    stands: Option<&Status>,
+    trace: TraceId,
+) -> String {
     let mut lines = Lines::default();
     match answer {
-        Ok(Answer::Done) => lines.add(&format!("done: {shown}")),
+        Ok(Answer::Done) => {
+            lines.add(&format!("done: {shown}"));
+            if let Some(status) = stands {
+                stopped(&mut lines, status);
+            }
+        }
         Ok(Answer::Ending(receipt)) => {
             let recorded = if receipt.recorded { "recorded" } else { "not recorded, the journal cannot be written" };
             lines.add(&format!("done: {shown}; epoch {} is {}, {recorded}", receipt.epoch, receipt.state));
@@ -110,6 +106,7 @@ pub(super) fn to_control(answer: Result<Answer, Unanswered>, shown: &str, trace:
         Ok(Answer::Imported(imported)) => {
             let already = if imported.already { ", as before" } else { "" };
             lines.add(&format!("done: {shown}; record {}{already}", imported.seq));
+            lines.add_all(imported.corrected, |difference| format!("corrected {difference}"));
         }
         Ok(Answer::Config(difference)) if difference.changes.is_empty() => {
             lines.add(&format!("done: {shown}; no key has another value"));
@@ -141,6 +138,23 @@ pub(super) fn to_control(answer: Result<Answer, Unanswered>, shown: &str, trace:
     lines.0
 }
 
+/// What an emergency stop came to so far, and what it leaves to people.
+fn stopped(lines: &mut Lines, status: &Status) {
+    lines.add(&format!("permission {}", status.permission.to_uppercase()));
+    lines.add_all(&status.components, |component| format!("{}: {}", component.name, component.state));
+    match (&status.emergency.run, status.emergency.configured.as_slice()) {
+        (_, []) => {
+            lines.add("no emergency action is configured: open orders and positions at the venue stay as they are; look there now")
+        }
+        (Some(run), _) if status.kill_switch && run.cause == "kill-switch" => {
+            lines.add(&format!("emergency actions: {}; next: {}", counts(run), next_of_run(run)));
+        }
+        (Some(_) | None, actions) => {
+            lines.add(&format!("emergency actions begin: {}; /system_status follows them", actions.join(", ")))
+        }
+    }
+}
+
 fn help(role: Role) -> String {
     let mut lines = Lines::default();
     lines.add(&format!("you are {role}, and may:"));
@@ -165,6 +179,10 @@ fn whole(status: &Status) -> String {
     ));
     if status.kill_switch {
         lines.add("the kill switch is engaged: /emergency_resume REASON releases it");
+    }
+    if let Some(window) = &status.maintenance {
+        lines.add(&format!("maintenance until {} by {}: {}", window.until, window.by, window.reason));
+        lines.add(&format!("{} /maintenance_mode off ends it", maintenance_effect(window)));
     }
     lines.add_all(&status.halts, halt);
     verdict(&mut lines, status);
@@ -336,6 +354,7 @@ mod tests {
     use super::*;
     use crate::doors::fake_loop::{alert_list, order_list};
     use crate::status::tests::status;
+    use failstop_notify::Telegram;
     use serde_json::{Map, Value, json};
 
     /// The same with every word in it that somebody chose made one that would break a line.
@@ -376,17 +395,35 @@ mod tests {
             assert!(text.contains("a\\u{202e}b\\u{1b}[2J\\nc"), "{text}");
             assert!(!text.contains(['\u{202e}', '\x1b']), "{text:?}");
         }
-        let refused = to_control(Ok(Answer::Refused(vec!["a\x1b[2J\nb".to_owned()])), "x", TraceId::new());
+        let refused = to_control(Ok(Answer::Refused(vec!["a\x1b[2J\nb".to_owned()])), "x", None, TraceId::new());
         assert_eq!(refused.lines().count(), 3, "{refused}");
     }
 
     #[test]
+    fn a_stop_says_what_became_of_it_and_what_it_leaves_to_people() {
+        let mut after = status();
+        (after.permission, after.kill_switch) = ("shutdown".to_owned(), true);
+        after.components[0].state = "stopping".to_owned();
+        (after.emergency.configured, after.emergency.run) = (Vec::new(), None);
+        let said =
+            |status: &Status| to_control(Ok(Answer::Done), "engage the kill switch", Some(status), TraceId::new());
+        let bare = said(&after);
+        assert!(bare.starts_with("done: engage the kill switch\npermission SHUTDOWN\n"), "{bare}");
+        let name = &after.components[0].name;
+        assert!(bare.contains(&format!("\n{name}: stopping\n")) && bare.contains("look there now\n"), "{bare}");
+        after.emergency.configured = vec!["cancel".to_owned()];
+        assert!(said(&after).contains("emergency actions begin: cancel; /system_status"), "{}", said(&after));
+        let other = to_control(Ok(Answer::Done), "end maintenance", None, TraceId::new());
+        assert_eq!(other.lines().count(), 2, "{other}");
+    }
+
+    #[test]
     fn a_text_is_no_longer_than_telegram_takes() {
-        assert_eq!(cut("short"), "short");
-        assert_eq!(cut(&"a".repeat(5_000)).len(), 4_096);
+        let units = |text: &str| Telegram::cut(text).encode_utf16().count();
+        assert_eq!(Telegram::cut("short"), "short");
+        assert_eq!((units(&"a".repeat(4_096)), units(&"a".repeat(4_097))), (4_096, 4_096));
         let wide = "\u{1f600}".repeat(3_000);
-        assert_eq!(cut(&wide).chars().count(), 2_048, "two units each");
-        assert_eq!(cut(&format!("a{wide}")).chars().count(), 2_048, "none is cut in half");
+        assert_eq!((units(&wide), units(&format!("a{wide}"))), (4_095, 4_096), "none is cut in half");
         let mut many = status();
         many.halts = vec![many.halts.first().unwrap().clone(); 100];
         assert!(whole(&many).contains("and 85 more"), "{}", whole(&many));
@@ -400,6 +437,6 @@ mod tests {
         assert!(text.contains("latched, /resume h-"), "{text}");
         let viewers = help(Role::Viewer);
         assert!(viewers.contains("/system_status") && !viewers.contains("/emergency_stop"), "{viewers}");
-        assert!(cut(&help(Role::SuperAdmin)).contains("/config_reload"), "it fits");
+        assert!(Telegram::cut(&help(Role::SuperAdmin)).contains("/config_reload"), "it fits");
     }
 }

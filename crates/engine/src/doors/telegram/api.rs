@@ -2,6 +2,7 @@
 //! followed; the token, which is part of the URL, stands in nothing that is shown.
 
 use super::update;
+use crate::outside;
 use failstop_view::printable::printable;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -10,9 +11,6 @@ use tokio::time::timeout;
 
 /// The most that is read of an answer, bytes.
 pub(super) const ANSWER_MAX: usize = 256 * 1024;
-
-/// How long a connection may take to be made.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// How much longer than Telegram was asked to wait an answer may take.
 const SLACK: Duration = Duration::from_secs(10);
@@ -108,17 +106,7 @@ impl Api {
         }
         let base =
             reqwest::Url::parse(&format!("{api_base}/bot{token}/")).map_err(|_| "`api_base` is no URL".to_owned())?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(failstop_notify::tls::client_config(ca_file)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_WITHIN)
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(1)
-            .user_agent(concat!("failstop/", env!("CARGO_PKG_VERSION")))
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|_| "the HTTP client cannot be set up; check HTTP_PROXY and HTTPS_PROXY".to_owned())?;
+        let client = outside::client(ca_file, Some(IDLE_MAX))?;
         Ok(Self { client, base })
     }
 

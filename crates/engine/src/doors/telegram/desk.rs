@@ -45,6 +45,8 @@ pub(super) struct Moment {
     pub wall: i64,
     /// How often the kill switch was engaged by now.
     pub engagements: u64,
+    /// Whether it stands, as the loop said of [a release](asks_to_release); `None` where it was not asked, or did not say.
+    pub engaged: Option<bool>,
 }
 
 /// What each message needs of chance.
@@ -260,6 +262,11 @@ impl Desk {
         if let Some(doubt) = doubt {
             return say(user, settings, &with(&doubt, note.as_deref()));
         }
+        if what.is_release() && at.engaged == Some(false) {
+            let text =
+                "the kill switch is not engaged, so there is nothing to release; /system_status shows what stands";
+            return say(user, settings, &with(text, note.as_deref()));
+        }
         // Every command of `What` is a control.
         let waits = ordered(&command).is_none_or(|Ordered { control, .. }| waits(control));
         if !waits {
@@ -331,6 +338,13 @@ pub(super) fn is_stop(update: &Update, settings: &Settings) -> bool {
     let Heard::Words(words) = &update.heard else { return false };
     let role = settings.people.role_of(words.user);
     role.is_some_and(|role| stops(&read(&words.text, &settings.components), role))
+}
+
+/// Whether this update asks for the release of the kill switch.
+pub(super) fn asks_to_release(update: &Update, settings: &Settings) -> bool {
+    let Heard::Words(words) = &update.heard else { return false };
+    matches!(read(&words.text, &settings.components), Said::Order(what) if what.is_release())
+        && settings.people.role_of(words.user).is_some()
 }
 
 /// Whoever may not engage it is one who asks for something like any other.

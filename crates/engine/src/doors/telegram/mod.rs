@@ -17,16 +17,18 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub use people::{People, Settings};
+pub use people::{Channel, People, Settings};
 
 use super::ask::{Asker, Unanswered};
 use super::turned_away::Turned;
 use crate::access::TraceId;
 use crate::clock;
-use crate::command::{Command, CommandSender, Engagements, Request};
+use crate::command::{Answer, Command, CommandSender, Engagements, Request};
 use api::{Api, Came, Fault, Question as Asked};
-use desk::{CODES, Chance, Desk, Moment, Step, is_stop};
+use desk::{CODES, Chance, Desk, Moment, Step, asks_to_release, is_stop};
+use failstop_notify::Telegram;
 use pace::Pace;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -78,20 +80,29 @@ pub(super) async fn serve(
     let Behind { commands, turned, engagements } = behind;
     let asker = Arc::new(Asker::new(commands.clone(), ANSWER_WITHIN));
     let mut session: Option<Session> = None;
+    // What is done for somebody while nobody is heard.
+    let mut work = JoinSet::new();
     let mut silent = false;
     loop {
         let wanted = settings.borrow_and_update().clone();
         session = match (wanted, session.take()) {
-            (None, _) => None,
             (Some(wanted), Some(open)) if open.settings.same_bot(&wanted) => Some(open.going_by(wanted)),
-            (Some(wanted), _) => Some(Session::new(wanted, &asker, &turned, &commands, &engagements)),
+            (wanted, open) => {
+                // It goes on, whoever is heard from here on: the answer to the very change is a part of it.
+                work = open.map_or(work, |open| open.work);
+                let work = &mut work;
+                let new = |wanted| Session::new(wanted, mem::take(work), &asker, &turned, &commands, &engagements);
+                wanted.map(new)
+            }
         };
         let Some(open) = &mut session else {
             // What an earlier life told of the way to Telegram is over where there is none.
             silent = silent || tell(&commands, None);
             tokio::select! {
-                changed = settings.changed() => if changed.is_err() { return },
-                () = closed(&mut closing) => return,
+                changed = settings.changed() => if changed.is_err() { break },
+                () = closed(&mut closing) => break,
+                // There was no room for that.
+                () = sleep(LEAST), if !silent => {}
             }
             continue;
         };
@@ -112,9 +123,8 @@ pub(super) async fn serve(
         open.take(polled).await;
     }
     // The answers to the last orders, an end of the engine perhaps, leave as far as there is time.
-    if let Some(mut open) = session {
-        while open.work.join_next().await.is_some() {}
-    }
+    let mut work = session.map_or(work, |open| open.work);
+    while work.join_next().await.is_some() {}
 }
 
 async fn closed(closing: &mut watch::Receiver<bool>) {
@@ -183,6 +193,7 @@ impl Read {
 impl Session {
     fn new(
         settings: Settings,
+        work: JoinSet<()>,
         asker: &Arc<Asker>,
         turned: &Arc<Turned>,
         commands: &CommandSender,
@@ -197,7 +208,7 @@ impl Session {
             pause: None,
             begun: false,
             one_by_one: false,
-            work: JoinSet::new(),
+            work,
             asker: Arc::clone(asker),
             turned: Arc::clone(turned),
             commands: commands.clone(),
@@ -295,9 +306,10 @@ impl Session {
     /// Whether any was new. Stops are put first: none waits for what stands before it, and what was to be loosened before it is left.
     async fn hear(&mut self, updates: &[update::Update]) -> bool {
         let mut steps = Vec::with_capacity(updates.len());
+        let engaged = self.is_engaged(updates).await;
         for update in updates {
             let (now, wall) = (clock::now(), clock::wall().as_second());
-            let at = Moment { now, wall, engagements: self.engagements.count() };
+            let at = Moment { now, wall, engagements: self.engagements.count(), engaged };
             let chance = Chance { trace: TraceId::new(), code: code() };
             steps.push((update.id, self.desk.hear(update, at, chance, &self.settings)));
         }
@@ -311,6 +323,15 @@ impl Session {
             self.carry_out(step, id, &mut stop).await;
         }
         news
+    }
+
+    /// Whether the kill switch stands, where one asks for its release and nobody for a stop, which waits for no answer.
+    async fn is_engaged(&self, updates: &[update::Update]) -> Option<bool> {
+        let asked = updates.iter().any(|update| asks_to_release(update, &self.settings));
+        if !asked || updates.iter().any(|update| is_stop(update, &self.settings)) {
+            return None;
+        }
+        self.asker.status().await.ok().map(|status| status.kill_switch)
     }
 
     /// `stop`: the number of the last emergency stop that was seen.
@@ -350,6 +371,7 @@ impl Session {
                     return self.send(user, text);
                 }
                 let (system, within, trace) = (self.settings.system.clone(), self.settings.order, by.trace);
+                let asker = what.is_emergency_stop().then(|| Arc::clone(&self.asker));
                 let room = if what.is_emergency_stop() { WORK_MAX + STOPS_MAX } else { WORK_MAX };
                 // Put here, in the order in which it was said, whether or not there is room for its answer; that alone is waited for beside.
                 let given = self.asker.begin(what.command(by.clone()), loosens).await;
@@ -361,7 +383,12 @@ impl Session {
                         Ok(given) => given.within(within).await,
                         Err(unanswered) => Err(unanswered),
                     };
-                    desk::with(&format!("{system}: {}", answer::to_control(answered, &shown, trace)), note.as_deref())
+                    let stands = match (&asker, &answered) {
+                        (Some(asker), Ok(Answer::Done)) => asker.status().await.ok(),
+                        (Some(_) | None, _) => None,
+                    };
+                    let text = answer::to_control(answered, &shown, stands.as_deref(), trace);
+                    desk::with(&format!("{system}: {text}"), note.as_deref())
                 });
             }
         }
@@ -413,7 +440,7 @@ impl Session {
         let Ok(api) = self.api() else { return };
         self.work.spawn(async move {
             let text = text.await;
-            say(&api, user, answer::cut(&text)).await;
+            say(&api, user, &Telegram::cut(&text)).await;
         });
     }
 

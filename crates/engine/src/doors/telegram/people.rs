@@ -3,7 +3,7 @@
 use crate::access::Role;
 use crate::config::{Config, Secret, Telegram};
 use crate::doors::Limits;
-use failstop_notify::PRODUCTION;
+use failstop_notify::{PRODUCTION, TelegramTable};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,9 +27,41 @@ impl People {
         self.0.get(&user).copied()
     }
 
+    /// How many have this role.
+    pub fn count(&self, role: Role) -> usize {
+        self.0.values().filter(|of| **of == role).count()
+    }
+
     /// Whether there is nobody.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The channel of alerts whose bot hears where none is named: that of this system's environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Channel<'a> {
+    /// The table that the channels in use are named in.
+    pub alerts: &'static str,
+    /// Whether it is written.
+    pub is_written: bool,
+    /// It, where it is in use.
+    used: Option<&'a TelegramTable>,
+}
+
+impl<'a> Channel<'a> {
+    /// By the configuration.
+    pub fn of(config: &'a Config) -> Self {
+        let all = &config.alerts;
+        let (alerts, token, channel) = match config.system.environment.as_str() {
+            PRODUCTION => ("alerts", "telegram.bot_token", all.telegram.as_ref()),
+            _ => {
+                let staging = all.staging.as_ref().and_then(|staging| staging.telegram.as_ref());
+                ("alerts.staging", "staging.telegram.bot_token", staging)
+            }
+        };
+        let used = channel.filter(|_| all.secrets().iter().any(|(key, _)| key == token));
+        Self { alerts, is_written: channel.is_some(), used }
     }
 }
 
@@ -63,12 +95,7 @@ impl Settings {
             return None;
         }
         let alerts = &config.alerts;
-        // The bot of the channel that is in use where this system's alerts go.
-        let (channel, name) = match config.system.environment.as_str() {
-            PRODUCTION => (alerts.telegram.as_ref(), "telegram.bot_token"),
-            _ => (alerts.staging.as_ref().and_then(|staging| staging.telegram.as_ref()), "staging.telegram.bot_token"),
-        };
-        let channel = channel.filter(|_| alerts.secrets().iter().any(|(key, _)| key == name));
+        let channel = Channel::of(config).used;
         let token = telegram.bot_token.as_ref().or_else(|| channel.map(|channel| &channel.bot_token))?.clone();
         let api_base = telegram.api_base.as_ref().or_else(|| channel.map(|channel| &channel.api_base));
         let api_base = api_base.map_or_else(|| failstop_notify::Telegram::API_BASE.to_owned(), ToString::to_string);

@@ -110,6 +110,11 @@ impl What {
         matches!(self, Self::Operate { order: Order::KillSwitchEngage, .. })
     }
 
+    /// Whether it releases the kill switch.
+    pub fn is_release(&self) -> bool {
+        matches!(self, Self::Operate { order: Order::KillSwitchRelease, .. })
+    }
+
     /// What would be done, for whoever is to confirm it.
     pub fn words(&self, components: &[String]) -> String {
         let name = |slot: &Slot| slot.index().and_then(|index| components.get(index)).map_or("?", String::as_str);
@@ -156,6 +161,14 @@ impl What {
             Self::Book(BooksOrder::Statement(statement)) => {
                 format!("compare the statement {} of {} with the book", statement.id, statement.account)
             }
+            Self::Book(BooksOrder::Correct { statement, pool, reason }) => {
+                let pool = pool.as_ref().map_or_else(String::new, |pool| format!(" (pool {pool})"));
+                let what = format!(
+                    "make the book agree with the statement {} of {}{pool}, what differs against suspense",
+                    statement.id, statement.account
+                );
+                because(what, reason)
+            }
             Self::Gate(GateOrder::Override { limit, scope, of, value, span, reason }) => {
                 let whose = of.as_ref().map_or_else(String::new, |of| format!(" of {} {of}", scope.name()));
                 let span = failstop_view::duration::duration(*span);
@@ -198,6 +211,7 @@ pub(super) const fn waits(control: Control) -> bool {
         | Control::ReloadComponent
         | Control::ResolveOrder
         | Control::Import
+        | Control::CorrectBooks
         | Control::ConfirmOrder
         | Control::OverrideLimit
         | Control::EndOverride
@@ -220,7 +234,7 @@ const fn line(least: Role, usage: &'static str, about: &'static str) -> Line {
 }
 
 /// Every command, as the help lists it.
-pub(super) static HELP: [Line; 29] = {
+pub(super) static HELP: [Line; 30] = {
     use Role::{Admin, SuperAdmin, Viewer};
     [
         line(Viewer, "/system_status", "how everything stands"),
@@ -242,13 +256,14 @@ pub(super) static HELP: [Line; 29] = {
         line(Admin, "/import STATEMENT", "compares a venue's statement (JSON) with the book"),
         line(Admin, "/breaker_reset", "has everything shown again"),
         line(Admin, "/config_diff", "what of the configuration file is not in force"),
-        line(Admin, "/stop_engine REASON", "stops everything, this too"),
+        line(Admin, "/stop_engine [REASON]", "stops everything, this too"),
         line(Admin, "/restart_engine REASON", "restarts everything"),
         line(SuperAdmin, "/emergency_resume REASON", "releases the kill switch"),
         line(SuperAdmin, "/resume [h-N ...] REASON", "releases latched halts"),
         line(SuperAdmin, "/execution_mode live REASON", "orders reach the exchange"),
         line(SuperAdmin, "/maintenance_mode on 30m [keep-trading] REASON", "begins maintenance"),
         line(SuperAdmin, "/maintenance_mode off [REASON]", "ends it"),
+        line(SuperAdmin, "/import_correct STATEMENT", "makes the book agree with it (JSON with a reason)"),
         line(SuperAdmin, "/limit_override LIMIT VALUE 1h [component:NAME] REASON", "another limit for a while"),
         line(SuperAdmin, "/limit_end NAME", "ends that"),
         line(SuperAdmin, "/config_reload", "takes the configuration file"),
@@ -305,7 +320,7 @@ fn order_of(word: &str, rest: &str, components: &[String]) -> Result<What, Strin
             operate(Order::Resume(halts), needed(reason, "/resume [h-31 ...] REASON")?)
         }
         "execution_mode" | "mode" => match split(rest) {
-            ("dry", reason) => operate(Order::Mode(Mode::Dry), optional(reason)?),
+            ("dry", reason) => operate(Order::Mode(Mode::Dry), wire::cut(reason)),
             ("live", reason) => operate(Order::Mode(Mode::Live), needed(reason, "/execution_mode live REASON")?),
             _ => Err(usage("/execution_mode dry [REASON], or /execution_mode live REASON")),
         },
@@ -330,6 +345,13 @@ fn order_of(word: &str, rest: &str, components: &[String]) -> Result<What, Strin
                 .map_err(|error| format!("this is no statement: {error}. Write /import and its JSON behind it"))?;
             Ok(What::Book(BooksOrder::Statement(Box::new(statement))))
         }
+        "import_correct" => {
+            let wire::CorrectBooks { statement, pool, reason } = serde_json::from_str(rest).map_err(|error| {
+                format!("this is no correction: {error}. Write /import_correct {{\"statement\": ..., \"reason\": ...}}")
+            })?;
+            let reason = needed(reason.trim(), "it into the JSON")?;
+            Ok(What::Book(BooksOrder::Correct { statement: Box::new(statement), pool, reason }))
+        }
         "limit_override" => limit(rest),
         "limit_end" => {
             let (name, _) = one(rest, "/limit_end NAME, as /risk_summary shows it")?;
@@ -338,17 +360,19 @@ fn order_of(word: &str, rest: &str, components: &[String]) -> Result<What, Strin
         "breaker_reset" => Ok(What::ResetBreaker),
         "config_diff" => Ok(What::CompareConfig),
         "config_reload" => Ok(What::ReloadConfig),
-        "stop_engine" => Ok(What::End { kind: EndKind::Stop, reason: needed(rest, "/stop_engine REASON")? }),
+        "stop_engine" => Ok(What::End { kind: EndKind::Stop, reason: why_stopped(rest) }),
         "restart_engine" => Ok(What::End { kind: EndKind::Restart, reason: needed(rest, "/restart_engine REASON")? }),
         _ => Err("there is no such command; /help lists them".to_owned()),
     }
 }
 
-/// However long its reason is: what is too long is cut, since it waits for nothing.
+/// However long its reason is, and with none: it waits for nothing.
 fn stop(reason: &str) -> What {
-    let reason = if reason.is_empty() { NO_REASON } else { reason };
-    let end = reason.floor_char_boundary(wire::REASON_MAX_BYTES);
-    What::Operate { order: Order::KillSwitchEngage, reason: reason.get(..end).unwrap_or_default().to_owned() }
+    What::Operate { order: Order::KillSwitchEngage, reason: why_stopped(reason) }
+}
+
+fn why_stopped(reason: &str) -> String {
+    if reason.is_empty() { NO_REASON.to_owned() } else { wire::cut(reason) }
 }
 
 fn maintenance(rest: &str) -> Result<What, String> {
@@ -382,7 +406,9 @@ fn component(rest: &str, components: &[String]) -> Result<What, String> {
     let slot = components.iter().position(|known| known == name).and_then(Slot::component);
     let slot =
         slot.ok_or_else(|| format!("there is no component of that name; there is: {}", components.join(", ")))?;
-    Ok(What::Operate { order: order(slot), reason: optional(reason)? })
+    let order = order(slot);
+    let reason = if matches!(order, Order::StopComponent(_)) { wire::cut(reason) } else { optional(reason)? };
+    Ok(What::Operate { order, reason })
 }
 
 fn resolve(rest: &str) -> Result<What, String> {

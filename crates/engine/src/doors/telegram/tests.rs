@@ -5,16 +5,19 @@
 #[path = "../../../../../tests/e2e/bot_api.rs"]
 mod bot_api;
 
-use super::{STOPS_MAX, Settings, WORK_MAX};
-use crate::command::TurnedAway;
+use super::{Behind, STOPS_MAX, Settings, Turned, WORK_MAX, serve};
+use crate::command::{Command, Engagements, Request, TurnedAway};
 use crate::config::{Config, Overrides};
 use crate::doors::fake_loop::{Does, FakeLoop};
 use crate::doors::{HttpDoors, Listeners};
 use crate::status::tests::status;
 use bot_api::{BotApi, Odd, PATIENCE, TOKEN, refused};
+use failstop_client::status::Status;
 use failstop_settings::Source;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+use tokio::sync::{oneshot, watch};
 
 const VIEWER: i64 = 5;
 const ADMIN: i64 = 6;
@@ -53,8 +56,13 @@ fn open_at(api: BotApi, does: Does) -> Open {
     Open { api, fake, settings, _doors: doors, _folder: folder }
 }
 
+/// A system whose kill switch is engaged, so that there is something to release.
+fn engaged() -> Status {
+    Status { kill_switch: true, ..status() }
+}
+
 fn open() -> Open {
-    open_at(BotApi::start(), Does::Answers(Box::new(status())))
+    open_at(BotApi::start(), Does::Answers(Box::new(engaged())))
 }
 
 impl Open {
@@ -72,6 +80,16 @@ impl Open {
             last.map(|(_, text)| text.clone())
         });
         asked.lines().nth(1).unwrap().to_owned()
+    }
+
+    /// Something waits for the loop, which is at something else.
+    #[track_caller]
+    fn queued(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.fake.commands.capacity() == self.fake.commands.max_capacity() {
+            assert!(Instant::now() < end, "nothing waits for the loop");
+            std::thread::yield_now();
+        }
     }
 
     /// Everything that was written before this has been taken.
@@ -93,6 +111,7 @@ fn a_stop_is_given_at_once_and_answered_with_its_trace() {
     assert_eq!(open.told(), "KillSwitchEngage \"odd fills\" telegram user 6");
     let answer = open.api.answered(ADMIN, "done: engage the kill switch (reason: odd fills)");
     assert!(answer.starts_with("demo: ") && answer.lines().last().unwrap().starts_with("trace "), "{answer}");
+    assert!(answer.contains("\npermission ") && answer.contains("\nbot: "), "{answer}");
     assert_eq!(open.fake.heard.recv_timeout(PATIENCE).unwrap(), None, "all is well");
 }
 
@@ -309,12 +328,6 @@ fn refusals_of_telegram_are_outlived() {
 }
 
 #[test]
-fn telegrams_own_pause_is_kept() {
-    let flood = r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":2}}"#;
-    survives(vec![Odd::Says(429, flood.to_owned())]);
-}
-
-#[test]
 fn garbage_is_outlived() {
     let says = |body: &str| Odd::Says(200, body.to_owned());
     survives(vec![says("{"), Odd::HangsUp, says(r#"{"ok":true,"result":{}}"#)]);
@@ -363,4 +376,100 @@ fn other_people_are_heard_once_they_are_listed_and_nobody_where_nobody_is() {
     open.api.answered(ADMIN, "What was written before was not carried out");
     open.api.write(ADMIN, "/emergency_stop then");
     assert_eq!(open.told(), "KillSwitchEngage \"then\" telegram user 6");
+}
+
+/// What is done for somebody is answered, whoever is heard by then: the settings become these while the loop still works on an order.
+fn answers_although(becomes: impl FnOnce(&Open) -> Option<Settings>) {
+    let (word, later) = mpsc::channel();
+    let open = open_at(BotApi::start(), Does::Later(later));
+    open.api.write(ADMIN, "/execution_mode dry");
+    assert_eq!(open.told(), "Mode(Dry) \"\" telegram user 6");
+    let (before, becomes) = (open.api.change(|state| state.asked.len()), becomes(&open));
+    let nobody = becomes.is_none();
+    open.settings.send_replace(becomes);
+    if nobody {
+        // It says so to the loop, which comes to it after the order.
+        open.queued();
+    } else {
+        let begins = |asked: &Value| asked["offset"].as_i64() < Some(0);
+        open.api.until("it to begin anew", |state| {
+            state.asked.iter().skip(before).any(|(_, asked)| begins(asked)).then_some(())
+        });
+    }
+    word.send(()).unwrap();
+    let answer = open.api.answered(ADMIN, "done: set the mode to dry");
+    assert!(answer.lines().last().unwrap().starts_with("trace "), "{answer}");
+}
+
+#[test]
+fn an_order_that_empties_the_lists_is_answered() {
+    answers_although(|_| None);
+}
+
+#[test]
+fn an_order_that_changes_the_bot_is_answered() {
+    answers_although(|open| {
+        let mut settings = settings_of(&open.api, open._folder.path(), LISTS);
+        settings.api_base = format!("http://localhost:{}", open.api.address().port());
+        Some(settings)
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nobody_is_to_be_heard_is_told_once_there_is_room() {
+    let (commands, mut requests) = tokio::sync::mpsc::channel::<Request>(1);
+    commands.try_send(Request::new(Command::Status, oneshot::channel().0).unwrap()).unwrap();
+    let (_settings, heard) = watch::channel(None);
+    let (_closing, closing) = watch::channel(false);
+    let turned = Arc::new(Turned::new(commands.clone()));
+    let behind = Behind { commands, turned, engagements: Engagements::default() };
+    let _door = tokio::spawn(serve(heard, behind, closing));
+    // It says so, in vain.
+    tokio::task::yield_now().await;
+    assert!(matches!(requests.recv().await.map(Request::into_parts), Some((Command::Status, _))));
+    let told = tokio::time::timeout(PATIENCE, requests.recv()).await.unwrap();
+    assert!(matches!(told.map(Request::into_parts), Some((Command::Hearing { fault: None }, _))));
+}
+
+#[test]
+fn telegrams_own_pause_is_kept() {
+    let open = open();
+    let flood = |after: u64| {
+        let parameters = json!({ "retry_after": after });
+        Odd::Says(429, json!({ "ok": false, "error_code": 429, "parameters": parameters }).to_string())
+    };
+    // An answer that is sent at the third time, seconds after the question that is not to be put again so soon.
+    open.api.change(|state| {
+        state.odd_sent = vec![flood(1), flood(1)].into();
+        state.odd = vec![Odd::Says(200, said(&bot_api::message(state.next + 1, VIEWER, "/whoami"))), flood(600)].into();
+        state.next += 1;
+    });
+    open.api.answered(VIEWER, "you are telegram user 5");
+    let (questions, answers) = open.api.change(|state| {
+        let flooded = state.asked.iter().rposition(|(method, _)| method == "getUpdates").unwrap();
+        (state.odd.len(), state.asked.iter().skip(flooded).filter(|(method, _)| method == "sendMessage").count())
+    });
+    // Whichever of the two was put first: two of the three came after it.
+    assert!(
+        questions == 0 && answers >= 2,
+        "{questions} {answers}: {:?}",
+        open.api.change(|state| state.asked.clone())
+    );
+    // Somebody who changes who is heard need not wait for it.
+    open.settings.send_replace(Some(settings_of(&open.api, open._folder.path(), LISTS)));
+    open.api.write(ADMIN, "/emergency_stop");
+    assert_eq!(open.told(), "KillSwitchEngage \"ordered over Telegram\" telegram user 6");
+}
+
+/// An answer to a question that brings this alone.
+fn said(update: &Value) -> String {
+    json!({ "ok": true, "result": [update] }).to_string()
+}
+
+#[test]
+fn a_release_where_nothing_is_engaged_is_answered_at_once() {
+    let open = open_at(BotApi::start(), Does::Answers(Box::new(Status { kill_switch: false, ..status() })));
+    open.api.write(SUPER_ADMIN, "/emergency_resume looked into");
+    open.api.answered(SUPER_ADMIN, "the kill switch is not engaged");
+    assert!(open.fake.orders.try_recv().is_err());
 }

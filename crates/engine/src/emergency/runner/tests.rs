@@ -81,7 +81,7 @@ fn an_action_is_given_what_is_named_and_told_why() {
     ] {
         assert_eq!(has(name).0, Some(value), "{name}");
     }
-    assert_eq!(secrets, ["one"]);
+    assert_eq!(secrets, ["p", "one"]);
     let names: Vec<&str> = environment.iter().map(|(name, _)| name.to_str().unwrap()).collect();
     assert_eq!(names.len(), 5 + 1 + 1 + 9, "and nothing else: {names:?}");
 }

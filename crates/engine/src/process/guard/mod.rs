@@ -11,6 +11,7 @@ mod watch;
 
 pub use link::LinkError;
 
+use crate::process::own_code;
 use crate::process::past_guard::GUARD_NAME;
 use crate::process::pidfd::PidFd;
 use crate::process::signals::Signals;
@@ -200,8 +201,10 @@ fn become_guard(engine_pid: i32, link: OwnedFd, notify_socket: Option<OsString>)
     }
 }
 
-/// Returns to the kernel what reading the command line left free: the guard, which lives as long as the system, never needs as much.
+/// Returns to the kernel what reading the command line needed: the guard, which lives as long as the system, never needs as much.
 fn give_back_what_is_free() {
+    // Where it cannot, the guard takes a little more memory than it must, and has nobody to tell.
+    let _ = own_code::let_go();
     #[cfg(target_env = "gnu")]
     // SAFETY: takes a number, and may be called at any time.
     unsafe {

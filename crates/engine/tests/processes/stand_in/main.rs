@@ -210,10 +210,11 @@ impl Engine {
             ExitCode::from(if matches!(error, LockError::AlreadyRunning { .. }) { 4 } else { 3 })
         })?;
         let epoch = epoch::raise(state, None).unwrap().epoch.0;
-        let cleared = leftovers::clear(&mark, &register::read(state), leftovers::CLEAR_WITHIN).map_err(|error| {
-            say(format_args!("refused {error}"));
-            ExitCode::from(3)
-        })?;
+        let cleared =
+            leftovers::clear(&mark, &register::read(state), state, leftovers::CLEAR_WITHIN).map_err(|error| {
+                say(format_args!("refused {error}"));
+                ExitCode::from(3)
+            })?;
         let page = state.join(format!("permit-{epoch}"));
         std::fs::write(&page, vec![0xff; 4096]).unwrap();
         side.announce_permit(&page).unwrap();

@@ -13,6 +13,7 @@ use super::{
     Alertmanager, Carriers, Destination, Discord, Exec, Kind, Ntfy, PagerdutyEvents, PagerdutyRest, SlackBot,
     SlackWebhook, Telegram, Twilio, Webhook,
 };
+use crate::answer::Answer;
 use crate::secret::Secret;
 use crate::transport::http::Http;
 use crate::transport::program::Children;
@@ -149,4 +150,14 @@ pub(super) fn yaml(text: &str) -> serde_json::Value {
     }
     let documents = yaml_rust2::YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{error}"));
     documents.first().map(json).unwrap_or_default()
+}
+
+#[test]
+fn without_a_thread_to_write_it_from_a_message_is_tried_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+    let none = &crate::threads::tests::NONE;
+    let answer = runtime.block_on(super::blocking(none, Duration::from_secs(60), || panic!("there is no thread")));
+    let Answer::Retry { reason } = answer else { panic!("{answer:?}") };
+    assert!(reason.contains("there is no thread for it"), "{reason}");
 }

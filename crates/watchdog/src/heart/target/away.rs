@@ -3,10 +3,10 @@
 use super::{STREAM_AGAIN_MS, STREAM_RETRY_MS, Stream, Target};
 use crate::heart::fault::Stage;
 use crate::heart::hub::Hub;
-use crate::heart::maintenance::{ANNOUNCED_MS, Kind, MAINTENANCE_MAX_MS, Maintenance};
+use crate::heart::maintenance::{ANNOUNCED_MS, Kind, MAINTENANCE_MAX_MS, Maintenance, WINDOW_MOVED_MS};
 use crate::heart::notice::{Cause, Opening, Severity};
 use crate::heart::order::Shown;
-use crate::heart::reading::{self, Announced, AnnouncedKind, Beat};
+use crate::heart::reading::{self, Announced, AnnouncedKind, Beat, Window};
 use crate::heart::time::{Now, Wall, span};
 
 impl Target {
@@ -41,6 +41,7 @@ impl Target {
         if earlier.is_some_and(|earlier| beat.epoch > earlier) {
             self.back_with_a_new_epoch(now, hub);
         }
+        self.window(now, beat.maintenance.as_ref(), reading::wall(&beat.at), hub);
         match &beat.announced {
             Some(announced) => self.announced(now, announced, Some(beat.epoch), reading::wall(&beat.at), hub),
             None if beat.status == "critical" && self.kept.up == Some(true) && !self.confirming => {
@@ -78,7 +79,11 @@ impl Target {
             .map_or(ANNOUNCED_MS, |until| until.since(made.unwrap_or(now.wall)).min(MAINTENANCE_MAX_MS));
         let standing = self.kept.maintenance.as_ref().map(|maintenance| maintenance.kind);
         // What an operator said about how long people are left in peace stands.
-        if for_ms == 0 || standing == Some(Kind::Silenced) || standing == Some(kind) {
+        let said = standing.is_some_and(|standing| match standing {
+            Kind::Silenced | Kind::Window => true,
+            Kind::Restart | Kind::Stop => standing == kind,
+        });
+        if for_ms == 0 || said {
             return;
         }
         let what = match announced.kind {
@@ -90,6 +95,35 @@ impl Target {
             None => what.to_owned(),
         };
         self.silence(now, kind, "the engine".to_owned(), reason, for_ms, hub);
+    }
+
+    /// It says, in a beat or in an answer that was made at `made` by its own clock, whether its engine has a maintenance window. As
+    /// long as it has one its operators want nothing restarted and nobody woken, here as there; if it falls silent meanwhile, until
+    /// the end that it named.
+    pub(super) fn window(&mut self, now: Now, window: Option<&Window>, made: Option<Wall>, hub: &mut Hub) {
+        let standing = self.kept.maintenance.as_ref();
+        let Some(window) = window else {
+            if standing.is_some_and(|standing| standing.kind == Kind::Window) {
+                self.end_maintenance(now, "its engine's window is over", hub);
+            }
+            return;
+        };
+        // By its own clock, which may be minutes off this one. An end that is none is nothing to wait for.
+        let for_ms = reading::wall(&window.until)
+            .map_or(0, |until| until.since(made.unwrap_or(now.wall)).min(MAINTENANCE_MAX_MS));
+        let owner = reading::for_people(window.by.as_bytes());
+        let reason = reading::for_people(window.reason.as_bytes());
+        let known = standing.is_some_and(|standing| match standing.kind {
+            Kind::Silenced | Kind::Restart | Kind::Stop => true,
+            Kind::Window => {
+                let until = now.boot.plus(for_ms);
+                let apart = until.since(standing.until).max(standing.until.since(until));
+                standing.owner == owner && standing.reason == reason && apart < WINDOW_MOVED_MS
+            }
+        });
+        if for_ms > 0 && !known {
+            self.silence(now, Kind::Window, owner, reason, for_ms, hub);
+        }
     }
 
     /// It ends, or ended, because somebody wanted it to: until it is started again it is not restarted from here.
@@ -108,7 +142,7 @@ impl Target {
         self.kept.register.clear();
         let announced = self.kept.maintenance.as_ref().is_some_and(|maintenance| match maintenance.kind {
             Kind::Restart | Kind::Stop => true,
-            Kind::Silenced => false,
+            Kind::Silenced | Kind::Window => false,
         });
         if announced {
             self.end_maintenance(now, "it is back", hub);

@@ -392,6 +392,7 @@ impl Target {
                     if facts.epoch.is_some_and(|epoch| earlier_epoch.is_some_and(|earlier| epoch > earlier)) {
                         self.back_with_a_new_epoch(now, hub);
                     }
+                    self.window(now, facts.maintenance.as_ref(), facts.made, hub);
                     if let Some(announced) = &facts.announced {
                         self.announces = true;
                         self.announced(now, announced, facts.epoch, facts.made, hub);

@@ -114,6 +114,11 @@ impl Target {
         match self.kept.last_fault.as_ref().map(|fault| fault.stage) {
             Some(Stage::Dns) => "check the name and the resolver; the bot itself may be well".to_owned(),
             Some(Stage::Tls) => "check the certificate of its address; the bot itself may be well".to_owned(),
+            Some(Stage::Access) => {
+                "see to the token: `token` of this target, and `failstop token list` on its host; the bot itself may \
+                                    be well"
+                    .to_owned()
+            }
             Some(Stage::Head) => {
                 "do not restart it: compare its journal with the witness (`failstop verify-data --witness …`)"
                     .to_owned()

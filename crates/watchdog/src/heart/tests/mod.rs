@@ -10,6 +10,7 @@ mod restarts;
 mod sight;
 mod stopping;
 mod stream;
+mod windows;
 
 use super::Save;
 use super::checkin::Signal;
@@ -55,6 +56,8 @@ struct World {
     kill_switch: bool,
     /// What health answers say under `announced`, as JSON.
     announced: String,
+    /// What they say under `maintenance`, as JSON.
+    maintenance: String,
     references_up: usize,
     /// How long a look around takes, milliseconds.
     look_ms: u64,
@@ -125,6 +128,7 @@ impl World {
             epochs: vec![3; count],
             kill_switch: false,
             announced: "null".to_owned(),
+            maintenance: "null".to_owned(),
             references_up: references,
             look_ms: 20,
             told: Vec::new(),
@@ -203,10 +207,11 @@ impl World {
         let body = |status: &str| {
             format!(
                 r#"{{"status":"{status}","reasons":["because"],"timestamp":"{at}","epoch":{},"kill_switch":{},
-                "announced":{},"journal":{{"jid":"j","seq":{},"head":"h{}"}}}}"#,
+                "announced":{},"maintenance":{},"journal":{{"jid":"j","seq":{},"head":"h{}"}}}}"#,
                 self.epochs[target],
                 self.kill_switch,
                 self.announced,
+                self.maintenance,
                 self.now.boot.0 / 1000,
                 self.now.boot.0 / 1000
             )
@@ -262,6 +267,12 @@ impl World {
     fn announces(&mut self, kind: &str, for_ms: u64, by: &str) {
         let until = self.now.wall.plus(for_ms).text();
         self.announced = format!(r#"{{"kind":"{kind}","until":"{until}","by":"{by}","reason":"r"}}"#);
+    }
+
+    /// From now on health answers say that the engine has a maintenance window of this length.
+    fn maintains(&mut self, for_ms: u64) {
+        let until = self.now.wall.plus(for_ms).text();
+        self.maintenance = format!(r#"{{"until":"{until}","by":"ana","reason":"new disk","keep_trading":true}}"#);
     }
 
     fn since_start(&self, at: Boot) -> u64 {

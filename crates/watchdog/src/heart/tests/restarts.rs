@@ -204,6 +204,21 @@ fn three_failed_tries_are_held_and_only_release_ends_that() {
 }
 
 #[test]
+fn never_for_a_token_and_still_for_a_death_after_it() {
+    for status in [401, 403] {
+        let mut world = restartable();
+        world.answers[0] = Answers::Body(status, r#"{"error":"this token is not known here"}"#.to_owned());
+        world.run(600_000);
+        assert!(world.acts.is_empty(), "{status}: whoever answers lives");
+        assert_eq!(world.triggers(), ["demo/target-down/1"], "people are told");
+        let action = world.told[0].action.as_deref().unwrap_or_default();
+        assert!(action.contains("see to the token"), "{action}");
+        down(&mut world);
+        assert_eq!(world.acts[0].1, Step::Ask, "{status}: a token that is no good hides no death");
+    }
+}
+
+#[test]
 fn never_with_the_kill_switch_engaged() {
     let mut world = restartable();
     world.kill_switch = true;

@@ -25,6 +25,7 @@ fn beat(world: &World, seq: u64) -> Beat {
         mode: "dry".to_owned(),
         kill_switch: Some(world.kill_switch),
         announced: None,
+        maintenance: None,
         at: world.now.wall.text(),
     }
 }
@@ -42,7 +43,7 @@ fn beating() -> World {
 fn beat_for(world: &mut World, beats: u64) {
     for n in 0..beats {
         let seq = u64::try_from(world.now.boot.0 / 1000).unwrap_or(0) + n % 2;
-        world.hand(Input::Beat { target: 0, beat: beat(world, seq) });
+        world.hand(Input::Beat { target: 0, beat: Box::new(beat(world, seq)) });
         world.run(1000);
     }
 }
@@ -133,7 +134,7 @@ fn announce(world: &mut World, kind: reading::AnnouncedKind, for_ms: u64) {
     let mut last = beat(world, 2000);
     let until = Some(world.now.wall.plus(for_ms).text());
     last.announced = Some(reading::Announced { kind, until, by: Some(reading::BY_SIGNAL.to_owned()) });
-    world.hand(Input::Beat { target: 0, beat: last });
+    world.hand(Input::Beat { target: 0, beat: Box::new(last) });
     world.hand(Input::StreamEnded { target: 0, offered: true, why: "closed".to_owned() });
     world.answers[0] = Answers::Refuses;
 }
@@ -181,12 +182,25 @@ fn a_stop_on_purpose_is_a_warning_at_its_end_and_never_a_restart() {
 }
 
 #[test]
+fn a_window_in_a_beat_counts_before_the_next_poll() {
+    let mut world = beating();
+    let mut one = beat(&world, 2000);
+    let until = world.now.wall.plus(3_600_000).text();
+    one.maintenance = Some(reading::Window { until, by: "ana".to_owned(), reason: "new disk".to_owned() });
+    world.hand(Input::Beat { target: 0, beat: Box::new(one) });
+    world.answers[0] = Answers::Silent;
+    world.run(300_000);
+    assert_eq!(world.state(0), "maintenance");
+    assert!(world.told.is_empty(), "{:?}", world.told);
+}
+
+#[test]
 fn a_beat_that_says_critical_is_looked_into_at_once() {
     let mut world = beating();
     world.answers[0] = Answers::Body(503, r#"{"status":"critical","reasons":["kill switch"]}"#.to_owned());
     let mut critical = beat(&world, 3000);
     critical.status = "critical".to_owned();
-    world.hand(Input::Beat { target: 0, beat: critical });
+    world.hand(Input::Beat { target: 0, beat: Box::new(critical) });
     world.run(1000);
     assert_eq!(world.triggers(), ["demo/target-down/1"]);
     assert!(world.told[0].message.contains("is not well"));
@@ -196,8 +210,8 @@ fn a_beat_that_says_critical_is_looked_into_at_once() {
 fn every_new_head_is_compared_once() {
     let mut world = beating();
     let before = world.compared.len();
-    world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
-    world.hand(Input::Beat { target: 0, beat: beat(&world, 5000) });
+    world.hand(Input::Beat { target: 0, beat: Box::new(beat(&world, 5000)) });
+    world.hand(Input::Beat { target: 0, beat: Box::new(beat(&world, 5000)) });
     assert_eq!(world.compared.len(), before + 1);
 }
 
@@ -240,7 +254,7 @@ fn a_kill_switch_that_a_woken_engine_tells_of_ends_the_try() {
     let mut world = signalling();
     world.kill_switch = true;
     let told = beat(&world, 3000);
-    world.hand(Input::Beat { target: 0, beat: told });
+    world.hand(Input::Beat { target: 0, beat: Box::new(told) });
     restarts::end_step(&mut world, Outcome::Proved("gone".to_owned()));
     world.answers[0] = Answers::Refuses;
     world.run(600_000);
@@ -253,7 +267,7 @@ fn a_stop_by_a_person_counts_even_while_the_ladder_sends_its_signal() {
     let mut last = beat(&world, 2000);
     let by = Some("ana (1000)".to_owned());
     last.announced = Some(reading::Announced { kind: reading::AnnouncedKind::Stop, until: None, by });
-    world.hand(Input::Beat { target: 0, beat: last });
+    world.hand(Input::Beat { target: 0, beat: Box::new(last) });
     restarts::end_step(&mut world, Outcome::Proved("gone".to_owned()));
     world.answers[0] = Answers::Refuses;
     world.run(3_600_000);

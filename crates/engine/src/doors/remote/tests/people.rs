@@ -272,6 +272,7 @@ fn a_browser_logs_in_with_a_token_and_acts_by_its_cookie() {
     assert_eq!((visit.code, visit.header("location")), (303, Some("/login")));
     let form = open.with("GET", "/login", "", &browser(None, None));
     assert!(form.code == 200 && form.body.contains("name=\"token\""), "{form:?}");
+    assert!(form.body.contains("Log in to demo"), "which system it is: {}", form.body);
     assert!(form.header("content-security-policy").unwrap().contains("form-action 'self'"));
     assert_eq!(form.header("referrer-policy"), Some("same-origin"));
     assert_eq!(open.with("GET", "/dashboard/style.css", "", "").code, 200);

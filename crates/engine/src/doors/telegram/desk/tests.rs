@@ -40,16 +40,29 @@ struct Table {
     /// Seconds since the beginning.
     now: u64,
     engagements: u64,
+    engaged: Option<bool>,
 }
 
 impl Table {
     fn new() -> Self {
-        Self { desk: Desk::new(Monotonic::from_nanos(0)), settings: settings(), next: 1, now: 0, engagements: 0 }
+        Self {
+            desk: Desk::new(Monotonic::from_nanos(0)),
+            settings: settings(),
+            next: 1,
+            now: 0,
+            engagements: 0,
+            engaged: Some(true),
+        }
     }
 
     fn moment(&self) -> Moment {
         let now = Monotonic::from_nanos(self.now * 1_000_000_000);
-        Moment { now, wall: NOON + i64::try_from(self.now).unwrap(), engagements: self.engagements }
+        Moment {
+            now,
+            wall: NOON + i64::try_from(self.now).unwrap(),
+            engagements: self.engagements,
+            engaged: self.engaged,
+        }
     }
 
     fn hear(&mut self, id: i64, heard: Heard) -> Step {
@@ -103,6 +116,7 @@ fn written(control: Control) -> &'static str {
         Control::TakeSnapshot => "/snapshot before the move",
         Control::ResolveOrder => "/order_resolve o-1 filled the venue says so",
         Control::Import => "/import ",
+        Control::CorrectBooks => "/import_correct ",
         Control::ConfirmOrder => "/order_confirm o-2",
         Control::OverrideLimit => "/limit_override messages_per_minute 10 2h component:bot quiet night",
         Control::EndOverride => "/limit_end messages_per_minute:component:bot",
@@ -113,7 +127,11 @@ fn written(control: Control) -> &'static str {
 }
 
 fn text_of(control: Control) -> String {
-    let statement = if control == Control::Import { STATEMENT } else { "" };
+    let statement = match control {
+        Control::Import => STATEMENT.to_owned(),
+        Control::CorrectBooks => format!(r#"{{"statement":{STATEMENT},"reason":"a fill was missed"}}"#),
+        _ => String::new(),
+    };
     format!("{}{statement}", written(control))
 }
 
@@ -205,7 +223,8 @@ fn a_stop_needs_no_reason_and_any_spelling_of_its_command_will_do() {
     let What::Operate { reason, .. } = given(Table::new().says(ADMIN, &long), Control::EmergencyStop, false) else {
         panic!("no stop")
     };
-    assert_eq!(reason.len(), 2_000, "cut, and not refused");
+    assert!(reason.starts_with("(cut, 8000 bytes were given) ä"), "cut, and not refused: {reason}");
+    assert!((1_998..=2_000).contains(&reason.len()), "{}", reason.len());
 }
 
 #[test]
@@ -228,6 +247,7 @@ fn what_is_not_well_said_is_told_how_it_is_written() {
         ("/order_resolve o-1 lost r", "filled"),
         ("/limit_override speed 1 1h r", "limits are"),
         ("/import nothing", "no statement"),
+        ("/import_correct nothing", "no correction"),
         ("/ack", "/ack ID"),
     ] {
         let answer = Table::new().text(SUPER_ADMIN, text);
@@ -432,4 +452,19 @@ fn the_help_shows_what_is_understood() {
         let unknown = matches!(&step, Step::Say { text, .. } if text.contains("no such command"));
         assert!(!unknown, "{word}: {step:?}");
     }
+}
+
+#[test]
+fn nobody_types_a_code_for_the_release_of_what_is_not_engaged() {
+    let mut table = Table::new();
+    table.engaged = Some(false);
+    let step = table.says(SUPER_ADMIN, "/emergency_resume looked into");
+    let Step::Say { text, .. } = step else { panic!("{step:?}") };
+    assert!(text.contains("the kill switch is not engaged"), "{text}");
+    // Who may not is told that first, and where nobody knows, the release is asked for as ever.
+    assert!(matches!(table.says(ADMIN, "/emergency_resume looked into"), Step::Forbidden { .. }));
+    table.engaged = None;
+    let step = table.says(SUPER_ADMIN, "/kill_switch release looked into");
+    let Step::Say { text, .. } = step else { panic!("{step:?}") };
+    assert!(text.contains(", type\n"), "{text}");
 }

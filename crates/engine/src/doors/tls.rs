@@ -1,4 +1,4 @@
-//! The certificate and its private key, from files to what a handshake needs.
+//! The certificate and its private key, from files to what a handshake needs. For every door that speaks TLS.
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
 use x509_cert::der::Decode as _;
 
 /// The largest file that is read, bytes.
@@ -18,13 +19,13 @@ const FILE_MAX: u64 = 256 * 1024;
 
 /// What a TLS handshake needs.
 #[derive(Clone, Debug)]
-pub struct Tls(pub(super) Arc<ServerConfig>);
+pub struct Tls(Arc<ServerConfig>);
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{path} cannot be read: {source}; correct [control] or its permissions")]
+    #[error("{path} cannot be read: {source}; correct its name in the configuration, or its permissions")]
     Unreadable {
         /// Which.
         path: PathBuf,
@@ -95,6 +96,11 @@ impl Tls {
         config.send_tls13_tickets = 0;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
+    }
+
+    /// What takes connections with it.
+    pub(super) fn acceptor(self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0)
     }
 }
 
