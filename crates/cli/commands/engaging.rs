@@ -16,7 +16,7 @@ use failstop_engine::kill_switch::{self, Caller, EngineWord, Verdict};
 use failstop_engine::printable::printable;
 use failstop_engine::process::epoch::EPOCH_FILE;
 use failstop_engine::process::lock::LOCK_FILE;
-use failstop_engine::runtime_dir::{self, Lookup};
+use failstop_engine::runtime_dir::{self, EngineState, Lookup};
 use failstop_journal::JOURNAL_DIR;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -117,6 +117,18 @@ pub fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
     report.word = Some(match given {
         Given::Took { engine: took, after } => {
             let status = if by_files { None } else { followed(&took) };
+            // What it says while its kill switch is off is nothing about this engagement.
+            let (status, off): (Option<Status>, _) = match status {
+                Some(status) if !status.kill_switch => (None, Some(status)),
+                status @ (Some(_) | None) => (status, None),
+            };
+            if let Some(off) = off {
+                let (permission, mode) = (&off.permission, &off.mode);
+                place.notes.push(format!(
+                    "the engine says that its kill switch is off (permission {permission}, mode {mode}), as after a release: \
+                     look with `failstop kill-switch status`"
+                ));
+            }
             engine = Some(took);
             EngineWord::Took {
                 after,
@@ -127,7 +139,10 @@ pub fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
         Given::Refused(why) => EngineWord::Refused(why),
         Given::Silent(why) => EngineWord::Silent(why),
     });
-    let is_refused = matches!(report.word, Some(EngineWord::Refused(_)));
+    // Whether an engine runs, or may. One that is known to be gone places no order.
+    let may_run = matches!(report.word, Some(EngineWord::Refused(_)))
+        || report.unseen.is_some()
+        || matches!(report.engine, Some(EngineState::Running | EngineState::Frozen));
     let (exit, headline) = match report.verdict() {
         Verdict::Done if strange.is_some() => (
             Exit::No,
@@ -163,7 +178,7 @@ pub fn engage(reason: &str, args: &PlaceArgs) -> Result<Exit, Failure> {
             by_the_engine(&engine)
         }
         // Nobody was stopped: orders that were cancelled would be placed again.
-        (None, None) if is_refused && report.verdict() == Verdict::Nothing => {
+        (None, None) if may_run && report.verdict() == Verdict::Nothing => {
             out::print_last(&text)?;
             emergency::not_run("nothing was engaged")
         }
@@ -227,10 +242,15 @@ pub fn engage_afar(reason: String, args: &PlaceArgs) -> Result<Exit, Failure> {
     };
     let left = left(&status);
     let system = printable(&status.system);
-    let mut text = format!("kill switch of system {system} {}\n", Tone::Bad.paint("engaged"));
+    let mut text = if status.kill_switch {
+        format!("kill switch of system {system} {}\n", Tone::Bad.paint("engaged"))
+    } else {
+        format!("kill switch of system {system}: ordered, and not engaged as its engine says, as after a release\n")
+    };
     let mut fact = |what: &str, words: String| text.push_str(&format!("{what:<10} {}\n", printable(&words)));
     match &status.kill_switch_unlatched {
-        None => fact("latch", "engaged by the engine".to_owned()),
+        None if status.kill_switch => fact("latch", "engaged by the engine".to_owned()),
+        None => fact("latch", "off, as the engine says".to_owned()),
         Some(why) => fact("latch", format!("not on the disk: {why}")),
     }
     match left.as_slice() {
@@ -243,7 +263,8 @@ pub fn engage_afar(reason: String, args: &PlaceArgs) -> Result<Exit, Failure> {
         fact("halted", format!("besides: {} {} ({})", halt.id, halt.cause, halt.cap));
     }
     out::print_last(&text)?;
-    let exit = if left.is_empty() && status.kill_switch_unlatched.is_none() { Exit::Good } else { Exit::No };
+    let engaged = status.kill_switch && status.kill_switch_unlatched.is_none();
+    let exit = if engaged && left.is_empty() { Exit::Good } else { Exit::No };
     Ok(match by_the_engine(&engine) {
         Ran::Well => exit,
         Ran::Badly => worse(exit),

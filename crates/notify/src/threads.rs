@@ -8,15 +8,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-/// The most threads at one time for what alerts wait for: what hangs keeps one.
+/// The most threads at one time for what alerts wait for, beside the console and log files: what hangs keeps one.
 pub const THREADS_MAX: usize = 64;
+
+/// The most threads at one time that write to the console. Its writes wait for each other: more than one to write and one to wait for it would
+/// bring nothing.
+const CONSOLE_MAX: usize = 2;
+
+/// The most threads at one time that write to log files, all of them together.
+const LOG_FILES_MAX: usize = 8;
 
 /// The most look-ups of names at one time: a watchdog asks hundreds at once, and a resolver that does not answer is waited for half a minute and
 /// longer.
 pub const NAMES_MAX: usize = 512;
 
-/// For what alerts wait for.
+/// For what alerts wait for: the outbox and programs.
 pub(crate) static THREADS: Threads = Threads::new(THREADS_MAX);
+
+/// For the console. A terminal that stands still keeps every thread that tries it, and must not take those of the other channels.
+pub(crate) static CONSOLE: Threads = Threads::new(CONSOLE_MAX);
+
+/// For log files, as for the console.
+pub(crate) static LOG_FILES: Threads = Threads::new(LOG_FILES_MAX);
 
 /// For looking up names, whoever asks in this process. Others must not wait for them.
 pub static NAMES: Threads = Threads::new(NAMES_MAX);

@@ -2,11 +2,13 @@
 //! a time, so what lies together takes a fraction of the memory that it takes scattered over the program.
 
 mod planted;
+mod script;
 mod started;
 mod symbols;
 
 use crate::run::{TaskError, command, root, run};
 use planted::Planted;
+use script::{listed, plain, written};
 use started::Started;
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use symbols::Symbols;
 
 /// Where the order is kept; the build script hands it to the linker.
-const ORDER: &str = "crates/cli/link-order.txt";
+const ORDER: &str = "crates/cli/link-order.ld";
 
 /// Half a minute after its start the engine lets its code go, and what is planted in it: nothing is planted before.
 const STARTED: Duration = Duration::from_secs(50);
@@ -42,7 +44,7 @@ pub fn order(check: bool, program: Option<PathBuf>) -> Result<(), TaskError> {
     let kept = root().join(ORDER);
     if check {
         let text = fs::read_to_string(&kept).map_err(|source| TaskError::File { path: kept, source })?;
-        let (all, there) = (text.lines().count(), text.lines().filter(|name| symbols.has(name)).count());
+        let (all, there) = (listed(&text).count(), listed(&text).filter(|name| symbols.has(name)).count());
         println!("{there} of the {all} functions of {ORDER} are in the program");
         if there * 100 < all * STILL_THERE {
             return Err(TaskError::Differs {
@@ -62,11 +64,8 @@ pub fn order(check: bool, program: Option<PathBuf>) -> Result<(), TaskError> {
     planted.take_out()?;
     println!("{} functions at rest, {} with a page open, of {}", at_rest.len(), all.len(), symbols.len());
     // Each part by name, so that two runs of one program write the same where the same ran.
-    let looked_at: BTreeSet<_> = all.difference(&at_rest).collect();
-    let mut text = String::new();
-    for name in at_rest.iter().chain(looked_at) {
-        text.push_str(name);
-        text.push('\n');
-    }
+    let plain = |names: &BTreeSet<String>| names.iter().map(|name| plain(name)).collect::<BTreeSet<_>>();
+    let (at_rest, all) = (plain(&at_rest), plain(&all));
+    let text = written(at_rest.iter().chain(all.difference(&at_rest)).map(String::as_str));
     fs::write(&kept, text).map_err(|source| TaskError::File { path: kept, source })
 }

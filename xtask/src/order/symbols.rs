@@ -1,5 +1,6 @@
 //! The functions of a program, by the name that the linker knows them by.
 
+use super::script::{SECTION, plain};
 use crate::run::TaskError;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,23 +23,24 @@ impl Symbols {
         let failed = |source| TaskError::File { path: path.to_owned(), source };
         let bytes = std::fs::read(path).map_err(failed)?;
         let file = object::File::parse(&*bytes).map_err(|error| failed(std::io::Error::other(error)))?;
-        let code =
-            file.section_by_name(".text").and_then(|text| Some((text.address(), text.index(), text.file_range()?.0)));
-        let Some((address, code, offset)) = code else {
+        let sections = [".text", SECTION].map(|name| file.section_by_name(name));
+        let code = sections[0].as_ref().and_then(|text| Some((text.address(), text.file_range()?.0)));
+        let Some((address, offset)) = code else {
             return Err(failed(std::io::Error::other("it has no section .text")));
         };
         let mut functions = BTreeMap::<u64, Vec<String>>::new();
         for symbol in file.symbols() {
-            if symbol.kind() == SymbolKind::Text && symbol.section_index() == Some(code) && symbol.size() > 0 {
+            let is_code = sections.iter().flatten().any(|code| symbol.section_index() == Some(code.index()));
+            if symbol.kind() == SymbolKind::Text && is_code && symbol.size() > 0 {
                 let name = symbol.name().map_err(|error| failed(std::io::Error::other(error)))?;
                 functions.entry(symbol.address()).or_default().push(name.to_owned());
             }
         }
-        let names = functions.values().flatten().cloned().collect();
+        let names = functions.values().flatten().map(|name| plain(name)).collect();
         Ok(Self { path: path.to_owned(), functions, names, from_bytes: address - offset })
     }
 
-    /// Whether it has this function.
+    /// Whether it has a function of this plain name.
     pub fn has(&self, name: &str) -> bool {
         self.names.contains(name)
     }

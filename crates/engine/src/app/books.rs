@@ -167,7 +167,7 @@ impl Engine {
             return;
         }
         let how = Correcting { pool, number: self.head.0, said };
-        let correction = match self.ledger.books.ahead(wall()).correction(&statement, how) {
+        let correction = match self.ledger.books.correction(&statement, how, wall()) {
             Ok(correction) => correction,
             Err(violation) => {
                 drop(reply.send(DoorAnswer::Refused(vec![violation.to_string()])));

@@ -78,7 +78,8 @@ impl Engine {
     pub(super) fn write_kill_switch(&mut self, by: String, reason: String) {
         self.ledger.flush();
         let engagement = Engagement { by, reason, time: clock::rfc3339(clock::wall()) };
-        if self.probe.engaged() {
+        // The file itself decides: where nobody can tell, nothing is on the disk until it is written.
+        if self.probe.stands() {
             self.facts.unlatched = None;
         } else if let Err(error) = write_latch(&self.state_dir, &engagement) {
             self.say("halt", &error.to_string());

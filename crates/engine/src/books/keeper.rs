@@ -2,7 +2,9 @@
 //! `ahead` has what was handed over besides, as long as there is any: what a bot says next is judged against it, so that two
 //! postings of one batch cannot both spend the same money.
 
-use failstop_journal::ledger::{At, Book, Entry, Judged, KINDS, Statement, Unsound, Violation};
+use failstop_journal::ledger::{
+    At, Book, Check, Correcting, Correction, Entry, Judged, KINDS, Statement, Unsound, Violation,
+};
 use failstop_journal::{Wall, Written};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -89,6 +91,36 @@ impl Books {
             book.judge(&Entry::Statement(Statement { id: COMPARED_ONLY.to_owned(), ..known.clone() }))?;
         }
         Ok(self.judgement(entry, judged))
+    }
+
+    /// What makes the book agree with a statement ([`Book::correction`]), after everything that was handed over. A statement that is
+    /// known agreed when it was recorded: what differs from it by now came later, and would be undone.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`]: that of [`Book::correction`]; or there is something to correct and the statement's id is in the book.
+    pub fn correction(
+        &mut self,
+        statement: &Statement,
+        how: Correcting<'_>,
+        now: Wall,
+    ) -> Result<Correction, Violation> {
+        let book = self.ahead(now);
+        let correction = book.correction(statement, how)?;
+        if correction.entries.is_empty() {
+            return Ok(correction);
+        }
+        match book.judge(&Entry::Statement(statement.clone())) {
+            Ok(Judged::Already { .. }) => Err(Violation {
+                check: Check::IdReused,
+                subject: statement.id.clone(),
+                difference: None,
+                detail: "this statement is known, and the book has moved since: import a newer one".to_owned(),
+            }),
+            Err(violation) if violation.check == Check::IdReused => Err(violation),
+            // It does not agree yet, which is why it is corrected.
+            Ok(Judged::New) | Err(_) => Ok(correction),
+        }
     }
 
     /// The book after everything that was handed over.
@@ -185,7 +217,7 @@ pub fn note_snapshots(named: &mut BTreeSet<u64>, kind: &str, payload: &str) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
-    use failstop_journal::ledger::{Account, Asset, Check, Leg, Pool, Posted, StatedBalance};
+    use failstop_journal::ledger::{Account, Asset, Leg, Pool, Posted, StatedBalance};
 
     const NOW: Wall = Wall(1_700_000_000_000_000_000);
 
@@ -301,6 +333,35 @@ mod tests {
         assert_eq!(desk.books.judge(&statement("file-1", "10"), NOW), Ok(Judgement::Known(known)));
         let reused = desk.books.judge(&statement("file-1", "11"), NOW).unwrap_err();
         assert_eq!(reused.check, Check::IdReused, "{reused}");
+    }
+
+    #[test]
+    fn a_book_that_moved_since_a_statement_is_not_corrected_back_to_it() {
+        let mut desk = Desk::new();
+        desk.hand(&moved("in", "10", "-10"));
+        let statement = |id: &str, total: &str| Statement {
+            id: id.into(),
+            account: "k".into(),
+            balances: vec![StatedBalance { asset: "USDT".into(), total: total.into() }],
+            positions: Vec::new(),
+            complete: false,
+            source: "venue.csv".into(),
+            as_of: None,
+        };
+        let how = Correcting { pool: None, number: 7, said: "a deposit nobody posted" };
+        let correct = |desk: &mut Desk, id, total| desk.books.correction(&statement(id, total), how, NOW);
+        assert_eq!(correct(&mut desk, "file-1", "15").unwrap().differences, ["USDT +5.00"]);
+        desk.hand(&Entry::Statement(statement("file-1", "10")));
+        assert_eq!(correct(&mut desk, "file-1", "10"), Ok(Correction::default()), "nothing is left to correct");
+        desk.hand(&moved("more", "5", "-5"));
+        for settled in [false, true] {
+            let known = correct(&mut desk, "file-1", "10").unwrap_err();
+            assert!(known.to_string().contains("the book has moved since: import a newer one"), "{settled}: {known}");
+            let reused = correct(&mut desk, "file-1", "12").unwrap_err();
+            assert_eq!(reused.check, Check::IdReused, "{settled}: {reused}");
+            desk.settle_all();
+        }
+        assert_eq!(correct(&mut desk, "file-2", "10").unwrap().differences, ["USDT -5.00"]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use failstop_core::{Cause, Input, Trigger};
 pub struct LossTold {
     reached: bool,
     far: bool,
+    /// A day began, and nothing was told in it: what was far lost was lost in the day before.
+    day_began: bool,
 }
 
 impl LossTold {
@@ -15,20 +17,29 @@ impl LossTold {
     /// told, or that trigger holds for as long as this process lives.
     pub fn day_begins(&mut self) {
         self.reached = false;
+        self.day_began = true;
     }
 
-    /// What it is to be told now: by what the limit is reached, and by what the loss is so far that everything is to be shut down.
-    pub fn news(&mut self, reached: Option<String>, far: Option<String>) -> impl Iterator<Item = Input> + use<> {
+    /// What it is to be told now: by what the limit is reached, and by what the loss is so far that everything is to be shut down. Where
+    /// not every result is `known` either may begin, and ends only with its day: a loss that cannot be said is not over.
+    pub fn news(
+        &mut self,
+        known: bool,
+        reached: Option<String>,
+        far: Option<String>,
+    ) -> impl Iterator<Item = Input> + use<> {
+        let may_end = core::mem::take(&mut self.day_began) || known;
         let (was, far_was) = (self.reached, self.far);
-        (self.reached, self.far) = (reached.is_some(), far.is_some());
+        self.reached = reached.is_some() || (was && !may_end);
+        self.far = far.is_some() || (far_was && !may_end);
         let trigger = match (far_was, far) {
             (false, Some(evidence)) => Some(Input::Trigger { trigger: Trigger::DailyLoss, evidence }),
-            (true, None) => Some(Input::TriggerPassed(Trigger::DailyLoss)),
+            (true, None) => may_end.then_some(Input::TriggerPassed(Trigger::DailyLoss)),
             (false, None) | (true, Some(_)) => None,
         };
         let halt = match (was, reached) {
             (false, Some(evidence)) => Some(Input::Raise { cause: Cause::DailyLoss, slot: None, evidence }),
-            (true, None) => Some(Input::Passed { cause: Cause::DailyLoss, slot: None }),
+            (true, None) => may_end.then_some(Input::Passed { cause: Cause::DailyLoss, slot: None }),
             (false, None) | (true, Some(_)) => None,
         };
         halt.into_iter().chain(trigger)
@@ -40,7 +51,11 @@ mod tests {
     use super::*;
 
     fn told(loss: &mut LossTold, reached: Option<&str>, far: Option<&str>) -> Vec<Input> {
-        loss.news(reached.map(str::to_owned), far.map(str::to_owned)).collect()
+        loss.news(true, reached.map(str::to_owned), far.map(str::to_owned)).collect()
+    }
+
+    fn told_unknown(loss: &mut LossTold, reached: Option<&str>, far: Option<&str>) -> Vec<Input> {
+        loss.news(false, reached.map(str::to_owned), far.map(str::to_owned)).collect()
     }
 
     #[test]
@@ -71,5 +86,27 @@ mod tests {
         told(&mut loss, Some("41 %"), Some("41 %"));
         loss.day_begins();
         assert_eq!(told(&mut loss, None, None), [Input::TriggerPassed(Trigger::DailyLoss)], "else no resume is taken");
+    }
+
+    #[test]
+    fn where_a_result_is_not_known_a_loss_begins_but_does_not_end() {
+        let mut loss = LossTold::default();
+        let begins = told_unknown(&mut loss, Some("41 %"), Some("41 %"));
+        assert!(matches!(begins[..], [Input::Raise { .. }, Input::Trigger { .. }]), "{begins:?}");
+        assert_eq!(told_unknown(&mut loss, None, None), []);
+        assert_eq!(told_unknown(&mut loss, Some("41 %"), Some("41 %")), [], "it was told");
+        assert_eq!(told_unknown(&mut loss, None, None), []);
+        let ends = [Input::Passed { cause: Cause::DailyLoss, slot: None }, Input::TriggerPassed(Trigger::DailyLoss)];
+        assert_eq!(told(&mut loss, None, None), ends, "every result is known again");
+    }
+
+    #[test]
+    fn a_day_ends_what_was_far_lost_before_it_whatever_is_known_of_the_new_one() {
+        let mut loss = LossTold::default();
+        told(&mut loss, Some("41 %"), Some("41 %"));
+        loss.day_begins();
+        assert_eq!(told_unknown(&mut loss, None, None), [Input::TriggerPassed(Trigger::DailyLoss)]);
+        assert_eq!(told_unknown(&mut loss, Some("41 %"), Some("41 %")).len(), 2);
+        assert_eq!(told_unknown(&mut loss, None, None), [], "that is of this day");
     }
 }

@@ -315,13 +315,20 @@ impl LatchProbe {
     /// Whether the latch stands, or nobody can tell. The latter also when the state directory was moved away or
     /// replaced: what the kill switch writes would then end up somewhere else.
     pub fn engaged(&self) -> bool {
-        let in_place =
-            std::fs::metadata(&self.state_dir).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
-        if !in_place {
+        if !self.is_in_place() {
             return true;
         }
         let found = nix::sys::stat::fstatat(self.dir.as_fd(), LATCH_FILE_C, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW);
         !matches!(found, Err(nix::errno::Errno::ENOENT))
+    }
+
+    /// Whether the latch is on the disk for certain, where the next start looks for it. Where nobody can tell it is not.
+    pub fn stands(&self) -> bool {
+        self.is_in_place() && std::fs::symlink_metadata(self.state_dir.join(LATCH_FILE)).is_ok()
+    }
+
+    fn is_in_place(&self) -> bool {
+        std::fs::metadata(&self.state_dir).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
     }
 }
 
@@ -360,6 +367,21 @@ mod tests {
         remove_latch(dir.path()).unwrap();
         remove_latch(dir.path()).unwrap();
         assert!(!probe.engaged());
+    }
+
+    #[test]
+    fn a_latch_that_nobody_can_see_counts_as_engaged_and_stands_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, away) = (dir.path().join("state"), dir.path().join("away"));
+        std::fs::create_dir(&state).unwrap();
+        let probe = LatchProbe::open(&state).unwrap();
+        assert!(!probe.engaged() && !probe.stands());
+        std::fs::rename(&state, &away).unwrap();
+        assert!(probe.engaged() && !probe.stands(), "moved away");
+        write_latch(&away, &by("alice")).unwrap();
+        assert!(!probe.stands(), "no start looks for it there");
+        std::fs::rename(&away, &state).unwrap();
+        assert!(probe.engaged() && probe.stands());
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum EngineWord {
     Took {
         /// How long that took, from the beginning.
         after: Duration,
-        /// The components of which processes are left, as it says; `None` where it says nothing more.
+        /// The components of which processes are left, as it says; `None` where it says nothing more, of its latch neither.
         left: Option<Vec<String>>,
         /// Why its latch could not be written, where it could not.
         unlatched: Option<String>,
@@ -88,7 +88,8 @@ impl Report {
         let all_gone = all_known && self.processes.as_ref().is_ok_and(|swept| swept.survivors.is_empty());
         let (took, latched_there, gone_there) = match &self.word {
             Some(EngineWord::Took { after: _, left, unlatched }) => {
-                (true, unlatched.is_none(), left.as_ref().is_some_and(Vec::is_empty))
+                // Of an engine that says nothing more it is not known whether its latch is on the disk.
+                (true, left.is_some() && unlatched.is_none(), left.as_ref().is_some_and(Vec::is_empty))
             }
             Some(EngineWord::Refused(_) | EngineWord::Silent(_)) | None => (false, false, false),
         };
@@ -168,9 +169,13 @@ impl Report {
                     }
                 };
                 match took {
-                    Some((_, None)) => {
+                    Some((Some(_), None)) => {
                         line("latch", format!("engaged by the engine; by this command not ({path}: {why})"))
                     }
+                    Some((None, None)) => line(
+                        "latch",
+                        format!("not by this command ({path}: {why}); whether the engine wrote it is not known"),
+                    ),
                     Some((_, Some(unlatched))) => {
                         line("latch", format!("not on the disk: {path}: {why}; by the engine neither: {unlatched}"));
                     }
@@ -178,7 +183,8 @@ impl Report {
                 }
             }
             None => match took {
-                Some((_, None)) => line("latch", "engaged by the engine".to_owned()),
+                Some((Some(_), None)) => line("latch", "engaged by the engine".to_owned()),
+                Some((None, None)) => line("latch", "whether the engine wrote it is not known".to_owned()),
                 Some((_, Some(unlatched))) => line("latch", format!("not on the disk: {unlatched}")),
                 None => line(
                     "latch",
@@ -256,6 +262,10 @@ impl Report {
         let line = self.unasked_engine_line();
         let may_run = self.unseen.is_some() || !matches!(self.engine, Some(EngineState::Gone) | None);
         match &self.word {
+            Some(EngineWord::Took { after, left: None, unlatched: _ }) if !self.is_latched() && !self.is_revoked() => {
+                let after = millis(*after);
+                format!("took the order over its control socket after {after}; whether it obeys it, it does not say")
+            }
             Some(EngineWord::Took { after, .. }) => {
                 let after = millis(*after);
                 format!("took the order over its control socket after {after}, and keeps everything stopped")

@@ -242,7 +242,7 @@ pub fn clear(
     loop {
         let found = find_system_and(mark, recorded).map_err(LeftoverError::Unknown)?;
         // Before anything of this round is killed: what lives below an engine is nobody's leftover.
-        if let Some(twin) = twin::engine_above(&found, state_dir) {
+        if let Some(twin) = twin::engine_above(&found, &mark.jid, state_dir) {
             return Err(twin.into());
         }
         for process in &found {

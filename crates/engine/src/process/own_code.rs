@@ -25,20 +25,40 @@ pub fn let_go() -> io::Result<()> {
 }
 
 /// The parts of the program that holds the code at `here` which are in memory as they are in its file and which nobody may write to.
-/// What the loader relocated has pages of its own (`Anonymous`) and is not among them.
+/// What the loader relocated has pages of its own (`Anonymous`, or `Swap` once they are swapped out) and is not among them.
 fn as_in_the_file(smaps: &str, here: usize) -> Vec<Range<usize>> {
-    let mut parts = Vec::<(Part<'_>, bool)>::new();
+    let mut parts = Vec::<(Part<'_>, Own)>::new();
+    let is_none = |kilobytes: &str| kilobytes.trim() == "0 kB";
     for line in smaps.lines() {
         if let Some(part) = Part::of(line) {
-            parts.push((part, false));
-        } else if let (Some(kilobytes), Some((_, same))) = (line.strip_prefix("Anonymous:"), parts.last_mut()) {
-            *same = kilobytes.trim() == "0 kB";
+            parts.push((part, Own::default()));
+        } else if let Some((_, own)) = parts.last_mut() {
+            match line.split_once(':') {
+                Some(("Anonymous", kilobytes)) => own.none_in_memory = is_none(kilobytes),
+                Some(("Swap", kilobytes)) => own.none_swapped_out = is_none(kilobytes),
+                _ => {}
+            }
         }
     }
     let code = parts.iter().find(|(part, _)| part.mode == "r-xp" && part.range.contains(&here));
     let Some(file) = code.and_then(|(code, _)| code.file) else { return Vec::new() };
     let kept = |part: &Part<'_>| matches!(part.mode, "r-xp" | "r--p") && part.file == Some(file);
-    parts.iter().filter(|(part, same)| *same && kept(part)).map(|(part, _)| part.range.clone()).collect()
+    parts.iter().filter(|(part, own)| own.is_nothing() && kept(part)).map(|(part, _)| part.range.clone()).collect()
+}
+
+/// Whether a part has pages of its own, which differ from its file's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    none_in_memory: bool,
+    /// What was swapped out counts as `Anonymous` no more, and would be lost all the same.
+    none_swapped_out: bool,
+}
+
+impl Own {
+    /// Only where both are said.
+    const fn is_nothing(self) -> bool {
+        self.none_in_memory && self.none_swapped_out
+    }
 }
 
 /// One part of a process's map.
@@ -69,11 +89,12 @@ mod tests {
     #[test]
     fn only_what_is_as_in_the_programs_file_is_let_go() {
         let own = "fe:00 5456145                    /usr/bin/failstop";
+        let part = |range: &str, mode: &str, file: &str, own: u32, swapped: u32| {
+            let own = format!("Anonymous:  {own} kB\nSwap:  {swapped} kB\nSwapPss:  0 kB\n");
+            format!("{range} {mode} 0022e000 {file}\nSize:  8 kB\n{own}VmFlags: rd mr mw me\n")
+        };
         let map = |parts: &[(&str, &str, &str, u32)]| {
-            let line = |(range, mode, file, own): &(&str, &str, &str, u32)| {
-                format!("{range} {mode} 0022e000 {file}\nSize:  8 kB\nAnonymous:  {own} kB\nVmFlags: rd mr mw me\n")
-            };
-            parts.iter().map(line).collect::<String>()
+            parts.iter().map(|(range, mode, file, own)| part(range, mode, file, *own, 0)).collect::<String>()
         };
         let whole = map(&[
             ("1000-3000", "r--p", own, 0),
@@ -88,6 +109,8 @@ mod tests {
         assert_eq!(as_in_the_file(&whole, 0x8800).first(), Some(&(0x8000..0x9000)), "a part of another file");
         for (text, why) in [
             (map(&[("3000-5000", "r-xp", own, 4)]), "a breakpoint is in it"),
+            (part("3000-5000", "r-xp", own, 0, 4), "a page of its own is swapped out"),
+            (map(&[("3000-5000", "r-xp", own, 0)]).replace("Swap:", "Other:"), "not known what is swapped out"),
             (map(&[("3000-5000", "rwxp", own, 0)]), "somebody may write to it"),
             (map(&[("3000-4000", "r-xp", own, 0)]), "other code"),
             (map(&[("3000-5000", "r-xp", "00:00 0", 0)]), "of no file"),

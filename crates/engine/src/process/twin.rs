@@ -140,7 +140,7 @@ fn be_alone_within(jid: &str, state_dir: &Path, ending_within: Duration) -> Resu
             Alone { name: None, note: Some(note) }
         }
     };
-    match engine_with(jid) {
+    match engine_with(jid, state_dir) {
         Some(engine) => Err(Twin::of(&engine, state_dir)),
         None => Ok(alone),
     }
@@ -261,22 +261,39 @@ fn own() -> Option<Stat> {
     procfs::stat(i32::try_from(std::process::id()).ok()?).ok()
 }
 
-/// A living engine, not this one, whose state directory says that it has this journal; as far as this user may look.
-fn engine_with(jid: &str) -> Option<Stat> {
+/// Whether the process is of somebody who may run a copy of this state directory. By the user that started it: whoever hides a
+/// process from others makes it look like root's.
+fn counts_by_its_user(pid: i32, state_dir: &Path) -> bool {
+    match procfs::real_user(pid) {
+        Ok(user) => counts(user, state_dir),
+        Err(error) => !procfs::is_gone(&error),
+    }
+}
+
+/// A living engine, not this one, whose state directory says that it has this journal; as far as this user may look. A stranger's
+/// is none.
+fn engine_with(jid: &str, state_dir: &Path) -> Option<Stat> {
     let own = own()?;
     procfs::all().ok()?.into_iter().filter(|pid| *pid != own.id.pid).find_map(|pid| {
         let stat = procfs::stat(pid).ok().filter(|stat| is_engine(stat, &own.comm))?;
-        let state_dir = holder::state_dir_of(pid)?;
-        // As that process sees it, which may be in a container.
-        let seen = Path::new("/proc").join(pid.to_string()).join("root").join(state_dir.strip_prefix("/").ok()?);
-        let info = EngineInfo::read(&seen).ok()?;
-        (info.jid == jid && info.engine.pid == *procfs::numbers(pid).ok()?.last()?).then_some(stat)
+        (counts_by_its_user(pid, state_dir) && journal_of(pid)? == jid).then_some(stat)
     })
 }
 
-/// The living engine that one of these processes of our journal belongs to, with that process. An engine that is one of them itself
-/// was started by a component, and ends with it.
-pub(super) fn engine_above(found: &[Proc], state_dir: &Path) -> Option<Twin> {
+/// The journal that a living engine itself says it has. `None` where this user may not see that, or where what stands there is of
+/// another start.
+fn journal_of(pid: i32) -> Option<String> {
+    let state_dir = holder::state_dir_of(pid)?;
+    // As that process sees it, which may be in a container.
+    let seen = Path::new("/proc").join(pid.to_string()).join("root").join(state_dir.strip_prefix("/").ok()?);
+    let info = EngineInfo::read(&seen).ok()?;
+    (info.engine.pid == *procfs::numbers(pid).ok()?.last()?).then_some(info.jid)
+}
+
+/// The living engine that one of these processes of the journal `jid` belongs to, with that process. An engine that is one of them
+/// itself was started by a component, and ends with it. One that says it has another journal is passed over: every engine takes on
+/// the orphans below it, and a process of ours may hang there whose own engine is gone. So is a stranger's.
+pub(super) fn engine_above(found: &[Proc], jid: &str, state_dir: &Path) -> Option<Twin> {
     let own = own()?;
     let ours: Vec<ProcessId> = found.iter().map(|process| process.id).collect();
     found.iter().find_map(|process| {
@@ -286,7 +303,11 @@ pub(super) fn engine_above(found: &[Proc], state_dir: &Path) -> Option<Twin> {
             if at.id == own.id {
                 return None;
             }
-            if is_engine(&at, &own.comm) && !ours.contains(&at.id) {
+            if is_engine(&at, &own.comm)
+                && !ours.contains(&at.id)
+                && counts_by_its_user(at.id.pid, state_dir)
+                && journal_of(at.id.pid).is_none_or(|theirs| theirs == jid)
+            {
                 return Some(Twin { process: Some(Box::new(process.clone())), ..Twin::of(&at, state_dir) });
             }
         }
@@ -298,6 +319,127 @@ pub(super) fn engine_above(found: &[Proc], state_dir: &Path) -> Option<Twin> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed setup fails the test")]
     use super::*;
+
+    /// What looks like an engine with its guard above it and a process below it, and has this state directory.
+    struct LooksLikeAnEngine {
+        guard: std::process::Child,
+        engine: Stat,
+        below: Proc,
+    }
+
+    impl LooksLikeAnEngine {
+        fn start(state: &Path, user: u32) -> Self {
+            let (guard, engine) = (state.join(GUARD_NAME.to_str().unwrap()), state.join(own().unwrap().comm));
+            for program in [&guard, &engine] {
+                std::os::unix::fs::symlink("/bin/sh", program).unwrap();
+            }
+            let lock = std::fs::File::create(state.join(crate::process::lock::LOCK_FILE)).unwrap();
+            let kind = i16::try_from(libc::F_WRLCK).unwrap();
+            let whole = libc::flock { l_type: kind, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+            // What comes after each keeps the shell from becoming what it starts.
+            let mut guard = std::process::Command::new(&guard);
+            guard.arg("-c").arg("\"$0\" -c 'sleep 100; :'; :").arg(&engine).stdout(lock);
+            if user != nix::unistd::geteuid().as_raw() {
+                std::os::unix::process::CommandExt::uid(&mut guard, user);
+            }
+            let guard = guard.spawn().unwrap();
+            let named = own().unwrap().comm;
+            let engine = child_named(i32::try_from(guard.id()).unwrap(), &named);
+            let below = child_named(engine.id.pid, "sleep");
+            let below = Proc {
+                id: below.id,
+                comm: below.comm,
+                state: 'S',
+                user: 0,
+                component: None,
+                found_by: crate::process::leftovers::FoundBy::Environment,
+            };
+            Self { guard, engine, below }
+        }
+
+        fn leave_word(&self, state: &Path, jid: &str) {
+            let info = EngineInfo {
+                system: "s".to_owned(),
+                jid: jid.to_owned(),
+                mark: format!("s/{jid}"),
+                epoch: 1,
+                engine: self.engine.id.into(),
+                guard: None,
+                boot_id: EngineInfo::this_boot(),
+                state_dir: state.to_owned(),
+                runtime_dir: state.to_owned(),
+                cgroup: None,
+                control_socket: state.join("control.sock"),
+                observe: None,
+                control: None,
+                version: String::new(),
+                started: String::new(),
+            };
+            info.publish().unwrap();
+        }
+    }
+
+    impl Drop for LooksLikeAnEngine {
+        fn drop(&mut self) {
+            for id in [self.below.id, self.engine.id] {
+                if let Ok(Some(process)) = crate::process::pidfd::PidFd::open_exactly(id) {
+                    let _ = process.signal(libc::SIGKILL);
+                }
+            }
+            let _ = self.guard.kill();
+            let _ = self.guard.wait();
+        }
+    }
+
+    fn child_named(parent: i32, name: &str) -> Stat {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let children = procfs::children_of(parent).unwrap_or_default();
+            if let Some(found) =
+                children.into_iter().filter_map(|pid| procfs::stat(pid).ok()).find(|one| one.comm == name)
+            {
+                return found;
+            }
+            assert!(Instant::now() < end, "{parent} has no child {name}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    #[test]
+    fn an_engine_of_another_journal_is_no_twin_of_what_hangs_below_it() {
+        let (jid, state) = (jid(), tempfile::tempdir().unwrap());
+        let other = LooksLikeAnEngine::start(state.path(), nix::unistd::geteuid().as_raw());
+        let found = [other.below.clone()];
+        // Nothing says which journal it has.
+        let twin = engine_above(&found, &jid, state.path()).unwrap();
+        assert_eq!(twin.engine, Some(other.engine.id.pid));
+        other.leave_word(state.path(), &self::jid());
+        assert_eq!(engine_above(&found, &jid, state.path()), None);
+        assert!(engine_with(&jid, state.path()).is_none());
+        other.leave_word(state.path(), &jid);
+        assert!(engine_above(&found, &jid, state.path()).is_some());
+        assert_eq!(engine_with(&jid, state.path()).map(|engine| engine.id), Some(other.engine.id));
+    }
+
+    #[test]
+    fn an_engine_of_a_stranger_keeps_no_start_back() {
+        use std::os::unix::fs::PermissionsExt as _;
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (jid, own, theirs) = (jid(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::set_permissions(theirs.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let stranger = LooksLikeAnEngine::start(theirs.path(), 4_000_017);
+        stranger.leave_word(theirs.path(), &jid);
+        let found = [stranger.below.clone()];
+        assert!(engine_with(&jid, own.path()).is_none());
+        assert_eq!(engine_above(&found, &jid, own.path()), None);
+        // The owner of the state directory is none.
+        std::os::unix::fs::chown(own.path(), Some(4_000_017), None).unwrap();
+        assert!(engine_with(&jid, own.path()).is_some());
+        assert!(engine_above(&found, &jid, own.path()).is_some());
+    }
 
     fn jid() -> String {
         use std::sync::atomic::{AtomicU32, Ordering};

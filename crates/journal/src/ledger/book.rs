@@ -393,7 +393,7 @@ impl Book {
     fn note(&mut self, at: &At, entry: &Entry) {
         match entry {
             Entry::Position(position) => self.reports.agreed_position(&position.account, &position.instrument),
-            Entry::Statement(statement) => self.reports.agreed_statement(statement),
+            Entry::Statement(statement) => self.reports.agreed_statement(&self.declared, statement),
             Entry::Capital(capital) => self.reports.agreed_capital(&capital.account, &capital.asset),
             Entry::Refused(refused) => self.reports.refused(refused, at.seq),
             Entry::Strategy(strategy) => {

@@ -204,11 +204,24 @@ impl Reports {
         }
     }
 
-    /// The world agrees again about this account.
-    pub fn agreed_statement(&mut self, said: &Statement) {
+    /// The world agrees again about this account, each balance and each position that is stated; with `complete` about all of them.
+    pub fn agreed_statement(&mut self, declared: &Declared, said: &Statement) {
         self.discrepancies.remove(&of_account(&said.account));
         for balance in &said.balances {
             self.agreed_capital(&said.account, &balance.asset);
+        }
+        for position in &said.positions {
+            self.agreed_position(&said.account, &position.instrument);
+        }
+        if said.complete {
+            let (asset, instrument) = (of_capital(&said.account, ""), of_position(&said.account, ""));
+            // By whole names: that of another account may begin with this one's.
+            self.discrepancies.retain(|subject, _| {
+                let capital = subject.strip_prefix(&asset).and_then(|name| declared.assets.get(name)).is_some();
+                let position =
+                    subject.strip_prefix(&instrument).and_then(|name| declared.instruments.get(name)).is_some();
+                !capital && !position
+            });
         }
     }
 

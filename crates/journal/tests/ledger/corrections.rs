@@ -65,6 +65,38 @@ fn a_discrepancy_that_stands_is_over_once_the_statement_is_recorded() {
 }
 
 #[test]
+fn a_position_that_stands_is_over_once_a_statement_that_names_it_or_is_complete_agrees() {
+    let standing = |subject: &str, kind: &str, check: &str| {
+        let violation = format!(r#"{{"check":"{check}","subject":"{subject}","detail":"apart"}}"#);
+        format!(r#"{{"kind":"{kind}","violation":{violation}}}"#)
+    };
+    let of_position = |account: &str| standing(&format!("position {account} BTC-PERP"), "ledger.position", "position");
+    let stated = |id: &str, positions: &str, complete: bool| {
+        let balances = r#"[{"asset":"USDT","total":"100"},{"asset":"BTC","total":"0.5"}]"#;
+        format!(
+            r#"{{"id":"{id}","account":"binance","balances":{balances},"positions":[{positions}],"complete":{complete},"source":"f"}}"#
+        )
+    };
+    let mut folding = funded();
+    let subjects = |folding: &Folding| {
+        folding.book.discrepancies().map(|standing| standing.violation.subject.clone()).collect::<Vec<_>>()
+    };
+    folding.good("ledger.violation", &of_position("binance"));
+    folding.good("ledger.statement", &stated("s1", "", false));
+    assert_eq!(subjects(&folding), ["position binance BTC-PERP"], "of that nothing was stated");
+    folding.good("ledger.statement", &stated("s2", r#"{"instrument":"BTC-PERP","quantity":"0"}"#, false));
+    assert_eq!(folding.book.reconcile(), []);
+    // What a complete statement does not name is nothing, here and in the book.
+    folding.good("ledger.asset", r#"{"name":"ETH","scale":8,"tolerance":"0","negative":false}"#);
+    folding.good("ledger.violation", &of_position("binance"));
+    folding.good("ledger.violation", &of_position("binance two"));
+    folding.good("ledger.violation", &standing("capital binance ETH", "ledger.capital", "statement"));
+    folding.good("ledger.violation", &standing("capital kraken USDT", "ledger.capital", "statement"));
+    folding.good("ledger.statement", &stated("s3", "", true));
+    assert_eq!(subjects(&folding), ["capital kraken USDT", "position binance two BTC-PERP"], "of other accounts");
+}
+
+#[test]
 fn what_agrees_within_the_tolerance_is_left_alone() {
     let near = r#"{"id":"s","account":"binance","balances":[{"asset":"USDT","total":"99.95"}],"source":"f"}"#;
     assert_eq!(asked(&funded(), near, None), Ok(Correction::default()));

@@ -32,7 +32,7 @@ use crate::config::Channel;
 use crate::heart::{Collapse, LaneId, Spec, Wants};
 use crate::message::Message;
 use crate::secret::Secret;
-use crate::threads::{THREADS, Threads};
+use crate::threads::{CONSOLE, LOG_FILES, Threads};
 use crate::transport::http::{Fault, Http, Request, Response};
 use crate::transport::program::Programs;
 use crate::transport::tls::Trust;
@@ -248,10 +248,10 @@ impl Kind {
         let within = to.within;
         let http = &carriers.http;
         match self {
-            Self::Console => blocking(&THREADS, within, move || console::write(&message)).await,
+            Self::Console => blocking(&CONSOLE, within, move || console::write(&message)).await,
             Self::LogFile(it) => {
                 let log = it.clone();
-                blocking(&THREADS, within, move || log.write(&message)).await
+                blocking(&LOG_FILES, within, move || log.write(&message)).await
             }
             Self::Telegram(it) => {
                 let chat = to.moved.as_deref().unwrap_or(&it.chat_id);

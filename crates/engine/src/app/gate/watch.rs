@@ -131,7 +131,7 @@ impl Engine {
         let words = |least: Degree| levels.worst(&results, least).map(|result| in_words(desk, result, paper));
         let (warning, critical) = (words(Degree::Warning), words(Degree::Critical));
         let known = are_known(&results);
-        for told in desk.loss.news(evidence, far) {
+        for told in desk.loss.news(known, evidence, far) {
             self.feed(told);
         }
         self.concern_where(known, Concern::LossWarning, warning);

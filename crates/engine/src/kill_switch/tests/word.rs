@@ -70,7 +70,24 @@ fn an_engine_that_took_the_order_does_what_the_files_did_not() {
     assert_eq!(verdict, Verdict::Incomplete, "a restart has the journal alone: {said}");
     assert!(said.contains("not on the disk") && said.contains("write: read-only"), "{said}");
     let unsaid = EngineWord::Took { after: Duration::ZERO, left: None, unlatched: None };
-    assert_eq!(with(Some(unsaid)).0, Verdict::Incomplete, "whether anything is left is not known");
+    let (verdict, said) = with(Some(unsaid.clone()));
+    assert_eq!(verdict, Verdict::Incomplete, "whether anything is left is not known");
+    assert!(said.contains("whether the engine wrote it is not known"), "{said}");
+    assert!(!said.contains("engaged by the engine") && !said.contains("keeps everything stopped"), "{said}");
+    let none_left = || Ok(Swept { gone: 1, ..Swept::default() });
+    let report = Report { word: Some(unsaid.clone()), processes: none_left(), ..nothing_reached() };
+    assert_eq!(report.verdict(), Verdict::Incomplete, "whether the latch is on the disk is not known");
+    let placeless = Report { latch: None, latch_path: None, ..report };
+    assert_eq!(placeless.verdict(), Verdict::Incomplete);
+    assert!(
+        placeless.lines().join("\n").contains("whether the engine wrote it is not known"),
+        "{:?}",
+        placeless.lines()
+    );
+    let latched =
+        Report { latch: Some(Ok(Written::Engaged)), word: Some(unsaid), processes: none_left(), ..nothing_reached() };
+    assert_eq!(latched.verdict(), Verdict::Done);
+    assert!(latched.lines().join("\n").contains("keeps everything stopped"), "{:?}", latched.lines());
 }
 
 #[test]

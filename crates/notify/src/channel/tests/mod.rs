@@ -10,7 +10,7 @@ mod statuses;
 mod wire;
 
 use super::{
-    Alertmanager, Carriers, Destination, Discord, Exec, Kind, Ntfy, PagerdutyEvents, PagerdutyRest, SlackBot,
+    Alertmanager, Carriers, Destination, Discord, Exec, Kind, LogFile, Ntfy, PagerdutyEvents, PagerdutyRest, SlackBot,
     SlackWebhook, Telegram, Twilio, Webhook,
 };
 use crate::answer::Answer;
@@ -160,4 +160,25 @@ fn without_a_thread_to_write_it_from_a_message_is_tried_again() {
     let answer = runtime.block_on(super::blocking(none, Duration::from_secs(60), || panic!("there is no thread")));
     let Answer::Retry { reason } = answer else { panic!("{answer:?}") };
     assert!(reason.contains("there is no thread for it"), "{reason}");
+}
+
+#[test]
+fn a_log_file_that_hangs_keeps_no_thread_that_a_program_needs() {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let path = folder.path().join("alerts.jsonl");
+    // Who opens a pipe that nobody reads waits.
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap_or_else(|error| panic!("{error}"));
+    let hung = Kind::LogFile(LogFile { path: path.clone(), max_bytes: LogFile::MAX_BYTES });
+    let message = || crate::message::tests::message(crate::heart::What::Trigger);
+    let carriers = carriers();
+    let mut classes = Vec::new();
+    for _ in 0..=crate::threads::THREADS_MAX {
+        classes.push(run(hung.send(&carriers, message(), &to(&hung, Duration::from_millis(1)))).class());
+    }
+    assert_eq!(classes.first(), Some(&"ambiguous"));
+    assert_eq!(classes.last(), Some(&"retry"), "they have a bound of their own");
+    let program = Kind::Exec(Exec { command: vec!["true".into()] });
+    let answer = run(program.send(&carriers, message(), &to(&program, Duration::from_secs(60))));
+    drop(std::fs::File::open(&path));
+    assert_eq!(answer.class(), "ok");
 }
