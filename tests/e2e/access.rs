@@ -4,6 +4,7 @@
 use crate::browser::Browser;
 use crate::certificates::{Authority, private};
 use crate::system::{System, failstop, has_halt};
+use crate::users::{self, Users};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -321,28 +322,11 @@ fn users_of_the_host_do_what_their_role_may() {
     let mut system = System::new(&format!(
         "{BOT}[control]\nviewers = [\"51001\"]\nadmins = [\"@51002\"]\nsuper_admins = [\"51003\"]\n"
     ));
-    fs::set_permissions(system.path(""), fs::Permissions::from_mode(0o711)).unwrap();
-    fs::set_permissions(system.path("failstop.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    users::may_read(&system);
     system.start();
     system.wait_active();
-    // A copy: the folder that cargo builds in may be root's alone.
-    let place = tempfile::tempdir().unwrap();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = place.path().join("failstop");
-    // By a program of its own: a file that this one still had open for writing while another test forks could not be run.
-    assert!(Command::new("cp").arg(failstop()).arg(&program).status().unwrap().success());
-    let run = |user: u32, command: &str, arguments: &[&str]| {
-        Command::new(&program)
-            .args(command.split(' '))
-            .args(arguments)
-            .arg("--config")
-            .arg(system.path("failstop.toml"))
-            .current_dir(place.path())
-            .uid(user)
-            .gid(user)
-            .output()
-            .unwrap()
-    };
+    let (users, configuration) = (Users::new(), system.path("failstop.toml"));
+    let run = |user: u32, command: &str, arguments: &[&str]| users.run(&configuration, user, command, arguments);
     let name = system.name.clone();
     for user in [51_001, 51_002, 51_003] {
         ends(&run(user, "status", &[]), 0, "permission active");

@@ -1,12 +1,11 @@
 //! The kill switch has two ways to a running engine, the files and the control socket: each alone stops everything, and nobody is
 //! told more than came of them.
 
-use crate::system::{PATIENCE, System, failstop, has_halt, signal};
+use crate::system::{PATIENCE, System, has_halt, signal};
+use crate::users::{self, Users};
 use failstop_engine::permit::revoke_path;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -33,26 +32,11 @@ fn an_admin_who_may_write_no_file_stops_it_by_the_engine_and_others_are_told_tha
         "{BOT}[control]\nviewers = [\"{viewer}\"]\nadmins = [\"{admin}\"]\n[[emergency.action]]\nname = \"cancel\"\n\
          kind = \"cancel-all\"\ncommand = [\"sh\", \"-c\", \"echo ran >> DIR/ran\"]\n"
     ));
-    fs::set_permissions(system.path(""), fs::Permissions::from_mode(0o711)).unwrap();
-    fs::set_permissions(system.path("failstop.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    users::may_read(&system);
     system.start();
     system.wait_active();
-    let place = tempfile::tempdir().unwrap();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = place.path().join("failstop");
-    assert!(Command::new("cp").arg(failstop()).arg(&program).status().unwrap().success());
-    let run = |user: u32, command: &str, arguments: &[&str]| {
-        Command::new(&program)
-            .args(command.split(' '))
-            .args(arguments)
-            .arg("--config")
-            .arg(system.path("failstop.toml"))
-            .current_dir(place.path())
-            .uid(user)
-            .gid(user)
-            .output()
-            .unwrap()
-    };
+    let (users, configuration) = (Users::new(), system.path("failstop.toml"));
+    let run = |user: u32, command: &str, arguments: &[&str]| users.run(&configuration, user, command, arguments);
     for user in [viewer, admin] {
         ends(&run(user, "kill-switch status", &[]), 0, &[": off"]);
     }

@@ -82,6 +82,7 @@ mod telegram;
 mod thresholds;
 mod traces;
 mod two_hosts;
+mod users;
 mod venue;
 mod verifying;
 mod watched;

@@ -12,6 +12,7 @@ pub mod capital;
 pub mod config;
 pub mod gate;
 mod help;
+mod help_orders;
 mod help_within;
 pub mod journal;
 
@@ -111,25 +112,25 @@ pub enum Command {
     #[command(after_help = help::LOGS_HELP)]
     Logs(LogsArgs),
     /// Take a snapshot of capital, positions and halts, or look at those there are
-    #[command(after_help = help::SNAPSHOT_HELP, subcommand_required = true, arg_required_else_help = true)]
+    #[command(after_help = help_orders::SNAPSHOT_HELP, subcommand_required = true, arg_required_else_help = true)]
     Snapshot(SnapshotArgs),
     /// Show open orders, and say what became of one that is in doubt
-    #[command(after_help = help::ORDERS_HELP, subcommand_required = true, arg_required_else_help = true)]
+    #[command(after_help = help_orders::ORDERS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Orders(OrdersArgs),
     /// Compare a venue's statement with the book, or take over what became of orders
-    #[command(after_help = help::IMPORT_HELP)]
+    #[command(after_help = help_orders::IMPORT_HELP)]
     Import(ImportArgs),
     /// Say something to the engine from a bot that is a shell script
     #[command(after_help = help::SEND_HELP)]
     Send(SendArgs),
     /// Ask whether an order may be sent, from a bot that is a shell script
-    #[command(after_help = help::GATE_HELP)]
+    #[command(after_help = help_orders::GATE_HELP)]
     Gate(GateArgs),
     /// Show what is used of each limit, or give one another value for a while
-    #[command(after_help = help::LIMITS_HELP, subcommand_required = true, arg_required_else_help = true)]
+    #[command(after_help = help_orders::LIMITS_HELP, subcommand_required = true, arg_required_else_help = true)]
     Limits(LimitsArgs),
     /// Show whether the dashboard gives way to a busy host, or have everything shown again
-    #[command(after_help = help::BREAKER_HELP, subcommand_required = true, arg_required_else_help = true)]
+    #[command(after_help = help_orders::BREAKER_HELP, subcommand_required = true, arg_required_else_help = true)]
     Breaker(BreakerArgs),
     /// Print the completions for a shell
     #[command(after_help = help::COMPLETIONS_HELP)]

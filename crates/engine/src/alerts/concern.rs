@@ -50,24 +50,10 @@ impl Delivery {
     /// that asks again and again wakes nobody each time. What joins it is news of it, which comes no oftener than its cooldown allows.
     pub fn confirmations(&mut self, waiting: &[String], at: jiff::Timestamp) {
         let words = Concern::Confirmation.words();
-        let open = self.open_incidents(words.cause);
         let Some((first, more)) = waiting.split_first() else {
-            for key in open {
-                let notice = over(self, &words, key, at);
-                self.report(notice);
-            }
-            return;
+            return self.end_open(&words, at);
         };
-        let key = match open.into_iter().next() {
-            Some(key) => Ok(key),
-            None => {
-                self.key_from(words.cause, None, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key)
-            }
-        };
-        let key = match key {
-            Ok(key) => key,
-            Err(fault) => return tracing::error!(%fault, "an alert has no key and is not sent"),
-        };
+        let Some(key) = self.open_or_new(&words, at) else { return };
         let mut notice = if more.is_empty() {
             begun(self, &words, first, key, at)
         } else {
@@ -235,26 +221,33 @@ impl Delivery {
     /// Tells that something concerns people, with what it is; or that it does not any more.
     pub fn concern(&mut self, concern: Concern, what: Option<&str>, at: jiff::Timestamp) {
         let words = concern.words();
-        let open = self.open_incidents(words.cause);
         let Some(what) = what else {
-            for key in open {
-                let notice = over(self, &words, key, at);
-                self.report(notice);
-            }
-            return;
+            return self.end_open(&words, at);
         };
-        let key = match open.into_iter().next() {
-            Some(key) => Ok(key),
-            None => {
-                self.key_from(words.cause, None, u64::try_from(at.as_second()).unwrap_or_default()).map(|(key, _)| key)
+        let Some(key) = self.open_or_new(&words, at) else { return };
+        let notice = begun(self, &words, what, key, at);
+        self.report(notice);
+    }
+
+    /// The incident that is open, or a new one; none, and an error in the log, where it can have no key.
+    fn open_or_new(&self, words: &Words<'_>, at: jiff::Timestamp) -> Option<Key> {
+        if let Some(open) = self.open_incidents(words.cause).into_iter().next() {
+            return Some(open);
+        }
+        match self.key_from(words.cause, None, u64::try_from(at.as_second()).unwrap_or_default()) {
+            Ok((key, _)) => Some(key),
+            Err(fault) => {
+                tracing::error!(%fault, "an alert has no key and is not sent");
+                None
             }
-        };
-        match key {
-            Ok(key) => {
-                let notice = begun(self, &words, what, key, at);
-                self.report(notice);
-            }
-            Err(fault) => tracing::error!(%fault, "an alert has no key and is not sent"),
+        }
+    }
+
+    /// Tells that whatever is open of it is over.
+    fn end_open(&mut self, words: &Words<'_>, at: jiff::Timestamp) {
+        for key in self.open_incidents(words.cause) {
+            let notice = over(self, words, key, at);
+            self.report(notice);
         }
     }
 }

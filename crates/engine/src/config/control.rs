@@ -1,5 +1,6 @@
 //! `[control]`: who may control this system, and the control listener, over which that is done from other hosts.
 
+use super::certificate;
 use super::observe::Listen;
 use failstop_settings::{Consistent, Kind, Places, Reading, section};
 use std::path::PathBuf;
@@ -63,16 +64,7 @@ impl Control {
 impl Consistent for Control {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
         let label = places.label;
-        if self.tls_cert.is_some() != self.tls_key.is_some() {
-            let (there, missing) =
-                if self.tls_cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-            reading.refuse(
-                Kind::Contradiction,
-                &places.first_of(&[there]),
-                format!("{label} has `{there}` and no `{missing}`"),
-                format!("write `{missing}` too: a certificate and its private key go together"),
-            );
-        }
+        certificate::goes_with_its_key(&self.tls_cert, &self.tls_key, places, reading);
         if let Some(too_many) = self.keys.len().checked_sub(MAX_KEYS).filter(|more| *more > 0) {
             reading.refuse(
                 Kind::OutOfRange,

@@ -7,6 +7,7 @@
 
 mod books;
 mod breaker;
+mod certificate;
 mod change;
 mod component;
 mod control;

@@ -1,5 +1,6 @@
 //! `[observe]`: the read-only HTTP address.
 
+use super::certificate;
 use super::control::Control;
 use super::page_origin::PageOrigin;
 use failstop_settings::document::{Node, Table, Value};
@@ -51,16 +52,7 @@ pub const MAX_ORIGINS: usize = 16;
 impl Consistent for Observe {
     fn check(&self, places: &Places<'_>, reading: &mut Reading<'_>) {
         let label = places.label;
-        if self.tls_cert.is_some() != self.tls_key.is_some() {
-            let (there, missing) =
-                if self.tls_cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-            reading.refuse(
-                Kind::Contradiction,
-                &places.first_of(&[there]),
-                format!("{label} has `{there}` and no `{missing}`"),
-                format!("write `{missing}` too: a certificate and its private key go together"),
-            );
-        }
+        certificate::goes_with_its_key(&self.tls_cert, &self.tls_key, places, reading);
         if let Listen::At(address) = self.listen
             && self.require_token
             && self.tls_cert.is_none()
